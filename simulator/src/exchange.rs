@@ -1,0 +1,260 @@
+//! The handle everybody holds: the world, the plan of faults, the record of requests, behind one
+//! lock. What an answer says is decided by the router; this file only keeps the state.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{TcpListener, ToSocketAddrs};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::asked::{Asked, RequestLog};
+use crate::fault::{Fault, FaultPlan};
+use crate::http::{self, Server};
+use crate::rate_limit::RateLimiter;
+use crate::router;
+use crate::rules::Rules;
+use crate::trade::Trade;
+use crate::world::World;
+
+type PageHook = Box<dyn FnMut(&mut World, u64) + Send>;
+type Observer = Box<dyn FnMut(&Asked) + Send>;
+
+/// A simulated exchange. Clones share one world; any number of servers may serve it.
+#[derive(Clone)]
+pub struct Exchange {
+    state: Arc<Mutex<State>>,
+}
+
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) faults: FaultPlan,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) trades_request_count: u64,
+    pub(crate) started: Instant,
+    page_hook: Option<PageHook>,
+    observer: Option<Observer>,
+    log: RequestLog,
+}
+
+thread_local! {
+    /// Whether this thread is inside a function that was handed the locked world.
+    static HOLDS_WORLD: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Exchange {
+    /// An exchange without trades whose clock is the machine's.
+    #[must_use]
+    pub fn new(rules: Rules) -> Exchange {
+        let state = State {
+            world: World::new(rules),
+            faults: FaultPlan::default(),
+            limiter: RateLimiter::default(),
+            trades_request_count: 0,
+            started: Instant::now(),
+            page_hook: None,
+            observer: None,
+            log: RequestLog::default(),
+        };
+        Exchange { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Serves on a free port of 127.0.0.1 until the server is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If no port or thread is to be had.
+    pub fn serve(&self) -> io::Result<Server> {
+        self.serve_on("127.0.0.1:0")
+    }
+
+    /// Serves on this address until the server is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be listened on.
+    pub fn serve_on(&self, address: impl ToSocketAddrs) -> io::Result<Server> {
+        let listener = TcpListener::bind(address)?;
+        let exchange = self.clone();
+        let handler = move |request: &http::Request| exchange.answer(request);
+        http::serve(listener, Box::new(handler))
+    }
+
+    /// Adds a trade, see [`World::add`].
+    ///
+    /// # Panics
+    ///
+    /// If the trade cannot be written in its shape.
+    pub fn add(&self, trade: Trade) {
+        self.lock().world.add(trade);
+    }
+
+    /// Adds many trades, see [`World::add`].
+    ///
+    /// # Panics
+    ///
+    /// If one of them cannot be written in its shape.
+    pub fn add_all(&self, trades: impl IntoIterator<Item = Trade>) {
+        self.lock().world.add_all(trades);
+    }
+
+    /// Adds any text as an event, see [`World::add_event`].
+    pub fn add_event(&self, ticker: &str, created_us: i64, trade_id: &str, json: String) {
+        self.lock().world.add_event(ticker, created_us, trade_id, json);
+    }
+
+    /// Adds recorded trades, see [`World::load_json_lines`].
+    ///
+    /// # Errors
+    ///
+    /// Names the first line that is not a trade; then nothing is added.
+    pub fn load_json_lines(&self, text: &str) -> Result<usize, String> {
+        self.lock().world.load_json_lines(text)
+    }
+
+    /// The trades of a market that were added as [`Trade`], newest first: the truth.
+    #[must_use]
+    pub fn trades(&self, ticker: &str) -> Vec<Trade> {
+        self.lock().world.trades(ticker)
+    }
+
+    /// The trades of all markets that were added as [`Trade`], newest first.
+    #[must_use]
+    pub fn all_trades(&self) -> Vec<Trade> {
+        self.lock().world.all_trades()
+    }
+
+    /// The rows of a market exactly as they are served, newest first.
+    #[must_use]
+    pub fn rows(&self, ticker: &str) -> Vec<String> {
+        self.lock().world.rows(ticker)
+    }
+
+    /// Every market with events, sorted.
+    #[must_use]
+    pub fn tickers(&self) -> Vec<String> {
+        self.lock().world.tickers()
+    }
+
+    /// The exchange's time, microseconds since 1970.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.lock().world.now_us()
+    }
+
+    /// Freezes the exchange's clock at this time.
+    pub fn set_now(&self, us: i64) {
+        self.lock().world.set_now(us);
+    }
+
+    /// Lets the exchange's clock run, this far ahead of the machine's (negative: behind).
+    pub fn set_offset_us(&self, offset_us: i64) {
+        self.lock().world.set_offset_us(offset_us);
+    }
+
+    /// Moves the clock: a frozen one to a later time, a running one further ahead.
+    pub fn advance(&self, us: i64) {
+        self.lock().world.advance(us);
+    }
+
+    /// Does several things to the world at once, so that no request sees a part of them. The
+    /// function must use the world it is given, not the exchange.
+    pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut state = self.lock();
+        with_world_held(|| change(&mut state.world))
+    }
+
+    /// Faults for the next trades requests, one each, after those already scripted.
+    pub fn script(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.lock().faults.script(faults);
+    }
+
+    /// From now on every trades request without a scripted fault gets one of these kinds with this
+    /// probability (1000: always). Which request gets what follows from the seed and the request's
+    /// number. 0, or no kinds, ends it.
+    pub fn random_faults(&self, seed: u64, per_mille: u32, kinds: &[Fault]) {
+        self.lock().faults.random(seed, per_mille, kinds);
+    }
+
+    /// Forgets scripted and random faults.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Calls the function before each answer to a trades request, faulty ones included, with the
+    /// request's number: the first ever is 1. It replaces the function set before.
+    ///
+    /// It must use the world it is given: calling the exchange from inside panics, as it would
+    /// otherwise wait for itself.
+    pub fn before_each_page(&self, hook: impl FnMut(&mut World, u64) + Send + 'static) {
+        self.lock().page_hook = Some(Box::new(hook));
+    }
+
+    /// Calls the function with the record of every request, before it is answered. It replaces the
+    /// function set before, and must not call the exchange.
+    pub fn on_request(&self, observer: impl FnMut(&Asked) + Send + 'static) {
+        self.lock().observer = Some(Box::new(observer));
+    }
+
+    /// Everything asked so far, oldest first (the last 100,000). A request is on record before its
+    /// answer is sent.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Asked> {
+        self.lock().log.all()
+    }
+
+    /// Empties the record. The numbers of trades requests go on.
+    pub fn forget_requests(&self) {
+        self.lock().log.clear();
+    }
+
+    fn answer(&self, request: &http::Request) -> http::Reply {
+        let mut state = self.lock();
+        let (reply, asked) = router::answer(&mut state, request);
+        let is_compressed = state.world.rules.gzip && request.accepts_gzip();
+        state.record(asked);
+        drop(state);
+        if is_compressed { reply.compressed() } else { reply }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        assert!(
+            !HOLDS_WORLD.get(),
+            "the exchange was called by a function that holds its world: use the world instead"
+        );
+        // A panic in a test's function is reported by the server; the world itself stays whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a trades request and lets the test's function change the world before the answer.
+    pub(crate) fn begin_trades_request(&mut self) -> u64 {
+        self.trades_request_count += 1;
+        let number = self.trades_request_count;
+        if let Some(hook) = &mut self.page_hook {
+            with_world_held(|| hook(&mut self.world, number));
+        }
+        number
+    }
+
+    fn record(&mut self, asked: Asked) {
+        if let Some(observer) = &mut self.observer {
+            with_world_held(|| observer(&asked));
+        }
+        self.log.push(asked);
+    }
+}
+
+/// Runs a function of the caller's while this thread has the lock, and has [`Exchange::lock`] say
+/// so instead of hanging.
+fn with_world_held<T>(run: impl FnOnce() -> T) -> T {
+    struct Release;
+    impl Drop for Release {
+        fn drop(&mut self) {
+            HOLDS_WORLD.set(false);
+        }
+    }
+    HOLDS_WORLD.set(true);
+    let _release = Release;
+    run()
+}

@@ -1,0 +1,175 @@
+//! How the exchange behaves. Every point on which the real one is unknown, or has been read in two
+//! ways, is a field; the defaults are the best-supported readings.
+
+use clap::ValueEnum;
+
+use crate::signing::PublicKey;
+
+/// The exchange's behaviour. All fields may be changed while it runs.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, not a state")]
+pub struct Rules {
+    /// Whether `max_ts` includes its second.
+    pub max_ts: MaxTs,
+    /// What `cursor` is when no row follows.
+    pub list_end: ListEnd,
+    /// A last page that is exactly full carries a cursor, and an empty page follows.
+    pub cursor_after_full_page: bool,
+    /// What a cursor that cannot be decoded does.
+    pub malformed_cursor: MalformedCursor,
+    /// What `limit=0` means.
+    pub zero_limit: ZeroLimit,
+    /// `trades_created_ts`: trades created before this second (since 1970) are historical. 0: all
+    /// are live.
+    pub cutoff_s: i64,
+    /// `/historical/trades` also serves this many seconds from the cutoff on.
+    pub historical_overlap_s: i64,
+    /// `/markets/trades` still serves this many seconds before the cutoff.
+    pub live_overlap_s: i64,
+    /// How errors other than 429 are written.
+    pub error_shape: ErrorShape,
+    /// Whether answers carry `Date`, from the exchange's clock.
+    pub date_header: bool,
+    /// How the end of a body is marked.
+    pub framing: Framing,
+    /// Whether bodies are compressed for clients that accept it.
+    pub gzip: bool,
+    /// Limit of all requests without a key together. `None`: no limit.
+    pub keyless_limit: Option<RateLimit>,
+    /// Limit of each key's requests. `None`: no limit.
+    pub keyed_limit: Option<RateLimit>,
+    /// What refills the rate limits.
+    pub rate_clock: RateClock,
+    /// Trades added while this is on are served with fields that no version of the API has.
+    pub extra_fields: bool,
+    /// What `/exchange/status` says.
+    pub exchange_status: ExchangeStatus,
+    /// Refuse every request that is not signed with the private half of this key.
+    pub require_signature: Option<PublicKey>,
+    /// How far a signature's timestamp may be from the exchange's clock, milliseconds. `None`: any.
+    pub signature_skew_max_ms: Option<u64>,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            max_ts: MaxTs::Inclusive,
+            list_end: ListEnd::EmptyString,
+            cursor_after_full_page: false,
+            malformed_cursor: MalformedCursor::FirstPage,
+            zero_limit: ZeroLimit::Default,
+            cutoff_s: 0,
+            historical_overlap_s: 0,
+            live_overlap_s: 0,
+            error_shape: ErrorShape::Nested,
+            date_header: true,
+            framing: Framing::ContentLength,
+            gzip: false,
+            keyless_limit: None,
+            keyed_limit: None,
+            rate_clock: RateClock::Machine,
+            extra_fields: false,
+            exchange_status: ExchangeStatus::default(),
+            require_signature: None,
+            signature_skew_max_ms: Some(5_000),
+        }
+    }
+}
+
+/// The upper bound of a time filter, at the resolution of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MaxTs {
+    /// `floor(created) <= max_ts`
+    Inclusive,
+    /// `floor(created) < max_ts`
+    Exclusive,
+}
+
+/// The `cursor` of the last page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListEnd {
+    /// `"cursor":""`
+    EmptyString,
+    /// `"cursor":null`
+    Null,
+    /// No `cursor` at all.
+    Absent,
+}
+
+/// The answer to a cursor that cannot be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MalformedCursor {
+    /// The first page, without a word.
+    FirstPage,
+    /// 400.
+    Refused,
+}
+
+/// The meaning of `limit=0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ZeroLimit {
+    /// As if no limit were given.
+    Default,
+    /// 400.
+    Refused,
+}
+
+/// The shape of an error body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ErrorShape {
+    /// `{"error":{"code":…,"message":…}}`
+    Nested,
+    /// `{"code":…,"message":…}`
+    Flat,
+}
+
+/// How the length of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Framing {
+    /// `Content-Length`
+    ContentLength,
+    /// `Transfer-Encoding: chunked`
+    Chunked,
+}
+
+/// What refills the rate limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RateClock {
+    /// The machine's time, which passes whatever the exchange's clock says.
+    Machine,
+    /// The exchange's clock: for a client whose sleeps only move that.
+    Exchange,
+}
+
+/// A token bucket that starts full and refills continuously.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests a second in the long run.
+    pub per_second: u32,
+    /// Requests that may come at once after a pause.
+    pub burst: u32,
+}
+
+/// What `/exchange/status` answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExchangeStatus {
+    /// `exchange_active`
+    pub exchange_active: bool,
+    /// `trading_active`
+    pub trading_active: bool,
+    /// `exchange_estimated_resume_time`, RFC 3339; `None` is `null`.
+    pub estimated_resume_time: Option<String>,
+    /// Answer 503 with the same body.
+    pub unavailable: bool,
+}
+
+impl Default for ExchangeStatus {
+    fn default() -> ExchangeStatus {
+        ExchangeStatus {
+            exchange_active: true,
+            trading_active: true,
+            estimated_resume_time: None,
+            unavailable: false,
+        }
+    }
+}

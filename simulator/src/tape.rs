@@ -1,0 +1,164 @@
+//! Every event the exchange holds, rendered once and kept in order: the whole tape and one tape
+//! per market, sharing their rows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::trade::Trade;
+
+/// The position of an event: by time, then by the bytes of its trade id. Pages run downwards.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) created_us: i64,
+    pub(crate) trade_id: Arc<str>,
+}
+
+impl Key {
+    /// Below every event of this microsecond.
+    fn start_of(created_us: i64) -> Key {
+        Key { created_us, trade_id: "".into() }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) key: Key,
+    pub(crate) ticker: String,
+    pub(crate) is_block_trade: bool,
+    /// The row exactly as it is served.
+    pub(crate) json: Box<str>,
+    /// Present when the event was added as a trade and not as JSON.
+    pub(crate) trade: Option<Trade>,
+}
+
+/// Which events a request is about.
+pub(crate) struct Selection<'a> {
+    pub(crate) ticker: Option<&'a str>,
+    pub(crate) is_block_trade: Option<bool>,
+    pub(crate) from_us: i64,
+    /// Exclusive.
+    pub(crate) until_us: i64,
+    /// Only events strictly below this one: where the previous page ended.
+    pub(crate) below: Option<Key>,
+}
+
+type Rows = BTreeMap<Key, Arc<Event>>;
+
+#[derive(Default)]
+pub(crate) struct Tape {
+    all: Rows,
+    by_ticker: HashMap<String, Rows>,
+}
+
+impl Tape {
+    /// Adds an event, or replaces the one with the same time and trade id.
+    pub(crate) fn insert(&mut self, event: Event) {
+        let event = Arc::new(event);
+        if let Some(old) = self.all.insert(event.key.clone(), Arc::clone(&event))
+            && let Some(rows) = self.by_ticker.get_mut(&old.ticker)
+        {
+            rows.remove(&old.key);
+        }
+        let rows = self.by_ticker.entry(event.ticker.clone()).or_default();
+        rows.insert(event.key.clone(), event);
+    }
+
+    /// The newest selected events, newest first, at most `row_count_max`.
+    pub(crate) fn newest(&self, selection: &Selection, row_count_max: usize) -> Vec<Arc<Event>> {
+        let Some(rows) = self.rows(selection.ticker) else { return Vec::new() };
+        let from = Key::start_of(selection.from_us);
+        let mut until = Key::start_of(selection.until_us);
+        if let Some(below) = &selection.below {
+            until = until.min(below.clone());
+        }
+        if until <= from {
+            return Vec::new();
+        }
+        rows.range((Bound::Included(from), Bound::Excluded(until)))
+            .rev()
+            .map(|(_, event)| event)
+            .filter(|event| {
+                selection.is_block_trade.is_none_or(|flag| flag == event.is_block_trade)
+            })
+            .take(row_count_max)
+            .cloned()
+            .collect()
+    }
+
+    /// All events of a market, or of the exchange, newest first.
+    pub(crate) fn events(&self, ticker: Option<&str>) -> impl Iterator<Item = &Arc<Event>> {
+        self.rows(ticker).into_iter().flat_map(|rows| rows.values().rev())
+    }
+
+    pub(crate) fn tickers(&self) -> Vec<String> {
+        let mut tickers: Vec<String> = self.by_ticker.keys().cloned().collect();
+        tickers.sort_unstable();
+        tickers
+    }
+
+    fn rows(&self, ticker: Option<&str>) -> Option<&Rows> {
+        match ticker {
+            Some(ticker) => self.by_ticker.get(ticker),
+            None => Some(&self.all),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(created_us: i64, trade_id: &str, ticker: &str) -> Event {
+        Event {
+            key: Key { created_us, trade_id: trade_id.into() },
+            ticker: ticker.to_owned(),
+            is_block_trade: trade_id == "block",
+            json: format!("{ticker}/{trade_id}@{created_us}").into(),
+            trade: None,
+        }
+    }
+
+    fn everything() -> Selection<'static> {
+        Selection {
+            ticker: None,
+            is_block_trade: None,
+            from_us: i64::MIN,
+            until_us: i64::MAX,
+            below: None,
+        }
+    }
+
+    fn check(tape: &Tape, selection: &Selection, expected: &str) {
+        let rows: Vec<_> = tape.newest(selection, 9).iter().map(|e| e.json.to_string()).collect();
+        assert_eq!(rows.join(" "), expected);
+    }
+
+    #[test]
+    fn rows_come_newest_first_and_ties_by_id_downwards() {
+        let mut tape = Tape::default();
+        for (created_us, trade_id, ticker) in
+            [(2, "a", "X"), (3, "b", "Y"), (2, "c", "Y"), (1, "block", "X")]
+        {
+            tape.insert(event(created_us, trade_id, ticker));
+        }
+        check(&tape, &everything(), "Y/b@3 Y/c@2 X/a@2 X/block@1");
+        check(&tape, &Selection { ticker: Some("X"), ..everything() }, "X/a@2 X/block@1");
+        check(&tape, &Selection { ticker: Some("Z"), ..everything() }, "");
+        check(&tape, &Selection { is_block_trade: Some(true), ..everything() }, "X/block@1");
+        check(&tape, &Selection { from_us: 2, until_us: 3, ..everything() }, "Y/c@2 X/a@2");
+        check(&tape, &Selection { from_us: 3, until_us: 3, ..everything() }, "");
+        let below = Some(Key { created_us: 2, trade_id: "c".into() });
+        check(&tape, &Selection { below, ..everything() }, "X/a@2 X/block@1");
+        assert_eq!(tape.tickers(), ["X", "Y"]);
+    }
+
+    #[test]
+    fn the_same_event_again_replaces_even_in_another_market() {
+        let mut tape = Tape::default();
+        tape.insert(event(1, "a", "X"));
+        tape.insert(event(1, "a", "Y"));
+        check(&tape, &everything(), "Y/a@1");
+        check(&tape, &Selection { ticker: Some("X"), ..everything() }, "");
+    }
+}

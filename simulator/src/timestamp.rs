@@ -1,0 +1,55 @@
+//! Times as the exchange writes them. Inside the crate a time is always whole microseconds since
+//! 1970 (`…_us`); text exists only at the edges.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// One second in microseconds.
+pub(crate) const SECOND_US: i64 = 1_000_000;
+
+/// RFC 3339 in UTC with `Z`; the fraction has its trailing zeros trimmed and vanishes at whole
+/// seconds, as in every recorded answer.
+pub(crate) fn rfc3339(us: i64) -> String {
+    let text = date_time(us).to_rfc3339_opts(SecondsFormat::Micros, true);
+    let digits = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+    format!("{digits}Z")
+}
+
+/// The format of `Date` and of one form of `Retry-After` (RFC 7231), whole seconds.
+pub(crate) fn http_date(us: i64) -> String {
+    date_time(us).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Microseconds of an RFC 3339 time; digits beyond the sixth are dropped.
+pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros())
+}
+
+fn date_time(us: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(us).expect("a time within some 290,000 years of 1970")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fractions_are_trimmed() {
+        for (us, text) in [
+            (1_784_958_699_544_670, "2026-07-25T05:51:39.54467Z"),
+            (1_784_958_699_538_116, "2026-07-25T05:51:39.538116Z"),
+            (1_784_958_699_000_001, "2026-07-25T05:51:39.000001Z"),
+            (1_784_958_699_500_000, "2026-07-25T05:51:39.5Z"),
+            (1_784_958_699_000_000, "2026-07-25T05:51:39Z"),
+            (1_784_959_200_000_000, "2026-07-25T06:00:00Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(rfc3339(us), text);
+            assert_eq!(parse_rfc3339(text), Some(us), "{text} reads back");
+        }
+    }
+
+    #[test]
+    fn http_dates_follow_rfc_7231() {
+        assert_eq!(http_date(784_111_777_999_999), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+}

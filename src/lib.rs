@@ -1,0 +1,7 @@
+//! Every Kalshi trade exactly once, in PostgreSQL or SQLite.
+//!
+//! The modules below are listed in layers, lowest first: one sees only those above it. Data
+//! flows one way: HTTP bytes, wire struct, canonical trade, batch, store and checkpoint, tally,
+//! exit status. `ARCHITECTURE.md` walks one trade through them.
+
+
