@@ -5,3 +5,5 @@
 //! exit status. `ARCHITECTURE.md` walks one trade through them.
 
 
+pub mod failure; // what can go wrong
+pub mod domain; // decides everything, does nothing

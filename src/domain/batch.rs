@@ -1,0 +1,180 @@
+//! What one transaction commits: rows, and the checkpoints that they justify.
+//!
+//! A [`Batch`] is filled with what walks found and sealed into a [`Commit`], the only thing a
+//! store takes. There is no other way to move a checkpoint.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::checkpoint::{Change, Checkpoint};
+use super::time::Timestamp;
+use super::trade::{Event, Rejected, Ticker};
+use super::walk::Walked;
+
+/// The checkpoints as they are committed, by market: what a pass believes the database holds.
+#[derive(Debug, Default)]
+pub struct Ledger(HashMap<Ticker, Checkpoint>);
+
+impl Ledger {
+    /// Starts from what was loaded.
+    pub fn new(checkpoints: impl IntoIterator<Item = Checkpoint>) -> Ledger {
+        Ledger(checkpoints.into_iter().map(|row| (row.market.clone(), row)).collect())
+    }
+
+    /// The committed state of one market.
+    pub fn get(&self, market: &Ticker) -> Option<&Checkpoint> {
+        self.0.get(market)
+    }
+
+    /// Takes over what a commit made true. Markets that another pass got ahead on are
+    /// dropped: this pass no longer knows their state and will not touch them again.
+    pub fn committed(&mut self, commit: Commit, receipt: &Receipt) {
+        for update in commit.checkpoints {
+            if receipt.overtaken.contains(&update.next.market) {
+                self.0.remove(&update.next.market);
+            } else {
+                self.0.insert(update.next.market.clone(), update.next);
+            }
+        }
+    }
+}
+
+/// One row to store, with what was known when it was seen.
+#[derive(Debug)]
+pub struct Row {
+    /// The trade and its raw event.
+    pub event: Event,
+    /// Exchange time of the answer it came in.
+    pub seen_at: Timestamp,
+    /// Whether it belongs to a window that was already complete.
+    pub is_late: bool,
+}
+
+/// Rows and progress on their way into one transaction.
+#[derive(Debug, Default)]
+pub struct Batch {
+    rows: Vec<Row>,
+    rejected: Vec<Rejected>,
+    changes: BTreeMap<Ticker, Change>,
+}
+
+impl Batch {
+    /// Adds the rows of a page together with what storing them proves.
+    pub fn push(&mut self, walked: Walked) {
+        let Walked { market, events, rejected, exchange_now, late_before, progress } = walked;
+        let newest = events.iter().map(|event| event.trade.traded_at).max();
+        self.rows.extend(events.into_iter().map(|event| Row {
+            is_late: late_before.is_some_and(|edge| event.trade.traded_at < edge),
+            event,
+            seen_at: exchange_now,
+        }));
+        self.rejected.extend(rejected);
+        if newest.is_some() || progress.is_some() {
+            let change = self.changes.entry(market).or_default();
+            change.last_trade_at = change.last_trade_at.max(newest);
+            change.progress.extend(progress);
+        }
+    }
+
+    /// Records that a market could not be read to the end, and why.
+    pub fn fail(&mut self, market: Ticker, error: String) {
+        self.changes.entry(market).or_default().error = Some(error);
+    }
+
+    /// How many rows would be sent.
+    pub fn row_count(&self) -> usize {
+        self.rows.len() + self.rejected.len()
+    }
+
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.row_count() == 0 && self.changes.is_empty()
+    }
+
+    /// Closes the batch: each trade once, sorted by key (which spares both databases most of
+    /// their index work), and every checkpoint as it will be.
+    ///
+    /// The checkpoint of a market that the ledger no longer holds stays where it is; its rows
+    /// are stored all the same.
+    pub fn seal(self, ledger: &Ledger, now: Timestamp) -> Commit {
+        let Batch { mut rows, rejected, changes } = self;
+        let offered = rows.len();
+        rows.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
+        rows.dedup_by(|later, kept| later.event.trade.trade_id == kept.event.trade.trade_id);
+        let checkpoints = changes
+            .into_iter()
+            .filter_map(|(market, change)| {
+                let committed = ledger.get(&market)?;
+                let next = committed.after(&change, now);
+                Some(CheckpointUpdate { expected_version: committed.version, next })
+            })
+            .collect();
+        Commit { now, offered, rows, rejected, checkpoints }
+    }
+}
+
+/// A checkpoint as it will be, if the row still has the version it was computed from.
+#[derive(Debug)]
+pub struct CheckpointUpdate {
+    expected_version: i64,
+    next: Checkpoint,
+}
+
+impl CheckpointUpdate {
+    /// What the row's `version` must be for the update to happen.
+    pub fn expected_version(&self) -> i64 {
+        self.expected_version
+    }
+
+    /// The row after it.
+    pub fn next(&self) -> &Checkpoint {
+        &self.next
+    }
+}
+
+/// What a store commits in one transaction.
+#[derive(Debug)]
+pub struct Commit {
+    now: Timestamp,
+    offered: usize,
+    rows: Vec<Row>,
+    rejected: Vec<Rejected>,
+    checkpoints: Vec<CheckpointUpdate>,
+}
+
+impl Commit {
+    /// The wall clock at sealing: `received_at`, `ingested_at` and `updated_at`.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How many rows the pages held, before duplicates within the batch were removed.
+    pub fn offered(&self) -> usize {
+        self.offered
+    }
+
+    /// Each trade once, in the order of its id.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Events to keep with the reason they were refused.
+    pub fn rejected(&self) -> &[Rejected] {
+        &self.rejected
+    }
+
+    /// The checkpoints that the rows justify, in the order of their market.
+    pub fn checkpoints(&self) -> &[CheckpointUpdate] {
+        &self.checkpoints
+    }
+}
+
+/// What a store did with a [`Commit`].
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Positions in [`Commit::rows`] of the trades that were not stored before.
+    pub inserted: Vec<usize>,
+    /// Positions in [`Commit::rejected`] of the events that were not kept before.
+    pub rejected: Vec<usize>,
+    /// Markets whose checkpoint another pass had moved; theirs stays, ours is dropped.
+    pub overtaken: Vec<Ticker>,
+}

@@ -1,0 +1,92 @@
+//! How fresh a market is, judged from its checkpoint alone.
+
+use std::time::Duration;
+
+use super::checkpoint::Checkpoint;
+use super::time::Timestamp;
+
+/// How a market stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Complete up to less than the SLA ago.
+    Fresh,
+    /// Within the SLA, but still being drained.
+    Behind,
+    /// Within the SLA, but the last pass failed on it.
+    Failing,
+    /// Staler than its SLA: the breach that exit status 3 stands for.
+    Stale,
+    /// Settled and fully drained: left alone, cannot breach.
+    Retired,
+}
+
+impl State {
+    /// As printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Fresh => "fresh",
+            State::Behind => "behind",
+            State::Failing => "failing",
+            State::Stale => "stale",
+            State::Retired => "retired",
+        }
+    }
+}
+
+/// How long ago the market was last known complete; zero for a retired one.
+///
+/// A market that was never drained counts from the moment it was first selected, so that a
+/// first pass is not a breach.
+pub fn staleness(checkpoint: &Checkpoint, now: Timestamp) -> Duration {
+    if checkpoint.retired_at.is_some() {
+        return Duration::ZERO;
+    }
+    now.since(checkpoint.complete_until.unwrap_or(checkpoint.first_selected_at))
+}
+
+/// The state of a market; a breach outranks what explains it.
+pub fn state(checkpoint: &Checkpoint, now: Timestamp, sla: Duration) -> State {
+    if checkpoint.retired_at.is_some() {
+        State::Retired
+    } else if staleness(checkpoint, now) > sla {
+        State::Stale
+    } else if checkpoint.failures > 0 {
+        State::Failing
+    } else if checkpoint.complete_until.is_none() || checkpoint.walk.is_some() {
+        State::Behind
+    } else {
+        State::Fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::checkpoint::{OpenWalk, Window};
+    use crate::domain::trade::Ticker;
+
+    #[test]
+    fn one_word_says_what_matters_most() {
+        let at = Timestamp::from_seconds;
+        let sla = Duration::from_secs(300);
+        let never = Checkpoint::first(Ticker::new("KX").unwrap(), at(1_000));
+        let read = Checkpoint { complete_until: Some(at(1_000)), ..never.clone() };
+        let walk =
+            OpenWalk { window: Window::new(None, at(1_100)).unwrap(), cursor: None, low: None };
+        let open = Checkpoint { walk: Some(walk), ..read.clone() };
+        let failed = Checkpoint { failures: 1, ..read.clone() };
+        let retired = Checkpoint { retired_at: Some(at(1)), ..read.clone() };
+        for (checkpoint, now, expected, why) in [
+            (&never, 1_300, State::Behind, "first selected at most an SLA ago"),
+            (&never, 1_301, State::Stale, "never drained, and selected too long ago"),
+            (&read, 1_300, State::Fresh, "exactly the SLA is no breach"),
+            (&read, 1_301, State::Stale, "one second over"),
+            (&open, 1_100, State::Behind, "an interrupted walk waits"),
+            (&failed, 1_100, State::Failing, "failed within the SLA"),
+            (&failed, 2_000, State::Stale, "a breach outranks its cause"),
+            (&retired, 9_999_999, State::Retired, "cannot breach"),
+        ] {
+            assert_eq!(state(checkpoint, at(now), sla), expected, "{why}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Instants of exchange time: whole microseconds since 1970, UTC.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// An instant, exact to the microsecond: the resolution of the exchange and of both stores.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+const MICROS: i64 = 1_000_000;
+
+impl Timestamp {
+    /// From microseconds since 1970-01-01T00:00:00Z.
+    pub const fn from_micros(micros: i64) -> Timestamp {
+        Timestamp(micros)
+    }
+
+    /// From whole seconds since 1970-01-01T00:00:00Z.
+    pub const fn from_seconds(seconds: i64) -> Timestamp {
+        Timestamp(seconds.saturating_mul(MICROS))
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// The whole second this instant lies in, as Unix time.
+    pub const fn second(self) -> i64 {
+        self.0.div_euclid(MICROS)
+    }
+
+    /// The start of the second this instant lies in.
+    #[must_use]
+    pub const fn floor(self) -> Timestamp {
+        Timestamp::from_seconds(self.second())
+    }
+
+    /// The first whole second that is not before this instant.
+    #[must_use]
+    pub const fn ceil(self) -> Timestamp {
+        let floor = self.floor();
+        if floor.0 == self.0 { floor } else { Timestamp::from_seconds(self.second() + 1) }
+    }
+
+    /// This instant moved back; stops at the earliest representable one.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// This instant moved on; stops at the latest representable one.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this instant is; zero when it is not after it.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The same instant for libraries that speak chrono.
+    pub fn to_chrono(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// From chrono; anything finer than a microsecond is cut off.
+    pub fn from_chrono(instant: DateTime<Utc>) -> Timestamp {
+        Timestamp(instant.timestamp_micros())
+    }
+
+    /// Reads RFC 3339, with zero to nine decimals of a second and any offset.
+    ///
+    /// Written out because it runs once per trade; decimals beyond the microsecond are cut
+    /// off, since no store keeps them (the raw event does). `None` for anything else.
+    pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+        let bytes = text.as_bytes();
+        let date_is_shaped = bytes.get(4) == Some(&b'-')
+            && bytes.get(7) == Some(&b'-')
+            && matches!(bytes.get(10), Some(b'T' | b't' | b' '))
+            && bytes.get(13) == Some(&b':')
+            && bytes.get(16) == Some(&b':');
+        if !date_is_shaped {
+            return None;
+        }
+        let (year, month, day) = (number(bytes, 0, 4)?, number(bytes, 5, 2)?, number(bytes, 8, 2)?);
+        let (hour, minute, second) =
+            (number(bytes, 11, 2)?, number(bytes, 14, 2)?, number(bytes, 17, 2)?);
+        if hour > 23 || minute > 59 || second > 59 || !is_date(year, month, day) {
+            return None;
+        }
+        let (fraction, rest) = fraction_micros(bytes.get(19..)?)?;
+        let seconds =
+            days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second
+                - offset_seconds(rest)?;
+        Some(Timestamp(seconds * MICROS + fraction))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with six decimals: fixed width, so that text sorts as time does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn number(bytes: &[u8], start: usize, len: usize) -> Option<i64> {
+    bytes.get(start..start + len)?.iter().try_fold(0, |value, byte| {
+        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
+    })
+}
+
+fn fraction_micros(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    if bytes.first() != Some(&b'.') {
+        return Some((0, bytes));
+    }
+    let digits = bytes[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !(1..=9).contains(&digits) {
+        return None;
+    }
+    let kept = digits.min(6);
+    let mut micros = number(bytes, 1, kept)?;
+    for _ in kept..6 {
+        micros *= 10;
+    }
+    Some((micros, &bytes[1 + digits..]))
+}
+
+fn offset_seconds(bytes: &[u8]) -> Option<i64> {
+    match bytes {
+        [b'Z' | b'z'] => Some(0),
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
+            let (hours, minutes) = (number(bytes, 1, 2)?, number(bytes, 4, 2)?);
+            let seconds = (hours < 24 && minutes < 60).then_some(hours * 3_600 + minutes * 60)?;
+            Some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => None,
+    }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn is_date(year: i64, month: i64, day: i64) -> bool {
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap(year) => 29,
+        2 => 28,
+        _ => return false,
+    };
+    (1..=days).contains(&day)
+}
+
+/// Days of the proleptic Gregorian calendar, counted in years that begin in March, so that
+/// the leap day is the last of its year.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    year * 365 + leap_days + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn instants_are_read_exactly_or_refused() {
+        for (text, micros, why) in [
+            ("2026-07-25T05:51:39.54467Z", Some(1_784_958_699_544_670), "trimmed zeros"),
+            ("2026-07-25T05:51:39Z", Some(1_784_958_699_000_000), "no fraction at all"),
+            ("2026-07-25T05:51:39.542929Z", Some(1_784_958_699_542_929), "six decimals"),
+            ("2026-07-25T05:51:39.542929999Z", Some(1_784_958_699_542_929), "nanoseconds"),
+            ("2026-07-25T07:51:39.5+02:00", Some(1_784_958_699_500_000), "another offset"),
+            ("1969-12-31T23:59:59.5Z", Some(-500_000), "before 1970"),
+            ("2024-02-29T00:00:00Z", Some(1_709_164_800_000_000), "a leap day"),
+            ("2026-02-29T00:00:00Z", None, "not a leap year"),
+            ("2026-13-01T00:00:00Z", None, "no such month"),
+            ("2026-07-25T24:00:00Z", None, "no such hour"),
+            ("2026-07-25T05:51:39", None, "no zone"),
+            ("2026-07-25T05:51:39.Z", None, "point without decimals"),
+            ("2026-07-25T05:51:39ZZ", None, "rubbish at the end"),
+            ("2026-07-25", None, "only a date"),
+            ("", None, "nothing"),
+        ] {
+            let parsed = Timestamp::parse_rfc3339(text).map(Timestamp::micros);
+            assert_eq!(parsed, micros, "{text:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn floor_and_ceil_agree_with_the_second() {
+        for (micros, floor, ceil) in [(1_500_000, 1, 2), (2_000_000, 2, 2), (-1, -1, 0)] {
+            let at = Timestamp::from_micros(micros);
+            assert_eq!((at.floor().second(), at.ceil().second()), (floor, ceil), "{micros}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_chrono(micros in -2_000_000_000_000_000_i64..9_000_000_000_000_000) {
+            let at = Timestamp::from_micros(micros);
+            prop_assert_eq!(Timestamp::parse_rfc3339(&at.to_string()), Some(at));
+            let chrono = at.to_chrono().to_rfc3339_opts(SecondsFormat::AutoSi, false);
+            prop_assert_eq!(Timestamp::parse_rfc3339(&chrono), Some(at));
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(text in "\\PC*") {
+            let _ = Timestamp::parse_rfc3339(&text);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The canonical trade and what surrounds it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::fixed;
+use super::time::Timestamp;
+
+/// The value of every `source` column.
+pub const SOURCE: &str = "kalshi";
+
+/// A market's ticker. Cheap to clone: every trade of a page shares one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticker(Arc<str>);
+
+/// The longest ticker the exchange's specification allows.
+const TICKER_LEN_MAX: usize = 200;
+/// Far above the 36 characters of today's ids, far below what an index row holds.
+const TRADE_ID_LEN_MAX: usize = 200;
+
+impl Ticker {
+    /// `None` unless it is 1 to 200 visible ASCII characters.
+    pub fn new(text: &str) -> Option<Ticker> {
+        is_token(text, TICKER_LEN_MAX).then(|| Ticker(Arc::from(text)))
+    }
+
+    /// The ticker's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether `text` can be a trade's id: opaque, but visible ASCII and bounded, because it is a
+/// key in both stores and goes into logs.
+pub fn is_trade_id(text: &str) -> bool {
+    is_token(text, TRADE_ID_LEN_MAX)
+}
+
+fn is_token(text: &str, len_max: usize) -> bool {
+    (1..=len_max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl fmt::Display for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The taker's outcome side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The taker gained exposure to the event happening.
+    Yes,
+    /// The taker gained exposure to the event not happening.
+    No,
+}
+
+impl Side {
+    /// As stored: `yes` or `no`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Side::Yes => "yes",
+            Side::No => "no",
+        }
+    }
+}
+
+/// What one contract cost, in units of 0.0001 cent (a millionth of a dollar): 0 to 1,000,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price(i32);
+
+/// One dollar, the most a contract can cost.
+const DOLLAR_E4: i32 = 1_000_000;
+
+impl Price {
+    /// From units of 0.0001 cent; `None` above a dollar or below nothing.
+    pub fn from_e4_cents(value: i64) -> Option<Price> {
+        let value = i32::try_from(value).ok()?;
+        (0..=DOLLAR_E4).contains(&value).then_some(Price(value))
+    }
+
+    /// Units of 0.0001 cent.
+    pub fn e4_cents(self) -> i32 {
+        self.0
+    }
+
+    /// What the opposite side cost: the two make a dollar.
+    #[must_use]
+    pub fn opposite(self) -> Price {
+        Price(DOLLAR_E4 - self.0)
+    }
+}
+
+impl fmt::Display for Price {
+    /// In cents with four decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&fixed::format(i64::from(self.0), 4))
+    }
+}
+
+/// Contracts, in units of 0.01; at least one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantity(i64);
+
+/// What `numeric(18,2)` holds.
+const QUANTITY_E2_MAX: i64 = 999_999_999_999_999_999;
+
+impl Quantity {
+    /// From hundredths of a contract; `None` for nothing and for more than the tables hold.
+    pub fn from_e2(value: i64) -> Option<Quantity> {
+        (1..=QUANTITY_E2_MAX).contains(&value).then_some(Quantity(value))
+    }
+
+    /// Hundredths of a contract.
+    pub fn e2(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Quantity {
+    /// In contracts with two decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&fixed::format(self.0, 2))
+    }
+}
+
+/// One canonical trade: what the normalized table holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trade {
+    /// The exchange's id: opaque, unique, the key.
+    pub trade_id: Box<str>,
+    /// The market it happened in.
+    pub market: Ticker,
+    /// The taker's outcome side.
+    pub side: Side,
+    /// What one contract of `side` cost.
+    pub price: Price,
+    /// How many contracts changed hands.
+    pub quantity: Quantity,
+    /// The exchange's `created_time`.
+    pub traded_at: Timestamp,
+    /// Whether it was negotiated off the book; unknown for events of the older shapes.
+    pub is_block_trade: Option<bool>,
+}
+
+/// An event that became a trade, with the provider's own JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What it says.
+    pub trade: Trade,
+    /// How it was said, byte for byte.
+    pub payload: Box<str>,
+}
+
+/// An event that normalization refused: kept in the raw table with the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The event's market, or the one whose page it came in when it names none.
+    pub market: Ticker,
+    /// Its id, when that much can be read.
+    pub trade_id: Option<Box<str>>,
+    /// How it was said, byte for byte.
+    pub payload: Box<str>,
+    /// Why it is no trade, in one clause.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_bounded_visible_ascii() {
+        for (text, accepted) in [
+            ("KXBTCD-26JUL2502-T74099.99", true),
+            ("", false),
+            ("KX BTC", false),
+            ("KX\u{0}", false),
+            ("é", false),
+        ] {
+            assert_eq!(Ticker::new(text).is_some(), accepted, "{text:?}");
+            assert_eq!(is_trade_id(text), accepted, "{text:?}");
+        }
+        assert!(Ticker::new(&"K".repeat(201)).is_none());
+    }
+
+    #[test]
+    fn money_reads_as_people_write_it() {
+        let price = Price::from_e4_cents(380_001).unwrap();
+        assert_eq!(
+            (price.to_string(), price.opposite().to_string()),
+            ("38.0001".into(), "61.9999".into())
+        );
+        assert_eq!(Quantity::from_e2(1261).unwrap().to_string(), "12.61");
+        assert_eq!(Price::from_e4_cents(1_000_001), None);
+        assert_eq!(Quantity::from_e2(0), None);
+    }
+}

@@ -1,0 +1,410 @@
+//! The walk: reading one market newest to oldest, page by page. Pure.
+//!
+//! [`Walk::next`] says what to ask, [`Walk::page`] is told the answer and says which rows to
+//! store and what storing them proves. The exchange answers newest first, so a walk that
+//! breaks leaves its gap *below* what it has: only the page that reaches the lower edge
+//! completes the window.
+//!
+//! The window's upper edge is frozen by the `Date` of the very answer that holds its first
+//! page, not by any clock of ours: a cached or delayed answer then claims no more than it
+//! holds, and a skewed local clock does no harm.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::checkpoint::{Checkpoint, OpenWalk, Progress, Window};
+use super::time::Timestamp;
+use super::trade::{Event, Rejected, Ticker};
+
+/// The most rows the exchange puts on a page, and what we ask for.
+pub const ROWS_PER_PAGE: u16 = 1_000;
+
+/// How walks are done; the same for every market of a pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How far below the checkpoint each walk re-reads, for late trades.
+    pub overlap: Duration,
+    /// How long before the exchange's now a window ends.
+    pub settle: Duration,
+    /// Where a market without a checkpoint begins; `None`: its whole live history.
+    pub since: Option<Timestamp>,
+    /// A runaway guard: the most pages one walk reads in one pass.
+    pub pages_max: u32,
+}
+
+/// One request for trades. Every filter is sent on every page: cursors carry none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Whose trades.
+    pub market: Ticker,
+    /// Where to go on; `None` for the newest page within the bounds.
+    pub cursor: Option<String>,
+    /// Unix seconds, inclusive.
+    pub min_ts: Option<i64>,
+    /// Unix seconds; one more than needed, since nobody knows whether it is inclusive.
+    pub max_ts: Option<i64>,
+}
+
+/// One decoded answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The trades of the market asked for, in the order received.
+    pub events: Vec<Event>,
+    /// What could not be normalized.
+    pub rejected: Vec<Rejected>,
+    /// Rows of other markets: the filter was ignored somewhere; they are left out.
+    pub foreign: usize,
+    /// Where the exchange says to go on; `None` at the end of the list.
+    pub cursor: Option<String>,
+    /// The answer's `Date`: when the exchange's world looked like this.
+    pub exchange_now: Timestamp,
+}
+
+impl Page {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.rejected.is_empty() && self.foreign == 0
+    }
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask this.
+    Fetch(PageRequest),
+    /// Nothing: the walk is over.
+    Done(End),
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Everything up to the frozen edge was read.
+    Level,
+    /// The answers made no sense together. What was stored stays; the next pass tries again.
+    Guarded(Guard),
+}
+
+/// Why a walk was broken off rather than believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// An answer named the cursor it was asked with.
+    CursorRepeats,
+    /// A page held nothing that the page before it had not.
+    NothingNew,
+    /// A page was not sorted newest first.
+    Unordered,
+    /// Cursors are refused or ignored, and going on by time gets no further either.
+    CursorsUseless,
+    /// The page cap was reached.
+    TooManyPages,
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Guard::CursorRepeats => "the exchange answered with the cursor it was asked with",
+            Guard::NothingNew => "the exchange sent the same page again under another cursor",
+            Guard::Unordered => "the exchange sent a page that is not sorted newest first",
+            Guard::CursorsUseless => {
+                "the exchange does not honour its cursors, and going on by time leads nowhere"
+            }
+            Guard::TooManyPages => "the walk reached its page cap",
+        })
+    }
+}
+
+/// The rows of one page worth storing, and what storing them proves. The two cannot be parted:
+/// the fields are private and only a [`Batch`](super::batch::Batch) takes them.
+#[derive(Debug)]
+pub struct Walked {
+    pub(super) market: Ticker,
+    pub(super) events: Vec<Event>,
+    pub(super) rejected: Vec<Rejected>,
+    pub(super) exchange_now: Timestamp,
+    /// Trades before this instant were expected in an earlier window: they are late.
+    pub(super) late_before: Option<Timestamp>,
+    pub(super) progress: Option<Progress>,
+}
+
+impl Walked {
+    /// How many rows there are to store.
+    pub fn row_count(&self) -> usize {
+        self.events.len() + self.rejected.len()
+    }
+}
+
+/// The oldest trade time of a chain of pages, and the ids seen at exactly that time.
+#[derive(Clone, Debug)]
+struct Oldest {
+    at: Timestamp,
+    ids: Vec<Box<str>>,
+}
+
+/// Who opened the window being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// An earlier pass, which did not finish it; a window of our own follows.
+    Inherited,
+    /// This pass.
+    Own,
+}
+
+/// The state machine of one market's walk in one pass.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    market: Ticker,
+    rules: Rules,
+    /// Nothing older is claimed, so nothing older is stored.
+    complete_from: Option<Timestamp>,
+    has_completed_before: bool,
+    origin: Origin,
+    from: Option<Timestamp>,
+    /// `None` until the first page freezes it.
+    until: Option<Timestamp>,
+    cursor: Option<String>,
+    /// After a restart by time: read from this instant's second downwards.
+    ceiling: Option<Timestamp>,
+    low: Option<Timestamp>,
+    /// The last row of the page before, for the guards; `None` at the start of a chain of pages.
+    previous: Option<Oldest>,
+    /// Whether the walk was restarted since `low` last fell: a second time would be pointless.
+    is_restarted: bool,
+    was_empty: bool,
+    pages: u32,
+    end: Option<End>,
+}
+
+impl Walk {
+    /// Takes up what the checkpoint left, or opens a new window above it.
+    pub fn new(checkpoint: &Checkpoint, rules: Rules) -> Walk {
+        let mut walk = Walk {
+            market: checkpoint.market.clone(),
+            rules,
+            complete_from: checkpoint.complete_from,
+            has_completed_before: checkpoint.complete_until.is_some(),
+            origin: Origin::Own,
+            from: checkpoint.complete_until.or(rules.since.map(Timestamp::floor)),
+            until: None,
+            cursor: None,
+            ceiling: None,
+            low: None,
+            previous: None,
+            is_restarted: false,
+            was_empty: false,
+            pages: 0,
+            end: None,
+        };
+        if let Some(open) = &checkpoint.walk {
+            walk.resume(open, checkpoint.failures > 0);
+        }
+        walk
+    }
+
+    fn resume(&mut self, open: &OpenWalk, has_failed: bool) {
+        self.origin = Origin::Inherited;
+        self.from = open.window.from();
+        self.until = Some(open.window.until());
+        self.low = open.low;
+        // A cursor that a failure followed is not trusted again: time leads to the same rows.
+        if open.cursor.is_some() && !has_failed {
+            self.cursor.clone_from(&open.cursor);
+            self.previous = open.low.map(|at| Oldest { at, ids: Vec::new() });
+        } else {
+            self.ceiling = open.low;
+        }
+    }
+
+    /// The market being read.
+    pub fn market(&self) -> &Ticker {
+        &self.market
+    }
+
+    /// What to ask next, or how it ended.
+    pub fn next(&self) -> Step {
+        match self.end {
+            Some(end) => Step::Done(end),
+            None if self.pages >= self.rules.pages_max => {
+                Step::Done(End::Guarded(Guard::TooManyPages))
+            }
+            None => Step::Fetch(PageRequest {
+                market: self.market.clone(),
+                cursor: self.cursor.clone(),
+                min_ts: self.lower_edge().map(Timestamp::second),
+                // Also for a whole second: an exclusive bound must not cut off its ties.
+                max_ts: self.ceiling.or(self.until).map(|edge| edge.second() + 1),
+            }),
+        }
+    }
+
+    /// Rows below this instant are neither asked for nor kept.
+    fn lower_edge(&self) -> Option<Timestamp> {
+        let from = self.from?;
+        if !self.has_completed_before {
+            return Some(from);
+        }
+        let edge = from.before(self.rules.overlap);
+        Some(self.complete_from.map_or(edge, |bound| edge.max(bound)))
+    }
+
+    /// The exchange refused the request because of its cursor: go on by time instead.
+    pub fn cursor_refused(&mut self) {
+        self.restart_by_time();
+    }
+
+    /// Whether the request in hand carries a cursor, so that refusing it may be the cursor's fault.
+    pub fn has_cursor(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    fn restart_by_time(&mut self) {
+        if self.is_restarted {
+            self.end = Some(End::Guarded(Guard::CursorsUseless));
+            return;
+        }
+        self.is_restarted = true;
+        self.cursor = None;
+        self.ceiling = self.low;
+        self.previous = None;
+    }
+
+    /// Takes the answer to the request in hand; says what to store and what that proves.
+    pub fn page(&mut self, page: Page) -> Walked {
+        self.pages += 1;
+        let until = *self.until.get_or_insert_with(|| {
+            let edge = page.exchange_now.before(self.rules.settle).floor();
+            self.from.map_or(edge, |from| edge.max(from))
+        });
+        match self.inspect(&page) {
+            Verdict::StartedOver => {
+                // Newer rows than the walk is at: they are stored already or belong to the next window.
+                self.restart_by_time();
+                return self.walked(Vec::new(), Vec::new(), page.exchange_now, None);
+            }
+            Verdict::Broken(guard) => {
+                self.end = Some(End::Guarded(guard));
+                let events = self.kept(page.events, until);
+                return self.walked(events, page.rejected, page.exchange_now, None);
+            }
+            Verdict::Sound => {}
+        }
+        self.remember_oldest(&page.events);
+        let is_empty = page.is_empty();
+        let is_below = match (self.low, self.lower_edge()) {
+            (Some(low), Some(edge)) => low < edge,
+            _ => false,
+        };
+        // An empty page with a cursor is followed once: it may be a hiccup or the very end.
+        let is_last = page.cursor.is_none() || is_below || (is_empty && self.was_empty);
+        self.was_empty = is_empty;
+        self.cursor.clone_from(&page.cursor);
+        let window = Window::new(self.from, until);
+        let progress = window.map(|window| {
+            if is_last {
+                Progress::Completed(window)
+            } else {
+                Progress::Continues(OpenWalk { window, cursor: page.cursor, low: self.low })
+            }
+        });
+        let events = self.kept(page.events, until);
+        let walked = self.walked(events, page.rejected, page.exchange_now, progress);
+        if is_last {
+            self.complete(until);
+        }
+        walked
+    }
+
+    /// The window is read. After an inherited one, the span since then is opened.
+    fn complete(&mut self, until: Timestamp) {
+        if self.origin == Origin::Own {
+            self.end = Some(End::Level);
+            return;
+        }
+        if !self.has_completed_before {
+            self.complete_from = self.from;
+        }
+        *self = Walk {
+            has_completed_before: true,
+            origin: Origin::Own,
+            from: Some(until),
+            until: None,
+            cursor: None,
+            ceiling: None,
+            low: None,
+            previous: None,
+            is_restarted: false,
+            was_empty: false,
+            ..self.clone()
+        };
+    }
+
+    fn kept(&self, events: Vec<Event>, until: Timestamp) -> Vec<Event> {
+        let lower_edge = self.lower_edge();
+        let is_inside = |at: Timestamp| at < until && lower_edge.is_none_or(|edge| edge <= at);
+        events.into_iter().filter(|event| is_inside(event.trade.traded_at)).collect()
+    }
+
+    fn walked(
+        &self,
+        events: Vec<Event>,
+        rejected: Vec<Rejected>,
+        exchange_now: Timestamp,
+        progress: Option<Progress>,
+    ) -> Walked {
+        let late_before = if self.has_completed_before { self.from } else { None };
+        let market = self.market.clone();
+        Walked { market, events, rejected, exchange_now, late_before, progress }
+    }
+
+    fn inspect(&self, page: &Page) -> Verdict {
+        let times = || page.events.iter().map(|event| event.trade.traded_at);
+        if let (Some(previous), Some(first)) = (&self.previous, times().next())
+            && first > previous.at
+        {
+            return Verdict::StartedOver;
+        }
+        if !times().is_sorted_by(|newer, older| newer >= older) {
+            return Verdict::Broken(Guard::Unordered);
+        }
+        if page.is_empty() {
+            return Verdict::Sound;
+        }
+        if page.cursor.is_some() && page.cursor == self.cursor {
+            return Verdict::Broken(Guard::CursorRepeats);
+        }
+        let has_news = |previous: &Oldest| {
+            !page.rejected.is_empty()
+                || page.foreign > 0
+                || page.events.iter().any(|event| {
+                    event.trade.traded_at < previous.at
+                        || !previous.ids.contains(&event.trade.trade_id)
+                })
+        };
+        match &self.previous {
+            Some(previous) if !has_news(previous) => Verdict::Broken(Guard::NothingNew),
+            _ => Verdict::Sound,
+        }
+    }
+
+    fn remember_oldest(&mut self, events: &[Event]) {
+        let Some(last) = events.last() else { return };
+        let at = last.trade.traded_at;
+        let ties = events.iter().rev().take_while(|event| event.trade.traded_at == at);
+        let mut ids: Vec<Box<str>> = ties.map(|event| event.trade.trade_id.clone()).collect();
+        if let Some(previous) = &mut self.previous
+            && previous.at == at
+        {
+            ids.append(&mut previous.ids);
+        }
+        self.previous = Some(Oldest { at, ids });
+        if self.low.is_none_or(|low| at < low) {
+            self.low = Some(at);
+            self.is_restarted = false;
+        }
+    }
+}
+
+enum Verdict {
+    Sound,
+    StartedOver,
+    Broken(Guard),
+}
