@@ -7,3 +7,6 @@
 
 pub mod failure; // what can go wrong
 pub mod domain; // decides everything, does nothing
+pub mod clock; // the one door to time
+pub mod retry; // when to try again
+pub mod pace; // how fast to ask

@@ -1,0 +1,133 @@
+//! The token bucket that all workers of a pass share.
+//!
+//! The exchange gives no hint with its 429 (api notes: no `Retry-After`, no `X-RateLimit-*`),
+//! so the bucket finds the bearable rate itself: halved at a refusal, at most once a second,
+//! and regained in small steps with every answer.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Requests per second, shared by threads. Times are those of one monotonic clock.
+#[derive(Debug)]
+pub struct Pace(Mutex<Bucket>);
+
+#[derive(Debug)]
+struct Bucket {
+    rate_full: f64,
+    rate: f64,
+    tokens: f64,
+    capacity: f64,
+    updated_at: Duration,
+    slowed_at: Option<Duration>,
+}
+
+/// The slowest it gets, as a part of the full rate.
+const RATE_FLOOR: f64 = 1.0 / 16.0;
+/// How much of the full rate one good answer gives back.
+const RATE_STEP: f64 = 1.0 / 32.0;
+/// Refusals closer together than this are one: requests in flight are refused together.
+const SLOWDOWN_MIN: Duration = Duration::from_secs(1);
+
+impl Pace {
+    /// A bucket for `rate` requests per second; half a second's worth may go at once, which
+    /// stays below the bursts that were seen refused (eight in a second at a rate of four).
+    pub fn new(rate: f64) -> Pace {
+        let capacity = (rate / 2.0).max(1.0);
+        Pace(Mutex::new(Bucket {
+            rate_full: rate,
+            rate,
+            tokens: capacity,
+            capacity,
+            updated_at: Duration::ZERO,
+            slowed_at: None,
+        }))
+    }
+
+    /// Takes the next place in the queue; says how long to wait before sending.
+    pub fn reserve(&self, now: Duration) -> Duration {
+        let mut bucket = self.lock();
+        bucket.refill(now);
+        bucket.tokens -= 1.0;
+        Duration::from_secs_f64((-bucket.tokens / bucket.rate).max(0.0))
+    }
+
+    /// A request was refused for coming too fast.
+    pub fn refused(&self, now: Duration) {
+        let mut bucket = self.lock();
+        let is_one_of_many =
+            bucket.slowed_at.is_some_and(|at| now.saturating_sub(at) < SLOWDOWN_MIN);
+        if !is_one_of_many {
+            bucket.refill(now);
+            bucket.rate = (bucket.rate / 2.0).max(bucket.rate_full * RATE_FLOOR);
+            bucket.tokens = bucket.tokens.min(0.0);
+            bucket.slowed_at = Some(now);
+        }
+    }
+
+    /// A request was answered.
+    pub fn accepted(&self) {
+        let mut bucket = self.lock();
+        bucket.rate = (bucket.rate + bucket.rate_full * RATE_STEP).min(bucket.rate_full);
+    }
+
+    /// Requests per second at the moment.
+    pub fn rate(&self) -> f64 {
+        self.lock().rate
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Bucket> {
+        // Every state of the bucket is a usable one, also the one a panicking thread left.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bucket {
+    fn refill(&mut self, now: Duration) {
+        let gained = now.saturating_sub(self.updated_at).as_secs_f64() * self.rate;
+        self.tokens = (self.tokens + gained).min(self.capacity);
+        self.updated_at = self.updated_at.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_burst_is_spread_over_the_rate() {
+        let pace = Pace::new(4.0);
+        let waits: Vec<u128> = (0..6).map(|_| pace.reserve(at(0)).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 250, 500, 750, 1_000]);
+        assert_eq!(pace.reserve(at(1_250)).as_millis(), 0, "the queue has drained");
+    }
+
+    #[test]
+    fn an_idle_bucket_does_not_overflow() {
+        let pace = Pace::new(4.0);
+        let waits: Vec<u128> = (0..4).map(|_| pace.reserve(at(60_000)).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 250, 500]);
+    }
+
+    #[test]
+    fn a_refusal_halves_the_rate_once_and_answers_restore_it() {
+        let pace = Pace::new(8.0);
+        for ms in [0, 10, 20] {
+            pace.refused(at(ms));
+        }
+        assert!((pace.rate() - 4.0).abs() < 1e-9, "three refusals together are one");
+        pace.refused(at(1_500));
+        assert!((pace.rate() - 2.0).abs() < 1e-9, "a later one counts");
+        for s in 2..20 {
+            pace.refused(at(s * 1_500));
+        }
+        assert!((pace.rate() - 0.5).abs() < 1e-9, "never slower than a sixteenth");
+        for _ in 0..100 {
+            pace.accepted();
+        }
+        assert!((pace.rate() - 8.0).abs() < 1e-9, "never faster than asked");
+    }
+}
