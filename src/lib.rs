@@ -10,3 +10,4 @@ pub mod domain; // decides everything, does nothing
 pub mod clock; // the one door to time
 pub mod retry; // when to try again
 pub mod pace; // how fast to ask
+pub mod kalshi; // the exchange: one request, one typed answer

@@ -1,0 +1,259 @@
+//! The HTTP client: one request, one typed answer. It neither retries nor waits.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::{Response, Uri};
+use ureq::tls::{RootCerts, TlsConfig};
+
+use super::decode;
+use super::sign::Signer;
+use crate::clock::Clock;
+use crate::domain::time::Timestamp;
+use crate::domain::walk::{Page, PageRequest, ROWS_PER_PAGE};
+use crate::failure::{Failure, Kind};
+
+/// A page of 1,000 trades is about 231 KB; this is room for much longer events.
+const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// As much of a refusal as is worth reading.
+const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the exchange's API is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    base: String,
+    /// The base URL's own path: part of what is signed.
+    base_path: String,
+    trades_path: String,
+}
+
+impl Endpoint {
+    /// Checks a base URL and the path of the trades below it.
+    pub fn new(base_url: &str, trades_path: &str) -> Result<Endpoint, Failure> {
+        let refuse = |why: &str| {
+            // The URL is not repeated: it may hold what should not be printed.
+            Failure::config(format!(
+                "the base URL {why}; it should look like https://external-api.kalshi.com/trade-api/v2"
+            ))
+        };
+        let base = base_url.trim_end_matches('/');
+        let uri: Uri = base.parse().map_err(|_| refuse("is not a URL"))?;
+        let authority = uri.authority().ok_or_else(|| refuse("names no host"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(refuse("begins with neither https:// nor http://"));
+        }
+        if authority.as_str().contains('@') {
+            return Err(refuse("holds a user name or password"));
+        }
+        if uri.query().is_some() || base.contains('#') {
+            return Err(refuse("has a query"));
+        }
+        let path_is_plain = trades_path.starts_with('/')
+            && trades_path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b));
+        if !path_is_plain {
+            return Err(Failure::config(format!(
+                "the trades path {trades_path:?} is not a plain path such as /markets/trades"
+            )));
+        }
+        Ok(Endpoint {
+            base: base.to_owned(),
+            base_path: uri.path().trim_end_matches('/').to_owned(),
+            trades_path: trades_path.to_owned(),
+        })
+    }
+}
+
+/// What a client needs to know, in one place.
+#[derive(Debug)]
+pub struct Access {
+    /// Where to ask.
+    pub endpoint: Endpoint,
+    /// The key to sign with, if any.
+    pub signer: Option<Signer>,
+    /// How many connections are worth keeping.
+    pub connections: usize,
+}
+
+/// A connection pool to the exchange, shared by all workers.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    access: Access,
+    requests: AtomicU64,
+    /// The exchange's clock minus ours, in microseconds, as of the last answer.
+    clock_offset_us: AtomicI64,
+}
+
+impl Client {
+    /// A client that keeps connections alive, trusts what the platform trusts and honours
+    /// `HTTPS_PROXY` and `NO_PROXY`. Opens nothing yet.
+    pub fn new(access: Access) -> Client {
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
+            .accept("application/json")
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_idle_connections_per_host(access.connections)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(READ_TIMEOUT))
+            .timeout_per_read(Some(READ_TIMEOUT))
+            .build()
+            .new_agent();
+        Client { agent, access, requests: AtomicU64::new(0), clock_offset_us: AtomicI64::new(0) }
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// The exchange's wall clock, as far as its answers told; ours until the first one.
+    pub fn exchange_now(&self, clock: &dyn Clock) -> Timestamp {
+        let offset = self.clock_offset_us.load(Ordering::Relaxed);
+        Timestamp::from_micros(clock.now().micros().saturating_add(offset))
+    }
+
+    /// Asks for one page of trades; gives up after `left` at the latest.
+    pub fn trades(
+        &self,
+        request: &PageRequest,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Page, Failure> {
+        let endpoint = &self.access.endpoint;
+        let path = &endpoint.trades_path;
+        let what = format!("GET {path} for {}", request.market);
+        let mut call = self
+            .agent
+            .get(format!("{}{path}", endpoint.base))
+            .query("ticker", request.market.as_str())
+            .query("limit", ROWS_PER_PAGE.to_string());
+        let bounds = [("min_ts", request.min_ts), ("max_ts", request.max_ts)];
+        for (name, value) in bounds.into_iter().filter_map(|(name, v)| Some((name, v?))) {
+            call = call.query(name, value.to_string());
+        }
+        if let Some(cursor) = &request.cursor {
+            call = call.query("cursor", cursor);
+        }
+        if let Some(signer) = &self.access.signer {
+            let signed_path = format!("{}{path}", endpoint.base_path);
+            for (name, value) in signer.headers(self.exchange_now(clock), "GET", &signed_path) {
+                call = call.header(name, value);
+            }
+        }
+        let call = call.config().timeout_global(Some(left.min(TOTAL_TIMEOUT))).build();
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut response = call.call().map_err(|error| unanswered(&what, error))?;
+        let answered_at = self.answered_at(&response, clock);
+        if !response.status().is_success() {
+            return Err(refused(&what, &mut response, answered_at));
+        }
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(BODY_BYTES_MAX)
+            .read_to_vec()
+            .map_err(|error| unanswered(&what, error))?;
+        decode::page(&body, &request.market, answered_at).map_err(|failure| {
+            let kind = failure.kind;
+            Failure::new(kind, what).because(failure)
+        })
+    }
+
+    /// The answer's `Date`; our own clock for an answer without one.
+    fn answered_at<T>(&self, response: &Response<T>, clock: &dyn Clock) -> Timestamp {
+        let now = clock.now();
+        match header(response, "date").and_then(decode::http_date) {
+            Some(date) => {
+                // `Date` has whole seconds: only a difference beyond that is one.
+                let offset = date.micros().saturating_sub(now.micros());
+                let offset = if offset.abs() < 2_000_000 { 0 } else { offset };
+                self.clock_offset_us.store(offset, Ordering::Relaxed);
+                date
+            }
+            None => now,
+        }
+    }
+}
+
+fn header<'a, T>(response: &'a Response<T>, name: &str) -> Option<&'a str> {
+    response.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// No complete answer came: who has to act depends on why.
+fn unanswered(what: &str, error: ureq::Error) -> Failure {
+    use ureq::Error;
+    let (kind, message) = match &error {
+        Error::Timeout(_) => (Kind::ExchangeUnavailable, format!("{what} took too long")),
+        Error::BodyExceedsLimit(_) => {
+            (Kind::ExchangeUnreadable, format!("{what} was answered with too large a body"))
+        }
+        Error::BadUri(_) | Error::InvalidProxyUrl => {
+            (Kind::Config, format!("{what} cannot be sent; check the base URL and HTTPS_PROXY"))
+        }
+        Error::Tls(_) | Error::Rustls(_) | Error::Pem(_) => (
+            Kind::ExchangeForbids,
+            format!(
+                "{what} found no TLS it may trust; check the clock and the platform's certificates"
+            ),
+        ),
+        _ => (Kind::ExchangeUnavailable, format!("{what} got no complete answer")),
+    };
+    Failure::new(kind, message).because(error)
+}
+
+/// The exchange answered, and not with 200.
+fn refused(what: &str, response: &mut Response<ureq::Body>, answered_at: Timestamp) -> Failure {
+    let status = response.status().as_u16();
+    let wait =
+        header(response, "retry-after").and_then(|text| decode::retry_after(text, answered_at));
+    let location = header(response, "location").map(str::to_owned);
+    let body = response.body_mut().with_config().limit(REFUSAL_BYTES_MAX).read_to_vec();
+    let mut said = decode::refusal(&body.unwrap_or_default());
+    let (kind, advice) = match status {
+        408 | 425 | 429 | 500..=599 => (Kind::ExchangeUnavailable, ""),
+        401 => (Kind::ExchangeForbids, "; check --api-key-id, --private-key-file and the clock"),
+        403 => (Kind::ExchangeForbids, "; this address or key may be blocked"),
+        300..=399 => {
+            said = format!("a redirect to {}", location.as_deref().unwrap_or("nowhere"));
+            (Kind::ExchangeRefused, "; check --base-url")
+        }
+        _ => (Kind::ExchangeRefused, ""),
+    };
+    let said = if said.is_empty() { said } else { format!(" ({said})") };
+    Failure::new(kind, format!("{what} was answered {status}{said}{advice}"))
+        .with_status(status)
+        .with_retry_after(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_checked_before_anything_is_sent() {
+        for (url, accepted, why) in [
+            ("https://external-api.kalshi.com/trade-api/v2", true, "the default"),
+            ("http://127.0.0.1:8099/trade-api/v2/", true, "loopback, trailing slash"),
+            ("external-api.kalshi.com", false, "no scheme"),
+            ("ftp://example.com", false, "another scheme"),
+            ("https://user:secret@example.com", false, "a password in it"),
+            ("https://example.com/?x=1", false, "a query"),
+            ("", false, "nothing"),
+        ] {
+            let endpoint = Endpoint::new(url, "/markets/trades");
+            assert_eq!(endpoint.is_ok(), accepted, "{url:?}: {why}");
+            if let Err(failure) = endpoint {
+                assert!(!failure.to_string().contains("secret"), "{failure}");
+            }
+        }
+        assert!(Endpoint::new("https://example.com", "markets trades").is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! Bytes to a page, and refusals to words. Every reason to take an answer for nonsense.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::normalize;
+use super::wire::{ErrorBody, Text, TradesPage};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{Rejected, Ticker};
+use crate::domain::walk::Page;
+use crate::failure::{Failure, Kind};
+
+/// Decodes a page of trades of `asked`.
+///
+/// One unreadable event does not spoil its page; a body that is not a page at all is
+/// [`Kind::ExchangeUnreadable`].
+pub(super) fn page(body: &[u8], asked: &Ticker, exchange_now: Timestamp) -> Result<Page, Failure> {
+    let wire: TradesPage<'_> = serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the answer is not a page of trades ({:?})", excerpt(body));
+        Failure::new(Kind::ExchangeUnreadable, message).because(error)
+    })?;
+    let mut page = Page {
+        events: Vec::with_capacity(wire.trades.len()),
+        rejected: Vec::new(),
+        foreign: 0,
+        cursor: wire.cursor.map(|text| text.as_str().to_owned()).filter(|text| !text.is_empty()),
+        exchange_now,
+    };
+    for raw in wire.trades {
+        match normalize::event(raw.get(), asked) {
+            Ok(event) if event.trade.market == *asked => page.events.push(event),
+            Err(rejected) if rejected.market == *asked => page.rejected.push(rejected),
+            Ok(_) | Err(Rejected { .. }) => page.foreign += 1,
+        }
+    }
+    Ok(page)
+}
+
+/// The beginning of a body, fit for one line of a log.
+fn excerpt(body: &[u8]) -> String {
+    let head = String::from_utf8_lossy(&body[..body.len().min(300)]);
+    let line: String = head.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+/// What the exchange says about a refusal, in any of the shapes it uses, or nothing.
+pub(super) fn refusal(body: &[u8]) -> String {
+    let Ok(wire) = serde_json::from_slice::<ErrorBody<'_>>(body) else { return String::new() };
+    let nested: Option<ErrorBody<'_>> =
+        wire.error.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let bare = wire.error.and_then(bare_string);
+    let parts = nested.unwrap_or(wire);
+    let words = [bare, text(parts.code), text(parts.message), text(parts.details)];
+    let mut said: Vec<String> = Vec::new();
+    for word in words.into_iter().flatten() {
+        let word = excerpt(word.as_bytes());
+        if !word.is_empty() && !said.contains(&word) {
+            said.push(word);
+        }
+    }
+    said.join(": ")
+}
+
+fn bare_string(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+fn text(field: Option<Text<'_>>) -> Option<String> {
+    field.map(|text| text.as_str().to_owned())
+}
+
+/// An HTTP date (RFC 9110, IMF-fixdate).
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+    chrono::DateTime::parse_from_rfc2822(text.trim())
+        .ok()
+        .map(|instant| Timestamp::from_chrono(instant.to_utc()))
+}
+
+/// A `Retry-After`: seconds, or an HTTP date counted from the answer's own `Date`.
+pub(super) fn retry_after(text: &str, answered_at: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    match text.parse::<u32>() {
+        Ok(seconds) => Some(Duration::from_secs(u64::from(seconds))),
+        Err(_) => http_date(text).map(|until| until.since(answered_at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn asked() -> Ticker {
+        Ticker::new("KX-A").unwrap()
+    }
+
+    fn decode(body: &str) -> Result<Page, Failure> {
+        page(body.as_bytes(), &asked(), Timestamp::from_seconds(0))
+    }
+
+    const GOOD: &str = r#"{"trade_id":"t1","ticker":"KX-A","count_fp":"1.00","yes_price_dollars":"0.5000","taker_side":"yes","created_time":"2026-01-01T00:00:00Z"}"#;
+
+    #[test]
+    fn the_end_of_the_list_has_three_spellings() {
+        for cursor in [r#","cursor":"""#, r#","cursor":null"#, ""] {
+            let page = decode(&format!(r#"{{"trades":[]{cursor}}}"#)).unwrap();
+            assert_eq!(page.cursor, None, "{cursor:?}");
+        }
+        assert_eq!(decode(r#"{"trades":[],"cursor":"c1"}"#).unwrap().cursor.as_deref(), Some("c1"));
+    }
+
+    #[test]
+    fn one_bad_event_does_not_spoil_its_page() {
+        let body = format!(
+            r#"{{"trades":[{GOOD},7,null,{{"trade_id":"t2","count_fp":5}},{}],"cursor":""}}"#,
+            GOOD.replace("KX-A", "KX-B"),
+        );
+        let page = decode(&body).unwrap();
+        assert_eq!(page.events.len(), 1);
+        assert_eq!(&*page.events[0].payload, GOOD, "kept byte for byte");
+        assert_eq!(page.foreign, 1, "another market's row is not ours to store");
+        let kept: Vec<_> =
+            page.rejected.iter().map(|r| (r.trade_id.as_deref(), r.payload.as_ref())).collect();
+        assert_eq!(
+            kept,
+            [(None, "7"), (None, "null"), (Some("t2"), r#"{"trade_id":"t2","count_fp":5}"#)],
+        );
+    }
+
+    #[test]
+    fn whole_page_nonsense_is_unreadable() {
+        for body in [
+            "",
+            "<html>busy</html>",
+            "[]",
+            r#"{"ok":true}"#,
+            r#"{"trades":null}"#,
+            "{\"trades\":[{}",
+        ] {
+            let failure = decode(body).unwrap_err();
+            assert_eq!(failure.kind, Kind::ExchangeUnreadable, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_are_read_in_every_shape() {
+        for (body, said) in [
+            (r#"{"error":{"code":"not_found","message":"not found"}}"#, "not_found: not found"),
+            (r#"{"error":"too many requests"}"#, "too many requests"),
+            (
+                r#"{"code":"bad_request","message":"bad","details":"limit"}"#,
+                "bad_request: bad: limit",
+            ),
+            ("<html>", ""),
+            ("", ""),
+        ] {
+            assert_eq!(refusal(body.as_bytes()), said, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn retry_after_comes_as_seconds_or_as_a_date() {
+        let answered = http_date("Sun, 22 Nov 2026 13:00:00 GMT").unwrap();
+        assert_eq!(retry_after("7", answered), Some(Duration::from_secs(7)));
+        let date = "Sun, 22 Nov 2026 13:00:09 GMT";
+        assert_eq!(retry_after(date, answered), Some(Duration::from_secs(9)));
+        let past = "Sun, 22 Nov 2026 12:00:00 GMT";
+        assert_eq!(retry_after(past, answered), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", answered), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = page(&body, &asked(), Timestamp::from_seconds(0));
+            let _ = refusal(&body);
+        }
+
+        #[test]
+        fn every_event_is_kept_one_way_or_the_other(events in proptest::collection::vec("[1-9][0-9]{0,2}|\"[a-z]*\"|null|\\{\"trade_id\":\"[a-z]{1,3}\"\\}", 0..20)) {
+            let page = decode(&format!(r#"{{"trades":[{}]}}"#, events.join(","))).unwrap();
+            prop_assert_eq!(page.events.len() + page.rejected.len(), events.len());
+        }
+    }
+}
