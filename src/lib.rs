@@ -11,3 +11,4 @@ pub mod clock; // the one door to time
 pub mod retry; // when to try again
 pub mod pace; // how fast to ask
 pub mod kalshi; // the exchange: one request, one typed answer
+pub mod store; // where trades end up: one contract, two databases

@@ -1,0 +1,45 @@
+-- Compare and set: a row that another pass changed, or that would move back, stays as it is
+-- and is missing from the answer. Rows are locked in the order of their key, so that two
+-- writers cannot wait for each other.
+with offered as (
+    select *
+    from unnest(
+        $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
+        $8::timestamptz[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::integer[], $13::text[],
+        $14::timestamptz[]
+    ) as t (
+        market_ticker, expected_version, complete_from, complete_until, last_trade_at, last_success_at,
+        walk_from, walk_until, walk_cursor, walk_low, failures, last_error,
+        retired_at
+    )
+),
+held as (
+    select c.market_ticker
+    from ingestion_checkpoints c
+    where c.source = $1 and c.market_ticker = any ($2::text[])
+    order by c.market_ticker
+    for update
+)
+update ingestion_checkpoints c
+set
+    complete_from = o.complete_from,
+    complete_until = o.complete_until,
+    last_trade_at = greatest(c.last_trade_at, o.last_trade_at),
+    last_success_at = o.last_success_at,
+    walk_from = o.walk_from,
+    walk_until = o.walk_until,
+    walk_cursor = o.walk_cursor,
+    walk_low = o.walk_low,
+    failures = o.failures,
+    last_error = o.last_error,
+    retired_at = o.retired_at,
+    updated_at = $15,
+    version = c.version + 1
+from offered o
+join held h on h.market_ticker = o.market_ticker
+where
+    c.source = $1
+    and c.market_ticker = o.market_ticker
+    and c.version = o.expected_version
+    and (c.complete_until is null or c.complete_until <= o.complete_until)
+returning c.market_ticker

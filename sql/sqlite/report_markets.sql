@@ -1,0 +1,16 @@
+-- What `status` shows: each checkpoint with the trades stored for its market.
+select
+    c.market_ticker, c.complete_from, c.complete_until, c.last_trade_at, c.last_success_at,
+    c.walk_from, c.walk_until, c.walk_cursor, c.walk_low, c.failures, c.last_error, c.retired_at,
+    c.first_selected_at, c.version,
+    (
+        select count(*) from prediction_market_trades t
+        where t.market_ticker = c.market_ticker and t.source = c.source
+    ) as trades_total,
+    (
+        select count(*) from prediction_market_trades t
+        where t.market_ticker = c.market_ticker and t.source = c.source and t.traded_at > ?2
+    ) as trades_last_hour
+from ingestion_checkpoints c
+where c.source = ?1
+order by c.market_ticker

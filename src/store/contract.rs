@@ -1,0 +1,89 @@
+//! What every store promises. `tests/it/conformance.rs` holds each of them to it.
+
+use std::time::Duration;
+
+use crate::domain::batch::{Commit, Receipt};
+use crate::domain::checkpoint::Checkpoint;
+use crate::domain::tally::Tally;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::Failure;
+
+/// The number of a row of `ingestion_runs`.
+pub type RunId = i64;
+
+/// Held for as long as the value lives; the death of the process releases it too.
+pub trait Lock: Send {}
+
+/// A database that holds trades, raw events and checkpoints.
+///
+/// * [`commit`](Store::commit) is one transaction: after any failure, and after a kill at any
+///   instant, either all of it is there or nothing.
+/// * A trade is stored once, whatever is committed how often; the raw event is stored with the
+///   trade's first appearance, a refused event once with its reason.
+/// * A checkpoint moves only inside `commit`, only when its row still has the version that the
+///   commit was computed from, and `complete_until` never moves back. One that may not move is
+///   named in the receipt; the rows of the commit are stored all the same, which is harmless
+///   since they are true.
+/// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be
+///   reached and [`Kind::StoreRefused`](crate::failure::Kind) when it says no; none names a password.
+pub trait Store: Send {
+    /// Brings the schema up to this build in one transaction; answers with the names of the
+    /// steps applied. A schema newer than the build, or one changed by hand, is refused.
+    fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure>;
+
+    /// Opens a row of `ingestion_runs`. It stays unfinished if the process dies.
+    fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure>;
+
+    /// Closes it.
+    fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure>;
+
+    /// Takes the named lock, or answers `None` when somebody holds it. It is politeness: what
+    /// makes overlap harmless is the compare-and-set of `commit`.
+    fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure>;
+
+    /// The checkpoints of `markets`, in any order; one is made, as first selected now, for each
+    /// market that has none.
+    fn checkpoints(
+        &mut self,
+        markets: &[Ticker],
+        now: Timestamp,
+    ) -> Result<Vec<Checkpoint>, Failure>;
+
+    /// Stores rows and moves the checkpoints they justify, in one transaction.
+    fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure>;
+
+    /// Every checkpoint with what is stored of its market, by ticker. Reads only.
+    fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure>;
+}
+
+/// How a run ended: the closing half of a row of `ingestion_runs`.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    /// The wall clock at its end.
+    pub finished_at: Timestamp,
+    /// The exit status it is about to leave with.
+    pub exit_code: u8,
+    /// How many markets were selected.
+    pub markets: usize,
+    /// What it did.
+    pub tally: Tally,
+    /// The staleness of the worst market at the end.
+    pub ingestion_lag: Option<Duration>,
+    /// The first thing that went wrong, on one line.
+    pub error: Option<String>,
+}
+
+/// One market as `status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarketReport {
+    /// How far it is complete.
+    pub checkpoint: Checkpoint,
+    /// Trades stored.
+    pub trades_total: i64,
+    /// Trades stored whose time lies within the last hour.
+    pub trades_last_hour: i64,
+}
+
+/// How long before `now` the "last hour" begins.
+pub(super) const REPORT_SPAN: Duration = Duration::from_secs(3_600);

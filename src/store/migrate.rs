@@ -1,0 +1,100 @@
+//! The numbered SQL files: which are still to run. Pure; each store applies them itself, in
+//! one transaction with their records.
+
+use crate::failure::{Failure, Kind};
+
+/// One numbered file. Once released it is never edited again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Migration {
+    pub(super) name: &'static str,
+    pub(super) sql: &'static str,
+}
+
+/// Embeds `sql/<dialect>/<name>.sql` for each name, in order.
+macro_rules! migrations {
+    ($dialect:literal: $($name:literal),+ $(,)?) => {
+        &[$($crate::store::migrate::Migration {
+            name: $name,
+            sql: include_str!(concat!("../../../sql/", $dialect, "/", $name, ".sql")),
+        }),+]
+    };
+}
+pub(super) use migrations;
+
+impl Migration {
+    /// SHA-256 of the file, in hexadecimal.
+    pub(super) fn checksum(&self) -> String {
+        use std::fmt::Write as _;
+        let digest = ring::digest::digest(&ring::digest::SHA256, self.sql.as_bytes());
+        digest.as_ref().iter().fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
+
+/// A record of an applied step.
+#[derive(Clone, Debug)]
+pub(super) struct Applied {
+    pub(super) name: String,
+    pub(super) checksum: String,
+}
+
+/// What is left to run: the applied steps must be the first of the known ones.
+pub(super) fn pending<'a>(
+    known: &'a [Migration],
+    applied: &[Applied],
+) -> Result<&'a [Migration], Failure> {
+    let refuse = |message: String| Failure::new(Kind::StoreRefused, message);
+    for (at, step) in applied.iter().enumerate() {
+        let Some(ours) = known.get(at) else {
+            return Err(refuse(format!(
+                "the database's schema is newer than this build (it has {}); run a newer kalshi-ingest",
+                step.name,
+            )));
+        };
+        if step.name != ours.name || step.checksum != ours.checksum() {
+            return Err(refuse(format!(
+                "the database records schema step {} where this build has another {}; \
+                 use the build that made it, or a fresh database",
+                step.name, ours.name,
+            )));
+        }
+    }
+    Ok(&known[applied.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[Migration] =
+        &[Migration { name: "001_a", sql: "a" }, Migration { name: "002_b", sql: "b" }];
+
+    fn applied(steps: &[Migration]) -> Vec<Applied> {
+        steps
+            .iter()
+            .map(|step| Applied { name: step.name.to_owned(), checksum: step.checksum() })
+            .collect()
+    }
+
+    #[test]
+    fn only_a_prefix_of_the_known_steps_is_accepted() {
+        let newer = [KNOWN, &[Migration { name: "003_c", sql: "c" }]].concat();
+        let edited = [Migration { name: "001_a", sql: "edited" }];
+        for (have, left, why) in [
+            (&KNOWN[..0], Some(2), "a fresh database"),
+            (&KNOWN[..1], Some(1), "one step behind"),
+            (KNOWN, Some(0), "up to date"),
+            (&newer[..], None, "newer than the build"),
+            (&edited[..], None, "a step was changed after it was applied"),
+            (&KNOWN[1..], None, "a step is missing"),
+        ] {
+            let pending = pending(KNOWN, &applied(have)).map(<[_]>::len);
+            assert_eq!(pending.ok(), left, "{why}");
+        }
+        let message = pending(KNOWN, &applied(&newer)).unwrap_err().to_string();
+        assert!(message.contains("run a newer kalshi-ingest"), "{message}");
+    }
+}

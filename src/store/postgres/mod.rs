@@ -1,0 +1,226 @@
+//! PostgreSQL: arrays in, one statement a table, whatever the number of rows or markets.
+//!
+//! Every statement is sent with its types and unnamed, inside a transaction: nothing outlives
+//! it on the server, so a pooler that hands out connections by transaction does no harm.
+
+mod connect;
+mod rows;
+
+use postgres::Client;
+use postgres::types::Type;
+
+pub(super) use connect::Target;
+
+use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
+use super::migrate::{Applied, Migration, migrations, pending};
+use crate::domain::batch::{Commit, Receipt};
+use crate::domain::checkpoint::Checkpoint;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{SOURCE, Ticker};
+use crate::failure::{Failure, Kind};
+
+const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline");
+
+/// Serializes migrations of one database; the bytes of "kalshi-i".
+const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
+
+/// A store on a server.
+pub(super) struct PostgresStore {
+    target: Target,
+    client: Client,
+}
+
+/// A connection of its own, in a transaction that holds the advisory lock. Transaction-scoped,
+/// because session locks are not held behind a pooler; gone with the connection.
+struct AdvisoryLock(#[expect(dead_code, reason = "held, never read")] Client);
+
+impl Lock for AdvisoryLock {}
+
+/// Names what was attempted and sorts the cause.
+fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
+    move |error| {
+        let kind = match error.code().map(postgres::error::SqlState::code) {
+            // Connection trouble, shutting down, out of connections: it may come back.
+            None => Kind::StoreUnavailable,
+            Some(code) if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => {
+                Kind::StoreUnavailable
+            }
+            Some(_) => Kind::StoreRefused,
+        };
+        Failure::new(kind, format!("{what} failed in PostgreSQL")).because(error)
+    }
+}
+
+impl PostgresStore {
+    pub(super) fn connect(target: &Target) -> Result<PostgresStore, Failure> {
+        Ok(PostgresStore { client: target.connect()?, target: target.clone() })
+    }
+
+    fn applied(client: &mut impl postgres::GenericClient) -> Result<Vec<Applied>, postgres::Error> {
+        let exists = "select to_regclass('kalshi_ingest_migrations') is not null";
+        if !client.query_typed(exists, &[])?.iter().any(|row| row.get(0)) {
+            return Ok(Vec::new());
+        }
+        let recorded = "select name, checksum from kalshi_ingest_migrations order by name";
+        let rows = client.query_typed(recorded, &[])?;
+        Ok(rows.iter().map(|row| Applied { name: row.get(0), checksum: row.get(1) }).collect())
+    }
+
+    fn load(&mut self, tickers: &[&str]) -> Result<Vec<Checkpoint>, Failure> {
+        self.client
+            .query_typed(
+                include_str!("../../../sql/postgres/load_checkpoints.sql"),
+                &[(&SOURCE, Type::TEXT), (&tickers, Type::TEXT_ARRAY)],
+            )
+            .map_err(because("loading checkpoints"))?
+            .iter()
+            .map(rows::checkpoint)
+            .collect()
+    }
+}
+
+impl Store for PostgresStore {
+    fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
+        let what = "migrating the schema";
+        let applied = Self::applied(&mut self.client).map_err(because(what))?;
+        if pending(MIGRATIONS, &applied)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut transaction = self.client.transaction().map_err(because(what))?;
+        transaction
+            .execute_typed("select pg_advisory_xact_lock($1)", &[(&MIGRATION_LOCK, Type::INT8)])
+            .map_err(because(what))?;
+        // Again, now that nobody else can be at it.
+        let applied = Self::applied(&mut transaction).map_err(because(what))?;
+        let steps = pending(MIGRATIONS, &applied)?;
+        transaction
+            .batch_execute(
+                "create table if not exists kalshi_ingest_migrations (
+                    name text collate \"C\" primary key, checksum text not null, applied_at timestamptz not null)",
+            )
+            .map_err(because(what))?;
+        for step in steps {
+            let what = format!("schema step {}", step.name);
+            transaction.batch_execute(step.sql).map_err(because(&what))?;
+            transaction
+                .execute_typed(
+                    "insert into kalshi_ingest_migrations values ($1, $2, $3)",
+                    &[
+                        (&step.name, Type::TEXT),
+                        (&step.checksum(), Type::TEXT),
+                        (&now.to_chrono(), Type::TIMESTAMPTZ),
+                    ],
+                )
+                .map_err(because(&what))?;
+        }
+        transaction.commit().map_err(because(what))?;
+        Ok(steps.iter().map(|step| step.name).collect())
+    }
+
+    fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
+        self.client
+            .query_typed_one(
+                include_str!("../../../sql/postgres/begin_run.sql"),
+                &[(&command, Type::TEXT), (&now.to_chrono(), Type::TIMESTAMPTZ)],
+            )
+            .map(|row| row.get(0))
+            .map_err(because("recording the run"))
+    }
+
+    fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure> {
+        let tally = &record.tally;
+        let counts = [
+            tally.requests,
+            tally.retries,
+            tally.pages,
+            tally.events_ingested,
+            tally.events_duplicate,
+            tally.events_rejected,
+        ]
+        .map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        let [requests, retries, pages, ingested, duplicate, rejected] = &counts;
+        self.client
+            .execute_typed(
+                include_str!("../../../sql/postgres/finish_run.sql"),
+                &[
+                    (&run, Type::INT8),
+                    (&record.finished_at.to_chrono(), Type::TIMESTAMPTZ),
+                    (&i16::from(record.exit_code), Type::INT2),
+                    (&i32::try_from(record.markets).unwrap_or(i32::MAX), Type::INT4),
+                    (requests, Type::INT8),
+                    (retries, Type::INT8),
+                    (pages, Type::INT8),
+                    (ingested, Type::INT8),
+                    (duplicate, Type::INT8),
+                    (rejected, Type::INT8),
+                    (&record.ingestion_lag.map(|lag| lag.as_secs_f64()), Type::FLOAT8),
+                    (&record.error, Type::TEXT),
+                ],
+            )
+            .map(|_| ())
+            .map_err(because("recording the end of the run"))
+    }
+
+    fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
+        let what = "taking the lock";
+        let mut client = self.target.connect()?;
+        client.batch_execute("begin").map_err(because(what))?;
+        let is_ours: bool = client
+            .query_typed_one(
+                "select pg_try_advisory_xact_lock(hashtextextended('kalshi-ingest ' || $1, 0))",
+                &[(&name, Type::TEXT)],
+            )
+            .map_err(because(what))?
+            .get(0);
+        Ok(if is_ours { Some(Box::new(AdvisoryLock(client))) } else { None })
+    }
+
+    fn checkpoints(
+        &mut self,
+        markets: &[Ticker],
+        now: Timestamp,
+    ) -> Result<Vec<Checkpoint>, Failure> {
+        let tickers: Vec<&str> = markets.iter().map(Ticker::as_str).collect();
+        let known = self.load(&tickers)?;
+        if known.len() == markets.len() {
+            return Ok(known);
+        }
+        self.client
+            .execute_typed(
+                include_str!("../../../sql/postgres/select_markets.sql"),
+                &[
+                    (&SOURCE, Type::TEXT),
+                    (&tickers, Type::TEXT_ARRAY),
+                    (&now.to_chrono(), Type::TIMESTAMPTZ),
+                ],
+            )
+            .map_err(because("recording the selected markets"))?;
+        self.load(&tickers)
+    }
+
+    fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
+        let what = "storing trades";
+        let mut transaction = self.client.transaction().map_err(because(what))?;
+        let receipt = rows::write(&mut transaction, run, commit).map_err(because(what))?;
+        transaction.commit().map_err(because(what))?;
+        Ok(receipt)
+    }
+
+    fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
+        self.client
+            .query_typed(
+                include_str!("../../../sql/postgres/report_markets.sql"),
+                &[(&SOURCE, Type::TEXT), (&now.before(REPORT_SPAN).to_chrono(), Type::TIMESTAMPTZ)],
+            )
+            .map_err(because("reading the status"))?
+            .iter()
+            .map(|row| {
+                Ok(MarketReport {
+                    checkpoint: rows::checkpoint(row)?,
+                    trades_total: row.get("trades_total"),
+                    trades_last_hour: row.get("trades_last_hour"),
+                })
+            })
+            .collect()
+    }
+}

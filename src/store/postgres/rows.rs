@@ -1,0 +1,207 @@
+//! Rows in and out of PostgreSQL: one array a column.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use postgres::types::Type;
+use postgres::{Error, Row, Transaction};
+
+use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
+use crate::domain::checkpoint::{Checkpoint, OpenWalk, Window};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{SOURCE, Side, Ticker};
+use crate::failure::{Failure, Kind};
+
+type Instants = Vec<Option<DateTime<Utc>>>;
+
+/// Everything a commit writes, inside the caller's transaction.
+pub(super) fn write(
+    transaction: &mut Transaction<'_>,
+    run: i64,
+    commit: &Commit,
+) -> Result<Receipt, Error> {
+    let now = commit.now().to_chrono();
+    let mut receipt = Receipt::default();
+    if !commit.rows().is_empty() {
+        receipt.inserted = insert_trades(transaction, run, now, commit)?;
+        insert_events(transaction, run, now, commit, &receipt.inserted)?;
+    }
+    if !commit.rejected().is_empty() {
+        receipt.rejected = insert_rejected(transaction, run, now, commit)?;
+    }
+    if !commit.checkpoints().is_empty() {
+        receipt.overtaken = advance(transaction, now, commit)?;
+    }
+    Ok(receipt)
+}
+
+/// Answers with the positions of the rows that were new.
+fn insert_trades(
+    transaction: &mut Transaction<'_>,
+    run: i64,
+    now: DateTime<Utc>,
+    commit: &Commit,
+) -> Result<Vec<usize>, Error> {
+    let trades = || commit.rows().iter().map(|row| &row.event.trade);
+    let ids: Vec<&str> = trades().map(|trade| &*trade.trade_id).collect();
+    let markets: Vec<&str> = trades().map(|trade| trade.market.as_str()).collect();
+    let is_yes: Vec<bool> = trades().map(|trade| trade.side == Side::Yes).collect();
+    let prices: Vec<i32> = trades().map(|trade| trade.price.e4_cents()).collect();
+    let quantities: Vec<i64> = trades().map(|trade| trade.quantity.e2()).collect();
+    let times: Vec<DateTime<Utc>> = trades().map(|trade| trade.traded_at.to_chrono()).collect();
+    let blocks: Vec<Option<bool>> = trades().map(|trade| trade.is_block_trade).collect();
+    let inserted = transaction.query_typed(
+        include_str!("../../../sql/postgres/insert_trades.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&ids, Type::TEXT_ARRAY),
+            (&markets, Type::TEXT_ARRAY),
+            (&is_yes, Type::BOOL_ARRAY),
+            (&prices, Type::INT4_ARRAY),
+            (&quantities, Type::INT8_ARRAY),
+            (&times, Type::TIMESTAMPTZ_ARRAY),
+            (&blocks, Type::BOOL_ARRAY),
+            (&run, Type::INT8),
+            (&now, Type::TIMESTAMPTZ),
+        ],
+    )?;
+    let mut positions: Vec<usize> =
+        inserted.iter().filter_map(|row| ids.binary_search(&row.get::<_, &str>(0)).ok()).collect();
+    positions.sort_unstable();
+    Ok(positions)
+}
+
+fn insert_events(
+    transaction: &mut Transaction<'_>,
+    run: i64,
+    now: DateTime<Utc>,
+    commit: &Commit,
+    inserted: &[usize],
+) -> Result<(), Error> {
+    if inserted.is_empty() {
+        return Ok(());
+    }
+    let events = || inserted.iter().map(|at| &commit.rows()[*at].event);
+    let markets: Vec<&str> = events().map(|event| event.trade.market.as_str()).collect();
+    let ids: Vec<&str> = events().map(|event| &*event.trade.trade_id).collect();
+    let payloads: Vec<&str> = events().map(|event| &*event.payload).collect();
+    transaction.execute_typed(
+        include_str!("../../../sql/postgres/insert_events.sql"),
+        &[
+            (&run, Type::INT8),
+            (&now, Type::TIMESTAMPTZ),
+            (&markets, Type::TEXT_ARRAY),
+            (&ids, Type::TEXT_ARRAY),
+            (&payloads, Type::TEXT_ARRAY),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Answers with the positions of the events that were not kept before.
+fn insert_rejected(
+    transaction: &mut Transaction<'_>,
+    run: i64,
+    now: DateTime<Utc>,
+    commit: &Commit,
+) -> Result<Vec<usize>, Error> {
+    let events = || commit.rejected().iter();
+    let markets: Vec<&str> = events().map(|event| event.market.as_str()).collect();
+    let ids: Vec<Option<&str>> = events().map(|event| event.trade_id.as_deref()).collect();
+    let payloads: Vec<&str> = events().map(|event| &*event.payload).collect();
+    let reasons: Vec<&str> = events().map(|event| event.reason.as_str()).collect();
+    let kept = transaction.query_typed(
+        include_str!("../../../sql/postgres/insert_rejected.sql"),
+        &[
+            (&run, Type::INT8),
+            (&now, Type::TIMESTAMPTZ),
+            (&markets, Type::TEXT_ARRAY),
+            (&ids, Type::TEXT_ARRAY),
+            (&payloads, Type::TEXT_ARRAY),
+            (&reasons, Type::TEXT_ARRAY),
+        ],
+    )?;
+    let position = |row: &Row| {
+        let (market, payload): (&str, &str) = (row.get(0), row.get(1));
+        events().position(|event| event.market.as_str() == market && &*event.payload == payload)
+    };
+    Ok(kept.iter().filter_map(position).collect())
+}
+
+/// Answers with the markets whose row did not take the update.
+fn advance(
+    transaction: &mut Transaction<'_>,
+    now: DateTime<Utc>,
+    commit: &Commit,
+) -> Result<Vec<Ticker>, Error> {
+    let updates = commit.checkpoints();
+    let nexts = || updates.iter().map(CheckpointUpdate::next);
+    let walks = || nexts().map(|next| next.walk.as_ref());
+    let instants = |field: fn(&Checkpoint) -> Option<Timestamp>| -> Instants {
+        nexts().map(|next| field(next).map(Timestamp::to_chrono)).collect()
+    };
+    let markets: Vec<&str> = nexts().map(|next| next.market.as_str()).collect();
+    let versions: Vec<i64> = updates.iter().map(CheckpointUpdate::expected_version).collect();
+    let cursors: Vec<Option<&str>> =
+        walks().map(|walk| walk.and_then(|walk| walk.cursor.as_deref())).collect();
+    let failures: Vec<i32> =
+        nexts().map(|next| i32::try_from(next.failures).unwrap_or(i32::MAX)).collect();
+    let errors: Vec<Option<&str>> = nexts().map(|next| next.last_error.as_deref()).collect();
+    let moved = transaction.query_typed(
+        include_str!("../../../sql/postgres/advance_checkpoints.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&markets, Type::TEXT_ARRAY),
+            (&versions, Type::INT8_ARRAY),
+            (&instants(|next| next.complete_from), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| next.complete_until), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| next.last_trade_at), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| next.last_success_at), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| next.walk.as_ref()?.window.from()), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| Some(next.walk.as_ref()?.window.until())), Type::TIMESTAMPTZ_ARRAY),
+            (&cursors, Type::TEXT_ARRAY),
+            (&instants(|next| next.walk.as_ref()?.low), Type::TIMESTAMPTZ_ARRAY),
+            (&failures, Type::INT4_ARRAY),
+            (&errors, Type::TEXT_ARRAY),
+            (&instants(|next| next.retired_at), Type::TIMESTAMPTZ_ARRAY),
+            (&now, Type::TIMESTAMPTZ),
+        ],
+    )?;
+    let moved: HashSet<&str> = moved.iter().map(|row| row.get(0)).collect();
+    let is_left = |next: &&Checkpoint| !moved.contains(next.market.as_str());
+    Ok(nexts().filter(is_left).map(|next| next.market.clone()).collect())
+}
+
+/// Reads a row that has the columns of `load_checkpoints.sql`.
+pub(super) fn checkpoint(row: &Row) -> Result<Checkpoint, Failure> {
+    let damaged = |what: &str| {
+        let message = format!("a row of ingestion_checkpoints is damaged: {what}");
+        Failure::new(Kind::StoreRefused, message)
+    };
+    let instant = |column: &str| -> Option<Timestamp> {
+        row.get::<_, Option<DateTime<Utc>>>(column).map(Timestamp::from_chrono)
+    };
+    let walk = match instant("walk_until") {
+        None => None,
+        Some(until) => Some(OpenWalk {
+            window: Window::new(instant("walk_from"), until)
+                .ok_or_else(|| damaged("walk_from, walk_until"))?,
+            cursor: row.get("walk_cursor"),
+            low: instant("walk_low"),
+        }),
+    };
+    Ok(Checkpoint {
+        market: Ticker::new(row.get("market_ticker")).ok_or_else(|| damaged("market_ticker"))?,
+        complete_from: instant("complete_from"),
+        complete_until: instant("complete_until"),
+        last_trade_at: instant("last_trade_at"),
+        last_success_at: instant("last_success_at"),
+        walk,
+        failures: u32::try_from(row.get::<_, i32>("failures")).unwrap_or(0),
+        last_error: row.get("last_error"),
+        retired_at: instant("retired_at"),
+        first_selected_at: instant("first_selected_at")
+            .ok_or_else(|| damaged("first_selected_at"))?,
+        version: row.get("version"),
+    })
+}

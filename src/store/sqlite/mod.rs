@@ -1,0 +1,245 @@
+//! SQLite: the embedded default. One file, no server.
+
+mod rows;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+
+use super::Missing;
+use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
+use super::migrate::{Applied, Migration, migrations, pending};
+use crate::domain::batch::{Commit, Receipt};
+use crate::domain::checkpoint::Checkpoint;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{SOURCE, Ticker};
+use crate::failure::{Failure, Kind};
+
+const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline");
+
+/// Longer than any transaction of ours takes, so that overlapping passes queue up.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A store in one file.
+pub(super) struct SqliteStore {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// An advisory lock on a file beside the database; the kernel drops it with the process.
+struct FileLock(#[expect(dead_code, reason = "held, never read")] File);
+
+impl Lock for FileLock {}
+
+/// Names what was attempted and sorts the cause.
+fn because(what: &str) -> impl Fn(rusqlite::Error) -> Failure + '_ {
+    move |error| {
+        let kind = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen) => {
+                Kind::StoreUnavailable
+            }
+            _ => Kind::StoreRefused,
+        };
+        Failure::new(kind, format!("{what} failed in SQLite")).because(error)
+    }
+}
+
+impl SqliteStore {
+    pub(super) fn open(path: &Path, missing: Missing) -> Result<SqliteStore, Failure> {
+        if missing == Missing::Refuse && !path.exists() {
+            return Err(Failure::new(
+                Kind::StoreUnavailable,
+                format!(
+                    "the SQLite file {} does not exist; check --database-url, or let `kalshi-ingest run` make it",
+                    path.display()
+                ),
+            ));
+        }
+        let what = format!("opening {}", path.display());
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(because(&what))?;
+        Self::configure(&connection).map_err(because(&what))?;
+        Ok(SqliteStore { path: path.to_owned(), connection })
+    }
+
+    fn configure(connection: &Connection) -> rusqlite::Result<()> {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // The page size counts only before the file has content.
+        connection.pragma_update(None, "page_size", 8192)?;
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        // In WAL mode a power cut can undo the last transactions, each of them whole: rows and
+        // checkpoint go back together, and the next pass reads them again.
+        connection.pragma_update(None, "synchronous", "normal")?;
+        connection.pragma_update(None, "wal_autocheckpoint", 8192)?;
+        Ok(())
+    }
+
+    fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
+        let exists = connection.query_row(
+            "select count(*) from sqlite_schema where name = 'kalshi_ingest_migrations'",
+            [],
+            |row| row.get::<_, i64>(0),
+        )?;
+        if exists == 0 {
+            return Ok(Vec::new());
+        }
+        connection
+            .prepare("select name, checksum from kalshi_ingest_migrations order by name")?
+            .query_map([], |row| Ok(Applied { name: row.get(0)?, checksum: row.get(1)? }))?
+            .collect()
+    }
+
+    fn load(&self, tickers: &str) -> Result<Vec<Checkpoint>, Failure> {
+        let what = "loading checkpoints";
+        let mut statement = self
+            .connection
+            .prepare(include_str!("../../../sql/sqlite/load_checkpoints.sql"))
+            .map_err(because(what))?;
+        let rows = statement
+            .query_map(params![SOURCE, tickers], |row| Ok(rows::checkpoint(row)))
+            .map_err(because(what))?;
+        rows.map(|row| row.map_err(because(what))?).collect()
+    }
+}
+
+impl Store for SqliteStore {
+    fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
+        let what = "migrating the schema";
+        let applied = Self::applied(&self.connection).map_err(because(what))?;
+        if pending(MIGRATIONS, &applied)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(because(what))?;
+        // Again, now that nobody else can be at it.
+        let applied = Self::applied(&transaction).map_err(because(what))?;
+        let steps = pending(MIGRATIONS, &applied)?;
+        transaction
+            .execute_batch(
+                "create table if not exists kalshi_ingest_migrations (
+                    name text primary key, checksum text not null, applied_at text not null) strict",
+            )
+            .map_err(because(what))?;
+        for step in steps {
+            let what = format!("schema step {}", step.name);
+            transaction.execute_batch(step.sql).map_err(because(&what))?;
+            transaction
+                .execute(
+                    "insert into kalshi_ingest_migrations values (?1, ?2, ?3)",
+                    params![step.name, step.checksum(), now.to_string()],
+                )
+                .map_err(because(&what))?;
+        }
+        transaction.commit().map_err(because(what))?;
+        Ok(steps.iter().map(|step| step.name).collect())
+    }
+
+    fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
+        self.connection
+            .query_row(
+                include_str!("../../../sql/sqlite/begin_run.sql"),
+                params![command, now.to_string()],
+                |row| row.get(0),
+            )
+            .map_err(because("recording the run"))
+    }
+
+    fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure> {
+        let tally = &record.tally;
+        self.connection
+            .execute(
+                include_str!("../../../sql/sqlite/finish_run.sql"),
+                params![
+                    run,
+                    record.finished_at.to_string(),
+                    record.exit_code,
+                    rows::integer(record.markets),
+                    rows::integer(tally.requests),
+                    rows::integer(tally.retries),
+                    rows::integer(tally.pages),
+                    rows::integer(tally.events_ingested),
+                    rows::integer(tally.events_duplicate),
+                    rows::integer(tally.events_rejected),
+                    record.ingestion_lag.map(|lag| lag.as_secs_f64()),
+                    record.error,
+                ],
+            )
+            .map(|_| ())
+            .map_err(because("recording the end of the run"))
+    }
+
+    fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!(".{name}.lock"));
+        let what = format!("locking {}", Path::new(&path).display());
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(
+                |error| Failure::new(Kind::StoreUnavailable, what.clone()).because(error),
+            )?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(FileLock(file)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(Failure::new(Kind::StoreUnavailable, what).because(error))
+            }
+        }
+    }
+
+    fn checkpoints(
+        &mut self,
+        markets: &[Ticker],
+        now: Timestamp,
+    ) -> Result<Vec<Checkpoint>, Failure> {
+        let tickers: Vec<&str> = markets.iter().map(Ticker::as_str).collect();
+        let tickers = serde_json::Value::from(tickers).to_string();
+        let known = self.load(&tickers)?;
+        if known.len() == markets.len() {
+            return Ok(known);
+        }
+        self.connection
+            .execute(
+                include_str!("../../../sql/sqlite/select_markets.sql"),
+                params![SOURCE, tickers, now.to_string()],
+            )
+            .map_err(because("recording the selected markets"))?;
+        self.load(&tickers)
+    }
+
+    fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
+        let what = "storing trades";
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(because(what))?;
+        let receipt = rows::write(&transaction, run, commit).map_err(because(what))?;
+        transaction.commit().map_err(because(what))?;
+        Ok(receipt)
+    }
+
+    fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
+        let what = "reading the status";
+        let mut statement = self
+            .connection
+            .prepare(include_str!("../../../sql/sqlite/report_markets.sql"))
+            .map_err(because(what))?;
+        let since = now.before(REPORT_SPAN).to_string();
+        let rows = statement
+            .query_map(params![SOURCE, since], |row| {
+                let (trades_total, trades_last_hour) =
+                    (row.get("trades_total")?, row.get("trades_last_hour")?);
+                Ok(rows::checkpoint(row).map(|checkpoint| MarketReport {
+                    checkpoint,
+                    trades_total,
+                    trades_last_hour,
+                }))
+            })
+            .map_err(because(what))?;
+        rows.map(|row| row.map_err(because(what))?).collect()
+    }
+}
