@@ -12,3 +12,4 @@ pub mod retry; // when to try again
 pub mod pace; // how fast to ask
 pub mod kalshi; // the exchange: one request, one typed answer
 pub mod store; // where trades end up: one contract, two databases
+pub mod ingest; // the driver: the only place where they meet

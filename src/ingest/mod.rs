@@ -1,0 +1,73 @@
+//! The driver: the only place where walks, exchange and store meet. It has no rule of its own.
+//!
+//! Readers fetch and decode on threads of their own and hand pages through a bounded channel
+//! to the one writer, so that while the database commits a batch the next pages are on the
+//! wire, and memory is bounded by the pages in flight.
+
+mod reader;
+mod writer;
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+
+pub use reader::{Ended, Source};
+
+use crate::domain::batch::Ledger;
+use crate::domain::checkpoint::Checkpoint;
+use crate::domain::tally::Tally;
+use crate::domain::trade::Ticker;
+use crate::failure::Failure;
+use crate::store::{RunId, Store};
+
+/// Pages that may wait between the readers and the writer.
+const PAGES_WAITING_MAX: usize = 8;
+
+/// What a pass came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What it did.
+    pub tally: Tally,
+    /// The checkpoints as they are committed now.
+    pub ledger: Ledger,
+    /// How each market's walk ended; one that is missing was never begun.
+    pub ended: Vec<(Ticker, Ended)>,
+    /// Whether the budget was used up.
+    pub is_over: bool,
+    /// Why the database stopped taking rows, if it did.
+    pub store_failure: Option<Failure>,
+}
+
+/// How far a pass is, for whoever watches it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight<'a> {
+    /// What was done so far.
+    pub tally: &'a Tally,
+    /// Markets whose walk has ended.
+    pub markets_done: usize,
+}
+
+/// Drains `checkpoints` with `workers` readers, until all are level or the source's budget is
+/// used up, and commits what they find.
+pub fn pass(
+    store: &mut dyn Store,
+    run: RunId,
+    checkpoints: Vec<Checkpoint>,
+    source: &Arc<Source>,
+    workers: usize,
+    watch: &mut dyn FnMut(Sight<'_>),
+) -> Outcome {
+    let ledger = Ledger::new(checkpoints.iter().cloned());
+    let workers = workers.min(checkpoints.len());
+    source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(checkpoints);
+    let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
+    for _ in 0..workers {
+        let (source, sender) = (Arc::clone(source), sender.clone());
+        // Not joined: a reader that hangs in a request must not keep the process from leaving.
+        thread::spawn(move || source.work(&sender));
+    }
+    drop(sender);
+    let mut writer = writer::Writer::new(store, run, ledger, source);
+    writer.write_all(&receiver, watch);
+    writer.finish()
+}

@@ -1,0 +1,162 @@
+//! The writer: gathers pages into batches and commits each in one transaction.
+
+use std::mem;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::reader::{Ended, Message, Source};
+use super::{Outcome, Sight};
+use crate::domain::batch::{Batch, Ledger};
+use crate::domain::tally::Tally;
+use crate::domain::trade::Ticker;
+use crate::failure::{Failure, one_line};
+use crate::store::{RunId, Store};
+
+/// A batch this large is committed: larger ones are hardly faster to store and cost memory.
+const BATCH_ROWS_MAX: usize = 10_000;
+/// A batch this old is committed, so that a kill costs no more than that.
+const BATCH_AGE_MAX: Duration = Duration::from_millis(500);
+/// How often the stop flag is looked at while nothing arrives.
+const POLL: Duration = Duration::from_millis(50);
+/// Readers that are still in a request this long after the end of the budget are left behind.
+const GRACE: Duration = Duration::from_secs(2);
+
+pub(super) struct Writer<'a> {
+    store: &'a mut dyn Store,
+    run: RunId,
+    ledger: Ledger,
+    source: &'a Source,
+    batch: Batch,
+    opened_at: Option<Duration>,
+    tally: Tally,
+    ended: Vec<(Ticker, Ended)>,
+    store_failure: Option<Failure>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        store: &'a mut dyn Store,
+        run: RunId,
+        ledger: Ledger,
+        source: &'a Source,
+    ) -> Writer<'a> {
+        Writer {
+            store,
+            run,
+            ledger,
+            source,
+            batch: Batch::default(),
+            opened_at: None,
+            tally: Tally::default(),
+            ended: Vec::new(),
+            store_failure: None,
+        }
+    }
+
+    /// Takes messages until every reader is done, the store fails or the pass has to stop.
+    pub(super) fn write_all(
+        &mut self,
+        messages: &Receiver<Message>,
+        watch: &mut dyn FnMut(Sight<'_>),
+    ) {
+        let mut over_since = None;
+        loop {
+            match messages.recv_timeout(POLL.min(self.batch_left())) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.batch.row_count() >= BATCH_ROWS_MAX || self.batch_left().is_zero() {
+                self.commit();
+                watch(Sight { tally: &self.tally, markets_done: self.ended.len() });
+            }
+            if self.store_failure.is_some() {
+                return;
+            }
+            if self.source.budget().is_over() {
+                let now = self.now();
+                let since = *over_since.get_or_insert(now);
+                if self.source.budget().is_stopped() || now.saturating_sub(since) > GRACE {
+                    // What has arrived is still stored.
+                    for message in messages.try_iter() {
+                        self.take(message);
+                    }
+                    break;
+                }
+            }
+        }
+        self.commit();
+        watch(Sight { tally: &self.tally, markets_done: self.ended.len() });
+    }
+
+    fn now(&self) -> Duration {
+        self.source.budget().clock().elapsed()
+    }
+
+    /// How long the open batch may wait for more; the longest time when none is open.
+    fn batch_left(&self) -> Duration {
+        self.opened_at.map_or(Duration::MAX, |opened_at| {
+            (opened_at + BATCH_AGE_MAX).saturating_sub(self.now())
+        })
+    }
+
+    fn take(&mut self, message: Message) {
+        if self.opened_at.is_none() {
+            self.opened_at = Some(self.now());
+        }
+        match message {
+            Message::Page(walked) => {
+                self.tally.pages += 1;
+                self.batch.push(walked);
+            }
+            Message::Ended(market, ended) => {
+                match &ended {
+                    Ended::Level | Ended::OutOfTime => {}
+                    Ended::Guarded(guard) => self.batch.fail(market.clone(), guard.to_string()),
+                    Ended::Failed(failure) => self.batch.fail(market.clone(), one_line(failure)),
+                }
+                self.ended.push((market, ended));
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        self.opened_at = None;
+        if self.batch.is_empty() || self.store_failure.is_some() {
+            return;
+        }
+        let now = self.source.budget().clock().now();
+        let commit = mem::take(&mut self.batch).seal(&self.ledger, now);
+        match self.store.commit(self.run, &commit) {
+            Ok(receipt) => {
+                self.tally.add(&commit, &receipt);
+                for rejected in receipt.rejected.iter().map(|at| &commit.rejected()[*at]) {
+                    log::warn!(
+                        "{}: event {} is kept in the raw table only: {}",
+                        rejected.market,
+                        rejected.trade_id.as_deref().unwrap_or("without a readable id"),
+                        rejected.reason,
+                    );
+                }
+                for market in &receipt.overtaken {
+                    log::warn!("{market}: another pass moved its checkpoint; this pass leaves it");
+                }
+                self.ledger.committed(commit, &receipt);
+            }
+            Err(failure) => self.store_failure = Some(failure),
+        }
+    }
+
+    pub(super) fn finish(self) -> Outcome {
+        let mut tally = self.tally;
+        tally.requests = self.source.client().requests();
+        tally.retries = self.source.retries();
+        Outcome {
+            tally,
+            ledger: self.ledger,
+            ended: self.ended,
+            is_over: self.source.budget().is_over(),
+            store_failure: self.store_failure,
+        }
+    }
+}
