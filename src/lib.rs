@@ -4,7 +4,6 @@
 //! flows one way: HTTP bytes, wire struct, canonical trade, batch, store and checkpoint, tally,
 //! exit status. `ARCHITECTURE.md` walks one trade through them.
 
-
 pub mod failure; // what can go wrong
 pub mod domain; // decides everything, does nothing
 pub mod clock; // the one door to time
@@ -13,3 +12,10 @@ pub mod pace; // how fast to ask
 pub mod kalshi; // the exchange: one request, one typed answer
 pub mod store; // where trades end up: one contract, two databases
 pub mod ingest; // the driver: the only place where they meet
+pub mod cli; // what can be typed
+pub mod exit; // what the scheduler sees
+pub mod report; // what people and scripts read
+pub mod progress; // the bar on a terminal
+pub mod config; // from what was typed to what will be done
+pub mod logging; // the log
+pub mod app; // one invocation

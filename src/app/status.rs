@@ -1,0 +1,65 @@
+//! `status`: how fresh each market is, from the database alone.
+
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use crate::cli::Output;
+use crate::domain::freshness::{State, state};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::report;
+use crate::store::Store;
+
+/// What is asked.
+pub(super) struct Question {
+    /// Only these; all when empty.
+    pub(super) markets: BTreeSet<Ticker>,
+    pub(super) sla: Duration,
+    pub(super) output: Output,
+    pub(super) check: bool,
+}
+
+pub(super) fn status(
+    question: &Question,
+    store: &mut dyn Store,
+    now: Timestamp,
+) -> Result<Exit, Failure> {
+    let Question { markets, sla, output, check } = question;
+    let mut reports = store.report(now)?;
+    if !markets.is_empty() {
+        reports.retain(|report| markets.contains(&report.checkpoint.market));
+        for market in markets {
+            if !reports.iter().any(|report| report.checkpoint.market == *market) {
+                log::warn!("{market} was never selected by a run on this database");
+            }
+        }
+    }
+    let text = match output {
+        Output::Table => {
+            let colour = io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+            report::table(&reports, now, *sla, colour)
+        }
+        Output::Json => report::json(&reports, now, *sla),
+        Output::Csv => report::csv(&reports, now, *sla),
+    };
+    answer(&text)?;
+    let is_stale = |report| state(report, now, *sla) == State::Stale;
+    let any_stale = reports.iter().any(|report| is_stale(&report.checkpoint));
+    Ok(if *check && any_stale { Exit::Stale } else { Exit::Ok })
+}
+
+/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
+fn answer(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Kind::Config, "stdout cannot be written").because(error))
+        }
+        _ => Ok(()),
+    }
+}

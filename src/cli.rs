@@ -1,0 +1,256 @@
+//! What can be typed. Types of clap only; `config.rs` decides what it means.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::domain::time::Timestamp;
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0    every selected market is within its SLA
+  1    a bug: an error nobody foresaw
+  2    wrong flag, environment, file or URL
+  3    at least one market breaches its staleness SLA; each is named on stderr
+  4    the exchange refused, or answered what cannot be decoded
+  5    the database could not be reached, or refused
+  130  ended by SIGINT, progress kept
+  143  ended by SIGTERM, progress kept
+When several apply, the first of 2, 5, 3, 4 wins.";
+
+/// Every Kalshi trade exactly once, in PostgreSQL or SQLite: one pass per invocation.
+#[derive(Debug, Parser)]
+#[command(name = "kalshi-ingest", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Where trades are stored
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "Where trades are stored: sqlite:PATH or postgres://user@host/database \
+                [env: DATABASE_URL, or DATABASE_URL_FILE naming a file that holds it] \
+                [default: sqlite:kalshi.db]"
+    )]
+    pub database_url: Option<String>,
+
+    /// The exchange's API
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "KALSHI_BASE_URL",
+        default_value = "https://external-api.kalshi.com/trade-api/v2"
+    )]
+    pub base_url: String,
+
+    /// The path of public trades below it
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "KALSHI_TRADES_PATH",
+        default_value = "/markets/trades"
+    )]
+    pub trades_path: String,
+
+    /// Sign requests with this key; market data needs none
+    #[arg(
+        long,
+        global = true,
+        value_name = "ID",
+        env = "KALSHI_API_KEY_ID",
+        hide_env_values = true
+    )]
+    pub api_key_id: Option<String>,
+
+    /// The key's PEM file: RSA or Ed25519
+    #[arg(long, global = true, value_name = "FILE", env = "KALSHI_PRIVATE_KEY_FILE")]
+    pub private_key_file: Option<PathBuf>,
+
+    /// How fast to ask at most [default: 4 without a key, 20 with one]
+    #[arg(long, global = true, value_name = "N", env = "KALSHI_REQUESTS_PER_SECOND")]
+    pub requests_per_second: Option<f64>,
+
+    /// Markets by ticker; repeat it or separate them by commas
+    #[arg(
+        long,
+        global = true,
+        value_name = "TICKER",
+        env = "KALSHI_MARKETS",
+        value_delimiter = ','
+    )]
+    pub market: Vec<String>,
+
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+
+    /// Say nothing unless something needs attention, then one line for each
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// How log lines look; `RUST_LOG` filters them as usual
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "KALSHI_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One pass: drain the selected markets, then judge their staleness. What cron calls
+    Run(RunArgs),
+    /// How fresh each market is, from the database alone
+    Status(StatusArgs),
+    /// Bring the database's schema up to this build; run and status do it themselves
+    Migrate,
+}
+
+/// Flags of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// How stale a market may be before the pass exits with 3
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = span)]
+    pub sla: Duration,
+
+    /// Where a market never read before begins: RFC 3339 or YYYY-MM-DD [default: its whole live history]
+    #[arg(long, value_name = "INSTANT", env = "KALSHI_SINCE", value_parser = instant)]
+    pub since: Option<Timestamp>,
+
+    /// How far below its checkpoint each walk re-reads, for late trades
+    #[arg(long, value_name = "SPAN", env = "KALSHI_OVERLAP", default_value = "2m", value_parser = span)]
+    pub overlap: Duration,
+
+    /// A window ends this long before the exchange's now
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SETTLE", default_value = "5s", value_parser = span)]
+    pub settle: Duration,
+
+    /// Stop cleanly after this long, progress kept
+    #[arg(long, value_name = "SPAN", env = "KALSHI_DEADLINE", default_value = "50s", value_parser = span)]
+    pub deadline: Duration,
+
+    /// How many markets are read at once
+    #[arg(long, value_name = "N", env = "KALSHI_WORKERS", default_value_t = 8)]
+    pub workers: usize,
+}
+
+/// Flags of `status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// How stale a market may be
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = span)]
+    pub sla: Duration,
+
+    /// What it looks like
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+
+    /// Exit as run would: with 3 when a market is stale
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// What `status` looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs; names are stable.
+    Json,
+    /// For spreadsheets; names are stable.
+    Csv,
+}
+
+/// Reads a duration such as `90s`, `5m` or `2h`.
+fn span(text: &str) -> Result<Duration, String> {
+    let advice = "write it like 90s, 5m, 2h or 1d";
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let count: u64 = text[..digits].parse().map_err(|_| advice.to_owned())?;
+    let unit_ms: u64 = match &text[digits..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(advice.to_owned()),
+    };
+    let ms = count.checked_mul(unit_ms).filter(|ms| *ms <= 3_650 * 86_400_000);
+    ms.map(Duration::from_millis).ok_or_else(|| "it is longer than ten years".to_owned())
+}
+
+/// Reads an instant: RFC 3339, or a date for its first moment (UTC).
+fn instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text)
+        .or_else(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")))
+        .ok_or_else(|| "write it like 2026-11-22T13:00:00Z or 2026-11-22".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn spans_read_like_people_write_them() {
+        for (text, ms) in [
+            ("90s", Some(90_000)),
+            ("5m", Some(300_000)),
+            ("2h", Some(7_200_000)),
+            ("1d", Some(86_400_000)),
+            ("250ms", Some(250)),
+            ("0s", Some(0)),
+            ("5", None),
+            ("m", None),
+            ("", None),
+            ("-5m", None),
+            ("5 m", None),
+            ("1.5h", None),
+            ("5µ", None),
+            ("99999999999999999999s", None),
+            ("9999999999999d", None),
+        ] {
+            let read = span(text).ok();
+            assert_eq!(read, ms.map(Duration::from_millis), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn instants_are_rfc3339_or_dates() {
+        let second = |text| instant(text).ok().map(Timestamp::second);
+        assert_eq!(second("1970-01-02"), Some(86_400));
+        assert_eq!(second("1970-01-02T01:00:00+01:00"), Some(86_400));
+        assert_eq!(second("yesterday"), None);
+    }
+}

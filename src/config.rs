@@ -1,0 +1,278 @@
+//! From what was typed to what will be done: every mistake of the user is found here, before
+//! the first connection.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::domain::walk::Rules;
+use crate::failure::Failure;
+use crate::kalshi::{Access, Endpoint, Signer};
+use crate::store::DatabaseUrl;
+
+const DATABASE_URL_DEFAULT: &str = "sqlite:kalshi.db";
+const WORKERS_MAX: usize = 64;
+/// What was measured to run clean without a key, and the lowest tier with one.
+const RATE_KEYLESS: f64 = 4.0;
+const RATE_KEYED: f64 = 20.0;
+const RATE_MAX: f64 = 1_200.0;
+/// A guard, not a budget: a hundred million trades of one market in one pass.
+const PAGES_PER_WALK_MAX: u32 = 100_000;
+
+/// One invocation, resolved.
+#[derive(Debug)]
+pub struct Config {
+    /// The database.
+    pub database: DatabaseUrl,
+    /// What to do there.
+    pub task: Task,
+}
+
+/// What to do, with all that it takes and nothing else.
+#[derive(Debug)]
+pub enum Task {
+    /// One pass.
+    Run(Box<RunPlan>),
+    /// The freshness of the markets.
+    Status {
+        /// Only these; all when empty.
+        markets: BTreeSet<Ticker>,
+        /// How stale a market may be.
+        sla: Duration,
+        /// What the answer looks like.
+        output: Output,
+        /// Whether staleness decides the exit status.
+        check: bool,
+    },
+    /// The schema alone.
+    Migrate,
+}
+
+/// One pass, resolved.
+#[derive(Debug)]
+pub struct RunPlan {
+    /// Each market once.
+    pub markets: BTreeSet<Ticker>,
+    /// The exchange.
+    pub access: Access,
+    /// Requests per second at most.
+    pub rate: f64,
+    /// How walks are done.
+    pub rules: Rules,
+    /// How stale a market may be.
+    pub sla: Duration,
+    /// How long the pass may take.
+    pub deadline: Duration,
+    /// How many markets are read at once.
+    pub workers: usize,
+}
+
+/// How the log is written; settled before anything can go wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct LogPlan {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// `-v`, counted.
+    pub verbose: u8,
+    /// `-q`.
+    pub quiet: bool,
+}
+
+impl LogPlan {
+    /// The part of the flags that is about the log.
+    pub fn new(global: &Global) -> LogPlan {
+        LogPlan { format: global.log_format, verbose: global.verbose, quiet: global.quiet }
+    }
+}
+
+impl Config {
+    /// Resolves what was typed. `environment` answers for the variables that are not flags'.
+    pub fn new(
+        cli: Cli,
+        now: Timestamp,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Failure> {
+        let Cli { mut global, command } = cli;
+        let database = database(global.database_url.take(), environment)?;
+        let task = match command {
+            Command::Run(args) => Task::Run(Box::new(run(&args, global, now)?)),
+            Command::Status(args) => {
+                let StatusArgs { sla, output, check } = args;
+                Task::Status { markets: markets(&global.market)?, sla, output, check }
+            }
+            Command::Migrate => Task::Migrate,
+        };
+        Ok(Config { database, task })
+    }
+}
+
+fn database(
+    flag: Option<String>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<DatabaseUrl, Failure> {
+    if let Some(url) = flag {
+        return DatabaseUrl::parse(&url);
+    }
+    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    match (set("DATABASE_URL"), set("DATABASE_URL_FILE")) {
+        (Some(_), Some(_)) => Err(Failure::config(
+            "both DATABASE_URL and DATABASE_URL_FILE are set; unset one of them",
+        )),
+        (Some(url), None) => DatabaseUrl::parse(&url),
+        (None, Some(path)) => {
+            let url = std::fs::read_to_string(&path).map_err(|error| {
+                Failure::config(format!("DATABASE_URL_FILE {path} cannot be read")).because(error)
+            })?;
+            DatabaseUrl::parse(url.trim())
+        }
+        (None, None) => DatabaseUrl::parse(DATABASE_URL_DEFAULT),
+    }
+}
+
+fn markets(typed: &[String]) -> Result<BTreeSet<Ticker>, Failure> {
+    typed
+        .iter()
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+        .map(|text| {
+            Ticker::new(text).ok_or_else(|| {
+                Failure::config(format!(
+                    "--market {text:?} is not a ticker, like KXHIGHNY-26NOV22-T50"
+                ))
+            })
+        })
+        .collect()
+}
+
+fn run(args: &RunArgs, global: Global, now: Timestamp) -> Result<RunPlan, Failure> {
+    // By pattern: a flag that nobody reads does not compile.
+    let RunArgs { sla, since, overlap, settle, deadline, workers } = *args;
+    let Global {
+        database_url: _,
+        base_url,
+        trades_path,
+        api_key_id,
+        private_key_file,
+        requests_per_second,
+        market,
+        verbose: _,
+        quiet: _,
+        log_format: _,
+    } = global;
+    let markets = markets(&market)?;
+    if markets.is_empty() {
+        return Err(Failure::config(
+            "no market is selected; name some with --market TICKER or KALSHI_MARKETS",
+        ));
+    }
+    let signer = match (api_key_id, private_key_file) {
+        (Some(id), Some(path)) => Some(Signer::from_pem_file(&id, &path)?),
+        (None, None) => None,
+        _ => {
+            return Err(Failure::config(
+                "--api-key-id and --private-key-file go together; give both",
+            ));
+        }
+    };
+    let rate =
+        requests_per_second.unwrap_or(if signer.is_some() { RATE_KEYED } else { RATE_KEYLESS });
+    if !(0.01..=RATE_MAX).contains(&rate) {
+        return Err(Failure::config("--requests-per-second is not between 0.01 and 1200"));
+    }
+    if !(1..=WORKERS_MAX).contains(&workers) {
+        return Err(Failure::config("--workers is not between 1 and 64"));
+    }
+    if sla.is_zero() || deadline.is_zero() {
+        return Err(Failure::config("--sla and --deadline must be longer than nothing"));
+    }
+    if settle >= sla {
+        return Err(Failure::config(
+            "--settle is not shorter than --sla: every market would breach",
+        ));
+    }
+    if since.is_some_and(|since| since > now) {
+        return Err(Failure::config("--since lies in the future"));
+    }
+    Ok(RunPlan {
+        access: Access {
+            endpoint: Endpoint::new(&base_url, &trades_path)?,
+            signer,
+            connections: workers,
+        },
+        rules: Rules { overlap, settle, since, pages_max: PAGES_PER_WALK_MAX },
+        markets,
+        rate,
+        sla,
+        deadline,
+        workers,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    fn resolve(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
+        let args = [&["kalshi-ingest"], args].concat();
+        let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
+        let environment = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        Config::new(cli, Timestamp::from_seconds(1_800_000_000), &environment)
+            .map_err(|failure| crate::failure::one_line(&failure))
+    }
+
+    #[test]
+    fn mistakes_are_named_before_anything_is_opened() {
+        for (args, part, why) in [
+            (&["run"][..], "no market is selected", "nothing to do"),
+            (&["run", "--market", "A B"], "is not a ticker", "a blank in it"),
+            (&["run", "--market", "A", "--api-key-id", "x"], "go together", "half a key"),
+            (&["run", "--market", "A", "--workers", "0"], "--workers", "nobody to work"),
+            (
+                &["run", "--market", "A", "--requests-per-second", "NaN"],
+                "--requests-per-second",
+                "not a rate",
+            ),
+            (&["run", "--market", "A", "--sla", "3s"], "--settle", "can never be met"),
+            (&["run", "--market", "A", "--since", "2100-01-01"], "future", "nothing there yet"),
+            (&["run", "--market", "A", "--base-url", "nowhere"], "base URL", "no URL"),
+            (
+                &["run", "--market", "A", "--database-url", "mysql://x"],
+                "sqlite:",
+                "another database",
+            ),
+            (&["run", "--market", "A", "--sla", "soon"], "write it like", "clap's own words"),
+        ] {
+            let error = resolve(args, &[]).unwrap_err();
+            assert!(error.contains(part), "{why}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_market_selected_twice_is_one_market() {
+        let config = resolve(&["run", "--market", "B,A", "--market", "A, B,"], &[]).unwrap();
+        let Task::Run(plan) = config.task else { panic!("not a run") };
+        let markets: Vec<&str> = plan.markets.iter().map(Ticker::as_str).collect();
+        assert_eq!(markets, ["A", "B"]);
+    }
+
+    #[test]
+    fn the_flag_beats_the_environment_and_that_beats_the_default() {
+        let place = |args: &[&str], variables: &[(&str, &str)]| {
+            resolve(args, variables).map(|config| config.database.to_string())
+        };
+        assert_eq!(place(&["migrate"], &[]).unwrap(), "SQLite file kalshi.db");
+        let variables = [("DATABASE_URL", "sqlite:env.db")];
+        assert_eq!(place(&["migrate"], &variables).unwrap(), "SQLite file env.db");
+        let flag = ["migrate", "--database-url", "sqlite:flag.db"];
+        assert_eq!(place(&flag, &variables).unwrap(), "SQLite file flag.db");
+        let both = [("DATABASE_URL", "sqlite:a"), ("DATABASE_URL_FILE", "b")];
+        assert!(place(&["migrate"], &both).unwrap_err().contains("unset one"));
+        let missing = [("DATABASE_URL_FILE", "/no/such/file")];
+        assert!(place(&["migrate"], &missing).unwrap_err().contains("/no/such/file"));
+    }
+}

@@ -1,0 +1,114 @@
+//! Exit statuses: the contract with cron and `podFailurePolicy`.
+
+use crate::failure::Kind;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Every selected market is within its SLA.
+    Ok,
+    /// An error nobody foresaw.
+    Bug,
+    /// A wrong flag, variable, file or URL.
+    Usage,
+    /// At least one market breaches its staleness SLA.
+    Stale,
+    /// The exchange refused, or answered what cannot be decoded.
+    Exchange,
+    /// The database could not be reached, or refused.
+    Database,
+    /// SIGINT ended it after the batch in hand.
+    Interrupted,
+    /// SIGTERM ended it after the batch in hand.
+    Terminated,
+}
+
+impl Exit {
+    /// All of them; the README lists each.
+    pub const ALL: [Exit; 8] = [
+        Exit::Ok,
+        Exit::Bug,
+        Exit::Usage,
+        Exit::Stale,
+        Exit::Exchange,
+        Exit::Database,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
+    /// The number the scheduler sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Ok => 0,
+            Exit::Bug => 1,
+            Exit::Usage => 2,
+            Exit::Stale => 3,
+            Exit::Exchange => 4,
+            Exit::Database => 5,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+        }
+    }
+
+    /// What a failure means when the program ends because of it. An exchange that is merely
+    /// unavailable is not a reason by itself: the SLA decides.
+    pub fn of_kind(kind: Kind) -> Exit {
+        match kind {
+            Kind::Config => Exit::Usage,
+            Kind::ExchangeUnavailable => Exit::Ok,
+            Kind::ExchangeForbids | Kind::ExchangeRefused | Kind::ExchangeUnreadable => {
+                Exit::Exchange
+            }
+            Kind::StoreUnavailable | Kind::StoreRefused => Exit::Database,
+        }
+    }
+
+    /// What a signal means.
+    pub fn of_signal(number: u8) -> Exit {
+        if number == 2 { Exit::Interrupted } else { Exit::Terminated }
+    }
+
+    /// The one of several that is reported: who must act first comes first.
+    pub fn first(exits: impl IntoIterator<Item = Exit>) -> Exit {
+        exits.into_iter().min_by_key(|exit| exit.rank()).unwrap_or(Exit::Ok)
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Exit::Interrupted | Exit::Terminated => 0,
+            Exit::Usage => 1,
+            Exit::Database => 2,
+            Exit::Stale => 3,
+            Exit::Exchange => 4,
+            Exit::Bug => 5,
+            Exit::Ok => 6,
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> std::process::ExitCode {
+        std::process::ExitCode::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_several_is_the_one_to_act_on() {
+        let order = [Exit::Usage, Exit::Database, Exit::Stale, Exit::Exchange, Exit::Ok];
+        for (at, exit) in order.into_iter().enumerate() {
+            assert_eq!(Exit::first(order[at..].iter().rev().copied()), exit);
+        }
+        assert_eq!(Exit::first([]), Exit::Ok);
+    }
+
+    #[test]
+    fn codes_are_distinct() {
+        let mut codes = Exit::ALL.map(Exit::code);
+        codes.sort_unstable();
+        assert!(codes.windows(2).all(|pair| pair[0] < pair[1]), "{codes:?}");
+    }
+}

@@ -1,0 +1,64 @@
+//! The log: to stderr, one line an event, for people or for programs.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{SecondsFormat, Utc};
+use env_logger::{Builder, Target};
+use log::{LevelFilter, Record};
+
+use crate::cli::LogFormat;
+use crate::config::LogPlan;
+use crate::progress;
+
+/// The run that this process is; zero before it has a number. It is part of every line.
+static RUN_ID: AtomicI64 = AtomicI64::new(0);
+
+/// From now on every line carries this run's number.
+pub fn set_run_id(run: i64) {
+    RUN_ID.store(run, Ordering::Relaxed);
+}
+
+/// Starts the log. Flags beat `RUST_LOG`, which beats the default of `info`.
+pub fn start(plan: LogPlan) {
+    let mut builder = Builder::new();
+    match (plan.quiet, plan.verbose) {
+        (true, _) => builder.filter_level(LevelFilter::Error),
+        (false, 0) => {
+            let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+            builder.parse_filters(filter.as_deref().unwrap_or("warn,kalshi_ingest=info"))
+        }
+        (false, 1) => builder.parse_filters("warn,kalshi_ingest=debug"),
+        (false, _) => builder.filter_level(LevelFilter::Debug),
+    };
+    builder
+        .format(move |out, record| match plan.format {
+            LogFormat::Text => text(out, record),
+            LogFormat::Json => json(out, record),
+        })
+        .target(Target::Pipe(Box::new(progress::AboveTheBar)))
+        // A second start, as when several invocations share a process, changes nothing.
+        .try_init()
+        .ok();
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn text(out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
+    let run = RUN_ID.load(Ordering::Relaxed);
+    let run = if run == 0 { String::new() } else { format!(" [run {run}]") };
+    writeln!(out, "{} {:<5}{run} {}", now(), record.level(), record.args())
+}
+
+fn json(out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
+    let run = RUN_ID.load(Ordering::Relaxed);
+    let line = serde_json::json!({
+        "time": now(),
+        "level": record.level().as_str().to_lowercase(),
+        "run_id": (run != 0).then_some(run),
+        "message": record.args().to_string(),
+    });
+    writeln!(out, "{line}")
+}

@@ -1,0 +1,72 @@
+//! A progress bar on a terminal, and nothing anywhere else.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::ingest::Sight;
+
+/// The bar on the screen, so that log lines are printed above it and not into it.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// A pass's bar: markets done, trades stored.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar for a pass over `markets` markets; invisible unless stderr is a terminal, there is
+    /// a backlog and the user did not ask for quiet.
+    pub fn start(markets: usize, is_wanted: bool) -> Bar {
+        let bar = if is_wanted && io::stderr().is_terminal() {
+            ProgressBar::new(u64::try_from(markets).unwrap_or(u64::MAX))
+        } else {
+            ProgressBar::hidden()
+        };
+        // The template is a constant; were it wrong, the plain bar would do.
+        if let Ok(style) =
+            ProgressStyle::with_template("{bar:24} {pos}/{len} markets, {msg}, {elapsed}")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        Bar(bar)
+    }
+
+    /// Moves it.
+    pub fn show(&self, sight: Sight<'_>) {
+        self.0.set_position(u64::try_from(sight.markets_done).unwrap_or(u64::MAX));
+        let Sight { tally, .. } = sight;
+        self.0.set_message(format!(
+            "{} trades, {} pages",
+            tally.events_ingested + tally.events_duplicate,
+            tally.pages
+        ));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Standard error, with the bar out of the way for the moment of writing.
+pub struct AboveTheBar;
+
+impl Write for AboveTheBar {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match shown {
+            Some(bar) => bar.suspend(|| io::stderr().write_all(bytes))?,
+            None => io::stderr().write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

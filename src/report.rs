@@ -1,0 +1,250 @@
+//! What people and scripts read: the status table, its JSON and CSV twins, the lines of a pass.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use chrono::SecondsFormat;
+
+use crate::domain::checkpoint::Checkpoint;
+use crate::domain::freshness::{State, staleness, state};
+use crate::domain::time::Timestamp;
+use crate::store::{MarketReport, RunRecord};
+
+/// The table is never wider than this many columns.
+const TABLE_WIDTH: usize = 100;
+/// All columns but the first, with the blanks between them.
+const WIDTH_BESIDE_MARKET: usize = 69;
+/// Raised when a name in the JSON or CSV changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+/// A duration as people say it, in at most two units: `7s`, `3m 5s`, `2h 10m`, `4d 3h`.
+pub fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| match small {
+        0 => format!("{big}{big_unit}"),
+        _ => format!("{big}{big_unit} {small}{small_unit}"),
+    };
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => two(seconds / 60, "m", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "m"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
+
+/// The line that on-call reads: which market, how stale, and why if that is known.
+pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) -> String {
+    let market = &checkpoint.market;
+    let (staleness, sla) = (span(staleness), span(sla));
+    let mut line = match checkpoint.complete_until {
+        Some(until) => format!(
+            "{market} is stale: complete until {}, {staleness} ago (SLA {sla})",
+            second(until)
+        ),
+        None => format!(
+            "{market} is stale: not complete since it was first selected {staleness} ago (SLA {sla})"
+        ),
+    };
+    if let Some(error) = &checkpoint.last_error {
+        // Writing to a String cannot fail.
+        let _ = write!(line, "; last error: {error}");
+    }
+    line
+}
+
+/// The one line at the end of a pass, in the words of the metrics.
+pub fn closing_line(record: &RunRecord, took: Duration) -> String {
+    let tally = &record.tally;
+    let lag =
+        record.ingestion_lag.map_or("none".to_owned(), |lag| format!("{:.1}", lag.as_secs_f64()));
+    let mut line = format!(
+        "pass done in {:.1} s: markets={} requests={} retries={} pages={} events_ingested={} \
+         events_duplicate={} events_rejected={} ingestion_lag_seconds={lag} exit={}",
+        took.as_secs_f64(),
+        record.markets,
+        tally.requests,
+        tally.retries,
+        tally.pages,
+        tally.events_ingested,
+        tally.events_duplicate,
+        tally.events_rejected,
+        record.exit_code,
+    );
+    if tally.late_trades > 0 {
+        let _ = write!(
+            line,
+            " late_trades={} lateness_max_seconds={:.1}",
+            tally.late_trades,
+            tally.lateness_max.as_secs_f64()
+        );
+    }
+    line
+}
+
+/// RFC 3339 to the second.
+fn second(instant: Timestamp) -> String {
+    instant.to_chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// How long ago, or a dash for never.
+fn ago(instant: Option<Timestamp>, now: Timestamp) -> String {
+    instant.map_or("-".to_owned(), |instant| span(now.since(instant)))
+}
+
+fn grouped(count: i64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Cut in the middle, where tickers differ least.
+fn shortened(text: &str, width: usize) -> String {
+    if text.len() <= width {
+        return text.to_owned();
+    }
+    let head = (width - 1) / 2;
+    let tail = width - 1 - head;
+    // Tickers are ASCII: bytes are characters.
+    format!("{}…{}", &text[..head], &text[text.len() - tail..])
+}
+
+fn paint(state: State) -> &'static str {
+    match state {
+        State::Fresh => "\u{1b}[32m",
+        State::Behind => "\u{1b}[33m",
+        State::Failing => "\u{1b}[35m",
+        State::Stale => "\u{1b}[1;31m",
+        State::Retired => "\u{1b}[2m",
+    }
+}
+
+/// One row per market, at most 100 columns wide; the last error of each failing market below.
+pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bool) -> String {
+    if reports.is_empty() {
+        return "no market was ever selected on this database; start with: \
+                kalshi-ingest run --market TICKER\n"
+            .to_owned();
+    }
+    let longest = reports.iter().map(|r| r.checkpoint.market.as_str().len()).max().unwrap_or(0);
+    let width = longest.clamp(6, TABLE_WIDTH - WIDTH_BESIDE_MARKET);
+    let mut text = format!(
+        "{:width$}  {:<7}  {:<14}  {:>8}  {:>10}  {:>7}  {:>11}\n",
+        "MARKET", "STATE", "COMPLETE UNTIL", "STALE", "LAST TRADE", "HOUR", "TOTAL"
+    );
+    let mut errors = String::new();
+    for report in reports {
+        let checkpoint = &report.checkpoint;
+        let state = state(checkpoint, now, sla);
+        let word = format!("{:<7}", state.as_str());
+        let word = if colour { format!("{}{word}\u{1b}[0m", paint(state)) } else { word };
+        let until = checkpoint
+            .complete_until
+            .map_or("-".to_owned(), |until| until.to_chrono().format("%m-%d %H:%M:%S").to_string());
+        let age = match state {
+            State::Retired => "-".to_owned(),
+            _ => span(staleness(checkpoint, now)),
+        };
+        let market = shortened(checkpoint.market.as_str(), width);
+        let _ = writeln!(
+            text,
+            "{market:width$}  {word}  {until:<14}  {age:>8}  {:>10}  {:>7}  {:>11}",
+            ago(checkpoint.last_trade_at, now),
+            grouped(report.trades_last_hour),
+            grouped(report.trades_total),
+        );
+        if let Some(error) = &checkpoint.last_error {
+            let _ = writeln!(
+                errors,
+                "{} failed {} time{} in a row: {error}",
+                checkpoint.market,
+                checkpoint.failures,
+                if checkpoint.failures == 1 { "" } else { "s" },
+            );
+        }
+    }
+    let _ = writeln!(text, "\nSLA {}, as of {} (UTC)", span(sla), second(now));
+    text + &errors
+}
+
+/// One object with stable names; instants are RFC 3339, spans are seconds.
+pub fn json(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
+    let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
+    let markets: Vec<serde_json::Value> = reports
+        .iter()
+        .map(|report| {
+            let checkpoint = &report.checkpoint;
+            serde_json::json!({
+                "market": checkpoint.market.as_str(),
+                "state": state(checkpoint, now, sla).as_str(),
+                "complete_from": text(checkpoint.complete_from),
+                "complete_until": text(checkpoint.complete_until),
+                "staleness_seconds": staleness(checkpoint, now).as_secs_f64(),
+                "sla_seconds": sla.as_secs_f64(),
+                "last_trade_at": text(checkpoint.last_trade_at),
+                "last_success_at": text(checkpoint.last_success_at),
+                "first_selected_at": checkpoint.first_selected_at.to_string(),
+                "retired_at": text(checkpoint.retired_at),
+                "trades_last_hour": report.trades_last_hour,
+                "trades_total": report.trades_total,
+                "failures": checkpoint.failures,
+                "last_error": checkpoint.last_error,
+            })
+        })
+        .collect();
+    let whole = serde_json::json!({
+        "schema_version": SCHEMA_VERSION,
+        "as_of": now.to_string(),
+        "markets": markets,
+    });
+    format!("{whole:#}\n")
+}
+
+/// The same as [`json`] in rows with a header line.
+pub fn csv(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
+    let instant = |instant: Option<Timestamp>| instant.map_or(String::new(), |at| at.to_string());
+    let mut text = String::from(
+        "market,state,complete_from,complete_until,staleness_seconds,sla_seconds,last_trade_at,\
+         last_success_at,first_selected_at,retired_at,trades_last_hour,trades_total,failures,last_error\n",
+    );
+    for report in reports {
+        let checkpoint = &report.checkpoint;
+        let fields = [
+            checkpoint.market.to_string(),
+            state(checkpoint, now, sla).as_str().to_owned(),
+            instant(checkpoint.complete_from),
+            instant(checkpoint.complete_until),
+            staleness(checkpoint, now).as_secs_f64().to_string(),
+            sla.as_secs_f64().to_string(),
+            instant(checkpoint.last_trade_at),
+            instant(checkpoint.last_success_at),
+            checkpoint.first_selected_at.to_string(),
+            instant(checkpoint.retired_at),
+            report.trades_last_hour.to_string(),
+            report.trades_total.to_string(),
+            checkpoint.failures.to_string(),
+            checkpoint.last_error.clone().unwrap_or_default(),
+        ];
+        text.push_str(&fields.map(|field| quoted(&field)).join(","));
+        text.push('\n');
+    }
+    text
+}
+
+/// RFC 4180: quotes around what needs them.
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;
