@@ -1,0 +1,107 @@
+//! kill -9 at random instants: nothing lost, nothing doubled, no checkpoint ahead of its rows,
+//! and hardly a page read twice.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use kalshi_ingest::domain::time::Timestamp;
+use kalshi_ingest::retry::Jitter;
+use kalshi_simulator::{Rules, seeded_trades};
+
+use crate::support::bench::{Bench, NOON_US};
+use crate::support::database::{Database, on_both_stores};
+
+on_both_stores! {
+    kills_lose_nothing_and_double_nothing,
+}
+
+const SECOND_US: i64 = 1_000_000;
+const MARKETS: [&str; 3] = ["KXA", "KXB", "KXC"];
+const TRADES: usize = 20_000;
+/// What may be fetched and not yet committed: a batch of ten pages on its way into the
+/// database, eight waiting, one just taken, and one in the hands of each reader.
+const PAGES_IN_FLIGHT: usize = 10 + 8 + 1 + MARKETS.len();
+
+fn kills_lose_nothing_and_double_nothing(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    let until = NOON_US - 10 * SECOND_US;
+    for market in MARKETS {
+        bench.exchange.add_all(seeded_trades(1, market, TRADES, until - 3_600 * SECOND_US, until));
+    }
+    let mut truth = bench.truth(&MARKETS);
+    let mut random = Jitter::seeded(42);
+    let mut kills = 0;
+    for _ in 0..100 {
+        let delay = Duration::from_millis(60).mul_f64(1.0 + 14.0 * random.next_fraction());
+        let mut child = bench
+            .command(&MARKETS.join(","), &["-q"])
+            .env("KALSHI_WORKERS", "3")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        kills += usize::from(status.code().is_none());
+        assert_no_checkpoint_is_ahead(database, &truth);
+        bench.exchange.advance(SECOND_US);
+        if kills >= 12 && status.code().is_some() {
+            break;
+        }
+        if status.code().is_some() {
+            // It got through: new work for the next victims.
+            let now = bench.exchange.now_us();
+            bench.exchange.advance(3_600 * SECOND_US);
+            for (n, market) in (0..).zip(MARKETS) {
+                let seed = 1_000 + u64::try_from(kills).unwrap() * 10 + n;
+                let until = now + 3_500 * SECOND_US;
+                bench.exchange.add_all(seeded_trades(seed, market, TRADES, now, until));
+            }
+            truth = bench.truth(&MARKETS);
+        }
+    }
+    assert!(kills >= 12, "only {kills} were killed at work");
+    bench.exchange.advance(60 * SECOND_US);
+    assert_eq!(bench.run(&MARKETS.join(","), &[]), 0);
+    let truth = bench.truth(&MARKETS);
+    bench.assert_complete(&MARKETS, "after all kills");
+    let requests = bench.exchange.requests();
+    let read: usize = requests.iter().map(|asked| asked.row_count).sum();
+    let surplus = read.saturating_sub(truth.len()) / 1_000;
+    let allowed = (kills + 1) * PAGES_IN_FLIGHT;
+    assert!(
+        surplus <= allowed,
+        "{surplus} pages read twice after {kills} kills, {allowed} allowed"
+    );
+}
+
+/// Every trade of the exchange that the checkpoints claim is stored: all of a completed window,
+/// and of an interrupted one all above the point it has come down to.
+fn assert_no_checkpoint_is_ahead(
+    database: &Database,
+    truth: &[crate::support::database::StoredTrade],
+) {
+    // First the claims, then the rows: rows only grow.
+    let reports = database.open().report(Timestamp::from_seconds(0)).unwrap();
+    let stored: std::collections::HashSet<String> =
+        database.trades().into_iter().map(|row| row.0).collect();
+    for checkpoint in reports.into_iter().map(|report| report.checkpoint) {
+        for trade in truth.iter().filter(|trade| trade.1 == checkpoint.market.as_str()) {
+            let at = Timestamp::from_micros(trade.5);
+            let is_complete = checkpoint.complete_until.is_some_and(|until| at < until);
+            let is_walked = checkpoint.walk.as_ref().is_some_and(|walk| {
+                at < walk.window.until() && walk.low.is_some_and(|low| at > low)
+            });
+            assert!(
+                stored.contains(&trade.0) || !(is_complete || is_walked),
+                "{checkpoint:?} claims {trade:?}, which is not stored"
+            );
+        }
+    }
+    let counts = "select (select count(*) from raw_kalshi_trade_events) \
+                  - (select count(*) from prediction_market_trades) as x";
+    assert_eq!(database.number(counts), 0, "a raw event for each trade, and no other");
+    let distinct = "select count(*) - count(distinct trade_id) as x from raw_kalshi_trade_events";
+    assert_eq!(database.number(distinct), 0, "no raw event twice");
+}

@@ -1,0 +1,12 @@
+//! The integration tests, in one binary: one link step, one throw-away database server.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod support;
+
+mod conformance;
+mod passes;
+mod faults;
+mod shapes;
+mod process;
+mod kills;

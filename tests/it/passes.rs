@@ -1,0 +1,248 @@
+//! Whole passes against the simulated exchange: what it must show.
+
+use kalshi_simulator::{Framing, ListEnd, MalformedCursor, MaxTs, Rules, Trade, seeded_trades};
+
+use crate::support::bench::{Bench, NOON_US};
+use crate::support::database::{Database, on_both_stores};
+
+on_both_stores! {
+    every_trade_of_every_size_under_every_reading_of_the_api,
+    new_and_late_trades_are_added_and_nothing_else,
+    growth_between_pages_neither_repeats_nor_skips,
+    since_bounds_the_first_walk_and_all_later_ones,
+    trades_on_window_edges_are_stored_once,
+    a_pass_out_of_time_is_continued_where_it_stopped,
+    a_skewed_clock_does_no_harm,
+    an_exchange_without_a_date_is_read_by_our_clock,
+    rows_of_other_markets_are_left_out,
+    a_second_pass_at_once_reads_nothing,
+    many_markets_share_workers_and_commits,
+}
+
+const HOUR_US: i64 = 3_600_000_000;
+const SECOND_US: i64 = 1_000_000;
+
+fn every_trade_of_every_size_under_every_reading_of_the_api(database: &Database) {
+    let sizes = [0, 1, 999, 1_000, 1_001, 3_000];
+    let mut markets = Vec::new();
+    for (round, (max_ts, list_end, cursor_after_full_page, framing)) in [
+        (MaxTs::Inclusive, ListEnd::EmptyString, false, Framing::ContentLength),
+        (MaxTs::Exclusive, ListEnd::EmptyString, true, Framing::Chunked),
+        (MaxTs::Exclusive, ListEnd::Null, false, Framing::Chunked),
+        (MaxTs::Inclusive, ListEnd::Absent, true, Framing::ContentLength),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let gzip = round % 2 == 1;
+        let rules =
+            Rules { max_ts, list_end, cursor_after_full_page, framing, gzip, ..Rules::default() };
+        let bench = Bench::new(database, rules);
+        let these: Vec<String> = sizes.iter().map(|size| format!("KX{round}-{size}")).collect();
+        for (size, market) in sizes.iter().zip(&these) {
+            let until = NOON_US - 10 * SECOND_US;
+            bench.exchange.add_all(seeded_trades(1, market, *size, until - HOUR_US, until));
+        }
+        let why = format!("{max_ts:?} {list_end:?} {cursor_after_full_page} {framing:?}");
+        let before = database.trades().len();
+        let selection = these.join(",");
+        assert_eq!(bench.run(&selection, &[]), 0, "{why}");
+        assert_eq!(database.trades().len() - before, 6_001, "{why}");
+        assert_eq!(bench.run(&selection, &[]), 0, "{why}: again");
+        assert_eq!(database.trades().len() - before, 6_001, "{why}: a second pass adds nothing");
+        for market in &these {
+            let truth = bench.truth(&[market]);
+            let stored: Vec<_> =
+                database.trades().into_iter().filter(|row| row.1 == *market).collect();
+            crate::support::database::assert_rows(&stored, &truth, &why);
+            assert_eq!(database.complete_until(market), Some(NOON_US / SECOND_US - 5), "{why}");
+        }
+        markets.extend(these);
+    }
+    assert_eq!(database.raw_counts().0, 4 * 6_001);
+}
+
+fn trade(market: &str, id: &str, created_us: i64) -> Trade {
+    let mut trade = seeded_trades(9, market, 1, 0, 1_000_000).remove(0);
+    trade.trade_id = id.to_owned();
+    trade.created_us = created_us;
+    trade
+}
+
+fn new_and_late_trades_are_added_and_nothing_else(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    let until = NOON_US - 10 * SECOND_US;
+    bench.exchange.add_all(seeded_trades(2, "KXA", 1_500, until - HOUR_US, until));
+    assert_eq!(bench.run("KXA", &[]), 0);
+    bench.assert_complete(&["KXA"], "first");
+    bench.exchange.advance(60 * SECOND_US);
+    bench.exchange.add(trade("KXA", "late-90s", NOON_US - 90 * SECOND_US));
+    bench.exchange.add(trade("KXA", "late-6s", NOON_US - 6 * SECOND_US));
+    bench.exchange.add_all(seeded_trades(3, "KXA", 40, NOON_US, NOON_US + 50 * SECOND_US));
+    bench.exchange.add(trade("KXA", "unsettled", NOON_US + 56 * SECOND_US));
+    assert_eq!(bench.run("KXA", &[]), 0);
+    let ingested =
+        database.number("select events_ingested as x from ingestion_runs where run_id = 2");
+    assert_eq!(ingested, 42, "exactly the new and the late ones, not the unsettled one");
+    bench.exchange.advance(60 * SECOND_US);
+    assert_eq!(bench.run("KXA", &[]), 0);
+    bench.assert_complete(&["KXA"], "third");
+    let ingested =
+        database.number("select events_ingested as x from ingestion_runs where run_id = 3");
+    assert_eq!(ingested, 1, "the unsettled one, now settled");
+}
+
+fn growth_between_pages_neither_repeats_nor_skips(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    let until = NOON_US - 10 * SECOND_US;
+    bench.exchange.add_all(seeded_trades(4, "KXA", 5_500, until - HOUR_US, until));
+    bench.exchange.before_each_page(|world, number| {
+        world.advance(SECOND_US);
+        let now = world.now_us();
+        for n in 0..7 {
+            world.add(trade("KXA", &format!("grown-{number}-{n}"), now - 3 * SECOND_US + n));
+        }
+    });
+    assert_eq!(bench.run("KXA", &[]), 0);
+    bench.exchange.before_each_page(|_, _| {});
+    bench.exchange.advance(20 * SECOND_US);
+    assert_eq!(bench.run("KXA", &[]), 0);
+    bench.assert_complete(&["KXA"], "with everything that came in between");
+}
+
+fn since_bounds_the_first_walk_and_all_later_ones(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    for (id, seconds_ago) in [("old", 91), ("edge", 90), ("new", 30)] {
+        bench.exchange.add(trade("KXA", id, NOON_US - seconds_ago * SECOND_US));
+    }
+    let since = kalshi_ingest::domain::time::Timestamp::from_micros(NOON_US - 90 * SECOND_US);
+    let flags = ["--since", &since.to_string()];
+    let ids = || -> Vec<String> { database.trades().into_iter().map(|row| row.0).collect() };
+    assert_eq!(bench.run("KXA", &flags), 0);
+    assert_eq!(ids(), ["edge", "new"], "from the instant itself on");
+    assert_eq!(bench.run("KXA", &flags), 0);
+    assert_eq!(ids(), ["edge", "new"], "the overlap reaches below it but keeps nothing from there");
+}
+
+fn trades_on_window_edges_are_stored_once(database: &Database) {
+    let bench = Bench::new(database, Rules { max_ts: MaxTs::Exclusive, ..Rules::default() });
+    // Windows end at noon minus five seconds, then ten seconds later each.
+    for n in -30..30 {
+        for (tie, micros) in [("a", 0), ("b", 0), ("c", 1), ("d", 999_999)] {
+            let id = format!("edge-{:02}-{tie}", n + 30);
+            bench.exchange.add(trade("KXA", &id, NOON_US + n * SECOND_US + micros));
+        }
+    }
+    for pass in 0..5 {
+        assert_eq!(bench.run("KXA", &["--overlap", "0s"]), 0, "pass {pass}");
+        let until = NOON_US + (pass * 10 - 5) * SECOND_US;
+        let expected = bench.truth(&["KXA"]).iter().filter(|row| row.5 < until).count();
+        assert_eq!(database.trades().len(), expected, "pass {pass}: everything before the edge");
+        bench.exchange.advance(10 * SECOND_US);
+    }
+    assert_eq!(bench.run("KXA", &["--overlap", "0s"]), 0);
+    bench.assert_complete(&["KXA"], "without any overlap");
+}
+
+fn a_pass_out_of_time_is_continued_where_it_stopped(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    let until = NOON_US - 10 * SECOND_US;
+    bench.exchange.add_all(seeded_trades(5, "KXA", 12_000, until - HOUR_US, until));
+    // Ten requests a second: a pass of half a second sees about half of the twelve pages.
+    let slow = ["--requests-per-second", "10", "--deadline", "500ms"];
+    let args: Vec<&str> = slow.to_vec();
+    let mut asked = 0;
+    let mut passes = 0;
+    while database.complete_until("KXA").is_none() {
+        assert_eq!(run_slowly(&bench, &args), 0, "inside the SLA an unfinished walk is no failure");
+        asked += bench.requests();
+        passes += 1;
+        assert!(passes < 20);
+    }
+    assert!(passes >= 2, "one pass was not enough");
+    assert!(asked <= 14, "{asked} requests for 12 pages: none is read twice");
+    bench.assert_complete(&["KXA"], "over several passes");
+}
+
+/// Later flags do not override earlier ones, so the rate is given here alone.
+fn run_slowly(bench: &Bench<'_>, flags: &[&str]) -> u8 {
+    use clap::Parser as _;
+    let mut args = bench.args("KXA", flags);
+    let at = args.iter().position(|arg| arg == "--requests-per-second").unwrap();
+    args.drain(at..at + 2);
+    let cli = kalshi_ingest::cli::Cli::try_parse_from(args).unwrap();
+    kalshi_ingest::app::main(cli, &kalshi_ingest::clock::StopFlag::default()).code()
+}
+
+fn a_skewed_clock_does_no_harm(database: &Database) {
+    for (market, skew_us) in [("KXAHEAD", 2 * HOUR_US), ("KXBEHIND", -2 * HOUR_US)] {
+        let bench = Bench::new(database, Rules::default());
+        bench.exchange.set_offset_us(skew_us);
+        let now = bench.exchange.now_us();
+        bench.exchange.add_all(seeded_trades(
+            6,
+            market,
+            1_200,
+            now - HOUR_US,
+            now - 10 * SECOND_US,
+        ));
+        assert_eq!(bench.run(market, &[]), 0, "{market}: no false breach");
+        let stored = database.trades().into_iter().filter(|row| row.1 == market).count();
+        assert_eq!(stored, 1_200, "{market}");
+        let until = database.complete_until(market).unwrap();
+        assert!((now / SECOND_US - 6..=now / SECOND_US + 60).contains(&until), "{market}: {until}");
+    }
+}
+
+fn an_exchange_without_a_date_is_read_by_our_clock(database: &Database) {
+    let bench = Bench::new(database, Rules { date_header: false, ..Rules::default() });
+    bench.exchange.set_offset_us(0);
+    let now = bench.exchange.now_us();
+    bench.exchange.add_all(seeded_trades(7, "KXA", 50, now - HOUR_US, now - 10 * SECOND_US));
+    assert_eq!(bench.run("KXA", &[]), 0);
+    bench.assert_complete(&["KXA"], "by our own clock");
+}
+
+fn rows_of_other_markets_are_left_out(database: &Database) {
+    let bench = Bench::new(
+        database,
+        Rules { malformed_cursor: MalformedCursor::Refused, ..Rules::default() },
+    );
+    bench.exchange.add(trade("KXA", "ours", NOON_US - 60 * SECOND_US));
+    let foreign = trade("KXB", "theirs", NOON_US - 61 * SECOND_US);
+    bench.exchange.add_event("KXA", foreign.created_us, "theirs", foreign.json());
+    assert_eq!(bench.run("KXA", &[]), 0);
+    let ids: Vec<String> = database.trades().into_iter().map(|row| row.0).collect();
+    assert_eq!(ids, ["ours"]);
+    assert_eq!(database.raw_counts(), (1, 0));
+}
+
+fn a_second_pass_at_once_reads_nothing(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    bench.exchange.set_offset_us(0);
+    let now = bench.exchange.now_us();
+    bench.exchange.add(trade("KXA", "one", now - 60 * SECOND_US));
+    let held = database.open().try_lock("run-0-of-1").unwrap().unwrap();
+    assert_eq!(bench.run("KXA", &[]), 0, "a market selected just now is not stale");
+    assert_eq!(bench.requests(), 0);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    assert_eq!(bench.run("KXA", &["--sla", "1s", "--settle", "0s"]), 3, "but the SLA is judged");
+    assert_eq!(bench.requests(), 0);
+    drop(held);
+    assert!(database.trades().is_empty());
+}
+
+fn many_markets_share_workers_and_commits(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    let markets: Vec<String> = (0..120).map(|n| format!("KXM-{n:03}")).collect();
+    let until = NOON_US - 10 * SECOND_US;
+    for (n, market) in markets.iter().enumerate() {
+        bench.exchange.add_all(seeded_trades(8, market, n * 3, until - HOUR_US, until));
+    }
+    assert_eq!(bench.run(&markets.join(","), &["--workers", "16"]), 0);
+    let names: Vec<&str> = markets.iter().map(String::as_str).collect();
+    bench.assert_complete(&names, "120 markets");
+    let levels = database
+        .number("select count(*) as x from ingestion_checkpoints where complete_until is not null");
+    assert_eq!(levels, 120);
+}
