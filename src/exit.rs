@@ -1,6 +1,6 @@
 //! Exit statuses: the contract with cron and `podFailurePolicy`.
 
-use crate::failure::Kind;
+use crate::failure::{Failure, Kind};
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,15 @@ impl Exit {
         }
     }
 
+    /// What an error means that ended the program; one of no kind is a bug.
+    pub fn of_error(error: &anyhow::Error) -> Exit {
+        match error.downcast_ref::<Failure>().map(|failure| Exit::of_kind(failure.kind)) {
+            Some(Exit::Ok) => Exit::Exchange,
+            Some(exit) => exit,
+            None => Exit::Bug,
+        }
+    }
+
     /// What a signal means.
     pub fn of_signal(number: u8) -> Exit {
         if number == 2 { Exit::Interrupted } else { Exit::Terminated }
@@ -103,6 +112,15 @@ mod tests {
             assert_eq!(Exit::first(order[at..].iter().rev().copied()), exit);
         }
         assert_eq!(Exit::first([]), Exit::Ok);
+    }
+
+    #[test]
+    fn an_error_ends_with_the_status_of_its_kind() {
+        let refused = anyhow::Error::new(Failure::new(Kind::StoreRefused, "no")).context("storing");
+        assert_eq!(Exit::of_error(&refused), Exit::Database, "context does not hide it");
+        let down = anyhow::Error::new(Failure::new(Kind::ExchangeUnavailable, "gone"));
+        assert_eq!(Exit::of_error(&down), Exit::Exchange, "an end by error is never a success");
+        assert_eq!(Exit::of_error(&anyhow::anyhow!("what?")), Exit::Bug);
     }
 
     #[test]

@@ -17,21 +17,21 @@ pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     match dispatch(cli, &clock, stop) {
         Ok(exit) => exit,
-        Err(failure) => {
-            log::error!("{}", one_line(&failure));
-            Exit::of_kind(failure.kind)
+        Err(error) => {
+            log::error!("{}", one_line(error.as_ref()));
+            Exit::of_error(&error)
         }
     }
 }
 
-fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> Result<Exit, Failure> {
+fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result<Exit> {
     let environment = |name: &str| std::env::var(name).ok();
     let Config { database, task } = Config::new(cli, clock.now(), &environment)?;
     match task {
         Task::Run(plan) => {
             let mut store = database.open(Missing::Create)?;
             migrate(store.as_mut(), clock.as_ref())?;
-            run::run(*plan, store.as_mut(), clock, stop)
+            Ok(run::run(*plan, store.as_mut(), clock, stop)?)
         }
         Task::Status { markets, sla, output, check } => {
             let mut store = database.open(Missing::Refuse)?;

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use crate::cli::Output;
 use crate::domain::freshness::{State, state};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
-use crate::failure::{Failure, Kind};
 use crate::report;
 use crate::store::Store;
 
@@ -26,7 +27,7 @@ pub(super) fn status(
     question: &Question,
     store: &mut dyn Store,
     now: Timestamp,
-) -> Result<Exit, Failure> {
+) -> anyhow::Result<Exit> {
     let Question { markets, sla, output, check } = question;
     let mut reports = store.report(now)?;
     if !markets.is_empty() {
@@ -54,12 +55,10 @@ pub(super) fn status(
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.
-fn answer(text: &str) -> Result<(), Failure> {
+fn answer(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Kind::Config, "stdout cannot be written").because(error))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("writing the answer to stdout failed"),
     }
 }
