@@ -10,3 +10,4 @@ mod faults;
 mod shapes;
 mod process;
 mod kills;
+mod tidy;

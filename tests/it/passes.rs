@@ -64,7 +64,7 @@ fn every_trade_of_every_size_under_every_reading_of_the_api(database: &Database)
 
 fn trade(market: &str, id: &str, created_us: i64) -> Trade {
     let mut trade = seeded_trades(9, market, 1, 0, 1_000_000).remove(0);
-    trade.trade_id = id.to_owned();
+    id.clone_into(&mut trade.trade_id);
     trade.created_us = created_us;
     trade
 }

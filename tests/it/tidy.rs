@@ -1,0 +1,239 @@
+//! Rules about the source, as tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use kalshi_ingest::cli::Cli;
+use kalshi_ingest::exit::Exit;
+
+const FILE_LINES_MAX: usize = 500;
+
+/// The layers, lowest first: a module sees itself and the lower layers, two modules of one
+/// layer do not see each other.
+const LAYERS: [&[&str]; 10] = [
+    &["failure"],
+    &["domain"],
+    &["clock"],
+    &["retry", "pace"],
+    &["kalshi", "store"],
+    &["ingest", "cli"],
+    &["exit", "report", "progress"],
+    &["config"],
+    &["logging"],
+    &["app"],
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Every file below `directory` with this ending, as paths from the root, with its text.
+fn files(directory: &str, ending: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(directory)];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "nothing in {directory}");
+    found
+}
+
+fn layer(module: &str) -> usize {
+    LAYERS
+        .iter()
+        .position(|modules| modules.contains(&module))
+        .unwrap_or_else(|| panic!("{module} is in no layer: add it to the table above"))
+}
+
+/// The code before its unit tests.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or(text)
+}
+
+#[test]
+fn layers_look_down_only() {
+    for (name, text) in files("src", ".rs") {
+        let module = name.trim_start_matches("src/").split(['/', '.']).next().unwrap();
+        if ["lib", "main"].contains(&module) || name.ends_with("_tests.rs") {
+            continue;
+        }
+        let own = layer(module);
+        for part in without_tests(&text).split("crate::").skip(1) {
+            let seen = part.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+            let is_below = seen == module || layer(seen) < own;
+            assert!(is_below, "{name} looks up or sideways, at {seen}");
+        }
+    }
+}
+
+#[test]
+fn the_list_of_modules_is_in_the_order_of_the_layers() {
+    let lib = read("src/lib.rs");
+    let listed: Vec<usize> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod "))
+        .map(|line| layer(line.split(';').next().unwrap()))
+        .collect();
+    assert_eq!(listed.len(), LAYERS.concat().len());
+    assert!(listed.is_sorted(), "{listed:?}");
+}
+
+#[test]
+fn the_domain_names_no_io_no_clock_and_no_log() {
+    let forbidden = [
+        "std::fs",
+        "std::io",
+        "std::net",
+        "std::thread",
+        "std::env",
+        "log::",
+        "Utc::now",
+        "Instant::now",
+        "SystemTime",
+        "ureq",
+        "postgres",
+        "rusqlite",
+        "serde",
+        "println",
+    ];
+    for (name, text) in files("src/domain", ".rs") {
+        if name.ends_with("_tests.rs") || name.ends_with("_properties.rs") {
+            continue;
+        }
+        for word in forbidden {
+            assert!(!without_tests(&text).contains(word), "{name} names {word}");
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_it_may_be() {
+    for directory in ["src", "tests", "examples", "simulator"] {
+        for (name, text) in files(directory, ".rs") {
+            let lines = text.lines().count();
+            assert!(lines <= FILE_LINES_MAX, "{name} has {lines} lines: is it one subject?");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let words = [["to", "do"].concat(), ["fix", "me"].concat(), ["x", "xx"].concat()];
+    for directory in ["src", "tests", "examples", "simulator", "sql"] {
+        for ending in [".rs", ".sql"] {
+            if directory == "sql" && ending == ".rs" || directory != "sql" && ending == ".sql" {
+                continue;
+            }
+            for (name, text) in files(directory, ending) {
+                let text = text.to_lowercase();
+                for word in &words {
+                    let found = text.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
+                    assert!(!found, "{name} has a {word}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn both_dialects_have_the_same_files_and_all_are_used() {
+    let names = |dialect: &str| -> BTreeSet<String> {
+        let directory = format!("sql/{dialect}");
+        files(&directory, ".sql")
+            .into_iter()
+            .map(|(name, _)| name.rsplit('/').next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names("postgres"), names("sqlite"));
+    for dialect in ["postgres", "sqlite"] {
+        let code: String = files(&format!("src/store/{dialect}"), ".rs")
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
+        for name in names(dialect) {
+            let stem = name.trim_end_matches(".sql");
+            let is_used = code.contains(&format!("sql/{dialect}/{name}\""))
+                || code.contains(&format!("\"{stem}\""));
+            assert!(is_used, "sql/{dialect}/{name} is used by nobody");
+        }
+    }
+}
+
+#[test]
+fn the_readme_lists_every_exit_status() {
+    let readme = read("README.md");
+    for exit in Exit::ALL {
+        let row = format!("| {} |", exit.code());
+        assert!(readme.contains(&row), "the README has no row {row:?} for {exit:?}");
+    }
+}
+
+#[test]
+fn the_readme_lists_every_command_and_flag_with_its_variable() {
+    let readme = read("README.md");
+    let cli = Cli::command();
+    let commands = std::iter::once(&cli).chain(cli.get_subcommands());
+    for command in commands {
+        if command.get_name() != "kalshi-ingest" {
+            let name = format!("`{}`", command.get_name());
+            assert!(readme.contains(&name), "the README does not name {name}");
+        }
+        for argument in command.get_arguments() {
+            let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
+            else {
+                continue;
+            };
+            assert!(readme.contains(&format!("`--{long}`")), "the README does not list --{long}");
+            if let Some(variable) = argument.get_env() {
+                let variable = variable.to_string_lossy();
+                assert!(readme.contains(&format!("`{variable}`")), "--{long} can be {variable}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_changelog_begins_with_this_version() {
+    let changelog = read("CHANGELOG.md");
+    let heading = changelog.lines().find(|line| line.starts_with("## [")).unwrap();
+    let version = format!("## [{}]", env!("CARGO_PKG_VERSION"));
+    assert!(heading.starts_with(&version), "{heading} is not {version}");
+}
+
+#[test]
+fn every_dependency_has_its_reason_in_the_architecture() {
+    let architecture = read("ARCHITECTURE.md");
+    let manifest = read("Cargo.toml");
+    let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    for name in section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name) {
+        assert!(architecture.contains(&format!("`{name}`")), "no reason is given for {name}");
+    }
+}
+
+#[test]
+fn the_crontab_example_is_a_command_line_we_take() {
+    use clap::Parser as _;
+    let crontab = read("crontab.example");
+    let lines: Vec<&str> = crontab.lines().filter(|line| line.contains("kalshi-ingest ")).collect();
+    assert!(!lines.is_empty());
+    for line in lines.iter().filter(|line| !line.starts_with("# ")) {
+        let command = line.split("kalshi-ingest ").nth(1).unwrap();
+        let words = std::iter::once("kalshi-ingest").chain(command.split_whitespace());
+        let cli = Cli::try_parse_from(words);
+        assert!(cli.is_ok(), "{line}: {}", cli.unwrap_err());
+    }
+}
