@@ -107,7 +107,8 @@ pub fn one_line(error: &(dyn Error + 'static)) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause {
         let words = inner.to_string();
-        if !line.ends_with(&words) {
+        // Some libraries repeat their cause in their own words.
+        if !line.contains(&words) {
             line.push_str(": ");
             line.push_str(&words);
         }

@@ -58,7 +58,7 @@ pub fn closing_line(record: &RunRecord, took: Duration) -> String {
     let lag =
         record.ingestion_lag.map_or("none".to_owned(), |lag| format!("{:.1}", lag.as_secs_f64()));
     let mut line = format!(
-        "pass done in {:.1} s: markets={} requests={} retries={} pages={} events_ingested={} \
+        "pass ended after {:.1} s: markets={} requests={} retries={} pages={} events_ingested={} \
          events_duplicate={} events_rejected={} ingestion_lag_seconds={lag} exit={}",
         took.as_secs_f64(),
         record.markets,

@@ -146,6 +146,9 @@ impl Verdict {
                 Ended::Level => {}
                 Ended::OutOfTime => out_of_time += 1,
                 Ended::Guarded(guard) => self.trouble(Exit::Ok, format!("{market}: {guard}")),
+                // Readers at work at the same time are all turned away: once is enough to say.
+                Ended::Failed(failure) if failure.kind == Kind::ExchangeForbids && is_forbidden => {
+                }
                 Ended::Failed(failure) => {
                     is_forbidden |= failure.kind == Kind::ExchangeForbids;
                     self.trouble(Exit::of_kind(failure.kind), one_line(failure));

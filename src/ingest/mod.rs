@@ -48,17 +48,19 @@ pub struct Sight<'a> {
 }
 
 /// Drains `checkpoints` with `workers` readers, until all are level or the source's budget is
-/// used up, and commits what they find.
+/// used up, and commits what they find. The stalest come first, so that a selection too large
+/// for one pass is served in turn.
 pub fn pass(
     store: &mut dyn Store,
     run: RunId,
-    checkpoints: Vec<Checkpoint>,
+    mut checkpoints: Vec<Checkpoint>,
     source: &Arc<Source>,
     workers: usize,
     watch: &mut dyn FnMut(Sight<'_>),
 ) -> Outcome {
     let ledger = Ledger::new(checkpoints.iter().cloned());
     let workers = workers.min(checkpoints.len());
+    checkpoints.sort_by_key(|row| row.complete_until.unwrap_or(row.first_selected_at));
     source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(checkpoints);
     let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
     for _ in 0..workers {

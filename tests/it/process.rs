@@ -15,6 +15,7 @@ on_both_stores! {
     a_breach_is_one_line_that_names_the_market,
     a_signal_ends_a_pass_with_progress_kept,
     two_passes_at_once_share_nothing,
+    first_passes_at_once_agree_on_the_schema,
     status_answers_in_three_forms,
 }
 
@@ -232,4 +233,17 @@ fn status_answers_in_three_forms(database: &Database) {
     assert!(csv.lines().nth(1).unwrap().starts_with("KXB,stale,"), "{csv}");
     let unknown = status(&["--market", "KXNONE"]);
     assert!(stderr(&unknown).contains("KXNONE was never selected"), "{}", stderr(&unknown));
+}
+
+fn first_passes_at_once_agree_on_the_schema(database: &Database) {
+    let bench = Bench::served(database, Rules::default());
+    bench.exchange.set_offset_us(0);
+    let spawn = |_| bench.command("KXA", &["-q"]).stderr(Stdio::piped()).spawn().unwrap();
+    let passes: Vec<_> = (0..6).map(spawn).collect();
+    for pass in passes {
+        let output = pass.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    assert_eq!(database.number("select count(*) as x from kalshi_ingest_migrations"), 1);
+    assert_eq!(database.number("select count(*) as x from ingestion_checkpoints"), 1);
 }

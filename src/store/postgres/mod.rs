@@ -24,6 +24,9 @@ const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline");
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
 
+/// A transaction that waits longer than this is in trouble; the next pass tries again.
+const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock_timeout = '10s'";
+
 /// A store on a server.
 pub(super) struct PostgresStore {
     target: Target,
@@ -57,13 +60,30 @@ impl PostgresStore {
     }
 
     fn applied(client: &mut impl postgres::GenericClient) -> Result<Vec<Applied>, postgres::Error> {
-        let exists = "select to_regclass('kalshi_ingest_migrations') is not null";
+        // Not to_regclass: a session that once looked in vain may remember that, even after it
+        // has waited for the lock of the one who made the table.
+        let exists = "select exists (select from pg_class
+            where relname = 'kalshi_ingest_migrations' and pg_table_is_visible(oid))";
         if !client.query_typed(exists, &[])?.iter().any(|row| row.get(0)) {
             return Ok(Vec::new());
         }
         let recorded = "select name, checksum from kalshi_ingest_migrations order by name";
         let rows = client.query_typed(recorded, &[])?;
         Ok(rows.iter().map(|row| Applied { name: row.get(0), checksum: row.get(1) }).collect())
+    }
+
+    /// Events are kept as received, so the database must be able to hold any text.
+    fn check_encoding(client: &mut impl postgres::GenericClient) -> Result<(), Failure> {
+        let row = client
+            .query_typed_one("select current_setting('server_encoding')", &[])
+            .map_err(because("asking for the database's encoding"))?;
+        match row.get(0) {
+            "UTF8" => Ok(()),
+            other => Err(Failure::new(
+                Kind::StoreRefused,
+                format!("the database's encoding is {other}; create one with encoding 'UTF8'"),
+            )),
+        }
     }
 
     fn load(&mut self, tickers: &[&str]) -> Result<Vec<Checkpoint>, Failure> {
@@ -90,6 +110,7 @@ impl Store for PostgresStore {
         transaction
             .execute_typed("select pg_advisory_xact_lock($1)", &[(&MIGRATION_LOCK, Type::INT8)])
             .map_err(because(what))?;
+        Self::check_encoding(&mut transaction)?;
         // Again, now that nobody else can be at it.
         let applied = Self::applied(&mut transaction).map_err(because(what))?;
         let steps = pending(MIGRATIONS, &applied)?;
@@ -201,6 +222,7 @@ impl Store for PostgresStore {
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
         let what = "storing trades";
         let mut transaction = self.client.transaction().map_err(because(what))?;
+        transaction.batch_execute(COMMIT_LIMITS).map_err(because(what))?;
         let receipt = rows::write(&mut transaction, run, commit).map_err(because(what))?;
         transaction.commit().map_err(because(what))?;
         Ok(receipt)

@@ -50,7 +50,7 @@ fn insert_trades(
     let quantities: Vec<i64> = trades().map(|trade| trade.quantity.e2()).collect();
     let times: Vec<DateTime<Utc>> = trades().map(|trade| trade.traded_at.to_chrono()).collect();
     let blocks: Vec<Option<bool>> = trades().map(|trade| trade.is_block_trade).collect();
-    let inserted = transaction.query_typed(
+    let answer = transaction.query_typed_one(
         include_str!("../../../sql/postgres/insert_trades.sql"),
         &[
             (&SOURCE, Type::TEXT),
@@ -65,8 +65,11 @@ fn insert_trades(
             (&now, Type::TIMESTAMPTZ),
         ],
     )?;
+    let Some(inserted) = answer.get::<_, Option<Vec<&str>>>(0) else {
+        return Ok((0..ids.len()).collect());
+    };
     let mut positions: Vec<usize> =
-        inserted.iter().filter_map(|row| ids.binary_search(&row.get::<_, &str>(0)).ok()).collect();
+        inserted.iter().filter_map(|id| ids.binary_search(id).ok()).collect();
     positions.sort_unstable();
     Ok(positions)
 }

@@ -23,6 +23,11 @@ pub(crate) struct Bench<'a> {
 impl<'a> Bench<'a> {
     pub(crate) fn new(database: &'a Database, rules: Rules) -> Bench<'a> {
         database.open();
+        Bench::served(database, rules)
+    }
+
+    /// The same over a database without its tables.
+    pub(crate) fn served(database: &'a Database, rules: Rules) -> Bench<'a> {
         let exchange = Exchange::new(rules);
         exchange.set_now(NOON_US);
         let server = exchange.serve().unwrap();
