@@ -22,13 +22,14 @@ pub fn set_run_id(run: i64) {
 /// Starts the log. Flags beat `RUST_LOG`, which beats the default of `info`.
 pub fn start(plan: LogPlan) {
     let mut builder = Builder::new();
+    // What libraries log is part of our own messages already; only -v -v shows both.
     match (plan.quiet, plan.verbose) {
-        (true, _) => builder.filter_level(LevelFilter::Error),
+        (true, _) => builder.parse_filters("kalshi_ingest=error"),
         (false, 0) => {
             let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
-            builder.parse_filters(filter.as_deref().unwrap_or("warn,kalshi_ingest=info"))
+            builder.parse_filters(filter.as_deref().unwrap_or("kalshi_ingest=info"))
         }
-        (false, 1) => builder.parse_filters("warn,kalshi_ingest=debug"),
+        (false, 1) => builder.parse_filters("kalshi_ingest=debug"),
         (false, _) => builder.filter_level(LevelFilter::Debug),
     };
     builder

@@ -121,6 +121,7 @@ impl Source {
             }
             match self.fetch(&request, jitter) {
                 Ok(Some(page)) => {
+                    tell(&request, &page);
                     writer.send(Message::Page(walk.page(page))).map_err(|_| WriterGone)?;
                 }
                 Ok(None) => return Ok(Ended::OutOfTime),
@@ -170,6 +171,26 @@ impl Source {
             }
         }
         Ok(None)
+    }
+}
+
+/// What a page held, for those who asked to be told; loudly when a filter was ignored.
+fn tell(request: &PageRequest, page: &Page) {
+    let market = &request.market;
+    log::debug!(
+        "{market}: {} trades{}, {} refused, {}",
+        page.events.len(),
+        page.events
+            .last()
+            .map_or(String::new(), |last| format!(" down to {}", last.trade.traded_at)),
+        page.rejected.len(),
+        if page.cursor.is_some() { "more to come" } else { "end of the list" },
+    );
+    if page.foreign > 0 {
+        log::warn!(
+            "{market}: left out {} rows of other markets; is the ticker filter ignored?",
+            page.foreign
+        );
     }
 }
 

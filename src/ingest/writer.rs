@@ -130,6 +130,12 @@ impl<'a> Writer<'a> {
         match self.store.commit(self.run, &commit) {
             Ok(receipt) => {
                 self.tally.add(&commit, &receipt);
+                log::debug!(
+                    "committed {} rows, {} of them new, and {} checkpoints",
+                    commit.rows().len(),
+                    receipt.inserted.len(),
+                    commit.checkpoints().len(),
+                );
                 for rejected in receipt.rejected.iter().map(|at| &commit.rejected()[*at]) {
                     log::warn!(
                         "{}: event {} is kept in the raw table only: {}",

@@ -198,7 +198,7 @@ fn unanswered(what: &str, error: ureq::Error) -> Failure {
         Error::BadUri(_) | Error::InvalidProxyUrl => {
             (Kind::Config, format!("{what} cannot be sent; check the base URL and HTTPS_PROXY"))
         }
-        Error::Tls(_) | Error::Rustls(_) | Error::Pem(_) => (
+        _ if is_untrusted(&error) => (
             Kind::ExchangeForbids,
             format!(
                 "{what} found no TLS it may trust; check the clock and the platform's certificates"
@@ -207,6 +207,16 @@ fn unanswered(what: &str, error: ureq::Error) -> Failure {
         _ => (Kind::ExchangeUnavailable, format!("{what} got no complete answer")),
     };
     Failure::new(kind, message).because(error)
+}
+
+/// Whether the other side's certificate was looked at and refused. It arrives inside an I/O error.
+fn is_untrusted(error: &ureq::Error) -> bool {
+    let inner = match error {
+        ureq::Error::Rustls(inner) => Some(inner),
+        ureq::Error::Io(io) => io.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// The exchange answered, and not with 200.
