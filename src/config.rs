@@ -167,7 +167,10 @@ fn run(args: &RunArgs, global: Global, now: Timestamp) -> Result<RunPlan, Failur
             "no market is selected; name some with --market TICKER or KALSHI_MARKETS",
         ));
     }
-    let signer = match (api_key_id, private_key_file) {
+    // An empty variable is an unset one; a mounted secret may end with a line break.
+    let key_id = api_key_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+    let key_file = private_key_file.filter(|path| !path.as_os_str().is_empty());
+    let signer = match (key_id, key_file) {
         (Some(id), Some(path)) => Some(Signer::from_pem_file(&id, &path)?),
         (None, None) => None,
         _ => {
@@ -231,6 +234,11 @@ mod tests {
             (&["run"][..], "no market is selected", "nothing to do"),
             (&["run", "--market", "A B"], "is not a ticker", "a blank in it"),
             (&["run", "--market", "A", "--api-key-id", "x"], "go together", "half a key"),
+            (
+                &["run", "--market", "A", "--api-key-id", "a b", "--private-key-file", "/x"],
+                "visible",
+                "a blank in the id",
+            ),
             (&["run", "--market", "A", "--workers", "0"], "--workers", "nobody to work"),
             (
                 &["run", "--market", "A", "--requests-per-second", "NaN"],

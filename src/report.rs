@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 
 use crate::domain::checkpoint::Checkpoint;
-use crate::domain::freshness::{State, staleness, state};
+use crate::domain::freshness::{Now, State, staleness, state};
 use crate::domain::time::Timestamp;
 use crate::store::{MarketReport, RunRecord};
 
@@ -140,7 +140,7 @@ pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bo
     let mut errors = String::new();
     for report in reports {
         let checkpoint = &report.checkpoint;
-        let state = state(checkpoint, now, sla);
+        let state = state(checkpoint, Now::by_our_clock(now), sla);
         let word = format!("{:<7}", state.as_str());
         let word = if colour { format!("{}{word}\u{1b}[0m", paint(state)) } else { word };
         let until = checkpoint
@@ -148,7 +148,7 @@ pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bo
             .map_or("-".to_owned(), |until| until.to_chrono().format("%m-%d %H:%M:%S").to_string());
         let age = match state {
             State::Retired => "-".to_owned(),
-            _ => span(staleness(checkpoint, now)),
+            _ => span(staleness(checkpoint, Now::by_our_clock(now))),
         };
         let market = shortened(checkpoint.market.as_str(), width);
         let _ = writeln!(
@@ -181,10 +181,10 @@ pub fn json(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
             let checkpoint = &report.checkpoint;
             serde_json::json!({
                 "market": checkpoint.market.as_str(),
-                "state": state(checkpoint, now, sla).as_str(),
+                "state": state(checkpoint, Now::by_our_clock(now), sla).as_str(),
                 "complete_from": text(checkpoint.complete_from),
                 "complete_until": text(checkpoint.complete_until),
-                "staleness_seconds": staleness(checkpoint, now).as_secs_f64(),
+                "staleness_seconds": staleness(checkpoint, Now::by_our_clock(now)).as_secs_f64(),
                 "sla_seconds": sla.as_secs_f64(),
                 "last_trade_at": text(checkpoint.last_trade_at),
                 "last_success_at": text(checkpoint.last_success_at),
@@ -216,10 +216,10 @@ pub fn csv(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
         let checkpoint = &report.checkpoint;
         let fields = [
             checkpoint.market.to_string(),
-            state(checkpoint, now, sla).as_str().to_owned(),
+            state(checkpoint, Now::by_our_clock(now), sla).as_str().to_owned(),
             instant(checkpoint.complete_from),
             instant(checkpoint.complete_until),
-            staleness(checkpoint, now).as_secs_f64().to_string(),
+            staleness(checkpoint, Now::by_our_clock(now)).as_secs_f64().to_string(),
             sla.as_secs_f64().to_string(),
             instant(checkpoint.last_trade_at),
             instant(checkpoint.last_success_at),

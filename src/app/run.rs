@@ -7,7 +7,7 @@ use crate::clock::{Budget, Clock, StopFlag};
 use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::Checkpoint;
-use crate::domain::freshness;
+use crate::domain::freshness::{self, Now};
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -54,7 +54,7 @@ pub(super) fn run(
         None => {
             log::warn!("another pass is at work; this one reads nothing and judges the SLA only");
             verdict.error = Some("another pass was at work".to_owned());
-            (Tally::default(), checkpoints, clock.now())
+            (Tally::default(), checkpoints, Now::by_our_clock(clock.now()))
         }
         Some(_held) => {
             let (outcome, now) = drain(plan, store, run, checkpoints, clock, stop);
@@ -78,7 +78,7 @@ pub(super) fn run(
     Ok(exit)
 }
 
-/// The pass proper; and the exchange's time at its end.
+/// The pass proper; and the time at its end.
 fn drain(
     plan: RunPlan,
     store: &mut dyn Store,
@@ -86,7 +86,7 @@ fn drain(
     checkpoints: Vec<Checkpoint>,
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
-) -> (Outcome, Timestamp) {
+) -> (Outcome, Now) {
     let budget = Budget::new(Arc::clone(clock), plan.deadline, stop.clone());
     let client = Client::new(plan.access);
     let pace = Pace::new(plan.rate);
@@ -99,7 +99,8 @@ fn drain(
     let outcome = ingest::pass(store, run, checkpoints, &source, plan.workers, &mut |sight| {
         bar.show(sight);
     });
-    (outcome, source.client().exchange_now(clock.as_ref()))
+    let exchange = source.client().exchange_now(clock.as_ref());
+    (outcome, Now { exchange, ours: clock.now() })
 }
 
 /// The checkpoints at the end of the pass. What another pass moved is read again; if the
@@ -186,7 +187,7 @@ impl Verdict {
         self.error.get_or_insert(message);
     }
 
-    fn judge_staleness(&mut self, checkpoints: &[Checkpoint], now: Timestamp, sla: Duration) {
+    fn judge_staleness(&mut self, checkpoints: &[Checkpoint], now: Now, sla: Duration) {
         for checkpoint in checkpoints {
             let staleness = freshness::staleness(checkpoint, now);
             if checkpoint.retired_at.is_none() {

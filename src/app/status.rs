@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::cli::Output;
-use crate::domain::freshness::{State, state};
+use crate::domain::freshness::{Now, State, state};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
@@ -49,7 +49,7 @@ pub(super) fn status(
         Output::Csv => report::csv(&reports, now, *sla),
     };
     answer(&text)?;
-    let is_stale = |report| state(report, now, *sla) == State::Stale;
+    let is_stale = |report| state(report, Now::by_our_clock(now), *sla) == State::Stale;
     let any_stale = reports.iter().any(|report| is_stale(&report.checkpoint));
     Ok(if *check && any_stale { Exit::Stale } else { Exit::Ok })
 }

@@ -33,19 +33,36 @@ impl State {
     }
 }
 
+/// The two clocks that staleness is told by; they need not agree.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// The exchange's: `complete_until` is its time.
+    pub exchange: Timestamp,
+    /// Ours: `first_selected_at` is our time.
+    pub ours: Timestamp,
+}
+
+impl Now {
+    /// One clock for both, where the exchange is not asked.
+    pub fn by_our_clock(ours: Timestamp) -> Now {
+        Now { exchange: ours, ours }
+    }
+}
+
 /// How long ago the market was last known complete; zero for a retired one.
 ///
 /// A market that was never drained counts from the moment it was first selected, so that a
 /// first pass is not a breach.
-pub fn staleness(checkpoint: &Checkpoint, now: Timestamp) -> Duration {
-    if checkpoint.retired_at.is_some() {
-        return Duration::ZERO;
+pub fn staleness(checkpoint: &Checkpoint, now: Now) -> Duration {
+    match (checkpoint.retired_at, checkpoint.complete_until) {
+        (Some(_), _) => Duration::ZERO,
+        (None, Some(until)) => now.exchange.since(until),
+        (None, None) => now.ours.since(checkpoint.first_selected_at),
     }
-    now.since(checkpoint.complete_until.unwrap_or(checkpoint.first_selected_at))
 }
 
 /// The state of a market; a breach outranks what explains it.
-pub fn state(checkpoint: &Checkpoint, now: Timestamp, sla: Duration) -> State {
+pub fn state(checkpoint: &Checkpoint, now: Now, sla: Duration) -> State {
     if checkpoint.retired_at.is_some() {
         State::Retired
     } else if staleness(checkpoint, now) > sla {
@@ -64,6 +81,17 @@ mod tests {
     use super::*;
     use crate::domain::checkpoint::{OpenWalk, Window};
     use crate::domain::trade::Ticker;
+
+    #[test]
+    fn each_instant_is_judged_by_the_clock_it_was_told_by() {
+        let at = Timestamp::from_seconds;
+        let never = Checkpoint::first(Ticker::new("KX").unwrap(), at(1_000));
+        let read = Checkpoint { complete_until: Some(at(4_600)), ..never.clone() };
+        // The exchange is an hour ahead of us.
+        let now = Now { exchange: at(4_610), ours: at(1_010) };
+        assert_eq!(staleness(&never, now), Duration::from_secs(10));
+        assert_eq!(staleness(&read, now), Duration::from_secs(10));
+    }
 
     #[test]
     fn one_word_says_what_matters_most() {
@@ -86,7 +114,8 @@ mod tests {
             (&failed, 2_000, State::Stale, "a breach outranks its cause"),
             (&retired, 9_999_999, State::Retired, "cannot breach"),
         ] {
-            assert_eq!(state(checkpoint, at(now), sla), expected, "{why}");
+            let now = Now::by_our_clock(at(now));
+            assert_eq!(state(checkpoint, now, sla), expected, "{why}");
         }
     }
 }

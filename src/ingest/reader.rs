@@ -140,7 +140,7 @@ impl Source {
         let clock = self.budget.clock();
         for attempt in 1.. {
             let wait = self.pace.reserve(clock.elapsed());
-            if !self.budget.sleep(wait) {
+            if !self.budget.sleep(wait) || self.is_forbidden.load(Ordering::Relaxed) {
                 break;
             }
             let failure = match self.client.trades(request, self.budget.left(), clock) {

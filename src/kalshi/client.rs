@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ureq::Agent;
 use ureq::http::{Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, RequestBuilder};
 
 use super::decode;
 use super::sign::Signer;
@@ -121,15 +122,56 @@ impl Client {
     }
 
     /// Asks for one page of trades; gives up after `left` at the latest.
+    ///
+    /// A signature is refused when our clock is wrong; the refusal's `Date` tells by how much,
+    /// so a signed request that was refused by a clock just corrected is sent once more.
     pub fn trades(
         &self,
         request: &PageRequest,
         left: Duration,
         clock: &dyn Clock,
     ) -> Result<Page, Failure> {
+        let offset_before = self.clock_offset_us.load(Ordering::Relaxed);
+        let answer = self.ask(request, left, clock);
+        let is_unauthorized = matches!(&answer, Err(failure) if failure.status == Some(401));
+        let has_learnt = self.clock_offset_us.load(Ordering::Relaxed) != offset_before;
+        if is_unauthorized && has_learnt && self.access.signer.is_some() {
+            return self.ask(request, left, clock);
+        }
+        answer
+    }
+
+    fn ask(
+        &self,
+        request: &PageRequest,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Page, Failure> {
+        let what = format!("GET {} for {}", self.access.endpoint.trades_path, request.market);
+        let call = self.call(request, clock).config();
+        let call = call.timeout_global(Some(left.min(TOTAL_TIMEOUT))).build();
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut response = call.call().map_err(|error| unanswered(&what, error))?;
+        let answered_at = self.answered_at(&response, clock);
+        if !response.status().is_success() {
+            return Err(refused(&what, &mut response, answered_at));
+        }
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(BODY_BYTES_MAX)
+            .read_to_vec()
+            .map_err(|error| unanswered(&what, error))?;
+        decode::page(&body, &request.market, answered_at).map_err(|failure| {
+            let kind = failure.kind;
+            Failure::new(kind, what).because(failure)
+        })
+    }
+
+    /// The request as it will be sent, signed if there is a key.
+    fn call(&self, request: &PageRequest, clock: &dyn Clock) -> RequestBuilder<WithoutBody> {
         let endpoint = &self.access.endpoint;
         let path = &endpoint.trades_path;
-        let what = format!("GET {path} for {}", request.market);
         let mut call = self
             .agent
             .get(format!("{}{path}", endpoint.base))
@@ -148,23 +190,7 @@ impl Client {
                 call = call.header(name, value);
             }
         }
-        let call = call.config().timeout_global(Some(left.min(TOTAL_TIMEOUT))).build();
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut response = call.call().map_err(|error| unanswered(&what, error))?;
-        let answered_at = self.answered_at(&response, clock);
-        if !response.status().is_success() {
-            return Err(refused(&what, &mut response, answered_at));
-        }
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(BODY_BYTES_MAX)
-            .read_to_vec()
-            .map_err(|error| unanswered(&what, error))?;
-        decode::page(&body, &request.market, answered_at).map_err(|failure| {
-            let kind = failure.kind;
-            Failure::new(kind, what).because(failure)
-        })
+        call
     }
 
     /// The answer's `Date`; our own clock for an answer without one.
@@ -195,7 +221,7 @@ fn unanswered(what: &str, error: ureq::Error) -> Failure {
         Error::BodyExceedsLimit(_) => {
             (Kind::ExchangeUnreadable, format!("{what} was answered with too large a body"))
         }
-        Error::BadUri(_) | Error::InvalidProxyUrl => {
+        Error::BadUri(_) | Error::InvalidProxyUrl | Error::Http(_) => {
             (Kind::Config, format!("{what} cannot be sent; check the base URL and HTTPS_PROXY"))
         }
         _ if is_untrusted(&error) => (

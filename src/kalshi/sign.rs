@@ -36,6 +36,9 @@ impl fmt::Debug for Signer {
 impl Signer {
     /// Reads a PEM file: PKCS#1 or PKCS#8, RSA or Ed25519; the kind is found out.
     pub fn from_pem_file(key_id: &str, path: &Path) -> Result<Signer, Failure> {
+        if !key_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Failure::config("the API key id is not made of visible ASCII characters"));
+        }
         let advice = "it must be a PEM file with BEGIN RSA PRIVATE KEY or BEGIN PRIVATE KEY";
         let named = |what: &str| format!("the private key file {} {what}", path.display());
         let pem = std::fs::read(path)

@@ -120,7 +120,8 @@ impl Target {
             })
             .collect();
         if hosts.is_empty() {
-            hosts = self.config.get_hostaddrs().iter().map(ToString::to_string).collect();
+            let addresses = self.config.get_hostaddrs().iter().enumerate();
+            hosts = addresses.map(|(at, address)| format!("{address}:{}", port_of(at))).collect();
         }
         match self.config.get_dbname() {
             Some(name) => format!("{}/{name}", hosts.join(",")),
@@ -168,6 +169,9 @@ fn webpki(
             for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|error| what().because(error))?;
                 roots.add(certificate).map_err(|error| what().because(error))?;
+            }
+            if roots.is_empty() {
+                return Err(what().because("it holds no certificate"));
             }
         }
     }

@@ -1,0 +1,353 @@
+//! PostgreSQL over TLS: what each `sslmode` accepts from which server, next to what libpq does
+//! with the same URL, and that no password is ever shown.
+
+mod server;
+
+use std::env;
+use std::fs;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use kalshi_simulator::{Rules, seeded_trades};
+
+use self::server::{At, PASSWORD, PASSWORD_IN_URL, Shows, TlsServer, name_in};
+use crate::support::bench::{Bench, NOON_US, stderr};
+use crate::support::database::{Database, assert_rows};
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Encrypted,
+    Plain,
+    /// By either side: exit status 5.
+    Refused,
+    /// The URL itself is found wrong: exit status 2; for libpq the same as refused.
+    Misread,
+}
+use Seen::{Encrypted, Misread, Plain, Refused};
+
+/// One row of the table: what the server shows, how it is named, who comes (see `pg_hba.conf`
+/// above), with what options; what is to become of it and what the one line says about it.
+type Row = (Shows, At, &'static str, &'static str, Seen, &'static str);
+
+/// Rows on which libpq agrees, both on whether they connect and on the encryption. (It must be
+/// of version 15 or later: older ones know no addresses in certificates.)
+const AS_LIBPQ: &[Row] = &[
+    // Who takes no TLS, and who asks for none.
+    (Shows::Nothing, At::Localhost, "anyhow", "", Plain, ""),
+    (Shows::Nothing, At::Localhost, "anyhow", "sslmode=disable", Plain, ""),
+    (Shows::Nothing, At::Localhost, "anyhow", "sslmode=prefer", Plain, ""),
+    (Shows::Nothing, At::Localhost, "anyhow", "sslmode=require", Refused, "does not support TLS"),
+    (Shows::Nothing, At::Localhost, "anyhow", VERIFY, Refused, "does not support TLS"),
+    (Shows::Nothing, At::Socket, "anyhow", "sslmode=prefer", Plain, ""),
+    (Shows::Good, At::Localhost, "anyhow", "sslmode=disable", Plain, ""),
+    (Shows::Good, At::Localhost, "plain", "sslmode=disable", Plain, ""),
+    (Shows::Good, At::Localhost, "encrypted", "sslmode=disable", Refused, "no encryption"),
+    (Shows::Good, At::Socket, "encrypted", "sslmode=prefer", Plain, ""),
+    // A certificate for this server, signed by the root.
+    (Shows::Good, At::Localhost, "anyhow", "", Encrypted, ""),
+    (Shows::Good, At::Localhost, "encrypted", "sslmode=prefer", Encrypted, ""),
+    (Shows::Good, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
+    (Shows::Good, At::Localhost, "plain", "sslmode=require", Refused, "pg_hba.conf"),
+    (Shows::Good, At::Localhost, "encrypted", CHAIN, Encrypted, ""),
+    (Shows::Good, At::Localhost, "encrypted", VERIFY, Encrypted, ""),
+    (Shows::Good, At::Number, "encrypted", VERIFY, Encrypted, ""),
+    (Shows::Good, At::Elsewhere, "encrypted", CHAIN, Encrypted, ""),
+    (Shows::Good, At::Elsewhere, "encrypted", VERIFY, Refused, "db.example"),
+    (Shows::Chained, At::Localhost, "encrypted", CHAIN, Encrypted, ""),
+    (Shows::Chained, At::Localhost, "encrypted", VERIFY, Encrypted, ""),
+    // The password's exchange is tied to the certificate, whatever signed that.
+    (Shows::Good, At::Localhost, "encrypted", BOUND, Encrypted, ""),
+    (Shows::Chained, At::Localhost, "encrypted", BOUND, Encrypted, ""),
+    // For another host: only `verify-full` asks.
+    (Shows::OtherHost, At::Localhost, "encrypted", "sslmode=prefer", Encrypted, ""),
+    (Shows::OtherHost, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
+    (Shows::OtherHost, At::Localhost, "encrypted", CHAIN, Encrypted, ""),
+    (Shows::OtherHost, At::Localhost, "encrypted", VERIFY, Refused, "not valid for name"),
+    (Shows::OtherHost, At::Number, "encrypted", VERIFY, Refused, "not valid for name"),
+    (Shows::OtherHost, At::Elsewhere, "encrypted", VERIFY, Encrypted, ""),
+    // Signed by nobody: nobody but itself vouches for it.
+    (Shows::SelfSigned, At::Localhost, "encrypted", "sslmode=prefer", Encrypted, ""),
+    (Shows::SelfSigned, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
+    (Shows::SelfSigned, At::Localhost, "encrypted", CHAIN, Refused, "UnknownIssuer"),
+    (Shows::SelfSigned, At::Localhost, "encrypted", VERIFY, Refused, "UnknownIssuer"),
+    (Shows::SelfSigned, At::Localhost, "encrypted", CHAIN_ITSELF, Encrypted, ""),
+    (Shows::SelfSigned, At::Localhost, "encrypted", VERIFY_ITSELF, Encrypted, ""),
+    (Shows::SelfSignedAuthority, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
+    (Shows::SelfSignedAuthority, At::Localhost, "encrypted", VERIFY, Refused, "certificate"),
+    // Too old: whoever checks the chain minds.
+    (Shows::Expired, At::Localhost, "encrypted", "sslmode=prefer", Encrypted, ""),
+    (Shows::Expired, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
+    (Shows::Expired, At::Localhost, "encrypted", CHAIN, Refused, "expired"),
+    (Shows::Expired, At::Localhost, "encrypted", VERIFY, Refused, "expired"),
+    // The older customs.
+    (Shows::CommonName, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
+    (Shows::CommonName, At::Localhost, "encrypted", CHAIN, Encrypted, ""),
+    // `sslrootcert` that is no such thing.
+    (Shows::Good, At::Localhost, "encrypted", VERIFY_MISSING, Misread, "/no/such/root.crt"),
+    (Shows::Good, At::Localhost, "encrypted", VERIFY_GARBAGE, Misread, "it holds no certificate"),
+    (Shows::Good, At::Localhost, "encrypted", "sslmode=maybe", Misread, "sslmode=\"maybe\""),
+];
+
+const BOUND: &str = "sslmode=require&channel_binding=require";
+const CHAIN: &str = "sslmode=require&sslrootcert=ROOT";
+const CHAIN_ITSELF: &str = "sslmode=require&sslrootcert=ITSELF";
+const CHAIN_MISSING: &str = "sslmode=require&sslrootcert=/no/such/root.crt";
+const VERIFY: &str = "sslmode=verify-full&sslrootcert=ROOT";
+const VERIFY_ITSELF: &str = "sslmode=verify-full&sslrootcert=ITSELF";
+const VERIFY_MISSING: &str = "sslmode=verify-full&sslrootcert=/no/such/root.crt";
+const VERIFY_GARBAGE: &str = "sslmode=verify-full&sslrootcert=GARBAGE";
+
+/// Rows on which libpq differs: what it does, and why that is so.
+const UNLIKE_LIBPQ: &[(Row, Seen, &str)] = &[
+    (
+        (Shows::Good, At::Localhost, "encrypted", CHAIN_MISSING, Misread, "/no/such/root.crt"),
+        Encrypted,
+        "libpq checks nothing when the file is missing; a file that is named is meant",
+    ),
+    (
+        (Shows::Good, At::Localhost, "plain", "sslmode=prefer", Refused, "pg_hba.conf"),
+        Plain,
+        "libpq tries once more without TLS",
+    ),
+    (
+        (Shows::SelfSigned, At::Localhost, "encrypted", PREFER_ROOT, Encrypted, ""),
+        Refused,
+        "libpq checks the chain if a root is there, and without TLS this role is not let in",
+    ),
+    (
+        (Shows::SelfSigned, At::Localhost, "anyhow", PREFER_ROOT, Encrypted, ""),
+        Plain,
+        "libpq checks the chain if a root is there, and goes on without TLS",
+    ),
+    (
+        (Shows::Nothing, At::Socket, "anyhow", "sslmode=require", Refused, "TLS"),
+        Plain,
+        "libpq ignores sslmode on a Unix socket",
+    ),
+    (
+        (Shows::Good, At::Nameless, "encrypted", "", Refused, "hostname"),
+        Encrypted,
+        "libpq needs no name when it compares none",
+    ),
+    (
+        (Shows::Good, At::Localhost, "encrypted", VERIFY_CA, Misread, "verify-ca"),
+        Encrypted,
+        "the same is written require with sslrootcert here",
+    ),
+    (
+        (Shows::CommonName, At::Localhost, "encrypted", VERIFY, Refused, "not valid for name"),
+        Encrypted,
+        "libpq takes the common name when there is no other",
+    ),
+    (
+        (Shows::SelfSignedAuthority, At::Localhost, "encrypted", VERIFY_ITSELF, Refused, "CaUsed"),
+        Encrypted,
+        "rustls takes no authority's certificate for a server's",
+    ),
+    (
+        (Shows::SelfSignedAuthority, At::Localhost, "encrypted", CHAIN_ITSELF, Refused, "CaUsed"),
+        Encrypted,
+        "rustls takes no authority's certificate for a server's",
+    ),
+    (
+        (Shows::VersionOne, At::Localhost, "encrypted", "sslmode=require", Refused, "Version"),
+        Encrypted,
+        "rustls reads X.509 version 3 only, even where nothing is checked",
+    ),
+    (
+        (Shows::VersionOne, At::Localhost, "encrypted", "", Refused, "Version"),
+        Encrypted,
+        "rustls reads X.509 version 3 only, even where nothing is checked",
+    ),
+];
+
+const PREFER_ROOT: &str = "sslmode=prefer&sslrootcert=ROOT";
+const VERIFY_CA: &str = "sslmode=verify-ca&sslrootcert=ROOT";
+
+#[test]
+fn sslmode_and_certificate_decide_as_in_libpq() {
+    let like = AS_LIBPQ.iter().map(|row| (row, row.4, "as libpq"));
+    let unlike = UNLIKE_LIBPQ.iter().map(|(row, libpq, why)| (row, *libpq, *why));
+    let mut rows: Vec<_> = like.chain(unlike).collect();
+    // One reload a certificate.
+    rows.sort_by_key(|(row, ..)| row.0);
+    let mut wrong = Vec::new();
+    for rows in rows.chunk_by(|(one, ..), (other, ..)| one.0 == other.0) {
+        let server = TlsServer::showing(rows[0].0.0);
+        for (row, libpq, why) in rows {
+            if let Err(complaint) = check(&server, row, *libpq) {
+                wrong.push(format!("{row:?} ({why}): {complaint}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Runs both programs on a row; the error says what was unexpected.
+fn check(server: &TlsServer, row: &Row, libpq: Seen) -> Result<(), String> {
+    let (shows, at, role, query, seen, says) = *row;
+    let query = query
+        .replace("ROOT", &server.root())
+        .replace("ITSELF", &server.certificate(shows).display().to_string())
+        .replace("GARBAGE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    let url = |application: &str| {
+        let query = format!("application_name={application}&{query}");
+        server.url(at, role, &server.database, &query)
+    };
+    let name = fresh_name();
+    let output = ingest(&["migrate", "--database-url", &url(&name)]);
+    let (errors, code) = (stderr(&output), output.status.code());
+    let ours = match code {
+        Some(0) => encryption(server, &name),
+        Some(2) => Misread,
+        Some(5) => Refused,
+        _ => return Err(format!("exit status {code:?}: {errors}")),
+    };
+    if ours != seen {
+        return Err(format!("{ours:?}: {errors}"));
+    }
+    if !matches!(seen, Encrypted | Plain) && (errors.lines().count() != 1 || !errors.contains(says))
+    {
+        return Err(format!("not one line with {says:?}: {errors}"));
+    }
+    assert_no_password(&output, &errors);
+    let name = fresh_name();
+    let output = psql(&url(&name));
+    let theirs = if output.status.success() { encryption(server, &name) } else { Refused };
+    let libpq = if libpq == Misread { Refused } else { libpq };
+    if theirs != libpq {
+        return Err(format!("libpq: {theirs:?} and not {libpq:?}: {}", stderr(&output)));
+    }
+    Ok(())
+}
+
+/// How the server took every connection of this application.
+fn encryption(server: &TlsServer, application: &str) -> Seen {
+    let admitted = server.admitted(application);
+    let is_encrypted = admitted.first().expect("a connection in the server's log");
+    assert!(admitted.iter().all(|other| other == is_encrypted), "{admitted:?}");
+    if *is_encrypted { Encrypted } else { Plain }
+}
+
+/// An `application_name` to find in the server's log.
+fn fresh_name() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("attempt-{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The program, with nothing from the environment it was started in.
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
+    command.env_clear().args(args);
+    command
+}
+
+fn ingest(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+/// libpq's own opinion, without the files of whoever runs the tests.
+fn psql(url: &str) -> Output {
+    Command::new("psql")
+        .env_clear()
+        .envs(env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("HOME", "/nonexistent")
+        .env("LC_ALL", "C")
+        .args(["--no-psqlrc", "--no-password", "--command", "select 1", url])
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("psql: {error}; run `apt-get install postgresql-client` or your system's like")
+        })
+}
+
+#[track_caller]
+fn assert_no_password(output: &Output, why: &str) {
+    for stream in [&output.stdout, &output.stderr] {
+        let text = String::from_utf8_lossy(stream);
+        // Any part of it would be too much.
+        for part in ["Tr0ub4dor", PASSWORD, PASSWORD_IN_URL, "ord/3", "ord%2F3"] {
+            assert!(!text.contains(part), "{why}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_password_is_refused_in_one_line_and_shown_nowhere() {
+    let server = TlsServer::showing(Shows::Good);
+    let right = server.url(At::Localhost, "encrypted", &server.database, VERIFY);
+    let right = right.replace("ROOT", &server.root());
+    let wrong = right.replace("//encrypted:", "//stranger:");
+    for flags in [&[][..], &["-v"], &["-v", "-v"], &["-v", "-v", "--log-format", "json"], &["-q"]] {
+        let output = ingest(&[&["migrate", "--database-url", &wrong], flags].concat());
+        assert_eq!(output.status.code(), Some(5), "{flags:?}: {}", stderr(&output));
+        assert_no_password(&output, "a wrong password");
+        let output = ingest(&[&["migrate", "--database-url", &right], flags].concat());
+        assert_eq!(output.status.code(), Some(0), "{flags:?}: {}", stderr(&output));
+        assert_no_password(&output, "the right password");
+    }
+    let file = server.certificates.join("url");
+    fs::write(&file, format!("{wrong}\n")).unwrap();
+    for (variable, value) in
+        [("DATABASE_URL", &*wrong), ("DATABASE_URL_FILE", file.to_str().unwrap())]
+    {
+        let output = command(&["migrate"]).env(variable, value).output().unwrap();
+        let errors = stderr(&output);
+        assert_eq!(output.status.code(), Some(5), "{variable}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{variable}: {errors}");
+        assert!(errors.contains("password authentication failed"), "{variable}: {errors}");
+        assert!(errors.contains(&format!("localhost:{}", server.port)), "{variable}: {errors}");
+        assert_no_password(&output, variable);
+    }
+}
+
+#[test]
+fn verify_full_without_a_root_trusts_what_the_system_trusts() {
+    let server = TlsServer::showing(Shows::Good);
+    for query in ["sslmode=verify-full", "sslmode=verify-full&sslrootcert=system"] {
+        for (roots, code, says) in [
+            (Some(server.root()), 0, "schema"),
+            (Some(server.certificate(Shows::OtherHost).display().to_string()), 5, "UnknownIssuer"),
+        ] {
+            let name = fresh_name();
+            let query = format!("{query}&application_name={name}");
+            let url = server.url(At::Localhost, "encrypted", &server.database, &query);
+            let mut command = command(&["migrate", "--database-url", &url]);
+            let output = command.envs(roots.map(|path| ("SSL_CERT_FILE", path))).output().unwrap();
+            let errors = stderr(&output);
+            assert_eq!(output.status.code(), Some(code), "{query}: {errors}");
+            assert!(errors.contains(says), "{query}: {errors}");
+            assert_eq!(server.admitted(&name), vec![true; usize::from(code == 0)], "{query}");
+        }
+    }
+}
+
+#[test]
+fn a_pass_over_verify_full_stores_every_trade() {
+    let server = TlsServer::showing(Shows::Chained);
+    let name = fresh_name();
+    let query = VERIFY.replace("ROOT", &server.root()) + "&application_name=" + &name;
+    // Written over TLS, read by way of the socket.
+    let (mut in_front, mut behind) = (Database::sqlite(), Database::sqlite());
+    behind.url = server.server.create_database();
+    in_front.url = server.url(At::Number, "encrypted", &name_in(&behind.url), &query);
+    let bench = Bench::new(&in_front, Rules::default());
+    let markets = ["KXTLS-A", "KXTLS-B"];
+    for market in markets {
+        let hour_us = 3_600_000_000;
+        bench.exchange.add_all(seeded_trades(
+            1,
+            market,
+            1_500,
+            NOON_US - hour_us,
+            NOON_US - 60_000_000,
+        ));
+    }
+    for why in ["the first pass", "a pass over what is there"] {
+        let output = bench.process("KXTLS-A,KXTLS-B", &["-v", "-v"]);
+        assert_eq!(output.status.code(), Some(0), "{why}: {}", stderr(&output));
+        assert_no_password(&output, why);
+        assert_rows(&behind.trades(), &bench.truth(&markets), why);
+    }
+    assert_eq!(encryption(&server, &name), Encrypted);
+}
