@@ -39,7 +39,7 @@ pub struct PageRequest {
     pub market: Ticker,
     /// Where to go on; `None` for the newest page within the bounds.
     pub cursor: Option<String>,
-    /// Unix seconds, inclusive.
+    /// Unix seconds; one less than needed: found to be inclusive, but documented as "after".
     pub min_ts: Option<i64>,
     /// Unix seconds; one more than needed, since nobody knows whether it is inclusive.
     pub max_ts: Option<i64>,
@@ -229,9 +229,10 @@ impl Walk {
             None => Step::Fetch(PageRequest {
                 market: self.market.clone(),
                 cursor: self.cursor.clone(),
-                min_ts: self.lower_edge().map(Timestamp::second),
+                // A second lower, too: what it brings from below the edge is not kept.
+                min_ts: self.lower_edge().map(|edge| edge.second() - 1),
                 // Also for a whole second: an exclusive bound must not cut off its ties.
-                max_ts: self.ceiling.or(self.until).map(|edge| edge.second() + 1),
+                max_ts: self.upper_edge().map(|edge| edge.second() + 1),
             }),
         }
     }
@@ -244,6 +245,12 @@ impl Walk {
         }
         let edge = from.before(self.rules.overlap);
         Some(self.complete_from.map_or(edge, |bound| edge.max(bound)))
+    }
+
+    /// Rows after this instant are not asked for. A walk may stand below its lower edge if the
+    /// overlap was shortened since; then it has read everything, but must still ask sensibly.
+    fn upper_edge(&self) -> Option<Timestamp> {
+        self.ceiling.or(self.until).map(|edge| edge.max(self.lower_edge().unwrap_or(edge)))
     }
 
     /// The exchange refused the request because of its cursor: go on by time instead.
@@ -265,6 +272,8 @@ impl Walk {
         self.cursor = None;
         self.ceiling = self.low;
         self.previous = None;
+        // An empty page says something only about the pages that led to it.
+        self.was_empty = false;
     }
 
     /// Takes the answer to the request in hand; says what to store and what that proves.
@@ -408,3 +417,11 @@ enum Verdict {
     StartedOver,
     Broken(Guard),
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "walk_properties.rs"]
+mod properties;

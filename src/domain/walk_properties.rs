@@ -1,0 +1,304 @@
+//! Properties of the walk: everything that can go wrong between an exchange, a store and two
+//! passes, in any order. What is claimed must be stored, whatever happened.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+#[path = "walk_model.rs"]
+mod model;
+
+use model::*;
+
+/// The whole world, and what is done to it.
+struct World {
+    exchange: Exchange,
+    store: Store,
+    passes: [Option<Pass>; 2],
+    rules: Rules,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Wait(u64),
+    /// Trades on one microsecond that many quarters ago; late beyond the settling time.
+    Trades {
+        count: usize,
+        quarters_ago: u64,
+        sort: Sort,
+    },
+    Read {
+        pass: usize,
+        pages: usize,
+        trouble: Trouble,
+    },
+    Commit {
+        pass: usize,
+    },
+    Crash {
+        pass: usize,
+    },
+}
+
+impl World {
+    fn new((min, max, end): (Bound, Bound, ListEnd), since: Option<i64>) -> World {
+        let mut exchange = Exchange { now: START, made: Vec::new(), min, max, end };
+        for second in (0..20).rev() {
+            exchange.now = START.before(Duration::from_secs(second));
+            exchange.make(exchange.now, Sort::Readable);
+        }
+        let checkpoint = Checkpoint::first(market(), START);
+        let store = Store { checkpoint, stored: BTreeSet::new() };
+        World { exchange, store, passes: [None, None], rules: rules(since) }
+    }
+
+    /// After `acts`, when everything has settled and no pass is at work.
+    fn after(habits: (Bound, Bound, ListEnd), since: Option<i64>, acts: &[Act]) -> World {
+        let mut world = World::new(habits, since);
+        for act in acts {
+            world.act(act);
+        }
+        world.passes = [None, None];
+        world.exchange.now = world.exchange.now.after(SETTLE + Duration::from_secs(1));
+        world
+    }
+
+    fn act(&mut self, act: &Act) {
+        let World { exchange, store, passes, rules } = self;
+        match *act {
+            Act::Wait(count) => exchange.now = exchange.now.after(quarters(count)),
+            Act::Trades { count, quarters_ago, sort } => {
+                let at = exchange.now.before(quarters(quarters_ago));
+                (0..count).for_each(|_| exchange.make(at, sort));
+            }
+            Act::Read { pass, pages, trouble } => {
+                let pass = passes[pass].get_or_insert_with(|| Pass::begin(store, *rules));
+                pass.read(exchange, trouble);
+                (1..pages).for_each(|_| pass.read(exchange, Trouble::None));
+            }
+            Act::Commit { pass } => {
+                if let Some(mut open) = passes[pass].take() {
+                    open.commit(store, exchange.now);
+                    if open.end.is_none() {
+                        passes[pass] = Some(open);
+                    }
+                    self.assert_no_claim_ahead_of_rows();
+                }
+            }
+            Act::Crash { pass } => passes[pass] = None,
+        }
+    }
+
+    fn is_wanted(&self, row: &Made) -> bool {
+        let is_ours = !matches!(row.sort, Sort::Foreign);
+        is_ours && self.rules.since.is_none_or(|since| since <= row.at)
+    }
+
+    fn assert_no_claim_ahead_of_rows(&self) {
+        let Some(until) = self.store.checkpoint.complete_until else { return };
+        for row in self.exchange.made.iter().filter(|row| self.is_wanted(row)) {
+            let is_claimed = row.at < until && !row.is_late();
+            assert!(!is_claimed || self.store.stored.contains(&row.id), "{until}: lost {row:?}");
+        }
+    }
+
+    /// Reads undisturbed, at most `pages` pages; commits after each `pages_per_commit`.
+    fn undisturbed_pass(&mut self, pages: usize, pages_per_commit: usize) -> (Pass, usize) {
+        let mut pass = Pass::begin(&self.store, self.rules);
+        let mut inserted = 0;
+        for page in 1..=pages {
+            pass.read(&self.exchange, Trouble::None);
+            if pass.end.is_some() || page % pages_per_commit == 0 || page == pages {
+                let receipt = pass.commit(&mut self.store, self.exchange.now);
+                inserted += receipt.inserted.len() + receipt.rejected.len();
+                self.assert_no_claim_ahead_of_rows();
+            }
+            if pass.end.is_some() {
+                break;
+            }
+        }
+        (pass, inserted)
+    }
+
+    /// Pages enough for reading everything once for the interrupted walk and once for the new
+    /// one, with what it takes to find out that a cursor is no good and where the list ends.
+    fn pages_enough(&self) -> usize {
+        2 * self.exchange.made.len().div_ceil(ROWS) + 10
+    }
+
+    /// The pages of the busiest such span.
+    fn pages_in_three_seconds(&self) -> usize {
+        let span = Duration::from_secs(3);
+        let rows_since = |from: Timestamp| {
+            self.exchange
+                .made
+                .iter()
+                .filter(|row| from <= row.at && row.at < from.after(span))
+                .count()
+        };
+        let rows = self.exchange.made.iter().map(|row| rows_since(row.at.floor())).max();
+        rows.unwrap_or(0).div_ceil(ROWS)
+    }
+
+    fn assert_everything_is_stored_once(&self) {
+        let made = self.exchange.made.iter();
+        let wanted: BTreeSet<String> =
+            made.filter(|row| self.is_wanted(row)).map(|row| row.id.clone()).collect();
+        // An unreadable event has no time that could lie outside; it may be kept from below.
+        let unreadable = |id: &String| {
+            let row = self.exchange.made.iter().find(|row| row.id == *id);
+            row.is_some_and(|row| matches!(row.sort, Sort::Unreadable))
+        };
+        let stored = &self.store.stored;
+        assert_eq!(wanted.difference(stored).next(), None, "lost");
+        let excess = stored.difference(&wanted).find(|id| !unreadable(id));
+        assert_eq!(excess, None, "outside the window");
+    }
+}
+
+fn habits() -> impl Strategy<Value = (Bound, Bound, ListEnd)> {
+    (select(&BOUNDS[..]), select(&BOUNDS[..]), select(&LIST_ENDS[..]))
+}
+
+fn since() -> impl Strategy<Value = Option<i64>> {
+    prop::option::of(985_i64..1_005)
+}
+
+fn trouble() -> impl Strategy<Value = Trouble> {
+    prop_oneof![
+        8 => Just(Trouble::None),
+        2 => Just(Trouble::CursorRefused),
+        2 => Just(Trouble::CursorIgnored),
+        1 => Just(Trouble::CursorRepeated),
+        3 => Just(Trouble::Hiccup),
+        2 => (1..6_usize).prop_map(Trouble::StepsBack),
+        1 => Just(Trouble::RowsTwice),
+        1 => Just(Trouble::Unsorted),
+        1 => (1..30_u64).prop_map(Trouble::OldDate),
+    ]
+}
+
+fn trades(quarters_ago: Range<u64>, count_max: usize) -> impl Strategy<Value = Act> {
+    let sort = prop_oneof![
+        9 => Just(Sort::Readable),
+        2 => Just(Sort::Unreadable),
+        1 => Just(Sort::Foreign),
+    ];
+    (1..=count_max, quarters_ago, sort).prop_map(|(count, quarters_ago, sort)| Act::Trades {
+        count,
+        quarters_ago,
+        sort,
+    })
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (0..24_u64).prop_map(Act::Wait),
+        4 => trades(0..SETTLE_QUARTERS + 1, 8),
+        1 => trades(SETTLE_QUARTERS + 1..LATE_MAX_QUARTERS + 1, 2),
+        8 => (0..2_usize, 1..4_usize, trouble())
+            .prop_map(|(pass, pages, trouble)| Act::Read { pass, pages, trouble }),
+        5 => (0..2_usize).prop_map(|pass| Act::Commit { pass }),
+        1 => (0..2_usize).prop_map(|pass| Act::Crash { pass }),
+    ]
+}
+
+/// Any checkpoint at all, also those that no pass would leave behind.
+fn state() -> impl Strategy<Value = Checkpoint> {
+    let second = || 975_i64..1_005;
+    let at = |instant: Option<i64>| instant.map(Timestamp::from_seconds);
+    let cursor = prop_oneof![
+        (second(), 0..10_000_usize).prop_map(|(at, id)| format!("{:020}/t{id:05}", at * 1_000_000)),
+        select(&["", "0", CURSOR_TOP, "~"][..]).prop_map(str::to_owned),
+    ];
+    let low = prop::option::of((970_000..1_010_000_i64).prop_map(|ms| ms * 1_000));
+    let walk = (prop::option::of(second()), second(), prop::option::of(cursor), low);
+    let walk = walk.prop_map(move |(from, until, cursor, low)| {
+        let window =
+            Window::new(at(from.map(|from| from.min(until))), Timestamp::from_seconds(until));
+        Some(OpenWalk { window: window?, cursor, low: low.map(Timestamp::from_micros) })
+    });
+    let complete = prop::option::of((prop::option::of(second()), second()));
+    (complete, prop::option::weighted(0.9, walk), 0..2_u32).prop_map(
+        move |(complete, walk, failures)| {
+            let mut checkpoint = Checkpoint::first(market(), START);
+            if let Some((from, until)) = complete {
+                checkpoint.complete_from = at(from.map(|from| from.min(until)));
+                checkpoint.complete_until = Some(Timestamp::from_seconds(until));
+            }
+            Checkpoint { walk: walk.flatten(), failures, ..checkpoint }
+        },
+    )
+}
+
+/// More cases than usual, since the worst troubles take three at once; without files of failed
+/// ones, since a failing case is worth a transcript of its own.
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.max(1_000), failure_persistence: None, ..usual }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn no_disorder_loses_or_doubles_a_trade(
+        habits in habits(),
+        since in since(),
+        acts in vec(act(), 0..120),
+        pages_per_commit in 1..9_usize,
+    ) {
+        let mut world = World::after(habits, since, &acts);
+        let (pass, _) = world.undisturbed_pass(world.pages_enough(), pages_per_commit);
+        prop_assert_eq!(pass.end, Some(End::Level), "heals in one pass");
+        world.assert_everything_is_stored_once();
+        let held = world.store.checkpoint.clone();
+        prop_assert_eq!((held.walk, held.failures), (None, 0));
+        let (pass, inserted) = world.undisturbed_pass(world.pages_enough(), pages_per_commit);
+        prop_assert_eq!((pass.end, inserted), (Some(End::Level), 0), "nothing is left");
+        prop_assert_eq!(world.store.checkpoint.complete_until, held.complete_until);
+    }
+
+    // Going on by time re-reads up to three seconds, and a pass has to get through those. After
+    // a failure every pass goes on by time, and rows without a readable time bring it no further:
+    // how many of those a pass gets through is not promised.
+    #[test]
+    fn passes_that_are_always_cut_short_get_there(
+        habits in habits(),
+        since in since(),
+        acts in vec(act(), 0..60),
+        pages_more in 0..3_usize,
+    ) {
+        let mut world = World::after(habits, since, &acts);
+        world.store.checkpoint.failures = 0;
+        let passes_enough = world.pages_enough();
+        let pages_per_pass = world.pages_in_three_seconds() + 2 + pages_more;
+        let edge = world.exchange.now.floor().before(SETTLE);
+        let gets_there = (0..passes_enough).any(|_| {
+            world.undisturbed_pass(pages_per_pass, 1);
+            world.store.checkpoint.complete_until >= Some(edge)
+        });
+        prop_assert!(gets_there, "{passes_enough} passes: {:?}", world.store.checkpoint);
+        world.assert_everything_is_stored_once();
+    }
+
+    #[test]
+    fn a_healthy_exchange_is_read_to_the_end_from_any_state(
+        habits in habits(),
+        since in since(),
+        acts in vec(trades(0..40, 8), 0..10),
+        state in state(),
+    ) {
+        let mut world = World::after(habits, since, &acts);
+        world.store.checkpoint = state;
+        let pages_per_window = world.exchange.made.len().div_ceil(ROWS) + 3;
+        let mut pass = Pass::begin(&world.store, world.rules);
+        (0..2 * pages_per_window).for_each(|_| pass.read(&world.exchange, Trouble::None));
+        prop_assert_eq!(pass.end, Some(End::Level));
+    }
+}

@@ -1,0 +1,211 @@
+//! How the transcripts of the walk are written and played.
+
+use std::fmt::Write as _;
+
+use super::super::super::batch::{Batch, Ledger, Receipt};
+use super::super::super::trade::{Price, Quantity, Side, Trade};
+use super::super::*;
+
+pub(super) const RULES: Rules = Rules {
+    overlap: Duration::from_secs(10),
+    settle: Duration::from_secs(5),
+    since: None,
+    pages_max: 100,
+};
+
+/// Plays a transcript; the only call into the walk. Times are seconds of exchange time.
+///
+/// * `rules NAME=VALUE …` changes the rules, `have STATE` sets the checkpoint that is loaded,
+///   `again` loads the one that was committed last.
+/// * `ask REQUEST | ANSWER | ROWS | STATE`: the request there has to be, what is answered to
+///   it, the rows to store and the checkpoint after storing them. Bounds of a request are Unix
+///   seconds as sent. An answer is `@DATE`, then trades (`b94.5`: id and time), `!x` unreadable,
+///   `?` of another market, `>c1` the cursor. A stored row with `*` is late; `=` is no change.
+/// * `refused` answers the request in hand by refusing its cursor.
+/// * `level`, `guarded GUARD` and `cut` say how the walk ends, `cut` that it has not.
+/// * `# REASON` says why the next line is as it is.
+pub(super) fn play(transcript: &str) {
+    let mut rules = RULES;
+    let mut checkpoint = Checkpoint::first(market(), time("0"));
+    let mut walk = Walk::new(&checkpoint, rules);
+    let mut reason = "";
+    for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let why = format!("{line}\n  because {reason}");
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "#" => {
+                reason = rest;
+                continue;
+            }
+            "rules" => rest.split(' ').for_each(|change| change_rule(&mut rules, change)),
+            "have" => checkpoint = state_from(rest),
+            "again" | "level" | "guarded" | "cut" => {}
+            "refused" => {
+                assert!(walk.has_cursor(), "{why}");
+                walk.cursor_refused();
+            }
+            "ask" => {
+                let columns: Vec<&str> = rest.split('|').map(str::trim).collect();
+                let [request, answer, rows, state] = columns[..] else { panic!("{line}") };
+                let Step::Fetch(asked) = walk.next() else { panic!("it is over: {why}") };
+                assert_eq!(request_text(&asked), request, "{why}");
+                let mut batch = Batch::default();
+                batch.push(walk.page(page_from(answer)));
+                let mut ledger = Ledger::new([checkpoint.clone()]);
+                let commit = batch.seal(&ledger, time("0"));
+                let mut stored = String::new();
+                for row in commit.rows() {
+                    let mark = if row.is_late { "*" } else { "" };
+                    write!(stored, "{}{mark} ", row.event.trade.trade_id).unwrap();
+                }
+                for row in commit.rejected() {
+                    write!(stored, "!{} ", row.payload).unwrap();
+                }
+                assert_eq!(stored.trim_end(), rows, "{why}");
+                let before = state_text(&checkpoint);
+                ledger.committed(commit, &Receipt::default());
+                checkpoint = ledger.get(&market()).unwrap().clone();
+                let after = state_text(&checkpoint);
+                assert_eq!(if after == before { "=" } else { &after }, state, "{why}");
+            }
+            _ => panic!("{line}"),
+        }
+        match word {
+            "rules" | "have" | "again" => walk = Walk::new(&checkpoint, rules),
+            "level" => assert_eq!(walk.next(), Step::Done(End::Level), "{why}"),
+            "guarded" => {
+                let Step::Done(End::Guarded(guard)) = walk.next() else { panic!("{why}") };
+                assert_eq!(format!("{guard:?}"), rest, "{why}");
+                assert!(!guard.to_string().is_empty());
+                checkpoint.failures += 1;
+            }
+            "cut" => assert!(matches!(walk.next(), Step::Fetch(_)), "{why}"),
+            _ => {}
+        }
+    }
+}
+
+fn market() -> Ticker {
+    Ticker::new("KX").unwrap()
+}
+
+fn change_rule(rules: &mut Rules, change: &str) {
+    let (name, value) = change.split_once('=').unwrap();
+    match name {
+        "overlap" => rules.overlap = time(value).since(time("0")),
+        "settle" => rules.settle = time(value).since(time("0")),
+        "since" => rules.since = Some(time(value)),
+        "pages" => rules.pages_max = value.parse().unwrap(),
+        _ => panic!("{change}"),
+    }
+}
+
+fn time(text: &str) -> Timestamp {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    Timestamp::from_micros(format!("{seconds}{fraction:0<6}").parse().unwrap())
+}
+
+fn time_text(at: Timestamp) -> String {
+    let text = format!("{}.{:06}", at.second(), at.micros() - at.floor().micros());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `[from..until]`, where `from` may be missing.
+fn edges_text(from: Option<Timestamp>, until: Timestamp) -> String {
+    format!("{}..{}", from.map(time_text).unwrap_or_default(), time_text(until))
+}
+
+fn edges_from(text: &str) -> (Option<Timestamp>, Timestamp) {
+    let (from, until) = text.split_once("..").unwrap();
+    ((!from.is_empty()).then(|| time(from)), time(until))
+}
+
+pub(super) fn request_text(request: &PageRequest) -> String {
+    assert_eq!(request.market, market());
+    let bound = |second: Option<i64>| second.map(|second| second.to_string()).unwrap_or_default();
+    let cursor = request.cursor.as_ref().map(|cursor| format!(" {cursor}")).unwrap_or_default();
+    format!("{}..{}{cursor}", bound(request.min_ts), bound(request.max_ts))
+}
+
+/// `done FROM..UNTIL` or `new`, then `open FROM..UNTIL`, its `at CURSOR` and `low TIME`; `failed`.
+fn state_text(checkpoint: &Checkpoint) -> String {
+    let mut text = match checkpoint.complete_until {
+        Some(until) => format!("done {}", edges_text(checkpoint.complete_from, until)),
+        None => "new".to_owned(),
+    };
+    if let Some(OpenWalk { window, cursor, low }) = &checkpoint.walk {
+        write!(text, " open {}", edges_text(window.from(), window.until())).unwrap();
+        if let Some(cursor) = cursor {
+            write!(text, " at {cursor}").unwrap();
+        }
+        if let Some(low) = low {
+            write!(text, " low {}", time_text(*low)).unwrap();
+        }
+    }
+    text + if checkpoint.failures > 0 { " failed" } else { "" }
+}
+
+pub(super) fn state_from(text: &str) -> Checkpoint {
+    let mut checkpoint = Checkpoint::first(market(), time("0"));
+    let mut words = text.split(' ');
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap();
+        match word {
+            "new" => {}
+            "failed" => checkpoint.failures = 1,
+            "done" => {
+                let (from, until) = edges_from(value());
+                (checkpoint.complete_from, checkpoint.complete_until) = (from, Some(until));
+            }
+            "open" => {
+                let (from, until) = edges_from(value());
+                let window = Window::new(from, until).unwrap();
+                checkpoint.walk = Some(OpenWalk { window, cursor: None, low: None });
+            }
+            "at" => checkpoint.walk.as_mut().unwrap().cursor = Some(value().to_owned()),
+            "low" => checkpoint.walk.as_mut().unwrap().low = Some(time(value())),
+            _ => panic!("{text}"),
+        }
+    }
+    assert_eq!(state_text(&checkpoint), text);
+    checkpoint
+}
+
+fn page_from(answer: &str) -> Page {
+    let mut page = Page {
+        events: Vec::new(),
+        rejected: Vec::new(),
+        foreign: 0,
+        cursor: None,
+        exchange_now: time("0"),
+    };
+    for word in answer.split_whitespace() {
+        match word.split_at(1) {
+            ("@", date) => page.exchange_now = time(date),
+            (">", cursor) => page.cursor = Some(cursor.to_owned()),
+            ("?", _) => page.foreign += 1,
+            ("!", id) => page.rejected.push(Rejected {
+                market: market(),
+                trade_id: None,
+                payload: id.into(),
+                reason: "unreadable".into(),
+            }),
+            _ => page.events.push(event(word)),
+        }
+    }
+    page
+}
+
+fn event(word: &str) -> Event {
+    let (id, at) = word.split_at(word.find(|c: char| c.is_ascii_digit()).unwrap());
+    let trade = Trade {
+        trade_id: id.into(),
+        market: market(),
+        side: Side::Yes,
+        price: Price::from_e4_cents(1).unwrap(),
+        quantity: Quantity::from_e2(1).unwrap(),
+        traded_at: time(at),
+        is_block_trade: None,
+    };
+    Event { trade, payload: id.into() }
+}
