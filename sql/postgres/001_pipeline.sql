@@ -23,12 +23,14 @@ create table ingestion_checkpoints (
     market_ticker     text collate "C" not null,  -- '*' is the tape
     complete_from     timestamptz,                -- null: wherever the exchange's live data began
     complete_until    timestamptz,                -- everything before it is stored
+    complete_as_of    timestamptz,                -- our clock when that was read
     last_trade_at     timestamptz,
     last_success_at   timestamptz,
     walk_from         timestamptz,                -- an interrupted walk has at least walk_until
     walk_until        timestamptz,
     walk_cursor       text,
     walk_low          timestamptz,
+    walk_opened_at    timestamptz,
     failures          integer not null default 0,
     last_error        text,
     retired_at        timestamptz,

@@ -6,11 +6,11 @@ with offered as (
     from unnest(
         $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::integer[], $13::text[],
-        $14::timestamptz[]
+        $14::timestamptz[], $16::timestamptz[], $17::timestamptz[]
     ) as t (
         market_ticker, expected_version, complete_from, complete_until, last_trade_at, last_success_at,
         walk_from, walk_until, walk_cursor, walk_low, failures, last_error,
-        retired_at
+        retired_at, complete_as_of, walk_opened_at
     )
 ),
 held as (
@@ -33,6 +33,8 @@ set
     failures = o.failures,
     last_error = o.last_error,
     retired_at = o.retired_at,
+    complete_as_of = o.complete_as_of,
+    walk_opened_at = o.walk_opened_at,
     updated_at = $15,
     version = c.version + 1
 from offered o

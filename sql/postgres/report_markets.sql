@@ -1,7 +1,7 @@
 -- What `status` shows: each checkpoint with the trades stored for its market.
 select
-    c.market_ticker, c.complete_from, c.complete_until, c.last_trade_at, c.last_success_at,
-    c.walk_from, c.walk_until, c.walk_cursor, c.walk_low, c.failures, c.last_error, c.retired_at,
+    c.market_ticker, c.complete_from, c.complete_until, c.complete_as_of, c.last_trade_at, c.last_success_at,
+    c.walk_from, c.walk_until, c.walk_cursor, c.walk_low, c.walk_opened_at, c.failures, c.last_error, c.retired_at,
     c.first_selected_at, c.version,
     (
         select count(*) from prediction_market_trades t

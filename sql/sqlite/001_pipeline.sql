@@ -23,12 +23,14 @@ create table ingestion_checkpoints (
     market_ticker     text not null,              -- '*' is the tape
     complete_from     text,                       -- null: wherever the exchange's live data began
     complete_until    text,                       -- everything before it is stored
+    complete_as_of    text,                       -- our clock when that was read
     last_trade_at     text,
     last_success_at   text,
     walk_from         text,                       -- an interrupted walk has at least walk_until
     walk_until        text,
     walk_cursor       text,
     walk_low          text,
+    walk_opened_at    text,
     failures          integer not null default 0,
     last_error        text,
     retired_at        text,

@@ -13,6 +13,8 @@ set
     last_error = ?13,
     retired_at = ?14,
     updated_at = ?15,
+    complete_as_of = ?16,
+    walk_opened_at = ?17,
     version = version + 1
 where
     source = ?1

@@ -40,8 +40,11 @@ pub struct OpenWalk {
     pub window: Window,
     /// Where the exchange said to go on; `None` when only time can tell.
     pub cursor: Option<String>,
-    /// The oldest trade time seen so far; `None` when no trade was seen yet.
+    /// How far down it has come: the oldest trade time of the pages that led to the cursor;
+    /// `None` when no trade was seen yet.
     pub low: Option<Timestamp>,
+    /// Our clock when its first page was read.
+    pub opened_at: Option<Timestamp>,
 }
 
 /// One row of `ingestion_checkpoints`.
@@ -53,6 +56,9 @@ pub struct Checkpoint {
     pub complete_from: Option<Timestamp>,
     /// Everything before this instant is stored; `None` until the first walk is finished.
     pub complete_until: Option<Timestamp>,
+    /// Our clock when the first page of the last completed window was read. `complete_until`
+    /// follows the exchange's `Date`; this is the witness against one that lied.
+    pub complete_as_of: Option<Timestamp>,
     /// The newest trade stored by a walk of this market.
     pub last_trade_at: Option<Timestamp>,
     /// When a window was last completed.
@@ -78,6 +84,7 @@ impl Checkpoint {
             market,
             complete_from: None,
             complete_until: None,
+            complete_as_of: None,
             last_trade_at: None,
             last_success_at: None,
             walk: None,
@@ -98,11 +105,12 @@ impl Checkpoint {
         for progress in &change.progress {
             match progress {
                 Progress::Continues(walk) => next.walk = Some(walk.clone()),
-                Progress::Completed(window) => {
+                Progress::Completed { window, opened_at } => {
                     if next.complete_until.is_none() {
                         next.complete_from = window.from();
                     }
                     next.complete_until = next.complete_until.max(Some(window.until()));
+                    next.complete_as_of = opened_at.or(next.complete_as_of);
                     next.walk = None;
                     next.last_success_at = Some(now);
                     next.failures = 0;
@@ -113,6 +121,10 @@ impl Checkpoint {
         if let Some(error) = &change.error {
             next.failures = next.failures.saturating_add(1);
             next.last_error = Some(error.clone());
+            if let Some(walk) = &mut next.walk {
+                // A cursor that a failure followed is not trusted again: time leads to the same rows.
+                walk.cursor = None;
+            }
         }
         next
     }
@@ -127,7 +139,11 @@ pub(super) enum Progress {
     /// The rows down to `low` are stored; the walk goes on below.
     Continues(OpenWalk),
     /// Every row of the window is stored.
-    Completed(Window),
+    Completed {
+        window: Window,
+        /// Our clock when the window's first page was read.
+        opened_at: Option<Timestamp>,
+    },
 }
 
 /// Everything one batch does to one checkpoint, in the order it happened.
@@ -150,6 +166,10 @@ mod tests {
         Window::new(from.map(at), at(until)).unwrap()
     }
 
+    fn completed(window: Window) -> Progress {
+        Progress::Completed { window, opened_at: None }
+    }
+
     fn first() -> Checkpoint {
         Checkpoint::first(Ticker::new("KX").unwrap(), at(1))
     }
@@ -166,10 +186,7 @@ mod tests {
     #[test]
     fn the_lower_edge_is_that_of_the_first_window() {
         let change = Change {
-            progress: vec![
-                Progress::Completed(window(Some(10), 20)),
-                Progress::Completed(window(Some(20), 30)),
-            ],
+            progress: vec![completed(window(Some(10), 20)), completed(window(Some(20), 30))],
             ..Change::default()
         };
         let next = first().after(&change, at(31));
@@ -180,10 +197,29 @@ mod tests {
     fn completeness_never_moves_back() {
         let mut checkpoint = first();
         for (until, held) in [(60, 60), (120, 120), (90, 120)] {
-            let progress = vec![Progress::Completed(window(Some(10), until))];
+            let progress = vec![completed(window(Some(10), until))];
             checkpoint = checkpoint.after(&Change { progress, ..Change::default() }, at(200));
             assert_eq!(checkpoint.complete_until, Some(at(held)), "after {until}");
         }
+    }
+
+    #[test]
+    fn a_cursor_that_a_failure_followed_is_forgotten() {
+        let walk = OpenWalk {
+            window: window(None, 60),
+            cursor: Some("c1".into()),
+            low: Some(at(30)),
+            opened_at: Some(at(61)),
+        };
+        let went_on =
+            Change { progress: vec![Progress::Continues(walk.clone())], ..Change::default() };
+        let open = first().after(&went_on, at(62));
+        assert_eq!(open.walk, Some(walk.clone()));
+        let failed = Change { error: Some("gone".into()), ..Change::default() };
+        let after = open.after(&failed, at(63)).walk;
+        assert_eq!(after, Some(OpenWalk { cursor: None, ..walk.clone() }), "time leads on");
+        let again = open.after(&failed, at(63)).after(&went_on, at(64)).walk;
+        assert_eq!(again, Some(walk), "a new one is as good as any");
     }
 
     #[test]
@@ -191,8 +227,7 @@ mod tests {
         let failed = Change { error: Some("gone".into()), ..Change::default() };
         let twice = first().after(&failed, at(2)).after(&failed, at(3));
         assert_eq!((twice.failures, twice.last_error.as_deref()), (2, Some("gone")));
-        let done =
-            Change { progress: vec![Progress::Completed(window(None, 60))], ..Change::default() };
+        let done = Change { progress: vec![completed(window(None, 60))], ..Change::default() };
         let healed = twice.after(&done, at(4));
         assert_eq!((healed.failures, healed.last_error), (0, None));
     }

@@ -56,7 +56,11 @@ impl Now {
 pub fn staleness(checkpoint: &Checkpoint, now: Now) -> Duration {
     match (checkpoint.retired_at, checkpoint.complete_until) {
         (Some(_), _) => Duration::ZERO,
-        (None, Some(until)) => now.exchange.since(until),
+        // Usually the first is the longer; the second catches a claim made by a misdated answer.
+        (None, Some(until)) => {
+            let unseen = checkpoint.complete_as_of.map(|as_of| now.ours.since(as_of));
+            now.exchange.since(until).max(unseen.unwrap_or_default())
+        }
         (None, None) => now.ours.since(checkpoint.first_selected_at),
     }
 }
@@ -91,6 +95,10 @@ mod tests {
         let now = Now { exchange: at(4_610), ours: at(1_010) };
         assert_eq!(staleness(&never, now), Duration::from_secs(10));
         assert_eq!(staleness(&read, now), Duration::from_secs(10));
+        // An answer from the future completed tomorrow: nobody has looked since.
+        let complete_until = Some(at(90_000));
+        let misdated = Checkpoint { complete_until, complete_as_of: Some(at(900)), ..read };
+        assert_eq!(staleness(&misdated, now), Duration::from_secs(110));
     }
 
     #[test]
@@ -99,8 +107,12 @@ mod tests {
         let sla = Duration::from_secs(300);
         let never = Checkpoint::first(Ticker::new("KX").unwrap(), at(1_000));
         let read = Checkpoint { complete_until: Some(at(1_000)), ..never.clone() };
-        let walk =
-            OpenWalk { window: Window::new(None, at(1_100)).unwrap(), cursor: None, low: None };
+        let walk = OpenWalk {
+            window: Window::new(None, at(1_100)).unwrap(),
+            cursor: None,
+            low: None,
+            opened_at: None,
+        };
         let open = Checkpoint { walk: Some(walk), ..read.clone() };
         let failed = Checkpoint { failures: 1, ..read.clone() };
         let retired = Checkpoint { retired_at: Some(at(1)), ..read.clone() };

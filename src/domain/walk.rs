@@ -19,6 +19,10 @@ use super::trade::{Event, Rejected, Ticker};
 /// The most rows the exchange puts on a page, and what we ask for.
 pub const ROWS_PER_PAGE: u16 = 1_000;
 
+/// How far two readings of one instant may be apart: clocks are told by whole seconds and across
+/// a network.
+const CLOCK_SLACK: Duration = Duration::from_secs(10);
+
 /// How walks are done; the same for every market of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -58,6 +62,8 @@ pub struct Page {
     pub cursor: Option<String>,
     /// The answer's `Date`: when the exchange's world looked like this.
     pub exchange_now: Timestamp,
+    /// Our clock when it came.
+    pub our_now: Timestamp,
 }
 
 impl Page {
@@ -164,7 +170,14 @@ pub struct Walk {
     cursor: Option<String>,
     /// After a restart by time: read from this instant's second downwards.
     ceiling: Option<Timestamp>,
+    /// The oldest trade time seen so far.
     low: Option<Timestamp>,
+    /// Our clock when the window's first page was read.
+    opened_at: Option<Timestamp>,
+    /// The same of the last completed window; `None` once it was consulted.
+    complete_as_of: Option<Timestamp>,
+    /// Where reading began again because the checkpoint claims more than it can know.
+    misdated: Option<Timestamp>,
     /// The last row of the page before, for the guards; `None` at the start of a chain of pages.
     previous: Option<Oldest>,
     /// Whether the walk was restarted since `low` last fell: a second time would be pointless.
@@ -188,6 +201,9 @@ impl Walk {
             cursor: None,
             ceiling: None,
             low: None,
+            opened_at: None,
+            complete_as_of: checkpoint.complete_as_of,
+            misdated: None,
             previous: None,
             is_restarted: false,
             was_empty: false,
@@ -195,18 +211,18 @@ impl Walk {
             end: None,
         };
         if let Some(open) = &checkpoint.walk {
-            walk.resume(open, checkpoint.failures > 0);
+            walk.resume(open);
         }
         walk
     }
 
-    fn resume(&mut self, open: &OpenWalk, has_failed: bool) {
+    fn resume(&mut self, open: &OpenWalk) {
         self.origin = Origin::Inherited;
         self.from = open.window.from();
         self.until = Some(open.window.until());
         self.low = open.low;
-        // A cursor that a failure followed is not trusted again: time leads to the same rows.
-        if open.cursor.is_some() && !has_failed {
+        self.opened_at = open.opened_at;
+        if open.cursor.is_some() {
             self.cursor.clone_from(&open.cursor);
             self.previous = open.low.map(|at| Oldest { at, ids: Vec::new() });
         } else {
@@ -279,10 +295,9 @@ impl Walk {
     /// Takes the answer to the request in hand; says what to store and what that proves.
     pub fn page(&mut self, page: Page) -> Walked {
         self.pages += 1;
-        let until = *self.until.get_or_insert_with(|| {
-            let edge = page.exchange_now.before(self.rules.settle).floor();
-            self.from.map_or(edge, |from| edge.max(from))
-        });
+        let Some(until) = self.frozen_edge(&page) else {
+            return self.walked(Vec::new(), Vec::new(), page.exchange_now, None);
+        };
         match self.inspect(&page) {
             Verdict::StartedOver => {
                 // Newer rows than the walk is at: they are stored already or belong to the next window.
@@ -308,10 +323,13 @@ impl Walk {
         self.cursor.clone_from(&page.cursor);
         let window = Window::new(self.from, until);
         let progress = window.map(|window| {
+            let opened_at = self.opened_at;
             if is_last {
-                Progress::Completed(window)
+                Progress::Completed { window, opened_at }
             } else {
-                Progress::Continues(OpenWalk { window, cursor: page.cursor, low: self.low })
+                // Where the cursor stands, which after a restart by time may be above `self.low`.
+                let low = self.previous.as_ref().map(|previous| previous.at).or(self.low);
+                Progress::Continues(OpenWalk { window, cursor: page.cursor, low, opened_at })
             }
         });
         let events = self.kept(page.events, until);
@@ -320,6 +338,39 @@ impl Walk {
             self.complete(until);
         }
         walked
+    }
+
+    /// The window's upper edge, frozen by its first page; `None` if that page shows that the
+    /// window has to begin earlier.
+    fn frozen_edge(&mut self, page: &Page) -> Option<Timestamp> {
+        if self.until.is_none() {
+            if let Some(believed) = self.believed_until(page) {
+                self.from = Some(believed);
+                self.misdated = Some(believed);
+                return None;
+            }
+            let edge = page.exchange_now.before(self.rules.settle).floor();
+            self.until = Some(self.from.map_or(edge, |from| edge.max(from)));
+            self.opened_at = Some(page.our_now);
+        }
+        self.until
+    }
+
+    /// Up to where a checkpoint can be true, if that is less than it claims.
+    ///
+    /// An answer with a `Date` in the future would complete a window that nobody has seen yet,
+    /// and all trades until then would be passed over in silence. But our own clock was noted
+    /// too: what has passed on it since tells where the exchange's clock really stood.
+    fn believed_until(&mut self, page: &Page) -> Option<Timestamp> {
+        let has_passed = page.our_now.since(self.complete_as_of.take()?);
+        let settled = page.exchange_now.before(self.rules.settle);
+        let believed = settled.before(has_passed).floor();
+        (believed < self.from?.before(CLOCK_SLACK)).then_some(believed)
+    }
+
+    /// Tells once if a misdated answer had completed a window, and where reading began again.
+    pub fn take_misdated(&mut self) -> Option<Timestamp> {
+        self.misdated.take()
     }
 
     /// The window is read. After an inherited one, the span since then is opened.
@@ -339,6 +390,8 @@ impl Walk {
             cursor: None,
             ceiling: None,
             low: None,
+            complete_as_of: self.opened_at,
+            opened_at: None,
             previous: None,
             is_restarted: false,
             was_empty: false,
@@ -389,7 +442,9 @@ impl Walk {
                 })
         };
         match &self.previous {
-            Some(previous) if !has_news(previous) => Verdict::Broken(Guard::NothingNew),
+            Some(previous) if page.cursor.is_some() && !has_news(previous) => {
+                Verdict::Broken(Guard::NothingNew)
+            }
             _ => Verdict::Sound,
         }
     }

@@ -118,7 +118,14 @@ impl Made {
 pub(super) const CURSOR_TOP: &str = "9";
 
 pub(super) fn empty_page(cursor: Option<String>, exchange_now: Timestamp) -> Page {
-    Page { events: Vec::new(), rejected: Vec::new(), foreign: 0, cursor, exchange_now }
+    Page {
+        events: Vec::new(),
+        rejected: Vec::new(),
+        foreign: 0,
+        cursor,
+        exchange_now,
+        our_now: exchange_now,
+    }
 }
 
 /// What is wrong with one answer.
@@ -137,6 +144,8 @@ pub(super) enum Trouble {
     Unsorted,
     /// The `Date` is that of an older answer.
     OldDate(u64),
+    /// The `Date` lies in the future.
+    FutureDate(u64),
 }
 
 #[derive(Clone, Debug)]
@@ -198,7 +207,7 @@ impl Exchange {
         match trouble {
             Trouble::Hiccup => {
                 let cursor = request.cursor.clone().unwrap_or_else(|| CURSOR_TOP.into());
-                page = empty_page(Some(cursor), page.exchange_now);
+                page = empty_page(Some(cursor), page.our_now);
             }
             Trouble::CursorRepeated if request.cursor.is_some() => {
                 page.cursor.clone_from(&request.cursor);
@@ -208,6 +217,9 @@ impl Exchange {
                     page.events.iter().flat_map(|row| [row.clone(), row.clone()]).collect();
             }
             Trouble::Unsorted => page.events.reverse(),
+            Trouble::FutureDate(span) => {
+                page.exchange_now = page.exchange_now.after(Duration::from_secs(span));
+            }
             Trouble::OldDate(age) => {
                 page.exchange_now = page.exchange_now.before(Duration::from_secs(age));
             }

@@ -109,14 +109,14 @@ fn the_first_window_when_interrupted_still_decides_where_the_claim_begins() {
 #[test]
 fn after_a_failure_the_walk_goes_on_by_time() {
     play(
-        "have done ..95 open 95..155 at c7 low 120.5 failed
+        "have done ..95 open 95..155 low 120.5 failed
          # down from the second of the oldest row, whole; what is seen twice is harmless
          ask 84..121 | @300 y120.7 x120.5 a119 >c8 | a x y | done ..95 open 95..155 at c8 low 119 failed
          ask 84..121 c8 | @300 b100 | b | done ..155
          ask 144.. | @300 | | done ..295
          level
          # nothing was seen before the failure: from the top
-         have new open ..95 at c1 failed
+         have new open ..95 failed
          ask ..96 | @200 a90 | a | done ..95
          cut",
     );
@@ -175,7 +175,7 @@ fn cursors_ignored_for_good_leave_a_second_that_holds_more_than_a_page() {
          guarded CursorsUseless
          # the next pass begins by time, and gets on if cursors work by then
          again
-         ask 84..155 | @220 a154.3 b154.2 >c1 | a b | =
+         ask 84..155 | @220 a154.3 b154.2 >c1 | a b | done ..95 open 95..155 at c1 low 154.2 failed
          ask 84..155 c1 | @220 c154.1 d150 | c d | done ..155
          cut",
     );
@@ -329,7 +329,7 @@ fn bounds_that_the_exchange_ignores_are_kept_all_the_same() {
          level
          # without max_ts the walk by time begins at the top, and nothing above is stored twice
          have done ..95 open 95..155 low 120 failed
-         ask 84..121 | @220 x219 a154 >c1 | a | done ..95 open 95..155 at c1 low 120 failed
+         ask 84..121 | @220 x219 a154 >c1 | a | done ..95 open 95..155 at c1 low 154 failed
          ask 84..121 c1 | @220 b120 c96 | b c | done ..155
          cut",
     );
@@ -366,6 +366,51 @@ fn an_exchange_whose_clock_goes_back_moves_nothing_back() {
          # the edge was frozen by the first page; what later ones say does not matter
          ask 84.. | @160 a154 >c1 | a | done 50..95 open 95..155 at c1 low 154
          ask 84..156 c1 | @20 b100 | b | done 50..155
+         level",
+    );
+}
+
+#[test]
+fn an_answer_from_the_future_is_unmasked_by_our_own_clock() {
+    play(
+        "# at 160 by our clock an answer says 1000, and completes what nobody has seen
+         have done ..95
+         ask 84.. | @1000 ~160 a154 b100 | a b | done ..995
+         level
+         # a minute later the exchange says 220: all that can be known is up to 160 less settling
+         again
+         ask 984.. | @220 ~220 | | =
+         ask 144.. | @220 ~220 d210 c170 a154 | a* c d | =
+         level
+         # and so it goes on, from where the last look was, until the claim has become true
+         again
+         ask 984.. | @900 ~900 | | =
+         ask 204.. | @900 ~900 f890 e500 d210 | d* e f | =
+         level
+         again
+         ask 984.. | @1100 ~1100 | | =
+         ask 884.. | @1100 ~1100 h1090 g990 f890 | f* g h | done ..1095
+         level
+         again
+         ask 1084.. | @1160 ~1160 i1150 | i | done ..1155
+         level",
+    );
+}
+
+#[test]
+fn a_clock_of_ours_that_is_wrong_is_no_reason_to_doubt() {
+    play(
+        "# an hour behind, and steady
+         have done ..95
+         ask 84.. | @3760 ~160 a3700 | a | done ..3755
+         level
+         again
+         ask 3744.. | @3820 ~220 b3800 | b | done ..3815
+         level
+         # set right between two passes: one pass reads an hour again, at no harm
+         again
+         ask 3804.. | @3880 ~3880 c3870 | | =
+         ask 204.. | @3880 ~3880 c3870 b3800 a3700 | a b c | done ..3875
          level",
     );
 }

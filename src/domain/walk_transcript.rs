@@ -19,7 +19,7 @@ pub(super) const RULES: Rules = Rules {
 ///   `again` loads the one that was committed last.
 /// * `ask REQUEST | ANSWER | ROWS | STATE`: the request there has to be, what is answered to
 ///   it, the rows to store and the checkpoint after storing them. Bounds of a request are Unix
-///   seconds as sent. An answer is `@DATE`, then trades (`b94.5`: id and time), `!x` unreadable,
+///   seconds as sent. An answer is `@DATE`, `~TIME` if our clock says otherwise, then trades (`b94.5`: id and time), `!x` unreadable,
 ///   `?` of another market, `>c1` the cursor. A stored row with `*` is late; `=` is no change.
 /// * `refused` answers the request in hand by refusing its cursor.
 /// * `level`, `guarded GUARD` and `cut` say how the walk ends, `cut` that it has not.
@@ -78,6 +78,9 @@ pub(super) fn play(transcript: &str) {
                 assert_eq!(format!("{guard:?}"), rest, "{why}");
                 assert!(!guard.to_string().is_empty());
                 checkpoint.failures += 1;
+                if let Some(walk) = &mut checkpoint.walk {
+                    walk.cursor = None;
+                }
             }
             "cut" => assert!(matches!(walk.next(), Step::Fetch(_)), "{why}"),
             _ => {}
@@ -133,7 +136,7 @@ fn state_text(checkpoint: &Checkpoint) -> String {
         Some(until) => format!("done {}", edges_text(checkpoint.complete_from, until)),
         None => "new".to_owned(),
     };
-    if let Some(OpenWalk { window, cursor, low }) = &checkpoint.walk {
+    if let Some(OpenWalk { window, cursor, low, opened_at: _ }) = &checkpoint.walk {
         write!(text, " open {}", edges_text(window.from(), window.until())).unwrap();
         if let Some(cursor) = cursor {
             write!(text, " at {cursor}").unwrap();
@@ -160,7 +163,8 @@ pub(super) fn state_from(text: &str) -> Checkpoint {
             "open" => {
                 let (from, until) = edges_from(value());
                 let window = Window::new(from, until).unwrap();
-                checkpoint.walk = Some(OpenWalk { window, cursor: None, low: None });
+                checkpoint.walk =
+                    Some(OpenWalk { window, cursor: None, low: None, opened_at: None });
             }
             "at" => checkpoint.walk.as_mut().unwrap().cursor = Some(value().to_owned()),
             "low" => checkpoint.walk.as_mut().unwrap().low = Some(time(value())),
@@ -178,10 +182,12 @@ fn page_from(answer: &str) -> Page {
         foreign: 0,
         cursor: None,
         exchange_now: time("0"),
+        our_now: time("0"),
     };
     for word in answer.split_whitespace() {
         match word.split_at(1) {
-            ("@", date) => page.exchange_now = time(date),
+            ("@", date) => (page.exchange_now, page.our_now) = (time(date), time(date)),
+            ("~", ours) => page.our_now = time(ours),
             (">", cursor) => page.cursor = Some(cursor.to_owned()),
             ("?", _) => page.foreign += 1,
             ("!", id) => page.rejected.push(Rejected {

@@ -122,7 +122,14 @@ impl Source {
             match self.fetch(&request, jitter) {
                 Ok(Some(page)) => {
                     tell(&request, &page);
-                    writer.send(Message::Page(walk.page(page))).map_err(|_| WriterGone)?;
+                    let walked = walk.page(page);
+                    if let Some(from) = walk.take_misdated() {
+                        log::warn!(
+                            "{}: its checkpoint was completed by an answer with a wrong date; reading again from {from}",
+                            walk.market()
+                        );
+                    }
+                    writer.send(Message::Page(walked)).map_err(|_| WriterGone)?;
                 }
                 Ok(None) => return Ok(Ended::OutOfTime),
                 Err(failure) if walk.has_cursor() && may_be_the_cursor(&failure) => {

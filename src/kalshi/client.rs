@@ -162,7 +162,7 @@ impl Client {
             .limit(BODY_BYTES_MAX)
             .read_to_vec()
             .map_err(|error| unanswered(&what, error))?;
-        decode::page(&body, &request.market, answered_at).map_err(|failure| {
+        decode::page(&body, &request.market, answered_at, clock.now()).map_err(|failure| {
             let kind = failure.kind;
             Failure::new(kind, what).because(failure)
         })

@@ -15,7 +15,12 @@ use crate::failure::{Failure, Kind};
 ///
 /// One unreadable event does not spoil its page; a body that is not a page at all is
 /// [`Kind::ExchangeUnreadable`].
-pub(super) fn page(body: &[u8], asked: &Ticker, exchange_now: Timestamp) -> Result<Page, Failure> {
+pub(super) fn page(
+    body: &[u8],
+    asked: &Ticker,
+    exchange_now: Timestamp,
+    our_now: Timestamp,
+) -> Result<Page, Failure> {
     let wire: TradesPage<'_> = serde_json::from_slice(body).map_err(|error| {
         let message = format!("the answer is not a page of trades ({:?})", excerpt(body));
         Failure::new(Kind::ExchangeUnreadable, message).because(error)
@@ -26,6 +31,7 @@ pub(super) fn page(body: &[u8], asked: &Ticker, exchange_now: Timestamp) -> Resu
         foreign: 0,
         cursor: wire.cursor.map(|text| text.as_str().to_owned()).filter(|text| !text.is_empty()),
         exchange_now,
+        our_now,
     };
     for raw in wire.trades {
         match normalize::event(raw.get(), asked) {
@@ -96,7 +102,7 @@ mod tests {
     }
 
     fn decode(body: &str) -> Result<Page, Failure> {
-        page(body.as_bytes(), &asked(), Timestamp::from_seconds(0))
+        page(body.as_bytes(), &asked(), Timestamp::from_seconds(0), Timestamp::from_seconds(0))
     }
 
     const GOOD: &str = r#"{"trade_id":"t1","ticker":"KX-A","count_fp":"1.00","yes_price_dollars":"0.5000","taker_side":"yes","created_time":"2026-01-01T00:00:00Z"}"#;
@@ -173,7 +179,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = page(&body, &asked(), Timestamp::from_seconds(0));
+            let _ = page(&body, &asked(), Timestamp::from_seconds(0), Timestamp::from_seconds(0));
             let _ = refusal(&body);
         }
 

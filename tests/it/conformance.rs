@@ -68,7 +68,14 @@ fn refused(market: &str, payload: &str) -> Rejected {
 
 fn page(events: Vec<Event>, cursor: Option<&str>, now: i64) -> Page {
     let cursor = cursor.map(str::to_owned);
-    Page { events, rejected: Vec::new(), foreign: 0, cursor, exchange_now: at(now) }
+    Page {
+        events,
+        rejected: Vec::new(),
+        foreign: 0,
+        cursor,
+        exchange_now: at(now),
+        our_now: at(now),
+    }
 }
 
 fn load(store: &mut dyn Store, market: &str) -> Checkpoint {
@@ -133,18 +140,23 @@ fn every_field_of_a_checkpoint_survives(database: &Database) {
     assert_eq!(level.last_trade_at, Some(Timestamp::from_micros(500_544_670)));
     assert_eq!((level.last_success_at, level.version), (Some(at(9_999)), 1));
 
-    let mut walk = Walk::new(&level, RULES);
+    assert_eq!(level.complete_as_of, Some(at(1_000)));
+
+    commit(store.as_mut(), &level, vec![page(vec![event("A", "t2", 1_500)], Some("c\"1"), 2_000)]);
+    let open = load(store.as_mut(), "A");
+    let walk = open.walk.as_ref().unwrap();
+    assert_eq!((walk.cursor.as_deref(), walk.opened_at), (Some("c\"1"), Some(at(2_000))));
+
     let mut batch = Batch::default();
-    batch.push(walk.page(page(vec![event("A", "t2", 1_500)], Some("c\"1"), 2_000)));
     batch.fail(ticker("A"), "it's gone".to_owned());
-    let ledger = Ledger::new([level]);
-    let sealed = batch.seal(&ledger, at(9_999));
+    let sealed = batch.seal(&Ledger::new([open]), at(9_999));
     let expected = sealed.checkpoints()[0].next().clone();
     store.commit(7, &sealed).unwrap();
     let loaded = load(store.as_mut(), "A");
     assert_eq!(loaded, expected, "an open walk and an error, column by column");
     let open = loaded.walk.unwrap();
-    assert_eq!((open.cursor.as_deref(), loaded.failures), (Some("c\"1"), 1));
+    assert_eq!((open.cursor.as_deref(), loaded.failures), (None, 1), "distrusted after an error");
+    assert_eq!(open.opened_at, Some(at(2_000)));
     assert_eq!(open.low, Some(Timestamp::from_micros(1_500_544_670)));
 }
 

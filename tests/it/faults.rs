@@ -101,8 +101,8 @@ fn a_hang_is_cut_off_and_the_next_pass_goes_on(database: &Database) {
     let started = Instant::now();
     assert_eq!(bench.run("KXA", &["--deadline", "2s"]), 0);
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-    let failing = "select count(*) as x from ingestion_checkpoints where failures = 1 and walk_cursor is not null";
-    assert_eq!(database.number(failing), 1, "remembered, with the way to go on");
+    let failing = "select count(*) as x from ingestion_checkpoints where failures = 1 and walk_low is not null";
+    assert_eq!(database.number(failing), 1, "remembered, with how far it came");
     assert_eq!(database.trades().len(), 1_000, "what came before is stored");
     assert_eq!(bench.run("KXA", &[]), 0);
     bench.assert_complete(&["KXA"], "after the hang");

@@ -1,6 +1,8 @@
 //! Whole passes against the simulated exchange: what it must show.
 
-use kalshi_simulator::{Framing, ListEnd, MalformedCursor, MaxTs, Rules, Trade, seeded_trades};
+use kalshi_simulator::{
+    Fault, Framing, ListEnd, MalformedCursor, MaxTs, Rules, Trade, seeded_trades,
+};
 
 use crate::support::bench::{Bench, NOON_US};
 use crate::support::database::{Database, on_both_stores};
@@ -13,6 +15,7 @@ on_both_stores! {
     trades_on_window_edges_are_stored_once,
     a_pass_out_of_time_is_continued_where_it_stopped,
     a_skewed_clock_does_no_harm,
+    an_answer_from_the_future_loses_nothing,
     an_exchange_without_a_date_is_read_by_our_clock,
     rows_of_other_markets_are_left_out,
     a_second_pass_at_once_reads_nothing,
@@ -192,6 +195,28 @@ fn a_skewed_clock_does_no_harm(database: &Database) {
         let until = database.complete_until(market).unwrap();
         assert!((now / SECOND_US - 6..=now / SECOND_US + 60).contains(&until), "{market}: {until}");
     }
+}
+
+fn an_answer_from_the_future_loses_nothing(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    bench.exchange.set_offset_us(0);
+    let now = bench.exchange.now_us();
+    bench.exchange.add_all(seeded_trades(6, "KXA", 1_200, now - HOUR_US, now - 10 * SECOND_US));
+    bench.exchange.set_offset_us(24 * HOUR_US);
+    assert_eq!(bench.run("KXA", &[]), 0);
+    bench.exchange.set_offset_us(0);
+    let tomorrow = database.complete_until("KXA").unwrap();
+    assert!(tomorrow > now / SECOND_US + 80_000, "claimed by a wrong date");
+    for id in ["a", "b"] {
+        bench.exchange.add(trade("KXA", id, bench.exchange.now_us() - 6 * SECOND_US));
+        assert_eq!(bench.run("KXA", &[]), 0);
+        bench.assert_complete(&["KXA"], "found all the same");
+    }
+    // Without any pass nobody looks, and the wrong claim does not hide that.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    bench.exchange.random_faults(1, 1_000, &[Fault::Status(503)]);
+    let flags = ["--sla", "1s", "--settle", "0s", "--deadline", "1s"];
+    assert_eq!(bench.run("KXA", &flags), 3);
 }
 
 fn an_exchange_without_a_date_is_read_by_our_clock(database: &Database) {

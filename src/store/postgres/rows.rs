@@ -168,6 +168,8 @@ fn advance(
             (&errors, Type::TEXT_ARRAY),
             (&instants(|next| next.retired_at), Type::TIMESTAMPTZ_ARRAY),
             (&now, Type::TIMESTAMPTZ),
+            (&instants(|next| next.complete_as_of), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| next.walk.as_ref()?.opened_at), Type::TIMESTAMPTZ_ARRAY),
         ],
     )?;
     let moved: HashSet<&str> = moved.iter().map(|row| row.get(0)).collect();
@@ -191,12 +193,14 @@ pub(super) fn checkpoint(row: &Row) -> Result<Checkpoint, Failure> {
                 .ok_or_else(|| damaged("walk_from, walk_until"))?,
             cursor: row.get("walk_cursor"),
             low: instant("walk_low"),
+            opened_at: instant("walk_opened_at"),
         }),
     };
     Ok(Checkpoint {
         market: Ticker::new(row.get("market_ticker")).ok_or_else(|| damaged("market_ticker"))?,
         complete_from: instant("complete_from"),
         complete_until: instant("complete_until"),
+        complete_as_of: instant("complete_as_of"),
         last_trade_at: instant("last_trade_at"),
         last_success_at: instant("last_success_at"),
         walk,

@@ -87,6 +87,8 @@ fn advance(
             next.last_error,
             text(next.retired_at),
             now,
+            text(next.complete_as_of),
+            text(walk.and_then(|walk| walk.opened_at)),
         ])?;
         if moved == 0 {
             receipt.overtaken.push(next.market.clone());
@@ -118,6 +120,7 @@ pub(super) fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, Failure> {
                 .ok_or_else(|| damaged("walk_from, walk_until"))?,
             cursor: text("walk_cursor")?,
             low: instant("walk_low")?,
+            opened_at: instant("walk_opened_at")?,
         }),
     };
     Ok(Checkpoint {
@@ -126,6 +129,7 @@ pub(super) fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, Failure> {
             .ok_or_else(|| damaged("market_ticker"))?,
         complete_from: instant("complete_from")?,
         complete_until: instant("complete_until")?,
+        complete_as_of: instant("complete_as_of")?,
         last_trade_at: instant("last_trade_at")?,
         last_success_at: instant("last_success_at")?,
         walk,
