@@ -1,10 +1,10 @@
 //! The exchange behind TLS and behind a proxy.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::support::bench::stderr;
 
-const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n{\"cursor\":\"\",\"trades\":[]}";
+const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 25\r\nConnection: close\r\n\r\n{\"cursor\":\"\",\"trades\":[]}";
 
 /// A CA's certificate in PEM, and the port of an exchange without trades whose certificate is
 /// for `host` and signed by that CA; connections are counted.
@@ -51,18 +51,26 @@ fn exchange_for(host: &str) -> (String, u16, Arc<AtomicUsize>) {
     (ca_pem, port, count)
 }
 
-/// One request, one empty page; a client that does not like the certificate just goes away.
-fn answer(mut stream: StreamOwned<ServerConnection, TcpStream>) {
+/// Everything up to the blank line that ends a request without a body; nothing if the other side
+/// goes away before that.
+fn request(stream: &mut impl Read) -> String {
     let mut request = Vec::new();
     let mut bytes = [0; 1_024];
     while !request.ends_with(b"\r\n\r\n") {
         match stream.read(&mut bytes) {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => return String::new(),
             Ok(count) => request.extend_from_slice(&bytes[..count]),
         }
     }
-    let _ = stream.write_all(PAGE.as_bytes());
-    let _ = stream.flush();
+    String::from_utf8(request).unwrap()
+}
+
+/// One request, one empty page; a client that does not like the certificate just goes away.
+fn answer(mut stream: StreamOwned<ServerConnection, TcpStream>) {
+    if !request(&mut stream).is_empty() {
+        let _ = stream.write_all(PAGE.as_bytes());
+        let _ = stream.flush();
+    }
 }
 
 fn pass(directory: &TempDir, port: u16, variables: &[(&str, &str)]) -> Output {
@@ -79,20 +87,29 @@ fn pass(directory: &TempDir, port: u16, variables: &[(&str, &str)]) -> Output {
     command.envs(variables.iter().copied()).output().unwrap()
 }
 
+/// How many of the two markets were read to the end.
+fn complete(directory: &TempDir) -> i64 {
+    let path = directory.path().join("k.db");
+    let query = "select count(complete_until) from ingestion_checkpoints where failures = 0";
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.query_row(query, [], |row| row.get(0)).unwrap()
+}
+
 #[test]
 fn only_a_certificate_the_platform_trusts_is_spoken_to() {
-    let directory = TempDir::new().unwrap();
     for (host, trusted, code, why) in [
         ("localhost", true, 0, "the right host, signed by a trusted CA"),
         ("localhost", false, 4, "a CA that nobody trusts"),
         ("example.com", true, 4, "another host"),
     ] {
+        let directory = TempDir::new().unwrap();
         let (ca, port, connections) = exchange_for(host);
         let file = directory.path().join("ca.pem");
         std::fs::write(&file, ca).unwrap();
         let trust = [("SSL_CERT_FILE", file.to_str().unwrap())];
         let output = pass(&directory, port, if trusted { &trust } else { &[] });
         assert_eq!(output.status.code(), Some(code), "{why}: {}", stderr(&output));
+        assert_eq!(complete(&directory), if code == 0 { 2 } else { 0 }, "{why}");
         if code != 0 {
             let lines = stderr(&output);
             assert_eq!(lines.lines().count(), 1, "{why}: one line: {lines}");
@@ -110,15 +127,11 @@ fn a_proxy_is_asked_unless_the_host_is_excepted() {
     std::fs::write(&file, ca).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&asked);
     thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
-            let mut bytes = [0; 1_024];
-            let count = client.read(&mut bytes).unwrap_or(0);
-            let wanted = format!("CONNECT localhost:{port} ");
-            assert!(bytes[..count].starts_with(wanted.as_bytes()));
-            counted.fetch_add(1, Ordering::Relaxed);
+            noted.lock().unwrap().push(request(&mut client));
             let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
             client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
             let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
@@ -128,11 +141,18 @@ fn a_proxy_is_asked_unless_the_host_is_excepted() {
     });
     let file = ("SSL_CERT_FILE", file.to_str().unwrap());
     let output = pass(&directory, port, &[file, ("HTTPS_PROXY", &proxy)]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(asked.load(Ordering::Relaxed) > 0);
-    asked.store(0, Ordering::Relaxed);
-    let output =
-        pass(&directory, port, &[file, ("HTTPS_PROXY", &proxy), ("NO_PROXY", "localhost")]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    assert_eq!(complete(&directory), 2);
+    let requests = std::mem::take(&mut *asked.lock().unwrap());
+    let tunnel = format!("CONNECT localhost:{port} ");
+    assert!(
+        !requests.is_empty() && requests.iter().all(|text| text.starts_with(&tunnel)),
+        "{requests:?}"
+    );
+    let directory = TempDir::new().unwrap();
+    let variables = [file, ("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "localhost")];
+    let output = pass(&directory, port, &variables);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+    assert_eq!(complete(&directory), 2);
+    assert!(asked.lock().unwrap().is_empty());
 }
