@@ -137,7 +137,8 @@ fn markets(typed: &[String]) -> Result<BTreeSet<Ticker>, Failure> {
         .map(|text| text.trim())
         .filter(|text| !text.is_empty())
         .map(|text| {
-            Ticker::new(text).ok_or_else(|| {
+            // '*' names the tape's checkpoint, which is no market's.
+            Ticker::new(text).filter(|ticker| ticker.as_str() != "*").ok_or_else(|| {
                 Failure::config(format!(
                     "--market {text:?} is not a ticker, like KXHIGHNY-26NOV22-T50"
                 ))
@@ -233,6 +234,8 @@ mod tests {
         for (args, part, why) in [
             (&["run"][..], "no market is selected", "nothing to do"),
             (&["run", "--market", "A B"], "is not a ticker", "a blank in it"),
+            (&["run", "--market", "*"], "is not a ticker", "the tape's own name"),
+            (&["migrate", "--database-url", "sqlite::memory:"], "names no file", "kept nowhere"),
             (&["run", "--market", "A", "--api-key-id", "x"], "go together", "half a key"),
             (
                 &["run", "--market", "A", "--api-key-id", "a b", "--private-key-file", "/x"],

@@ -114,7 +114,19 @@ pub fn one_line(error: &(dyn Error + 'static)) -> String {
         }
         cause = inner.source();
     }
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    shortened(&line)
+}
+
+/// No line of a log or a column is longer than a person reads.
+const LINE_CHARS_MAX: usize = 400;
+
+/// The text, cut off with an ellipsis when it is longer than a line should be.
+pub fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LINE_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

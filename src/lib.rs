@@ -18,4 +18,5 @@ pub mod report; // what people and scripts read
 pub mod progress; // the bar on a terminal
 pub mod config; // from what was typed to what will be done
 pub mod logging; // the log
+pub mod watchdog; // ends a pass that outlives its time
 pub mod app; // one invocation

@@ -1,23 +1,29 @@
 //! Entry point: everything that can be tested lives in the library.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use kalshi_ingest::cli::Cli;
+use kalshi_ingest::cli::{Cli, Command};
 use kalshi_ingest::clock::StopFlag;
 use kalshi_ingest::config::LogPlan;
-use kalshi_ingest::{app, logging};
+use kalshi_ingest::exit::Exit;
+use kalshi_ingest::{app, logging, watchdog};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(LogPlan::new(&cli.global));
     let stop = StopFlag::default();
-    for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {
-        // Without a handler the signal ends the process at once, which is safe as well.
-        if let Err(error) = signal_hook::flag::register_usize(signal, stop.number(), number) {
-            log::warn!("signal {number} will not be waited for: {error}");
+    // A pass ends after the batch in hand; any other command ends at once, as signals do.
+    if let Command::Run(args) = &cli.command {
+        for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {
+            if let Err(error) = signal_hook::flag::register_usize(signal, stop.number(), number) {
+                log::warn!("signal {number} will not be waited for: {error}");
+            }
         }
+        watchdog::start(args.deadline, stop.clone());
     }
-    app::main(cli, &stop).into()
+    // What a panic says is printed by then.
+    catch_unwind(AssertUnwindSafe(|| app::main(cli, &stop))).unwrap_or(Exit::Bug).into()
 }

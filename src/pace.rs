@@ -19,6 +19,7 @@ struct Bucket {
     capacity: f64,
     updated_at: Duration,
     slowed_at: Option<Duration>,
+    held_until: Duration,
 }
 
 /// The slowest it gets, as a part of the full rate.
@@ -40,6 +41,7 @@ impl Pace {
             capacity,
             updated_at: Duration::ZERO,
             slowed_at: None,
+            held_until: Duration::ZERO,
         }))
     }
 
@@ -48,7 +50,14 @@ impl Pace {
         let mut bucket = self.lock();
         bucket.refill(now);
         bucket.tokens -= 1.0;
-        Duration::from_secs_f64((-bucket.tokens / bucket.rate).max(0.0))
+        let queue = Duration::from_secs_f64((-bucket.tokens / bucket.rate).max(0.0));
+        bucket.held_until.saturating_sub(now).saturating_add(queue)
+    }
+
+    /// Nobody sends before `wait` is over: the other side asked for that.
+    pub fn hold(&self, now: Duration, wait: Duration) {
+        let mut bucket = self.lock();
+        bucket.held_until = bucket.held_until.max(now.saturating_add(wait));
     }
 
     /// A request was refused for coming too fast.
@@ -103,6 +112,15 @@ mod tests {
         let waits: Vec<u128> = (0..6).map(|_| pace.reserve(at(0)).as_millis()).collect();
         assert_eq!(waits, [0, 0, 250, 500, 750, 1_000]);
         assert_eq!(pace.reserve(at(1_250)).as_millis(), 0, "the queue has drained");
+    }
+
+    #[test]
+    fn what_one_was_told_holds_for_all() {
+        let pace = Pace::new(4.0);
+        pace.hold(at(1_000), at(6_000));
+        pace.hold(at(1_000), at(2_000));
+        assert_eq!(pace.reserve(at(2_000)).as_millis(), 5_000);
+        assert_eq!(pace.reserve(at(8_000)).as_millis(), 0, "over");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) 
 }
 
 /// The one line at the end of a pass, in the words of the metrics.
-pub fn closing_line(record: &RunRecord, took: Duration) -> String {
+pub fn closing_line(record: &RunRecord, exit_code: u8, took: Duration) -> String {
     let tally = &record.tally;
     let lag =
         record.ingestion_lag.map_or("none".to_owned(), |lag| format!("{:.1}", lag.as_secs_f64()));
@@ -68,7 +68,7 @@ pub fn closing_line(record: &RunRecord, took: Duration) -> String {
         tally.events_ingested,
         tally.events_duplicate,
         tally.events_rejected,
-        record.exit_code,
+        exit_code,
     );
     if tally.late_trades > 0 {
         let _ = write!(

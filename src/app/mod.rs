@@ -25,7 +25,9 @@ pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
 }
 
 fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result<Exit> {
-    let environment = |name: &str| std::env::var(name).ok();
+    // A value that is not Unicode is a wrong one, not a missing one.
+    let environment =
+        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let Config { database, task } = Config::new(cli, clock.now(), &environment)?;
     match task {
         Task::Run(plan) => {

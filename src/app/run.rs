@@ -7,7 +7,7 @@ use crate::clock::{Budget, Clock, StopFlag};
 use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::Checkpoint;
-use crate::domain::freshness::{self, Now};
+use crate::domain::freshness::{self, Now, State};
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -43,13 +43,13 @@ pub(super) fn run(
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let started_at = clock.elapsed();
-    let run = store.begin_run("run", clock.now())?;
-    logging::set_run_id(run);
     let markets: Vec<Ticker> = plan.markets.iter().cloned().collect();
     let sla = plan.sla;
     let mut verdict = Verdict { exits: Vec::new(), lag: None, error: None };
     let lock = store.try_lock(LOCK_NAME)?;
     let checkpoints = store.checkpoints(&markets, clock.now())?;
+    let run = store.begin_run("run", clock.now())?;
+    logging::set_run_id(run);
     let (tally, checkpoints, now) = match lock {
         None => {
             log::warn!("another pass is at work; this one reads nothing and judges the SLA only");
@@ -74,7 +74,8 @@ pub(super) fn run(
         error: verdict.error,
     };
     let exit = finish(store, run, &record, exit);
-    log::info!("{}", report::closing_line(&record, clock.elapsed().saturating_sub(started_at)));
+    let took = clock.elapsed().saturating_sub(started_at);
+    log::info!("{}", report::closing_line(&record, exit.code(), took));
     Ok(exit)
 }
 
@@ -95,7 +96,8 @@ fn drain(
         row.walk.is_some()
             || row.complete_until.is_none_or(|at| clock.now().since(at) > BACKLOG_MIN)
     };
-    let bar = Bar::start(checkpoints.len(), checkpoints.iter().any(is_behind));
+    let is_wanted = log::log_enabled!(log::Level::Info) && checkpoints.iter().any(is_behind);
+    let bar = Bar::start(checkpoints.len(), is_wanted);
     let outcome = ingest::pass(store, run, checkpoints, &source, plan.workers, &mut |sight| {
         bar.show(sight);
     });
@@ -143,18 +145,36 @@ impl Verdict {
         let mut is_forbidden = false;
         let mut out_of_time = 0_usize;
         for (market, ended) in &outcome.ended {
-            match ended {
-                Ended::Level => {}
-                Ended::OutOfTime => out_of_time += 1,
-                Ended::Guarded(guard) => self.trouble(Exit::Ok, format!("{market}: {guard}")),
+            let exit = match ended {
+                Ended::Level | Ended::Guarded(_) => Exit::Ok,
+                Ended::OutOfTime => {
+                    out_of_time += 1;
+                    Exit::Ok
+                }
                 // Readers at work at the same time are all turned away: once is enough to say.
-                Ended::Failed(failure) if failure.kind == Kind::ExchangeForbids && is_forbidden => {
+                Ended::Failed(failure) if failure.kind == Kind::ExchangeForbids => {
+                    if std::mem::replace(&mut is_forbidden, true) {
+                        continue;
+                    }
+                    Exit::Exchange
                 }
-                Ended::Failed(failure) => {
-                    is_forbidden |= failure.kind == Kind::ExchangeForbids;
-                    self.trouble(Exit::of_kind(failure.kind), one_line(failure));
-                }
+                Ended::Failed(failure) => Exit::of_kind(failure.kind),
+                Ended::Panicked => Exit::Bug,
+            };
+            if let Some(trouble) = ended.trouble() {
+                let names_market = matches!(ended, Ended::Failed(_));
+                let line = if names_market { trouble } else { format!("{market}: {trouble}") };
+                self.trouble(exit, line);
             }
+        }
+        if let Some(first) = &outcome.first_rejected {
+            // Nothing is lost and nothing is blocked, but a person has to know.
+            let count = outcome.tally.events_rejected;
+            let message = format!(
+                "{count} events could not be read as trades and are kept in raw_kalshi_trade_events only; the first: {first}"
+            );
+            log::error!("{message}");
+            self.error.get_or_insert(message);
         }
         if let Some(failure) = &outcome.store_failure {
             self.trouble(Exit::Database, one_line(failure));
@@ -193,7 +213,7 @@ impl Verdict {
             if checkpoint.retired_at.is_none() {
                 self.lag = self.lag.max(Some(staleness));
             }
-            if staleness > sla && checkpoint.retired_at.is_none() {
+            if freshness::state(checkpoint, now, sla) == State::Stale {
                 let message = report::breach_line(checkpoint, staleness, sla);
                 self.trouble(Exit::Stale, message);
             }
@@ -201,9 +221,12 @@ impl Verdict {
     }
 
     fn exit(&self, stop: &StopFlag) -> Exit {
+        let first = Exit::first(self.exits.iter().copied());
         match stop.signal() {
+            // That progress is kept would not be true.
+            Some(_) if first == Exit::Database => first,
             Some(signal) => Exit::of_signal(signal),
-            None => Exit::first(self.exits.iter().copied()),
+            None => first,
         }
     }
 }

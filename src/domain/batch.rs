@@ -96,10 +96,14 @@ impl Batch {
     /// The checkpoint of a market that the ledger no longer holds stays where it is; its rows
     /// are stored all the same.
     pub fn seal(self, ledger: &Ledger, now: Timestamp) -> Commit {
-        let Batch { mut rows, rejected, changes } = self;
+        let Batch { mut rows, mut rejected, changes } = self;
         let offered = rows.len();
         rows.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
         rows.dedup_by(|later, kept| later.event.trade.trade_id == kept.event.trade.trade_id);
+        rejected.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
+        rejected.dedup_by(|later, kept| {
+            (&later.market, &later.payload) == (&kept.market, &kept.payload)
+        });
         let checkpoints = changes
             .into_iter()
             .filter_map(|(market, change)| {
@@ -157,7 +161,7 @@ impl Commit {
         &self.rows
     }
 
-    /// Events to keep with the reason they were refused.
+    /// Events to keep with the reason they were refused, each once, by market and payload.
     pub fn rejected(&self) -> &[Rejected] {
         &self.rejected
     }

@@ -72,6 +72,11 @@ impl Timestamp {
         Timestamp(instant.timestamp_micros())
     }
 
+    /// Whether it can be written as RFC 3339: the years 0 to 9999.
+    pub fn has_four_digit_year(self) -> bool {
+        (-62_167_219_200..=253_402_300_799).contains(&self.second())
+    }
+
     /// Reads RFC 3339, with zero to nine decimals of a second and any offset.
     ///
     /// Written out because it runs once per trade; decimals beyond the microsecond are cut
@@ -96,7 +101,7 @@ impl Timestamp {
         let seconds =
             days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second
                 - offset_seconds(rest)?;
-        Some(Timestamp(seconds * MICROS + fraction))
+        Some(Timestamp(seconds * MICROS + fraction)).filter(|at| at.has_four_digit_year())
     }
 }
 
@@ -193,6 +198,8 @@ mod tests {
             ("2026-07-25T05:51:39.Z", None, "point without decimals"),
             ("2026-07-25T05:51:39ZZ", None, "rubbish at the end"),
             ("2026-07-25", None, "only a date"),
+            ("0000-01-01T00:00:00+23:59", None, "a year that cannot be written back"),
+            ("9999-12-31T23:59:59-00:01", None, "nor this one"),
             ("", None, "nothing"),
         ] {
             let parsed = Timestamp::parse_rfc3339(text).map(Timestamp::micros);

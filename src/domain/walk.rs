@@ -196,7 +196,7 @@ impl Walk {
             complete_from: checkpoint.complete_from,
             has_completed_before: checkpoint.complete_until.is_some(),
             origin: Origin::Own,
-            from: checkpoint.complete_until.or(rules.since.map(Timestamp::floor)),
+            from: checkpoint.complete_until.or(rules.since).map(Timestamp::floor),
             until: None,
             cursor: None,
             ceiling: None,

@@ -34,6 +34,8 @@ pub struct Outcome {
     pub ended: Vec<(Ticker, Ended)>,
     /// Whether the budget was used up.
     pub is_over: bool,
+    /// The market and the reason of the first event that could not be normalized.
+    pub first_rejected: Option<String>,
     /// Why the database stopped taking rows, if it did.
     pub store_failure: Option<Failure>,
 }
@@ -49,7 +51,8 @@ pub struct Sight<'a> {
 
 /// Drains `checkpoints` with `workers` readers, until all are level or the source's budget is
 /// used up, and commits what they find. The stalest come first, so that a selection too large
-/// for one pass is served in turn.
+/// for one pass is served in turn, but those that failed last time come last: one that never
+/// answers must not keep the others waiting.
 pub fn pass(
     store: &mut dyn Store,
     run: RunId,
@@ -60,13 +63,17 @@ pub fn pass(
 ) -> Outcome {
     let ledger = Ledger::new(checkpoints.iter().cloned());
     let workers = workers.min(checkpoints.len());
-    checkpoints.sort_by_key(|row| row.complete_until.unwrap_or(row.first_selected_at));
+    checkpoints
+        .sort_by_key(|row| (row.failures, row.complete_until.unwrap_or(row.first_selected_at)));
     source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(checkpoints);
     let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
     for _ in 0..workers {
         let (source, sender) = (Arc::clone(source), sender.clone());
         // Not joined: a reader that hangs in a request must not keep the process from leaving.
-        thread::spawn(move || source.work(&sender));
+        let reader = thread::Builder::new().name("reader".to_owned());
+        if let Err(error) = reader.spawn(move || source.work(&sender)) {
+            log::warn!("there is no room for another reader: {error}");
+        }
     }
     drop(sender);
     let mut writer = writer::Writer::new(store, run, ledger, source);

@@ -1,9 +1,11 @@
 //! A reader: takes markets off the queue and walks each as its core says.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::clock::Budget;
 use crate::domain::checkpoint::Checkpoint;
@@ -13,6 +15,9 @@ use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi::Client;
 use crate::pace::Pace;
 use crate::retry::{Decision, Jitter, Policy};
+
+/// A request that the end of the pass cuts off sooner than this is no trouble of the exchange's.
+const ANSWER_USUAL: Duration = Duration::from_secs(1);
 
 /// Everything the readers of a pass share.
 pub struct Source {
@@ -38,6 +43,22 @@ pub enum Ended {
     Guarded(Guard),
     /// A request failed for good.
     Failed(Failure),
+    /// A bug of ours; what it said is on stderr.
+    Panicked,
+}
+
+impl Ended {
+    /// What went wrong, on one line; nothing if nothing did.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Ended::Level | Ended::OutOfTime => None,
+            Ended::Guarded(guard) => Some(guard.to_string()),
+            Ended::Failed(failure) => Some(one_line(failure)),
+            Ended::Panicked => {
+                Some("reading it failed for a bug of ours; please report it".to_owned())
+            }
+        }
+    }
 }
 
 /// What a reader hands to the writer.
@@ -84,7 +105,12 @@ impl Source {
         let mut jitter = Jitter::from_entropy();
         while let Some(checkpoint) = self.next_market() {
             let market = checkpoint.market.clone();
-            let Ok(ended) = self.walk(&checkpoint, writer, &mut jitter) else { return };
+            let walk = || self.walk(&checkpoint, writer, &mut jitter);
+            let ended = match catch_unwind(AssertUnwindSafe(walk)) {
+                Ok(Ok(ended)) => ended,
+                Ok(Err(WriterGone)) => return,
+                Err(_) => Ended::Panicked,
+            };
             if let Ended::Failed(failure) = &ended
                 && failure.kind == Kind::ExchangeForbids
             {
@@ -150,6 +176,7 @@ impl Source {
             if !self.budget.sleep(wait) || self.is_forbidden.load(Ordering::Relaxed) {
                 break;
             }
+            let sent_at = clock.elapsed();
             let failure = match self.client.trades(request, self.budget.left(), clock) {
                 Ok(page) => {
                     self.pace.accepted();
@@ -160,7 +187,16 @@ impl Source {
             if failure.status == Some(429) {
                 self.pace.refused(clock.elapsed());
             }
+            if let Some(wait) = failure.retry_after {
+                // It is meant for all of us, not for the one who was told.
+                self.pace.hold(clock.elapsed(), wait);
+            }
             let left = self.budget.left();
+            let took = clock.elapsed().saturating_sub(sent_at);
+            if left.is_zero() && failure.status.is_none() && took < ANSWER_USUAL {
+                // Our own time was over before an answer could be expected.
+                break;
+            }
             match self.policy.decide(&failure, attempt, left, jitter.next_fraction()) {
                 Decision::GiveUp => return Err(failure),
                 Decision::Wait(wait) => {
@@ -170,10 +206,10 @@ impl Source {
                         wait.as_secs_f64(),
                         self.policy.attempts_max,
                     );
-                    self.retries.fetch_add(1, Ordering::Relaxed);
                     if !self.budget.sleep(wait) {
                         return Err(failure);
                     }
+                    self.retries.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }

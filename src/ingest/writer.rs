@@ -9,7 +9,7 @@ use super::{Outcome, Sight};
 use crate::domain::batch::{Batch, Ledger};
 use crate::domain::tally::Tally;
 use crate::domain::trade::Ticker;
-use crate::failure::{Failure, one_line};
+use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
 /// A batch this large is committed: larger ones are hardly faster to store and cost memory.
@@ -30,6 +30,7 @@ pub(super) struct Writer<'a> {
     opened_at: Option<Duration>,
     tally: Tally,
     ended: Vec<(Ticker, Ended)>,
+    first_rejected: Option<String>,
     store_failure: Option<Failure>,
 }
 
@@ -49,6 +50,7 @@ impl<'a> Writer<'a> {
             opened_at: None,
             tally: Tally::default(),
             ended: Vec::new(),
+            first_rejected: None,
             store_failure: None,
         }
     }
@@ -110,10 +112,8 @@ impl<'a> Writer<'a> {
                 self.batch.push(walked);
             }
             Message::Ended(market, ended) => {
-                match &ended {
-                    Ended::Level | Ended::OutOfTime => {}
-                    Ended::Guarded(guard) => self.batch.fail(market.clone(), guard.to_string()),
-                    Ended::Failed(failure) => self.batch.fail(market.clone(), one_line(failure)),
+                if let Some(trouble) = ended.trouble() {
+                    self.batch.fail(market.clone(), trouble);
                 }
                 self.ended.push((market, ended));
             }
@@ -137,7 +137,9 @@ impl<'a> Writer<'a> {
                     commit.checkpoints().len(),
                 );
                 for rejected in receipt.rejected.iter().map(|at| &commit.rejected()[*at]) {
-                    log::warn!(
+                    self.first_rejected
+                        .get_or_insert_with(|| format!("{}: {}", rejected.market, rejected.reason));
+                    log::debug!(
                         "{}: event {} is kept in the raw table only: {}",
                         rejected.market,
                         rejected.trade_id.as_deref().unwrap_or("without a readable id"),
@@ -162,6 +164,7 @@ impl<'a> Writer<'a> {
             ledger: self.ledger,
             ended: self.ended,
             is_over: self.source.budget().is_over(),
+            first_rejected: self.first_rejected,
             store_failure: self.store_failure,
         }
     }

@@ -1,6 +1,6 @@
 //! The HTTP client: one request, one typed answer. It neither retries nor waits.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ureq::http::{Response, Uri};
@@ -87,6 +87,8 @@ pub struct Client {
     requests: AtomicU64,
     /// The exchange's clock minus ours, in microseconds, as of the last answer.
     clock_offset_us: AtomicI64,
+    /// Whether an answer without a `Date` was seen and told of.
+    is_dateless: AtomicBool,
 }
 
 impl Client {
@@ -107,7 +109,13 @@ impl Client {
             .timeout_per_read(Some(READ_TIMEOUT))
             .build()
             .new_agent();
-        Client { agent, access, requests: AtomicU64::new(0), clock_offset_us: AtomicI64::new(0) }
+        Client {
+            agent,
+            access,
+            requests: AtomicU64::new(0),
+            clock_offset_us: AtomicI64::new(0),
+            is_dateless: AtomicBool::new(false),
+        }
     }
 
     /// Requests sent so far.
@@ -193,7 +201,7 @@ impl Client {
         call
     }
 
-    /// The answer's `Date`; our own clock for an answer without one.
+    /// The answer's `Date`; for one without, our own clock as far as it was set right before.
     fn answered_at<T>(&self, response: &Response<T>, clock: &dyn Clock) -> Timestamp {
         let now = clock.now();
         match header(response, "date").and_then(decode::http_date) {
@@ -204,7 +212,14 @@ impl Client {
                 self.clock_offset_us.store(offset, Ordering::Relaxed);
                 date
             }
-            None => now,
+            None => {
+                if !self.is_dateless.swap(true, Ordering::Relaxed) {
+                    log::warn!(
+                        "the exchange's answers carry no Date: windows follow our own clock; keep it right"
+                    );
+                }
+                self.exchange_now(clock)
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::domain::trade::{Rejected, Ticker};
 use crate::domain::walk::Page;
 use crate::failure::{Failure, Kind};
 
+const CURSOR_LEN_MAX: usize = 4_096;
+
 /// Decodes a page of trades of `asked`.
 ///
 /// One unreadable event does not spoil its page; a body that is not a page at all is
@@ -25,11 +27,20 @@ pub(super) fn page(
         let message = format!("the answer is not a page of trades ({:?})", excerpt(body));
         Failure::new(Kind::ExchangeUnreadable, message).because(error)
     })?;
+    let cursor = match wire.cursor.as_ref().map(Text::as_str).unwrap_or_default() {
+        // The end of the list. A cursor that cannot be one must never look like it.
+        "" => None,
+        text if is_cursor(text) => Some(text.to_owned()),
+        text => {
+            let message = format!("the cursor is no cursor ({:?})", excerpt(text.as_bytes()));
+            return Err(Failure::new(Kind::ExchangeUnreadable, message));
+        }
+    };
     let mut page = Page {
         events: Vec::with_capacity(wire.trades.len()),
         rejected: Vec::new(),
         foreign: 0,
-        cursor: wire.cursor.map(|text| text.as_str().to_owned()).filter(|text| !text.is_empty()),
+        cursor,
         exchange_now,
         our_now,
     };
@@ -41,6 +52,11 @@ pub(super) fn page(
         }
     }
     Ok(page)
+}
+
+/// It goes into a URL, a row and a log: bounded, visible ASCII. Today's have some 50 characters.
+fn is_cursor(text: &str) -> bool {
+    text.len() <= CURSOR_LEN_MAX && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The beginning of a body, fit for one line of a log.
@@ -81,15 +97,17 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     chrono::DateTime::parse_from_rfc2822(text.trim())
         .ok()
         .map(|instant| Timestamp::from_chrono(instant.to_utc()))
+        .filter(|instant| instant.has_four_digit_year())
 }
 
 /// A `Retry-After`: seconds, or an HTTP date counted from the answer's own `Date`.
 pub(super) fn retry_after(text: &str, answered_at: Timestamp) -> Option<Duration> {
     let text = text.trim();
-    match text.parse::<u32>() {
-        Ok(seconds) => Some(Duration::from_secs(u64::from(seconds))),
-        Err(_) => http_date(text).map(|until| until.since(answered_at)),
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than fits is longer than anybody waits.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
     }
+    http_date(text).map(|until| until.since(answered_at))
 }
 
 #[cfg(test)]
@@ -114,6 +132,14 @@ mod tests {
             assert_eq!(page.cursor, None, "{cursor:?}");
         }
         assert_eq!(decode(r#"{"trades":[],"cursor":"c1"}"#).unwrap().cursor.as_deref(), Some("c1"));
+    }
+
+    #[test]
+    fn what_cannot_be_a_cursor_is_not_taken_for_the_end() {
+        for cursor in ["a\\u0000b", "a b", "é", &"c".repeat(5_000)] {
+            let failure = decode(&format!(r#"{{"trades":[],"cursor":"{cursor}"}}"#)).unwrap_err();
+            assert_eq!(failure.kind, Kind::ExchangeUnreadable, "{cursor:.20}");
+        }
     }
 
     #[test]
@@ -174,6 +200,8 @@ mod tests {
         let past = "Sun, 22 Nov 2026 12:00:00 GMT";
         assert_eq!(retry_after(past, answered), Some(Duration::ZERO));
         assert_eq!(retry_after("soon", answered), None);
+        let forever = retry_after("99999999999999999999999", answered).unwrap();
+        assert!(forever > Duration::from_secs(1 << 31));
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use super::wire::{EventKey, Text, TradeEvent};
 use crate::domain::fixed;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade, is_trade_id};
+use crate::failure::shortened;
 
 /// Deeper nesting than any event has; PostgreSQL's parser gives up on some depth.
 const BRACKETS_MAX: usize = 200;
@@ -40,7 +41,7 @@ fn rejected(payload: &str, asked: &Ticker, reason: &str) -> Rejected {
             .unwrap_or_else(|| asked.clone()),
         trade_id: text(key.trade_id).filter(|id| is_trade_id(id)).map(String::into_boxed_str),
         payload: payload.into(),
-        reason: reason.to_owned(),
+        reason: shortened(reason),
     }
 }
 

@@ -35,7 +35,7 @@ impl DatabaseUrl {
     pub fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() {
+            if path.is_empty() || path == ":memory:" {
                 return Err(Failure::config(
                     "the database URL names no file; write it like sqlite:kalshi.db",
                 ));

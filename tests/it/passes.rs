@@ -14,6 +14,8 @@ on_both_stores! {
     since_bounds_the_first_walk_and_all_later_ones,
     trades_on_window_edges_are_stored_once,
     a_pass_out_of_time_is_continued_where_it_stopped,
+    a_checkpoint_moved_back_by_hand_is_taken_up,
+    those_that_fail_do_not_keep_the_others_waiting,
     a_skewed_clock_does_no_harm,
     an_answer_from_the_future_loses_nothing,
     an_exchange_without_a_date_is_read_by_our_clock,
@@ -160,6 +162,8 @@ fn a_pass_out_of_time_is_continued_where_it_stopped(database: &Database) {
         assert_eq!(run_slowly(&bench, &args), 0, "inside the SLA an unfinished walk is no failure");
         asked += bench.requests();
         passes += 1;
+        let failures = database.number("select failures as x from ingestion_checkpoints");
+        assert_eq!(failures, 0, "our own deadline is no trouble of the exchange's");
         assert!(passes < 20);
     }
     assert!(passes >= 2, "one pass was not enough");
@@ -175,6 +179,38 @@ fn run_slowly(bench: &Bench<'_>, flags: &[&str]) -> u8 {
     args.drain(at..at + 2);
     let cli = kalshi_ingest::cli::Cli::try_parse_from(args).unwrap();
     kalshi_ingest::app::main(cli, &kalshi_ingest::clock::StopFlag::default()).code()
+}
+
+fn a_checkpoint_moved_back_by_hand_is_taken_up(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    let until = NOON_US - 10 * SECOND_US;
+    bench.exchange.add_all(seeded_trades(5, "KXA", 300, until - HOUR_US, until));
+    assert_eq!(bench.run("KXA", &[]), 0);
+    database
+        .execute("delete from prediction_market_trades where traded_at > '2026-07-25T16:50:00Z'");
+    // With a fraction, as `now() - interval` leaves one.
+    let back = "update ingestion_checkpoints set complete_until = '2026-07-25T16:49:59.123456Z'";
+    database.execute(back);
+    assert_eq!(bench.run("KXA", &[]), 0);
+    crate::support::database::assert_rows(&database.trades(), &bench.truth(&["KXA"]), "healed");
+    assert_eq!(database.complete_until("KXA"), Some(NOON_US / SECOND_US - 5));
+}
+
+fn those_that_fail_do_not_keep_the_others_waiting(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    bench.exchange.add(trade("KXB", "one", NOON_US - 60 * SECOND_US));
+    assert_eq!(bench.run("KXA,KXB,KXC", &[]), 0);
+    database.execute("update ingestion_checkpoints set failures = 3 where market_ticker = 'KXA'");
+    bench.exchange.forget_requests();
+    bench.exchange.advance(SECOND_US);
+    assert_eq!(bench.run("KXA,KXB,KXC", &["--workers", "1"]), 0);
+    let order: Vec<String> = bench
+        .exchange
+        .requests()
+        .iter()
+        .map(|asked| asked.param("ticker").unwrap().to_owned())
+        .collect();
+    assert_eq!(order, ["KXB", "KXC", "KXA"]);
 }
 
 fn a_skewed_clock_does_no_harm(database: &Database) {

@@ -12,6 +12,7 @@ use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
     a_pass_prints_one_closing_line_and_a_quiet_one_nothing,
+    a_refused_event_is_one_line_also_when_quiet,
     a_breach_is_one_line_that_names_the_market,
     a_signal_ends_a_pass_with_progress_kept,
     two_passes_at_once_share_nothing,
@@ -96,6 +97,20 @@ fn an_unreachable_database_is_status_five_without_its_password() {
 }
 
 #[test]
+fn a_database_that_says_nothing_does_not_hold_a_pass_for_ever() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mute.local_addr().unwrap().port();
+    let url = format!("postgres://me:hunter2@127.0.0.1:{port}/kalshi?sslmode=disable");
+    let started = Instant::now();
+    let output =
+        kalshi(&["run", "-q", "--market", "A", "--deadline", "1s", "--database-url", &url]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(stderr(&output).contains("the database does not answer"), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1);
+}
+
+#[test]
 fn a_missing_or_unwritable_file_is_status_five() {
     let directory = tempfile::TempDir::new().unwrap();
     let url = format!("sqlite:{}/none.db", directory.path().display());
@@ -144,6 +159,21 @@ fn a_pass_prints_one_closing_line_and_a_quiet_one_nothing(database: &Database) {
         assert_eq!(line["level"], "info", "{line}");
         assert_eq!(line["run_id"], 3, "{line}");
     }
+}
+
+fn a_refused_event_is_one_line_also_when_quiet(database: &Database) {
+    let bench = bench_with(database, 30);
+    for id in ["r1", "r2"] {
+        let json = format!("{{\"trade_id\":\"{id}\",\"ticker\":\"KXA\"}}");
+        bench.exchange.add_event("KXA", NOON_US - 60 * SECOND_US, id, json);
+    }
+    let output = bench.process("KXA", &["-q"]);
+    assert_eq!(output.status.code(), Some(0), "nothing is lost, nothing is stale");
+    let line = stderr(&output);
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(line.contains("2 events could not be read as trades"), "{line}");
+    assert!(line.contains("the first: KXA: created_time is missing"), "{line}");
+    assert_eq!(stderr(&bench.process("KXA", &["-q"])), "", "said once");
 }
 
 fn a_breach_is_one_line_that_names_the_market(database: &Database) {

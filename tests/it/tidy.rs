@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 10] = [
     &["ingest", "cli"],
     &["exit", "report", "progress"],
     &["config"],
-    &["logging"],
+    &["logging", "watchdog"],
     &["app"],
 ];
 

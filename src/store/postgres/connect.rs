@@ -24,6 +24,7 @@ use crate::failure::{Failure, Kind};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A peer that vanished is noticed after this long, well within a pass.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Where a server is and how to speak to it.
 #[derive(Clone)]
@@ -101,6 +102,8 @@ impl Target {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(UNACKNOWLEDGED_MAX);
         }
+        // Silence is only noticed by asking: the default is to ask after two hours.
+        config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(2);
         Ok(Target { config, check })
     }
 

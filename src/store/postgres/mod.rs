@@ -185,7 +185,9 @@ impl Store for PostgresStore {
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
         let what = "taking the lock";
         let mut client = self.target.connect()?;
-        client.batch_execute("begin").map_err(because(what))?;
+        client
+            .batch_execute("begin; set local idle_in_transaction_session_timeout = 0")
+            .map_err(because(what))?;
         let is_ours: bool = client
             .query_typed_one(
                 "select pg_try_advisory_xact_lock(hashtextextended('kalshi-ingest ' || $1, 0))",

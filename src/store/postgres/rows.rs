@@ -9,7 +9,7 @@ use postgres::{Error, Row, Transaction};
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
 use crate::domain::checkpoint::{Checkpoint, OpenWalk, Window};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{SOURCE, Side, Ticker};
+use crate::domain::trade::{Rejected, SOURCE, Side, Ticker};
 use crate::failure::{Failure, Kind};
 
 type Instants = Vec<Option<DateTime<Utc>>>;
@@ -126,7 +126,9 @@ fn insert_rejected(
     )?;
     let position = |row: &Row| {
         let (market, payload): (&str, &str) = (row.get(0), row.get(1));
-        events().position(|event| event.market.as_str() == market && &*event.payload == payload)
+        let key =
+            |event: &Rejected| (event.market.as_str(), &*event.payload).cmp(&(market, payload));
+        commit.rejected().binary_search_by(key).ok()
     };
     Ok(kept.iter().filter_map(position).collect())
 }
@@ -183,31 +185,34 @@ pub(super) fn checkpoint(row: &Row) -> Result<Checkpoint, Failure> {
         let message = format!("a row of ingestion_checkpoints is damaged: {what}");
         Failure::new(Kind::StoreRefused, message)
     };
-    let instant = |column: &str| -> Option<Timestamp> {
-        row.get::<_, Option<DateTime<Utc>>>(column).map(Timestamp::from_chrono)
+    // An instant can be one that only PostgreSQL knows, such as infinity.
+    let instant = |column: &str| -> Result<Option<Timestamp>, Failure> {
+        let instant = row.try_get::<_, Option<DateTime<Utc>>>(column);
+        let instant = instant.map_err(|error| damaged(column).because(error))?;
+        Ok(instant.map(Timestamp::from_chrono))
     };
-    let walk = match instant("walk_until") {
+    let walk = match instant("walk_until")? {
         None => None,
         Some(until) => Some(OpenWalk {
-            window: Window::new(instant("walk_from"), until)
+            window: Window::new(instant("walk_from")?, until)
                 .ok_or_else(|| damaged("walk_from, walk_until"))?,
             cursor: row.get("walk_cursor"),
-            low: instant("walk_low"),
-            opened_at: instant("walk_opened_at"),
+            low: instant("walk_low")?,
+            opened_at: instant("walk_opened_at")?,
         }),
     };
     Ok(Checkpoint {
         market: Ticker::new(row.get("market_ticker")).ok_or_else(|| damaged("market_ticker"))?,
-        complete_from: instant("complete_from"),
-        complete_until: instant("complete_until"),
-        complete_as_of: instant("complete_as_of"),
-        last_trade_at: instant("last_trade_at"),
-        last_success_at: instant("last_success_at"),
+        complete_from: instant("complete_from")?,
+        complete_until: instant("complete_until")?,
+        complete_as_of: instant("complete_as_of")?,
+        last_trade_at: instant("last_trade_at")?,
+        last_success_at: instant("last_success_at")?,
         walk,
         failures: u32::try_from(row.get::<_, i32>("failures")).unwrap_or(0),
         last_error: row.get("last_error"),
-        retired_at: instant("retired_at"),
-        first_selected_at: instant("first_selected_at")
+        retired_at: instant("retired_at")?,
+        first_selected_at: instant("first_selected_at")?
             .ok_or_else(|| damaged("first_selected_at"))?,
         version: row.get("version"),
     })
