@@ -204,22 +204,19 @@ impl Client {
     /// The answer's `Date`; for one without, our own clock as far as it was set right before.
     fn answered_at<T>(&self, response: &Response<T>, clock: &dyn Clock) -> Timestamp {
         let now = clock.now();
-        match header(response, "date").and_then(decode::http_date) {
-            Some(date) => {
-                // `Date` has whole seconds: only a difference beyond that is one.
-                let offset = date.micros().saturating_sub(now.micros());
-                let offset = if offset.abs() < 2_000_000 { 0 } else { offset };
-                self.clock_offset_us.store(offset, Ordering::Relaxed);
-                date
+        if let Some(date) = header(response, "date").and_then(decode::http_date) {
+            // `Date` has whole seconds: only a difference beyond that is one.
+            let offset = date.micros().saturating_sub(now.micros());
+            let offset = if offset.abs() < 2_000_000 { 0 } else { offset };
+            self.clock_offset_us.store(offset, Ordering::Relaxed);
+            date
+        } else {
+            if !self.is_dateless.swap(true, Ordering::Relaxed) {
+                log::warn!(
+                    "the exchange's answers carry no Date: windows follow our own clock; keep it right"
+                );
             }
-            None => {
-                if !self.is_dateless.swap(true, Ordering::Relaxed) {
-                    log::warn!(
-                        "the exchange's answers carry no Date: windows follow our own clock; keep it right"
-                    );
-                }
-                self.exchange_now(clock)
-            }
+            self.exchange_now(clock)
         }
     }
 }
