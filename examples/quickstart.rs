@@ -45,7 +45,9 @@ fn main() -> ExitCode {
         match pass {
             1 => println!("First pass: the whole history, through a 503 and a cut connection."),
             2 => println!("\nSecond pass: nothing new, so nothing is stored twice."),
-            _ => println!("\nThird pass: trades came in meanwhile, one of them a minute late."),
+            _ => println!(
+                "\nThird pass: 26 trades appeared behind the checkpoint, one of them a minute late."
+            ),
         }
         if pass == 1 {
             exchange.script([Fault::None, Fault::Status(503), Fault::Truncated]);
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
     let place = std::env::current_dir().unwrap_or_default().join(FILE);
     println!("\nThe data is in {}. For example:\n", place.display());
     println!(
-        "  sqlite3 {FILE} 'select * from prediction_market_trades order by traded_at desc limit 5'"
+        "  sqlite3 -header -column {FILE} 'select * from prediction_market_trades order by traded_at desc limit 5'"
     );
     ExitCode::from(exit)
 }

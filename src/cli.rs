@@ -52,6 +52,7 @@ pub struct Global {
         global = true,
         value_name = "URL",
         env = "KALSHI_BASE_URL",
+        hide_env_values = true,
         default_value = "https://external-api.kalshi.com/trade-api/v2"
     )]
     pub base_url: String,

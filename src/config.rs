@@ -115,8 +115,14 @@ fn database(
     if let Some(url) = flag {
         return DatabaseUrl::parse(&url);
     }
-    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
-    match (set("DATABASE_URL"), set("DATABASE_URL_FILE")) {
+    let is_empty = |name: &str| environment(name).is_some_and(|value| value.trim().is_empty());
+    if let Some(name) =
+        ["DATABASE_URL", "DATABASE_URL_FILE"].into_iter().find(|name| is_empty(name))
+    {
+        // A secret that got lost on the way must not end in a file somewhere else.
+        return Err(Failure::config(format!("{name} is set but empty; set or unset it")));
+    }
+    match (environment("DATABASE_URL"), environment("DATABASE_URL_FILE")) {
         (Some(_), Some(_)) => Err(Failure::config(
             "both DATABASE_URL and DATABASE_URL_FILE are set; unset one of them",
         )),
@@ -283,6 +289,8 @@ mod tests {
         assert_eq!(place(&flag, &variables).unwrap(), "SQLite file flag.db");
         let both = [("DATABASE_URL", "sqlite:a"), ("DATABASE_URL_FILE", "b")];
         assert!(place(&["migrate"], &both).unwrap_err().contains("unset one"));
+        let empty = [("DATABASE_URL", "")];
+        assert!(place(&["migrate"], &empty).unwrap_err().contains("set but empty"));
         let missing = [("DATABASE_URL_FILE", "/no/such/file")];
         assert!(place(&["migrate"], &missing).unwrap_err().contains("/no/such/file"));
     }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use kalshi_ingest::cli::{Cli, Command};
@@ -10,6 +11,9 @@ use kalshi_ingest::config::LogPlan;
 use kalshi_ingest::exit::Exit;
 use kalshi_ingest::{app, logging, watchdog};
 use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// What a status may take before it counts as hanging.
+const STATUS_MAX: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -23,6 +27,8 @@ fn main() -> ExitCode {
             }
         }
         watchdog::start(args.deadline, stop.clone());
+    } else if let Command::Status(_) = &cli.command {
+        watchdog::start(STATUS_MAX, stop.clone());
     }
     // What a panic says is printed by then.
     catch_unwind(AssertUnwindSafe(|| app::main(cli, &stop))).unwrap_or(Exit::Bug).into()

@@ -127,9 +127,7 @@ fn paint(state: State) -> &'static str {
 /// One row per market, at most 100 columns wide; the last error of each failing market below.
 pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bool) -> String {
     if reports.is_empty() {
-        return "no market was ever selected on this database; start with: \
-                kalshi-ingest run --market TICKER\n"
-            .to_owned();
+        return "no market; select one with: kalshi-ingest run --market TICKER\n".to_owned();
     }
     let longest = reports.iter().map(|r| r.checkpoint.market.as_str().len()).max().unwrap_or(0);
     let width = longest.clamp(6, TABLE_WIDTH - WIDTH_BESIDE_MARKET);

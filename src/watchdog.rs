@@ -30,7 +30,8 @@ pub fn start(deadline: Duration, stop: StopFlag) {
                 }
             } else if started.elapsed() > deadline.saturating_add(OVERTIME_MAX) {
                 log::error!(
-                    "the pass is given up {} s after its deadline: the database does not answer",
+                    "given up {} s after the time it may take: the database does not answer; \
+                     check its load, locks and disk",
                     OVERTIME_MAX.as_secs()
                 );
                 process::exit(Exit::Database.code().into());

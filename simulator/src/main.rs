@@ -109,8 +109,10 @@ fn grow(cli: &Cli, exchange: &Exchange) {
 fn new_trade(cli: &Cli, exchange: &Exchange, ticker: &str, number: u64) -> Trade {
     let now_us = exchange.now_us();
     let from_us = now_us - cli.late_max.max(0);
-    // A seed per trade, apart from the seed of the trades made at the start.
-    let seed = cli.seed.wrapping_add(1).wrapping_add(number);
+    // A seed per trade, apart from the seed of the trades made at the start and from those of
+    // an earlier run: ids must not come again.
+    let moment = u64::try_from(now_us).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let seed = moment ^ cli.seed.wrapping_add(1).wrapping_add(number);
     seeded_trades(seed, ticker, 1, from_us, now_us + 1).remove(0)
 }
 

@@ -34,6 +34,8 @@ struct Verdict {
     lag: Option<Duration>,
     /// The first thing that went wrong.
     error: Option<String>,
+    /// Whether another pass was at work, so that this one read nothing.
+    is_locked_out: bool,
 }
 
 pub(super) fn run(
@@ -45,7 +47,7 @@ pub(super) fn run(
     let started_at = clock.elapsed();
     let markets: Vec<Ticker> = plan.markets.iter().cloned().collect();
     let sla = plan.sla;
-    let mut verdict = Verdict { exits: Vec::new(), lag: None, error: None };
+    let mut verdict = Verdict { exits: Vec::new(), lag: None, error: None, is_locked_out: false };
     let lock = store.try_lock(LOCK_NAME)?;
     let checkpoints = store.checkpoints(&markets, clock.now())?;
     let run = store.begin_run("run", clock.now())?;
@@ -54,6 +56,7 @@ pub(super) fn run(
         None => {
             log::warn!("another pass is at work; this one reads nothing and judges the SLA only");
             verdict.error = Some("another pass was at work".to_owned());
+            verdict.is_locked_out = true;
             (Tally::default(), checkpoints, Now::by_our_clock(clock.now()))
         }
         Some(_held) => {
@@ -173,6 +176,10 @@ impl Verdict {
             let message = format!(
                 "{count} events could not be read as trades and are kept in raw_kalshi_trade_events only; the first: {first}"
             );
+            let all_were = outcome.tally.events_ingested + outcome.tally.events_duplicate == 0;
+            if all_were {
+                self.exits.push(Exit::Exchange);
+            }
             log::error!("{message}");
             self.error.get_or_insert(message);
         }
@@ -213,8 +220,13 @@ impl Verdict {
             if checkpoint.retired_at.is_none() {
                 self.lag = self.lag.max(Some(staleness));
             }
-            if freshness::state(checkpoint, now, sla) == State::Stale {
-                let message = report::breach_line(checkpoint, staleness, sla);
+            // Without the database every market is stale, which is not news.
+            let is_known = !self.exits.contains(&Exit::Database);
+            if is_known && freshness::state(checkpoint, now, sla) == State::Stale {
+                let mut message = report::breach_line(checkpoint, staleness, sla);
+                if self.is_locked_out {
+                    message.push_str("; another pass is at work");
+                }
                 self.trouble(Exit::Stale, message);
             }
         }

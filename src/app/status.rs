@@ -30,13 +30,17 @@ pub(super) fn status(
 ) -> anyhow::Result<Exit> {
     let Question { markets, sla, output, check } = question;
     let mut reports = store.report(now)?;
+    let mut is_answered = !reports.is_empty();
     if !markets.is_empty() {
         reports.retain(|report| markets.contains(&report.checkpoint.market));
         for market in markets {
             if !reports.iter().any(|report| report.checkpoint.market == *market) {
-                log::warn!("{market} was never selected by a run on this database");
+                is_answered = false;
+                log::error!("{market} was never selected by a run on this database");
             }
         }
+    } else if !is_answered {
+        log::error!("no market was ever selected on this database; check --database-url");
     }
     let text = match output {
         Output::Table => {
@@ -51,7 +55,12 @@ pub(super) fn status(
     answer(&text)?;
     let is_stale = |report| state(report, Now::by_our_clock(now), *sla) == State::Stale;
     let any_stale = reports.iter().any(|report| is_stale(&report.checkpoint));
-    Ok(if *check && any_stale { Exit::Stale } else { Exit::Ok })
+    Ok(match (*check, is_answered, any_stale) {
+        (false, _, _) | (true, true, false) => Exit::Ok,
+        // A check of what is not there must not look like a good one.
+        (true, false, _) => Exit::Usage,
+        (true, true, true) => Exit::Stale,
+    })
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.

@@ -168,9 +168,10 @@ impl Source {
     }
 
     /// One page, with as many attempts as the policy allows; `None` when the time is over
-    /// before anything was sent.
+    /// before anything went wrong.
     fn fetch(&self, request: &PageRequest, jitter: &mut Jitter) -> Result<Option<Page>, Failure> {
         let clock = self.budget.clock();
+        let mut last = None;
         for attempt in 1.. {
             let wait = self.pace.reserve(clock.elapsed());
             if !self.budget.sleep(wait) || self.is_forbidden.load(Ordering::Relaxed) {
@@ -210,10 +211,11 @@ impl Source {
                         return Err(failure);
                     }
                     self.retries.fetch_add(1, Ordering::Relaxed);
+                    last = Some(failure);
                 }
             }
         }
-        Ok(None)
+        last.map_or(Ok(None), Err)
     }
 }
 

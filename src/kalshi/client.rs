@@ -267,12 +267,16 @@ fn refused(what: &str, response: &mut Response<ureq::Body>, answered_at: Timesta
     let mut said = decode::refusal(&body.unwrap_or_default());
     let (kind, advice) = match status {
         408 | 425 | 429 | 500..=599 => (Kind::ExchangeUnavailable, ""),
-        401 => (Kind::ExchangeForbids, "; check --api-key-id, --private-key-file and the clock"),
+        401 => (
+            Kind::ExchangeForbids,
+            "; check --api-key-id, --private-key-file and the clock, or give no key",
+        ),
         403 => (Kind::ExchangeForbids, "; this address or key may be blocked"),
         300..=399 => {
             said = format!("a redirect to {}", location.as_deref().unwrap_or("nowhere"));
             (Kind::ExchangeRefused, "; check --base-url")
         }
+        404 | 405 => (Kind::ExchangeRefused, "; check --base-url and --trades-path"),
         _ => (Kind::ExchangeRefused, ""),
     };
     let said = if said.is_empty() { said } else { format!(" ({said})") };

@@ -263,6 +263,8 @@ fn status_answers_in_three_forms(database: &Database) {
     assert!(csv.lines().nth(1).unwrap().starts_with("KXB,stale,"), "{csv}");
     let unknown = status(&["--market", "KXNONE"]);
     assert!(stderr(&unknown).contains("KXNONE was never selected"), "{}", stderr(&unknown));
+    let unknown = status(&["--market", "KXNONE", "--check"]);
+    assert_eq!(unknown.status.code(), Some(2), "a check of nothing is no good check");
 }
 
 fn first_passes_at_once_agree_on_the_schema(database: &Database) {

@@ -92,6 +92,15 @@ impl Target {
                 "the database URL names no host; write it like postgres://user@host:5432/database",
             ));
         }
+        let is_odd = |text: &str| text.contains('@');
+        let any_host_is_odd =
+            config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(name) if is_odd(name)));
+        if any_host_is_odd || config.get_dbname().is_some_and(is_odd) {
+            // What stands in the wrong place may be a part of the password.
+            return Err(Failure::config(
+                "the database URL has an @ too many; percent-encode the password (@ is %40, / is %2F, # is %23)",
+            ));
+        }
         config.ssl_mode(ssl_mode);
         if config.get_application_name().is_none() {
             config.application_name("kalshi-ingest");
@@ -136,7 +145,7 @@ impl Target {
         let what = format!("connecting to PostgreSQL at {}", self.place());
         let tls = MakeRustlsConnect::new(self.tls()?);
         self.config.connect(tls).map_err(|error| {
-            let message = format!("{what} failed; check --database-url and that the server is up");
+            let message = format!("{what} failed; {}", advice(&error));
             Failure::new(Kind::StoreUnavailable, message).because(error)
         })
     }
@@ -155,6 +164,20 @@ impl Target {
                 builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
             })
             .map_err(|error| Failure::new(Kind::StoreUnavailable, "setting up TLS").because(error))
+    }
+}
+
+/// What to do about a connection that was not made.
+fn advice(error: &postgres::Error) -> &'static str {
+    match error.code().map(postgres::error::SqlState::code) {
+        Some(code) if code.starts_with("28") => "check the user and the password in the URL",
+        Some("3D000") => "create the database, or check its name",
+        Some("53300") => "the server has no connection left",
+        None if crate::failure::one_line(error).contains("password missing") => {
+            "the server asks for a password and the URL holds none \
+             (write it like postgres://user:password@host/database; PGPASSWORD is not read)"
+        }
+        _ => "check --database-url and that the server is up",
     }
 }
 
@@ -280,6 +303,8 @@ mod tests {
             "postgres://me:hunter2@db.example/kalshi?no_such_option=1",
             "postgres://me:hunter2@db.example:port/kalshi",
             "postgres://me:hunter2@",
+            "postgres://me:x@hunter2@db.example/kalshi",
+            "postgres://me:x/y@hunter2@db.example/kalshi",
         ] {
             let Err(failure) = Target::parse(url) else { panic!("{url} was accepted") };
             let line = crate::failure::one_line(&failure);

@@ -50,7 +50,11 @@ fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
             }
             Some(_) => Kind::StoreRefused,
         };
-        Failure::new(kind, format!("{what} failed in PostgreSQL")).because(error)
+        let failure = Failure::new(kind, format!("{what} failed in PostgreSQL"));
+        match error.as_db_error() {
+            Some(said) => failure.because(said.message()),
+            None => failure.because(error),
+        }
     }
 }
 

@@ -42,7 +42,8 @@ fn because(what: &str) -> impl Fn(rusqlite::Error) -> Failure + '_ {
             }
             _ => Kind::StoreRefused,
         };
-        Failure::new(kind, format!("{what} failed in SQLite")).because(error)
+        // Its cause is the same in other words.
+        Failure::new(kind, format!("{what} failed in SQLite")).because(error.to_string())
     }
 }
 
