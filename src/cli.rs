@@ -34,6 +34,7 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Where trades are stored
     #[arg(
