@@ -31,6 +31,15 @@ fn kalshi(args: &[&str]) -> Output {
     command.args(args).output().unwrap()
 }
 
+/// Looks again and again, for half a minute at most.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(30), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -204,7 +213,7 @@ fn a_signal_ends_a_pass_with_progress_kept(database: &Database) {
         let before = database.trades().len();
         let mut child =
             bench.command("KXA", &[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(700));
+        wait_until("the first commit", || database.trades().len() > before);
         let asked = Instant::now();
         let kill =
             Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
@@ -215,7 +224,6 @@ fn a_signal_ends_a_pass_with_progress_kept(database: &Database) {
         child.stderr.take().unwrap().read_to_string(&mut lines).unwrap();
         assert_eq!(status.code(), Some(code), "{signal}: {lines}");
         assert!(lines.contains("progress is kept"), "{lines}");
-        assert!(database.trades().len() > before, "{signal}: what was read is stored");
         let open = "select count(*) as x from ingestion_runs where finished_at is null";
         assert_eq!(database.number(open), 0, "{signal}: and so is the run's end");
     }
@@ -232,7 +240,9 @@ fn two_passes_at_once_share_nothing(database: &Database) {
         &[Fault::SlowBody { bytes_per_step: 40_000, pause_ms: 20 }],
     );
     let first = bench.command("KXA", &[]).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(400));
+    // It is noted once it holds the lock.
+    let runs = "select count(*) as x from ingestion_runs";
+    wait_until("the first pass at work", || database.number(runs) > 0);
     let second = bench.process("KXA", &[]);
     assert_eq!(second.status.code(), Some(0), "{}", stderr(&second));
     assert!(stderr(&second).contains("another pass is at work"), "{}", stderr(&second));
