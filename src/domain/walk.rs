@@ -6,8 +6,7 @@
 //! completes the window.
 //!
 //! The window's upper edge is frozen by the `Date` of the very answer that holds its first
-//! page, not by any clock of ours: a cached or delayed answer then claims no more than it
-//! holds, and a skewed local clock does no harm.
+//! page, not by a clock of ours: a cached answer claims no more than it holds.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,9 +18,11 @@ use super::trade::{Event, Rejected, Ticker};
 /// The most rows the exchange puts on a page, and what we ask for.
 pub const ROWS_PER_PAGE: u16 = 1_000;
 
-/// How far two readings of one instant may be apart: clocks are told by whole seconds and across
-/// a network.
+/// How far two readings of one instant may be apart: whole seconds, told across a network.
 const CLOCK_SLACK: Duration = Duration::from_secs(10);
+
+/// Trades younger than this are still on the live endpoint, which holds about sixty days.
+const LIVE_MIN: Duration = Duration::from_secs(30 * 86_400);
 
 /// How walks are done; the same for every market of a pass.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +102,8 @@ pub enum Guard {
     Unordered,
     /// Cursors are refused or ignored, and going on by time gets no further either.
     CursorsUseless,
+    /// The list ended above a trade that an earlier answer had shown.
+    EndsTooSoon,
     /// The page cap was reached.
     TooManyPages,
 }
@@ -114,13 +117,14 @@ impl fmt::Display for Guard {
             Guard::CursorsUseless => {
                 "the exchange does not honour its cursors, and going on by time leads nowhere"
             }
+            Guard::EndsTooSoon => "the exchange ended its list above a trade it had shown before",
             Guard::TooManyPages => "the walk reached its page cap",
         })
     }
 }
 
-/// The rows of one page worth storing, and what storing them proves. The two cannot be parted:
-/// the fields are private and only a [`Batch`](super::batch::Batch) takes them.
+/// The rows of one page worth storing, and what storing them proves. They cannot be parted: the
+/// fields are private and only a [`Batch`](super::batch::Batch) takes them.
 #[derive(Debug)]
 pub struct Walked {
     pub(super) market: Ticker,
@@ -263,8 +267,8 @@ impl Walk {
         Some(self.complete_from.map_or(edge, |bound| edge.max(bound)))
     }
 
-    /// Rows after this instant are not asked for. A walk may stand below its lower edge if the
-    /// overlap was shortened since; then it has read everything, but must still ask sensibly.
+    /// Rows after this instant are not asked for. A walk below its lower edge (the overlap was
+    /// shortened since) has read everything, but must still ask sensibly.
     fn upper_edge(&self) -> Option<Timestamp> {
         self.ceiling.or(self.until).map(|edge| edge.max(self.lower_edge().unwrap_or(edge)))
     }
@@ -288,8 +292,7 @@ impl Walk {
         self.cursor = None;
         self.ceiling = self.low;
         self.previous = None;
-        // An empty page says something only about the pages that led to it.
-        self.was_empty = false;
+        self.was_empty = false; // It said something only about the pages that led to it.
     }
 
     /// Takes the answer to the request in hand; says what to store and what that proves.
@@ -368,7 +371,7 @@ impl Walk {
         (believed < self.from?.before(CLOCK_SLACK)).then_some(believed)
     }
 
-    /// Tells once if a misdated answer had completed a window, and where reading began again.
+    /// Tells once if a misdated answer completed a window, and where reading began again.
     pub fn take_misdated(&mut self) -> Option<Timestamp> {
         self.misdated.take()
     }
@@ -427,6 +430,9 @@ impl Walk {
         if !times().is_sorted_by(|newer, older| newer >= older) {
             return Verdict::Broken(Guard::Unordered);
         }
+        if self.ends_too_soon(page) {
+            return Verdict::Broken(Guard::EndsTooSoon);
+        }
         if page.is_empty() {
             return Verdict::Sound;
         }
@@ -447,6 +453,17 @@ impl Walk {
             }
             _ => Verdict::Sound,
         }
+    }
+
+    /// Going on by time asks for the oldest trade seen once more. A list that ends above it is a
+    /// hiccup, not the end; unless the trade may have moved to the archive.
+    fn ends_too_soon(&self, page: &Page) -> bool {
+        let Some(low) = self.ceiling.filter(|_| self.previous.is_none()) else { return false };
+        let would_end = page.cursor.is_none() || (page.is_empty() && self.was_empty);
+        let is_asked = self.lower_edge().is_none_or(|edge| edge <= low);
+        let is_live = page.exchange_now.since(low) < LIVE_MIN;
+        let is_reached = page.events.iter().any(|event| event.trade.traded_at <= low);
+        would_end && is_asked && is_live && !is_reached
     }
 
     fn remember_oldest(&mut self, events: &[Event]) {

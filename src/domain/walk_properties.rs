@@ -352,6 +352,12 @@ proptest! {
         state in state(),
     ) {
         let mut world = World::after(habits, since, &acts);
+        let mut state = state;
+        if let Some(walk) = &mut state.walk {
+            // It has come down to a trade that there is.
+            let rows = world.exchange.made.iter().filter(|row| matches!(row.sort, Sort::Readable));
+            walk.low = rows.map(|row| row.at).filter(|at| Some(*at) <= walk.low).max();
+        }
         world.store.checkpoint = state;
         let pages_per_window = world.exchange.made.len().div_ceil(ROWS) + 3;
         let mut pass = Pass::begin(&world.store, world.rules);

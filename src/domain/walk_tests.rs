@@ -416,6 +416,25 @@ fn a_clock_of_ours_that_is_wrong_is_no_reason_to_doubt() {
 }
 
 #[test]
+fn a_list_that_ends_above_what_it_had_shown_is_not_believed() {
+    play(
+        "have done ..95
+         ask 84.. | @160 a154 b150.5 >c1 | a b | done ..95 open 95..155 at c1 low 150.5
+         refused
+         # b at least would have to be there
+         ask 84..151 | @160 | | =
+         guarded EndsTooSoon
+         again
+         ask 84..151 | @160 b150.5 c100 | b c | done ..155
+         cut
+         # after so long a time it may have moved to the archive
+         have done ..95 open 95..155 low 150.5
+         ask 84..151 | @2600000 | | done ..155
+         cut",
+    );
+}
+
+#[test]
 fn fractions_of_a_second_never_widen_a_claim() {
     play(
         "rules settle=0.5 overlap=1.5
