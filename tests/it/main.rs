@@ -13,4 +13,5 @@ mod exchange_tls;
 mod signing;
 mod process;
 mod kills;
+mod lost_answers;
 mod tidy;

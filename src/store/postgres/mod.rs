@@ -24,8 +24,16 @@ const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline");
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
 
-/// A transaction that waits longer than this is in trouble; the next pass tries again.
-const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock_timeout = '10s'";
+/// A transaction that waits longer than this is in trouble; the next pass tries again. If we
+/// vanish without a word in the middle of it, the server gives its rows free again.
+const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock_timeout = '10s';
+    set local idle_in_transaction_session_timeout = '30s'";
+
+/// The transaction that holds the lock is idle by design, for as long as the pass lasts; only a
+/// host that does not even acknowledge any more is given up, after some forty seconds.
+const HOLD_LOCK: &str = "begin; set local idle_in_transaction_session_timeout = 0;
+    set local tcp_keepalives_idle = 10; set local tcp_keepalives_interval = 10;
+    set local tcp_keepalives_count = 3";
 
 /// A store on a server.
 pub(super) struct PostgresStore {
@@ -189,9 +197,7 @@ impl Store for PostgresStore {
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
         let what = "taking the lock";
         let mut client = self.target.connect()?;
-        client
-            .batch_execute("begin; set local idle_in_transaction_session_timeout = 0")
-            .map_err(because(what))?;
+        client.batch_execute(HOLD_LOCK).map_err(because(what))?;
         let is_ours: bool = client
             .query_typed_one(
                 "select pg_try_advisory_xact_lock(hashtextextended('kalshi-ingest ' || $1, 0))",

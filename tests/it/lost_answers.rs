@@ -1,0 +1,172 @@
+//! A commit whose request or answer gets lost on the way: the pass cannot know whether it
+//! happened, and must not have to.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser as _;
+use kalshi_ingest::app;
+use kalshi_ingest::cli::Cli;
+use kalshi_ingest::clock::StopFlag;
+use kalshi_simulator::{Rules, seeded_trades};
+use postgres::Config;
+use postgres::config::Host;
+
+use crate::support::bench::{Bench, NOON_US};
+use crate::support::database::Database;
+
+const SECOND_US: i64 = 1_000_000;
+/// How the client asks: a simple query.
+const COMMIT: &[u8] = b"COMMIT\0";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lost {
+    /// The server never hears of the commit.
+    Request,
+    /// The server commits; the client never hears of it.
+    Answer,
+    /// The server never hears of the commit, nor that the client is gone.
+    Client,
+}
+
+/// A connection to the server: to read, to write, and to end.
+type Side = (Box<dyn Read + Send>, Box<dyn Write + Send>, Box<dyn Fn() + Send>);
+
+fn server_side(config: &Config) -> Side {
+    match &config.get_hosts()[0] {
+        Host::Tcp(name) => {
+            let port = config.get_ports().first().copied().unwrap_or(5432);
+            let stream = TcpStream::connect((name.as_str(), port)).unwrap();
+            let (reader, end) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
+            let end = move || drop(end.shutdown(Shutdown::Both));
+            (Box::new(reader), Box::new(stream), Box::new(end))
+        }
+        Host::Unix(directory) => {
+            let stream = UnixStream::connect(directory.join(".s.PGSQL.5432")).unwrap();
+            let (reader, end) = (stream.try_clone().unwrap(), stream.try_clone().unwrap());
+            let end = move || drop(end.shutdown(Shutdown::Both));
+            (Box::new(reader), Box::new(stream), Box::new(end))
+        }
+    }
+}
+
+/// A way to the database that breaks at the `nth` commit; answers with its port.
+fn breaking_at(nth: usize, lost: Lost, config: Config) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let commits = Arc::new(AtomicUsize::new(0));
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (from_server, to_server, end) = server_side(&config);
+            let is_broken = Arc::new(AtomicBool::new(false));
+            let back = (client.try_clone().unwrap(), Arc::clone(&is_broken));
+            let commits = Arc::clone(&commits);
+            thread::spawn(move || carry_back(from_server, &back.0, &back.1));
+            thread::spawn(move || {
+                carry(&client, to_server, &is_broken, &commits, nth, lost);
+                if lost != Lost::Client {
+                    end();
+                }
+            });
+        }
+    });
+    port
+}
+
+fn carry(
+    mut client: &TcpStream,
+    mut server: Box<dyn Write + Send>,
+    is_broken: &AtomicBool,
+    commits: &AtomicUsize,
+    nth: usize,
+    lost: Lost,
+) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = client.read(&mut bytes) {
+        let is_commit = bytes[..count].windows(COMMIT.len()).any(|part| part == COMMIT);
+        if is_commit && commits.fetch_add(1, Ordering::SeqCst) + 1 == nth {
+            is_broken.store(true, Ordering::SeqCst);
+            if lost != Lost::Answer {
+                let _ = client.shutdown(Shutdown::Both);
+                return;
+            }
+        }
+        if server.write_all(&bytes[..count]).is_err() {
+            return;
+        }
+    }
+}
+
+/// Once broken, what the server says is read, so that it is known to have acted, and dropped.
+fn carry_back(mut server: Box<dyn Read + Send>, mut client: &TcpStream, is_broken: &AtomicBool) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = server.read(&mut bytes) {
+        if is_broken.load(Ordering::SeqCst) || client.write_all(&bytes[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = client.shutdown(Shutdown::Both);
+}
+
+/// A pass that loses its database so; nothing may be claimed that is not stored, nor missing.
+fn broken_pass(bench: &Bench<'_>, lost: Lost, nth: usize, why: &str) {
+    let database = bench.database;
+    let until = NOON_US - 10 * SECOND_US;
+    let trades = seeded_trades(1, "KXA", 25_000, until - 3_600 * SECOND_US, until);
+    bench.exchange.add_all(trades);
+    let config: Config = database.url.parse().unwrap();
+    let (user, name) = (config.get_user().unwrap(), config.get_dbname().unwrap());
+    let (mut user, name) = (user.to_owned(), name.to_owned());
+    if let Some(password) = config.get_password() {
+        user = format!("{user}:{}", String::from_utf8_lossy(password));
+    }
+    let port = breaking_at(nth, lost, config);
+    let url = format!("postgres://{user}@127.0.0.1:{port}/{name}?sslmode=disable");
+    let mut args = bench.args("KXA", &[]);
+    let at = args.iter().position(|arg| *arg == database.url).unwrap();
+    args[at] = url;
+    let exit = app::main(Cli::try_parse_from(args).unwrap(), &StopFlag::default());
+    assert_eq!(exit.code(), 5, "{why}");
+
+    // The checkpoint claims neither more nor less than what is stored.
+    let stored = database.trades().len();
+    let happened = if lost == Lost::Answer { nth } else { nth - 1 };
+    assert_eq!(stored > 0, happened > 0, "{why}: {stored} trades");
+    let complete = i64::from(database.complete_until("KXA").is_some());
+    assert_eq!(complete == 1, stored == 25_000, "{why}: {stored} trades");
+    let low = "select count(*) as x from prediction_market_trades t, ingestion_checkpoints c \
+                       where t.traded_at < c.walk_low";
+    assert_eq!(database.number(low), 0, "{why}: the walk is where its rows are");
+}
+
+#[test]
+fn a_commit_nobody_heard_of_is_neither_lost_nor_doubled() {
+    for lost in [Lost::Request, Lost::Answer] {
+        for nth in 1..=3 {
+            let why = format!("{lost:?} of commit {nth}");
+            let database = Database::postgres();
+            let bench = Bench::new(&database, Rules::default());
+            broken_pass(&bench, lost, nth, &why);
+            assert_eq!(bench.run("KXA", &[]), 0, "{why}");
+            bench.assert_complete(&["KXA"], &why);
+        }
+    }
+}
+
+#[test]
+fn rows_held_by_a_client_that_vanished_are_given_free() {
+    let database = Database::postgres();
+    let bench = Bench::new(&database, Rules::default());
+    broken_pass(&bench, Lost::Client, 1, "a vanished client");
+    let started = Instant::now();
+    let exits: Vec<u8> =
+        (0..12).map(|_| bench.run("KXA", &[])).take_while(|exit| *exit != 0).collect();
+    assert!(exits.iter().all(|exit| *exit == 5), "loud as long as it lasts: {exits:?}");
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    bench.assert_complete(&["KXA"], "after a vanished client");
+}
