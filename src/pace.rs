@@ -80,7 +80,8 @@ impl Pace {
     }
 
     /// Requests per second at the moment.
-    pub fn rate(&self) -> f64 {
+    #[cfg(test)]
+    fn rate(&self) -> f64 {
         self.lock().rate
     }
 

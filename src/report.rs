@@ -126,6 +126,7 @@ fn paint(state: State) -> &'static str {
 
 /// One row per market, at most 100 columns wide; the last error of each failing market below.
 pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bool) -> String {
+    let clocks = Now::by_our_clock(now);
     if reports.is_empty() {
         return "no market; select one with: kalshi-ingest run --market TICKER\n".to_owned();
     }
@@ -138,7 +139,7 @@ pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bo
     let mut errors = String::new();
     for report in reports {
         let checkpoint = &report.checkpoint;
-        let state = state(checkpoint, Now::by_our_clock(now), sla);
+        let state = state(checkpoint, clocks, sla);
         let word = format!("{:<7}", state.as_str());
         let word = if colour { format!("{}{word}\u{1b}[0m", paint(state)) } else { word };
         let until = checkpoint
@@ -146,7 +147,7 @@ pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bo
             .map_or("-".to_owned(), |until| until.to_chrono().format("%m-%d %H:%M:%S").to_string());
         let age = match state {
             State::Retired => "-".to_owned(),
-            _ => span(staleness(checkpoint, Now::by_our_clock(now))),
+            _ => span(staleness(checkpoint, clocks)),
         };
         let market = shortened(checkpoint.market.as_str(), width);
         let _ = writeln!(
@@ -172,6 +173,7 @@ pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bo
 
 /// One object with stable names; instants are RFC 3339, spans are seconds.
 pub fn json(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
+    let clocks = Now::by_our_clock(now);
     let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
     let markets: Vec<serde_json::Value> = reports
         .iter()
@@ -179,10 +181,10 @@ pub fn json(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
             let checkpoint = &report.checkpoint;
             serde_json::json!({
                 "market": checkpoint.market.as_str(),
-                "state": state(checkpoint, Now::by_our_clock(now), sla).as_str(),
+                "state": state(checkpoint, clocks, sla).as_str(),
                 "complete_from": text(checkpoint.complete_from),
                 "complete_until": text(checkpoint.complete_until),
-                "staleness_seconds": staleness(checkpoint, Now::by_our_clock(now)).as_secs_f64(),
+                "staleness_seconds": staleness(checkpoint, clocks).as_secs_f64(),
                 "sla_seconds": sla.as_secs_f64(),
                 "last_trade_at": text(checkpoint.last_trade_at),
                 "last_success_at": text(checkpoint.last_success_at),
@@ -205,6 +207,7 @@ pub fn json(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
 
 /// The same as [`json`] in rows with a header line.
 pub fn csv(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
+    let clocks = Now::by_our_clock(now);
     let instant = |instant: Option<Timestamp>| instant.map_or(String::new(), |at| at.to_string());
     let mut text = String::from(
         "market,state,complete_from,complete_until,staleness_seconds,sla_seconds,last_trade_at,\
@@ -214,10 +217,10 @@ pub fn csv(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
         let checkpoint = &report.checkpoint;
         let fields = [
             checkpoint.market.to_string(),
-            state(checkpoint, Now::by_our_clock(now), sla).as_str().to_owned(),
+            state(checkpoint, clocks, sla).as_str().to_owned(),
             instant(checkpoint.complete_from),
             instant(checkpoint.complete_until),
-            staleness(checkpoint, Now::by_our_clock(now)).as_secs_f64().to_string(),
+            staleness(checkpoint, clocks).as_secs_f64().to_string(),
             sla.as_secs_f64().to_string(),
             instant(checkpoint.last_trade_at),
             instant(checkpoint.last_success_at),

@@ -16,9 +16,9 @@ const OVERTIME_MAX: Duration = Duration::from_secs(45);
 const STOP_MAX: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(100);
 
-/// Watches from a thread of its own until the process ends.
+/// Stands by, in a thread of its own, until the process ends.
 pub fn start(deadline: Duration, stop: StopFlag) {
-    let watch = move || {
+    let guard = move || {
         let started = Instant::now();
         let mut asked_at = None;
         loop {
@@ -38,7 +38,7 @@ pub fn start(deadline: Duration, stop: StopFlag) {
             }
         }
     };
-    if let Err(error) = thread::Builder::new().name("watchdog".to_owned()).spawn(watch) {
+    if let Err(error) = thread::Builder::new().name("watchdog".to_owned()).spawn(guard) {
         log::warn!("a pass that hangs will not be ended: {error}");
     }
 }

@@ -136,13 +136,6 @@ pub struct Walked {
     pub(super) progress: Option<Progress>,
 }
 
-impl Walked {
-    /// How many rows there are to store.
-    pub fn row_count(&self) -> usize {
-        self.events.len() + self.rejected.len()
-    }
-}
-
 /// The oldest trade time of a chain of pages, and the ids seen at exactly that time.
 #[derive(Clone, Debug)]
 struct Oldest {

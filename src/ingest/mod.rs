@@ -40,7 +40,7 @@ pub struct Outcome {
     pub store_failure: Option<Failure>,
 }
 
-/// How far a pass is, for whoever watches it.
+/// How far a pass is, to be shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight<'a> {
     /// What was done so far.
@@ -59,7 +59,7 @@ pub fn pass(
     mut checkpoints: Vec<Checkpoint>,
     source: &Arc<Source>,
     workers: usize,
-    watch: &mut dyn FnMut(Sight<'_>),
+    show: &mut dyn FnMut(Sight<'_>),
 ) -> Outcome {
     let ledger = Ledger::new(checkpoints.iter().cloned());
     let workers = workers.min(checkpoints.len());
@@ -77,6 +77,6 @@ pub fn pass(
     }
     drop(sender);
     let mut writer = writer::Writer::new(store, run, ledger, source);
-    writer.write_all(&receiver, watch);
+    writer.write_all(&receiver, show);
     writer.finish()
 }

@@ -147,7 +147,7 @@ impl Source {
             }
             match self.fetch(&request, jitter) {
                 Ok(Some(page)) => {
-                    tell(&request, &page);
+                    log_page(&request, &page);
                     let walked = walk.page(page);
                     if let Some(from) = walk.take_misdated() {
                         log::warn!(
@@ -220,7 +220,7 @@ impl Source {
 }
 
 /// What a page held, for those who asked to be told; loudly when a filter was ignored.
-fn tell(request: &PageRequest, page: &Page) {
+fn log_page(request: &PageRequest, page: &Page) {
     let market = &request.market;
     log::debug!(
         "{market}: {} trades{}, {} refused, {}",

@@ -59,7 +59,7 @@ impl<'a> Writer<'a> {
     pub(super) fn write_all(
         &mut self,
         messages: &Receiver<Message>,
-        watch: &mut dyn FnMut(Sight<'_>),
+        show: &mut dyn FnMut(Sight<'_>),
     ) {
         let mut over_since = None;
         loop {
@@ -70,7 +70,7 @@ impl<'a> Writer<'a> {
             }
             if self.batch.row_count() >= BATCH_ROWS_MAX || self.batch_left().is_zero() {
                 self.commit();
-                watch(Sight { tally: &self.tally, markets_done: self.ended.len() });
+                show(Sight { tally: &self.tally, markets_done: self.ended.len() });
             }
             if self.store_failure.is_some() {
                 return;
@@ -88,7 +88,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.commit();
-        watch(Sight { tally: &self.tally, markets_done: self.ended.len() });
+        show(Sight { tally: &self.tally, markets_done: self.ended.len() });
     }
 
     fn now(&self) -> Duration {
