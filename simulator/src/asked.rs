@@ -20,7 +20,8 @@ pub struct Asked {
     pub headers: Vec<(String, String)>,
     /// The status answered; `None` if the client got no answer.
     pub status: Option<u16>,
-    /// Trades in the answer, whether or not all of them were delivered.
+    /// Rows of the list in the answer, whether or not all of them were delivered; 0 if the answer
+    /// is no list.
     pub row_count: usize,
     /// The fault that hit the request, [`Fault::None`] if none did.
     pub fault: Fault,

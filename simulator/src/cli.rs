@@ -11,7 +11,7 @@ use kalshi_simulator::{
 
 use crate::fault_kind;
 
-/// Serve a simulated Kalshi exchange: made-up or recorded trades over real HTTP.
+/// Serve a simulated Kalshi exchange: made-up or recorded trades and their markets over real HTTP.
 ///
 /// Prints its base URL and its markets, then serves until it is killed. Durations are a number and
 /// one of ms, s, m, h, d.
@@ -97,7 +97,7 @@ pub(crate) struct Cli {
     #[arg(help_heading = "Limits and keys")]
     skew_max: i64,
 
-    /// Trades older than this are historical; without it all are live
+    /// Trades and settlements older than this are historical; without it all are live
     #[arg(long, value_name = "DURATION", value_parser = duration_us, help_heading = "Rules")]
     pub(crate) cutoff_ago: Option<i64>,
     /// The historical tier also serves this long from the cutoff on
@@ -147,13 +147,15 @@ impl Cli {
         let key_id = self.key_id.as_deref().unwrap_or_default();
         let require_signature = key_pem.map(|pem| PublicKey::from_pem(key_id, pem)).transpose()?;
         let second_us = 1_000_000;
+        let cutoff_s = self.cutoff_ago.map_or(0, |ago_us| (now_us - ago_us) / second_us);
         Ok(Rules {
             max_ts: self.max_ts,
             list_end: self.list_end,
             cursor_after_full_page: self.cursor_after_full_page,
             malformed_cursor: self.malformed_cursor,
             zero_limit: self.zero_limit,
-            cutoff_s: self.cutoff_ago.map_or(0, |ago_us| (now_us - ago_us) / second_us),
+            cutoff_s,
+            markets_cutoff_s: cutoff_s,
             historical_overlap_s: self.historical_overlap / second_us,
             live_overlap_s: self.live_overlap / second_us,
             error_shape: self.error_shape,

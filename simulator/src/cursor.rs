@@ -1,7 +1,8 @@
 //! The page cursor: unpadded base64url of a small protobuf that names the last row of a page.
 //!
 //! ```text
-//! message Cursor { Id id = 2; Time created = 3; }
+//! message Cursor { Id id = 2; Time created = 3; }             of trades
+//! message Listed { Time created_or_close = 1; string ticker = 2; }  of markets and events
 //! message Id     { bytes uuid = 1; string text = 2; }
 //! message Time   { int64 seconds = 1; int32 nanos = 2; }
 //! ```
@@ -14,6 +15,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::catalogue::Place;
 use crate::tape::Key;
 use crate::timestamp::SECOND_US;
 
@@ -26,14 +28,39 @@ pub(crate) fn encode(key: &Key) -> String {
         Some(bytes) => put_bytes(&mut id, 1, &bytes),
         None => put_bytes(&mut id, 2, key.trade_id.as_bytes()),
     }
-    let mut created = Vec::new();
-    put_number(&mut created, 1, key.created_us.div_euclid(SECOND_US));
-    put_number(&mut created, 2, key.created_us.rem_euclid(SECOND_US) * 1_000);
-
     let mut message = Vec::new();
     put_bytes(&mut message, 2, &id);
-    put_bytes(&mut message, 3, &created);
+    put_bytes(&mut message, 3, &encoded_time(key.created_us));
     URL_SAFE_NO_PAD.encode(message)
+}
+
+/// The cursor after a market or an event.
+pub(crate) fn encode_place(place: &Place) -> String {
+    let mut message = Vec::new();
+    put_bytes(&mut message, 1, &encoded_time(place.us));
+    put_bytes(&mut message, 2, place.ticker.as_bytes());
+    URL_SAFE_NO_PAD.encode(message)
+}
+
+/// The market or event a cursor names; `None` for anything the exchange would not have written.
+pub(crate) fn decode_place(cursor: &str) -> Option<Place> {
+    let message = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (mut us, mut ticker) = (None, None);
+    for field in fields(&message)? {
+        match field {
+            (1, Value::Bytes(time)) => us = Some(decode_time(time)?),
+            (2, Value::Bytes(text)) => ticker = Some(str::from_utf8(text).ok()?),
+            _ => {}
+        }
+    }
+    Some(Place { us: us?, ticker: ticker?.into() })
+}
+
+fn encoded_time(us: i64) -> Vec<u8> {
+    let mut time = Vec::new();
+    put_number(&mut time, 1, us.div_euclid(SECOND_US));
+    put_number(&mut time, 2, us.rem_euclid(SECOND_US) * 1_000);
+    time
 }
 
 /// The row a cursor names; `None` for anything the exchange would not have written.
@@ -182,6 +209,30 @@ mod tests {
         let row = key(1_784_958_699_538_116, "bd4a0729-5498-774f-09af-920bc1c31642");
         assert_eq!(decode(RECORDED), Some(row.clone()));
         assert_eq!(encode(&row), RECORDED);
+    }
+
+    #[test]
+    fn the_recorded_cursors_of_lists_read_and_write() {
+        for (recorded, us, ticker) in [
+            (
+                "CgwIs9OM0wYQmJudpwESGktYQlRDRC0yNkpVTDI1MDItVDc0MDk5Ljk5",
+                1_784_883_635_350_703,
+                "KXBTCD-26JUL2502-T74099.99",
+            ),
+            (
+                "CgYI8OG8lQ8SE0tYTkVYVE5BVE9TRUNHRU4tOTk",
+                4_071_567_600_000_000,
+                "KXNEXTNATOSECGEN-99",
+            ),
+        ] {
+            let place = Place { us, ticker: ticker.into() };
+            assert_eq!(decode_place(recorded), Some(place.clone()));
+            assert_eq!(encode_place(&place), recorded);
+        }
+        let zero = Place { us: 0, ticker: "".into() };
+        assert_eq!(decode_place(&encode_place(&zero)), Some(zero));
+        assert_eq!(decode_place(RECORDED), None, "that one is of trades");
+        assert_eq!(decode_place("x"), None);
     }
 
     #[test]

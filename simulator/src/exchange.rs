@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::asked::{Asked, RequestLog};
 use crate::fault::{Fault, FaultPlan};
 use crate::http::{self, Server};
+use crate::path_faults::PathFaults;
 use crate::rate_limit::RateLimiter;
 use crate::router;
 use crate::rules::Rules;
@@ -28,6 +29,7 @@ pub struct Exchange {
 pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) faults: FaultPlan,
+    pub(crate) path_faults: PathFaults,
     pub(crate) limiter: RateLimiter,
     pub(crate) trades_request_count: u64,
     pub(crate) started: Instant,
@@ -42,12 +44,13 @@ thread_local! {
 }
 
 impl Exchange {
-    /// An exchange without trades whose clock is the machine's.
+    /// An exchange without trades and markets whose clock is the machine's.
     #[must_use]
     pub fn new(rules: Rules) -> Exchange {
         let state = State {
             world: World::new(rules),
             faults: FaultPlan::default(),
+            path_faults: PathFaults::default(),
             limiter: RateLimiter::default(),
             trades_request_count: 0,
             started: Instant::now(),
@@ -175,9 +178,15 @@ impl Exchange {
         self.lock().faults.random(seed, per_mille, kinds);
     }
 
-    /// Forgets scripted and random faults.
+    /// Forgets every fault: scripted and random ones, and those by path.
     pub fn clear_faults(&self) {
-        self.lock().faults.clear();
+        let mut state = self.lock();
+        state.faults.clear();
+        state.path_faults.clear();
+    }
+
+    pub(crate) fn with_path_faults(&self, change: impl FnOnce(&mut PathFaults)) {
+        change(&mut self.lock().path_faults);
     }
 
     /// Calls the function before each answer to a trades request, faulty ones included, with the

@@ -1,10 +1,12 @@
-//! What can go wrong with an answer to a trades request, and the plan of which request it hits.
+//! What can go wrong with an answer, and the plan of which trades request it hits. The plan for
+//! other requests goes by path, see `path_faults`.
 
 use std::collections::VecDeque;
 
 use crate::random::SplitMix64;
 
-/// One way for a trades request to go wrong. Faults concern the trades endpoints only.
+/// One way for a request to go wrong. Those about rows and cursors concern the trades endpoints
+/// only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Answer properly.
@@ -26,7 +28,7 @@ pub enum Fault {
     Truncated,
     /// 200 with bytes that are neither JSON nor UTF-8.
     Garbage,
-    /// 200 with valid JSON that has no `trades`.
+    /// 200 with valid JSON that has no `trades`, nor anything else asked for.
     NotTrades,
     /// A proper answer whose body trickles.
     SlowBody {

@@ -1,5 +1,6 @@
 //! Trades made up from a seed: the same arguments give the same trades, everywhere and for ever.
 
+use crate::book::Book;
 use crate::random::SplitMix64;
 use crate::timestamp::SECOND_US;
 use crate::trade::{Shape, Trade};
@@ -45,6 +46,24 @@ pub fn seeded_trades(
     }
     times.sort_unstable();
     times.into_iter().map(|created_us| trade(&mut random, ticker, created_us)).collect()
+}
+
+/// A small order book of whole cents: three to seven levels a side that do not cross.
+#[must_use]
+pub fn seeded_book(seed: u64, ticker: &str) -> Book {
+    let mut random = SplitMix64::named(seed, &format!("{ticker} book"));
+    let yes_cents = 10 + small(&mut random, 80);
+    let mut side = |best_cents: i64| {
+        let level_count = 3 + small(&mut random, 5);
+        let prices = (best_cents + 1 - level_count..=best_cents).filter(|cents| 0 < *cents);
+        prices.map(|cents| (cents * 100, count_e2(&mut random))).collect()
+    };
+    Book { yes: side(yes_cents), no: side(99 - yes_cents) }
+}
+
+/// A number below a small bound.
+fn small(random: &mut SplitMix64, bound: u64) -> i64 {
+    i64::try_from(random.below(bound)).expect("a small number")
 }
 
 fn created_us(random: &mut SplitMix64, previous: Option<i64>, from_us: i64, until_us: i64) -> i64 {
@@ -146,6 +165,18 @@ mod tests {
         assert!(any(&|trade| 50_000_000 < trade.count_e2), "half a million contracts");
         assert!(any(&|trade| trade.is_block_trade), "a block trade");
         assert!(trades.windows(2).any(|pair| pair[0].created_us == pair[1].created_us), "a tie");
+    }
+
+    #[test]
+    fn books_do_not_cross() {
+        for seed in 0..50 {
+            let book = seeded_book(seed, "A");
+            assert_eq!(book, seeded_book(seed, "A"));
+            let (best_yes, best_no) = (book.yes.last().unwrap().0, book.no.last().unwrap().0);
+            assert!(best_yes + best_no < 10_000, "seed {seed}");
+            assert!(book.yes.iter().chain(&book.no).all(|level| 0 < level.0 && 0 < level.1));
+            assert!(book.yes.is_sorted() && book.no.is_sorted());
+        }
     }
 
     #[test]

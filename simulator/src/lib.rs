@@ -1,8 +1,9 @@
-//! A simulated Kalshi exchange: the public trades endpoints over real HTTP on loopback.
+//! A simulated Kalshi exchange: public trades, markets, events, series and order books over real
+//! HTTP on loopback.
 //!
-//! Tests say what the world is (trades, clock, rules) and what goes wrong (faults); the client
-//! under test cannot tell the difference from the exchange, except that here every unknown of the
-//! API is a switch in [`Rules`].
+//! Tests say what the world is (trades, markets, clock, rules) and what goes wrong (faults); the
+//! client under test cannot tell the difference from the exchange, except that here every unknown
+//! of the API is a switch in [`Rules`].
 //!
 //! ```
 //! use kalshi_simulator::{Exchange, Fault, Rules, seeded_trades};
@@ -15,17 +16,36 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Layers, lowest first: `timestamp`, `random`, `clock`, `trade`, `tape`, `cursor` know no HTTP;
-//! `http` knows no exchange; `routes` hold one resource each; `router` admits requests to them;
-//! `exchange` keeps the state.
+//! A market with trades is there without being added; what else is to be known of it is said:
+//!
+//! ```
+//! use kalshi_simulator::{Book, Exchange, Fault, Market, Rules};
+//!
+//! let exchange = Exchange::new(Rules::default());
+//! let now_us = exchange.now_us();
+//! exchange.add_market(Market::new("KXTEST-1-A", "KXTEST-1", now_us, now_us + 3_600_000_000));
+//! exchange.set_book("KXTEST-1-A", Book { yes: vec![(4_200, 1_000)], no: vec![(5_700, 250)] });
+//! exchange.script_for("/markets", [Fault::Status(503)]); // The next list of markets only.
+//! exchange.settle_market("KXTEST-1-A", "yes", 10_000);
+//! assert_eq!(exchange.market("KXTEST-1-A").unwrap().result, "yes");
+//! ```
+//!
+//! Layers, lowest first: `timestamp`, `text`, `random`, `clock`, `trade`, `tape`, `market`, `book`,
+//! `catalogue`, `cursor` know no HTTP; `http` knows no exchange; `routes` hold one resource each;
+//! `router` admits requests to them; `exchange` keeps the state.
 
 mod asked;
+mod book;
+mod catalogue;
 mod clock;
 mod cursor;
 mod exchange;
+mod exchange_markets;
 mod fault;
 mod generate;
 mod http;
+mod market;
+mod path_faults;
 mod random;
 mod rate_limit;
 mod recorded;
@@ -35,15 +55,19 @@ mod routes;
 mod rules;
 mod signing;
 mod tape;
+mod text;
 mod timestamp;
 mod trade;
 mod world;
+mod world_markets;
 
 pub use asked::Asked;
+pub use book::Book;
 pub use exchange::Exchange;
 pub use fault::{Fault, RetryAfter};
-pub use generate::seeded_trades;
+pub use generate::{seeded_book, seeded_trades};
 pub use http::Server;
+pub use market::{Market, Status};
 pub use rules::{
     ErrorShape, ExchangeStatus, Framing, ListEnd, MalformedCursor, MaxTs, RateClock, RateLimit,
     Rules, ZeroLimit,

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use kalshi_simulator::{Exchange, Rules, Shape, Trade, seeded_trades};
+use kalshi_simulator::{Exchange, Rules, Shape, Trade, seeded_book, seeded_trades};
 
 use crate::cli::Cli;
 
@@ -67,6 +67,9 @@ fn exchange(cli: &Cli) -> Result<Exchange, String> {
     if let Some(path) = &cli.file {
         let loaded = exchange.load_json_lines(&read(path)?);
         loaded.map_err(|why| format!("{}: {why}", path.display()))?;
+    }
+    for ticker in exchange.tickers() {
+        exchange.set_book(&ticker, seeded_book(cli.seed, &ticker));
     }
     let kinds: &[_] = if cli.fault.is_empty() { &fault_kind::PASSING } else { &cli.fault };
     exchange.random_faults(cli.seed, cli.fault_per_mille, kinds);

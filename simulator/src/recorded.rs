@@ -13,9 +13,26 @@ pub(crate) fn event(ticker: &str, created_us: i64, trade_id: &str, json: String)
         key: Key { created_us, trade_id: trade_id.into() },
         ticker: ticker.to_owned(),
         is_block_trade: flag.unwrap_or(false),
+        count_e2: value.as_ref().and_then(count_e2).unwrap_or(0),
         json: json.into(),
         trade: None,
     }
+}
+
+/// `count_fp`, or the whole `count` of older days.
+fn count_e2(value: &Value) -> Option<u64> {
+    if let Some(count) = value.get("count").and_then(Value::as_u64) {
+        return count.checked_mul(100);
+    }
+    let text = value.get("count_fp")?.as_str()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let hundredths: u64 = format!("{fraction:0<2}").parse().ok()?;
+    whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(100)?
+        .checked_add(hundredths)
+        .filter(|_| fraction.len() <= 2)
 }
 
 /// One event a line; blank lines are skipped. The error names the line, counted from 1.
@@ -52,6 +69,22 @@ mod tests {
         assert_eq!((read[0].ticker.as_str(), read[0].is_block_trade), ("A", false));
         assert_eq!(read[0].key.created_us % 1_000_000, 500_000);
         assert!(read[1].is_block_trade);
+        assert_eq!(read[0].count_e2, 0, "it does not tell");
+    }
+
+    #[test]
+    fn counts_are_read_from_either_field() {
+        for (json, count) in [
+            (r#"{"count_fp":"12.61"}"#, Some(1_261)),
+            (r#"{"count_fp":"3"}"#, Some(300)),
+            (r#"{"count_fp":"0.5"}"#, Some(50)),
+            (r#"{"count":7}"#, Some(700)),
+            (r#"{"count_fp":"1.005"}"#, None),
+            (r#"{"count_fp":7}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(count_e2(&serde_json::from_str(json).unwrap()), count, "{json}");
+        }
     }
 
     #[test]

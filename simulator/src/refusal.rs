@@ -15,6 +15,12 @@ pub(crate) fn not_found(rules: &Rules) -> Reply {
     refusal(rules, 404, None)
 }
 
+/// The archive has a code of its own for a market it does not know.
+pub(crate) fn no_historical_market(rules: &Rules) -> Reply {
+    let code = "failed_to_get_market_by_ticker:_not_found";
+    written(rules, 404, json!({ "code": code, "message": "not found" }))
+}
+
 pub(crate) fn method_not_allowed(rules: &Rules) -> Reply {
     refusal(rules, 405, None)
 }
@@ -42,6 +48,10 @@ fn refusal(rules: &Rules, status: u16, details: Option<&str>) -> Reply {
     if let Some(details) = details {
         error["details"] = Value::from(details);
     }
+    written(rules, status, error)
+}
+
+fn written(rules: &Rules, status: u16, error: Value) -> Reply {
     let body = match rules.error_shape {
         ErrorShape::Nested => json!({ "error": error }),
         ErrorShape::Flat => error,

@@ -7,26 +7,58 @@ use crate::fault::Fault;
 use crate::http::{Reply, Request};
 use crate::refusal;
 use crate::routes::trades::Tier;
-use crate::routes::{exchange_status, historical_cutoff, trades};
+use crate::routes::{
+    books, events, exchange_status, fault, historical_cutoff, markets, series, trades,
+};
 use crate::rules::RateClock;
+use crate::world::World;
 use crate::{BASE_PATH, signing, timestamp};
 
-#[derive(Clone, Copy)]
 enum Route {
     Trades(Tier),
+    Other(Resource),
+}
+
+/// What is not trades.
+enum Resource {
+    Markets(Tier),
+    Market(Tier, String),
+    Book(String),
+    Books,
+    Events,
+    Combos,
+    Event(String),
+    AllSeries,
+    Series(String),
     HistoricalCutoff,
     ExchangeStatus,
 }
 
 impl Route {
-    fn of(path: &str) -> Option<Route> {
-        match path.strip_prefix(BASE_PATH)? {
-            "/markets/trades" => Some(Route::Trades(Tier::Live)),
-            "/historical/trades" => Some(Route::Trades(Tier::Historical)),
-            "/historical/cutoff" => Some(Route::HistoricalCutoff),
-            "/exchange/status" => Some(Route::ExchangeStatus),
-            _ => None,
-        }
+    fn of(request: &Request) -> Option<Route> {
+        let parts = request.path_below(BASE_PATH)?;
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let resource = match parts[..] {
+            ["markets", "trades"] => return Some(Route::Trades(Tier::Live)),
+            ["historical", "trades"] => return Some(Route::Trades(Tier::Historical)),
+            ["markets", "orderbooks"] => Resource::Books,
+            ["markets"] => Resource::Markets(Tier::Live),
+            ["markets", ticker] => Resource::Market(Tier::Live, ticker.to_owned()),
+            ["markets", ticker, "orderbook"] => Resource::Book(ticker.to_owned()),
+            ["historical", "cutoff"] => Resource::HistoricalCutoff,
+            ["historical", "markets"] => Resource::Markets(Tier::Historical),
+            ["historical", "markets", ticker] => {
+                Resource::Market(Tier::Historical, ticker.to_owned())
+            }
+            ["events"] => Resource::Events,
+            ["events", "multivariate"] => Resource::Combos,
+            ["events", ticker] => Resource::Event(ticker.to_owned()),
+            ["series"] => Resource::AllSeries,
+            ["series", ticker] => Resource::Series(ticker.to_owned()),
+            ["exchange", "status"] => Resource::ExchangeStatus,
+            _ => return None,
+        };
+        Some(Route::Other(resource))
     }
 }
 
@@ -63,7 +95,7 @@ fn admit(state: &mut State, request: &Request) -> Result<Route, Reply> {
     if let Some(path) = request.path.strip_suffix('/').filter(|path| !path.is_empty()) {
         return Err(Reply::redirect(301, target(path, &request.raw_query)));
     }
-    let route = Route::of(&request.path).ok_or_else(|| refusal::not_found(rules))?;
+    let route = Route::of(request).ok_or_else(|| refusal::not_found(rules))?;
     if request.method != "GET" {
         return Err(refusal::method_not_allowed(rules));
     }
@@ -87,16 +119,44 @@ fn is_within_rate(state: &mut State, request: &Request) -> bool {
 }
 
 fn reply_to(state: &mut State, route: Route, request: &Request, asked: &mut Asked) -> Reply {
+    let path = request.path.strip_prefix(BASE_PATH).unwrap_or_default();
     match route {
         Route::Trades(tier) => {
             let number = state.begin_trades_request();
-            let fault = state.faults.next(number);
+            let fault = match state.faults.next(number) {
+                Fault::None => state.path_faults.next(path),
+                fault => fault,
+            };
             asked.trades_request = Some(number);
             asked.fault = fault;
             trades::answer(&state.world, request, tier, fault, number)
         }
-        Route::HistoricalCutoff => historical_cutoff::answer(&state.world),
-        Route::ExchangeStatus => exchange_status::answer(&state.world.rules),
+        Route::Other(resource) => {
+            let fault = state.path_faults.next(path);
+            asked.fault = fault;
+            let world = &state.world;
+            fault::instead(world, request, fault).unwrap_or_else(|| {
+                resource.answer(world, request).delivered(fault::delivery(fault))
+            })
+        }
+    }
+}
+
+impl Resource {
+    fn answer(self, world: &World, request: &Request) -> Reply {
+        match self {
+            Resource::Markets(tier) => markets::list(world, request, tier),
+            Resource::Market(tier, ticker) => markets::one(world, &ticker, tier),
+            Resource::Book(ticker) => books::one(world, request, &ticker),
+            Resource::Books => books::several(world, request),
+            Resource::Events => events::list(world, request, false),
+            Resource::Combos => events::list(world, request, true),
+            Resource::Event(ticker) => events::one(world, request, &ticker),
+            Resource::AllSeries => series::list(world),
+            Resource::Series(ticker) => series::one(world, &ticker),
+            Resource::HistoricalCutoff => historical_cutoff::answer(world),
+            Resource::ExchangeStatus => exchange_status::answer(&world.rules),
+        }
     }
 }
 

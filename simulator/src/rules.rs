@@ -22,6 +22,12 @@ pub struct Rules {
     /// `trades_created_ts`: trades created before this second (since 1970) are historical. 0: all
     /// are live.
     pub cutoff_s: i64,
+    /// `market_settled_ts`: markets settled before this second (since 1970) are archived. 0: all
+    /// are live.
+    pub markets_cutoff_s: i64,
+    /// A market that has trades but was never added is there nevertheless: active, open since a day
+    /// before its first trade, for a year to come.
+    pub implicit_markets: bool,
     /// `/historical/trades` also serves this many seconds from the cutoff on.
     pub historical_overlap_s: i64,
     /// `/markets/trades` still serves this many seconds before the cutoff.
@@ -59,6 +65,8 @@ impl Default for Rules {
             malformed_cursor: MalformedCursor::FirstPage,
             zero_limit: ZeroLimit::Default,
             cutoff_s: 0,
+            markets_cutoff_s: 0,
+            implicit_markets: true,
             historical_overlap_s: 0,
             live_overlap_s: 0,
             error_shape: ErrorShape::Nested,

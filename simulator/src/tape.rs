@@ -26,6 +26,8 @@ pub(crate) struct Event {
     pub(crate) key: Key,
     pub(crate) ticker: String,
     pub(crate) is_block_trade: bool,
+    /// Hundredths of a contract; 0 if the event does not tell.
+    pub(crate) count_e2: u64,
     /// The row exactly as it is served.
     pub(crate) json: Box<str>,
     /// Present when the event was added as a trade and not as JSON.
@@ -48,7 +50,14 @@ type Rows = BTreeMap<Key, Arc<Event>>;
 #[derive(Default)]
 pub(crate) struct Tape {
     all: Rows,
-    by_ticker: HashMap<String, Rows>,
+    by_ticker: HashMap<String, MarketTape>,
+}
+
+#[derive(Default)]
+struct MarketTape {
+    rows: Rows,
+    /// The sum of the rows, kept up as they come.
+    volume_e2: u64,
 }
 
 impl Tape {
@@ -56,12 +65,35 @@ impl Tape {
     pub(crate) fn insert(&mut self, event: Event) {
         let event = Arc::new(event);
         if let Some(old) = self.all.insert(event.key.clone(), Arc::clone(&event))
-            && let Some(rows) = self.by_ticker.get_mut(&old.ticker)
+            && let Some(market) = self.by_ticker.get_mut(&old.ticker)
         {
-            rows.remove(&old.key);
+            market.rows.remove(&old.key);
+            market.volume_e2 -= old.count_e2;
         }
-        let rows = self.by_ticker.entry(event.ticker.clone()).or_default();
-        rows.insert(event.key.clone(), event);
+        let market = self.by_ticker.entry(event.ticker.clone()).or_default();
+        market.volume_e2 += event.count_e2;
+        market.rows.insert(event.key.clone(), event);
+    }
+
+    /// Hundredths of a contract traded in a market.
+    pub(crate) fn volume_e2(&self, ticker: &str) -> u64 {
+        self.by_ticker.get(ticker).map_or(0, |market| market.volume_e2)
+    }
+
+    /// Hundredths of a contract traded in a market from this time on.
+    pub(crate) fn volume_since_e2(&self, ticker: &str, from_us: i64) -> u64 {
+        let Some(market) = self.by_ticker.get(ticker) else { return 0 };
+        let from = Key::start_of(from_us);
+        if market.rows.first_key_value().is_some_and(|(first, _)| from <= *first) {
+            return market.volume_e2;
+        }
+        market.rows.range(from..).map(|(_, event)| event.count_e2).sum()
+    }
+
+    /// The newest event of a market.
+    pub(crate) fn last(&self, ticker: &str) -> Option<&Event> {
+        let (_, event) = self.by_ticker.get(ticker)?.rows.last_key_value()?;
+        Some(event)
     }
 
     /// The newest selected events, newest first, at most `row_count_max`.
@@ -99,7 +131,7 @@ impl Tape {
 
     fn rows(&self, ticker: Option<&str>) -> Option<&Rows> {
         match ticker {
-            Some(ticker) => self.by_ticker.get(ticker),
+            Some(ticker) => self.by_ticker.get(ticker).map(|market| &market.rows),
             None => Some(&self.all),
         }
     }
@@ -114,6 +146,7 @@ mod tests {
             key: Key { created_us, trade_id: trade_id.into() },
             ticker: ticker.to_owned(),
             is_block_trade: trade_id == "block",
+            count_e2: 150,
             json: format!("{ticker}/{trade_id}@{created_us}").into(),
             trade: None,
         }
@@ -160,5 +193,19 @@ mod tests {
         tape.insert(event(1, "a", "Y"));
         check(&tape, &everything(), "Y/a@1");
         check(&tape, &Selection { ticker: Some("X"), ..everything() }, "");
+        assert_eq!((tape.volume_e2("X"), tape.volume_e2("Y")), (0, 150));
+    }
+
+    #[test]
+    fn volume_is_the_sum_of_what_is_there() {
+        let mut tape = Tape::default();
+        tape.insert(event(1, "a", "X"));
+        tape.insert(event(5, "b", "X"));
+        tape.insert(Event { count_e2: 7, ..event(1, "a", "X") });
+        assert_eq!(tape.volume_e2("X"), 157);
+        let since = |from_us| tape.volume_since_e2("X", from_us);
+        assert_eq!([since(0), since(1), since(2), since(6)], [157, 157, 150, 0]);
+        assert_eq!((tape.volume_e2("Y"), tape.volume_since_e2("Y", 0)), (0, 0));
+        assert_eq!(tape.last("X").map(|event| event.key.created_us), Some(5));
     }
 }

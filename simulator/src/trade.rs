@@ -1,5 +1,6 @@
 //! A public trade as the exchange knows it, and the JSON it was written as over the years.
 
+use crate::text::{contracts, dollars_e6 as dollars, quoted};
 use crate::timestamp;
 
 /// One executed trade: the truth a test compares with what was ingested.
@@ -86,8 +87,7 @@ impl Trade {
     }
 
     fn push_decimals(&self, fields: &mut Vec<(&'static str, String)>) {
-        let (contracts, hundredths) = (self.count_e2 / 100, self.count_e2 % 100);
-        fields.push(("count_fp", format!("\"{contracts}.{hundredths:02}\"")));
+        fields.push(("count_fp", quoted(&contracts(self.count_e2))));
         fields.push(("no_price_dollars", quoted(&dollars(self.no_price_e6()))));
         fields.push(("yes_price_dollars", quoted(&dollars(self.yes_price_e6))));
     }
@@ -122,29 +122,10 @@ impl Trade {
     }
 }
 
-/// Four decimals, six when four do not hold it.
-fn dollars(price_e6: u32) -> String {
-    let (whole, fraction) = (price_e6 / 1_000_000, price_e6 % 1_000_000);
-    if fraction.is_multiple_of(100) {
-        format!("{whole}.{:04}", fraction / 100)
-    } else {
-        format!("{whole}.{fraction:06}")
-    }
-}
-
 /// A JSON number as a float is printed: without trailing zeros.
 fn dollars_as_float(cents: u32) -> String {
     let text = format!("{}.{:02}", cents / 100, cents % 100);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn quoted(text: &str) -> String {
-    let is_plain = |byte| 0x20 <= byte && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
-        ["\"", text, "\""].concat()
-    } else {
-        serde_json::Value::from(text).to_string()
-    }
 }
 
 fn object(mut fields: Vec<(&'static str, String)>) -> String {

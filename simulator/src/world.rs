@@ -1,5 +1,6 @@
 //! What exists and what time it is: the tape, the clock, the rules.
 
+use crate::catalogue::Catalogue;
 use crate::clock::ExchangeClock;
 use crate::recorded;
 use crate::rules::Rules;
@@ -21,12 +22,13 @@ pub struct World {
     pub rules: Rules,
     clock: ExchangeClock,
     pub(crate) tape: Tape,
+    pub(crate) catalogue: Catalogue,
 }
 
 impl World {
     pub(crate) fn new(rules: Rules) -> World {
         let clock = ExchangeClock::Running { offset_us: 0 };
-        World { rules, clock, tape: Tape::default() }
+        World { rules, clock, tape: Tape::default(), catalogue: Catalogue::default() }
     }
 
     /// Adds a trade, wherever in time it belongs. A trade with the same time and id is replaced.
@@ -36,10 +38,11 @@ impl World {
     /// If the trade cannot be written in its shape, see [`Trade::json`].
     pub fn add(&mut self, trade: Trade) {
         let extra: &[_] = if self.rules.extra_fields { &EXTRA_FIELDS } else { &[] };
-        self.tape.insert(Event {
+        self.insert(Event {
             key: Key { created_us: trade.created_us, trade_id: trade.trade_id.as_str().into() },
             ticker: trade.ticker.clone(),
             is_block_trade: trade.is_block_trade,
+            count_e2: trade.count_e2,
             json: trade.json_with(extra).into(),
             trade: Some(trade),
         });
@@ -58,7 +61,13 @@ impl World {
 
     /// Adds any text as an event, sound JSON or not, served verbatim at this place of the tape.
     pub fn add_event(&mut self, ticker: &str, created_us: i64, trade_id: &str, json: String) {
-        self.tape.insert(recorded::event(ticker, created_us, trade_id, json));
+        self.insert(recorded::event(ticker, created_us, trade_id, json));
+    }
+
+    fn insert(&mut self, event: Event) {
+        let now_us = self.now_us();
+        self.catalogue.note_trade(&event.ticker, event.key.created_us, now_us);
+        self.tape.insert(event);
     }
 
     /// Adds recorded trades, one JSON object a line, each served byte for byte. Returns how many.
@@ -71,7 +80,7 @@ impl World {
         let events = recorded::events(text)?;
         let event_count = events.len();
         for event in events {
-            self.tape.insert(event);
+            self.insert(event);
         }
         Ok(event_count)
     }

@@ -12,7 +12,7 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    /// How many trades the body holds, for the record.
+    /// How many rows the body holds, for the record.
     pub(crate) row_count: usize,
     pub(crate) framing: Framing,
     pub(crate) delivery: Delivery,

@@ -36,6 +36,17 @@ impl Request {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The first value of a query parameter, unless it is empty.
+    pub(crate) fn filled_param(&self, name: &str) -> Option<&str> {
+        self.param(name).filter(|value| !value.is_empty())
+    }
+
+    /// The parts of the path below a base, decoded.
+    pub(crate) fn path_below(&self, base: &str) -> Option<Vec<String>> {
+        let rest = self.path.strip_prefix(base)?.strip_prefix('/')?;
+        Some(rest.split('/').map(|part| decoded(part, false)).collect())
+    }
+
     pub(crate) fn accepts_gzip(&self) -> bool {
         let accepted = self.header("accept-encoding").unwrap_or_default();
         accepted.split(',').any(|coding| {
@@ -135,12 +146,12 @@ fn pairs(query: &str) -> Vec<(String, String)> {
     let parts = query.split('&').filter(|part| !part.is_empty());
     parts
         .map(|part| part.split_once('=').unwrap_or((part, "")))
-        .map(|(name, value)| (decoded(name), decoded(value)))
+        .map(|(name, value)| (decoded(name, true), decoded(value, true)))
         .collect()
 }
 
-/// Percent-decoding; what is not a valid escape stays as it is.
-fn decoded(text: &str) -> String {
+/// Percent-decoding; what is not a valid escape stays as it is. A plus is a space in queries only.
+fn decoded(text: &str, has_plus: bool) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -150,7 +161,7 @@ fn decoded(text: &str) -> String {
             plain.push(value);
             at += 3;
         } else {
-            plain.push(if byte == b'+' { b' ' } else { byte });
+            plain.push(if has_plus && byte == b'+' { b' ' } else { byte });
             at += 1;
         }
     }
@@ -177,6 +188,10 @@ mod tests {
         assert_eq!(request.param("x"), Some("1"), "the first counts");
         assert_eq!(request.header("x-key"), Some("v"));
         assert!(!request.wants_close());
+        assert_eq!(request.path_below("/a"), Some(vec!["b".to_owned()]));
+        assert_eq!(request.path_below("/b"), None);
+        let escaped = parse(b"GET /a/b%20c+d/e HTTP/1.1\r\n\r\n").unwrap();
+        assert_eq!(escaped.path_below("/a").unwrap(), ["b c+d", "e"]);
     }
 
     #[test]

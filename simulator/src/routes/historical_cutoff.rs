@@ -15,7 +15,7 @@ pub(crate) fn answer(world: &World) -> Reply {
     let orders_us = world.now_us() - ORDERS_LIVE_US;
     let body = json!({
         "market_positions_last_updated_ts": cutoff,
-        "market_settled_ts": cutoff,
+        "market_settled_ts": rfc3339(world.rules.markets_cutoff_s.saturating_mul(SECOND_US)),
         "orders_updated_ts": rfc3339(orders_us - orders_us.rem_euclid(DAY_US)),
         "trades_created_ts": cutoff,
     });

@@ -1,6 +1,14 @@
-//! One file per resource.
+//! One file per resource, and what they share.
 
+pub(crate) mod books;
+pub(crate) mod events;
 pub(crate) mod exchange_status;
+pub(crate) mod fault;
 pub(crate) mod historical_cutoff;
+mod market_filter;
+mod market_json;
+pub(crate) mod markets;
+mod paging;
+pub(crate) mod series;
 pub(crate) mod trades;
 mod trades_fault;

@@ -42,6 +42,25 @@ impl Answer {
         trades.iter().map(|trade| trade["trade_id"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// The tickers of a page of markets, in its order.
+    pub(crate) fn tickers(&self) -> Vec<String> {
+        self.texts("markets", "ticker")
+    }
+
+    /// One text field of each row of a list, in its order.
+    pub(crate) fn texts(&self, list: &str, field: &str) -> Vec<String> {
+        assert_eq!(self.status, 200, "{}", self.text());
+        let page = self.json();
+        let rows = page[list].as_array().unwrap();
+        rows.iter().map(|row| row[field].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The details of a refusal.
+    pub(crate) fn refused(&self) -> String {
+        assert_eq!(self.status, 400, "{}", self.text());
+        self.json()["error"]["details"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// The cursor of a page; every way to say that there is none is `None`.
     pub(crate) fn cursor(&self) -> Option<String> {
         let page = self.json();

@@ -70,6 +70,10 @@ fn it_starts_says_where_and_serves() {
     assert!(first.json()["cursor"].is_null());
     let historical = get(&base_url, "/historical/trades?limit=1000").ids();
     assert!(!historical.is_empty() && historical.len() < 100, "{}", historical.len());
+    let listed = get(&base_url, "/markets?status=open").tickers();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let book = get(&base_url, "/markets/KXSIM-M1/orderbook").json();
+    assert!(book["orderbook_fp"]["yes_dollars"][0][0].is_string(), "{book}");
     until("the first new trade", || {
         let now = get(&base_url, "/markets/trades?limit=1000&ticker=KXSIM-M1");
         now.ids() != first.ids()

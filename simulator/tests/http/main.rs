@@ -3,11 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
+mod archive;
+mod books;
 mod client;
 mod command;
+mod events;
 mod faults;
 mod filters;
+mod implicit_markets;
+mod market_filters;
+mod markets;
 mod paging;
+mod path_faults;
 mod resources;
 mod signing;
 mod tiers;
@@ -16,7 +23,7 @@ mod wire;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kalshi_simulator::{Exchange, Rules, Server, Shape, Trade, seeded_trades};
+use kalshi_simulator::{Exchange, Market, Rules, Server, Shape, Trade, seeded_trades};
 
 /// 2026-09-21T14:26:40Z, a time of no meaning.
 pub(crate) const START_US: i64 = 1_790_000_800_000_000;
@@ -43,6 +50,11 @@ pub(crate) fn trade(created_us: i64, trade_id: &str) -> Trade {
         is_block_trade: false,
         shape: Shape::Current,
     }
+}
+
+/// A market that is open for the hour from the start on.
+pub(crate) fn market(ticker: &str, event_ticker: &str) -> Market {
+    Market::new(ticker, event_ticker, START_US, START_US + 3_600 * SECOND_US)
 }
 
 /// Waits for what another thread or process is about to bring, as long as a test may wait.

@@ -7,7 +7,9 @@ use crate::{START_US, exchange};
 
 #[test]
 fn the_cutoff_has_the_documented_shape() {
-    let (exchange, server) = exchange(Rules { cutoff_s: 1_784_505_600, ..Rules::default() }, 0);
+    let rules =
+        Rules { cutoff_s: 1_784_505_600, markets_cutoff_s: 1_784_505_600, ..Rules::default() };
+    let (exchange, server) = exchange(rules, 0);
     exchange.set_now(START_US);
     assert_eq!(
         Client::new(&server).get("/historical/cutoff").text(),

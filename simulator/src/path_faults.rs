@@ -1,0 +1,111 @@
+//! Which request gets which fault by its path.
+
+use std::collections::VecDeque;
+
+use crate::fault::Fault;
+
+/// Scripted faults first, then lasting ones; of several that match, the one set first.
+#[derive(Default)]
+pub(crate) struct PathFaults {
+    scripts: Vec<(String, VecDeque<Fault>)>,
+    lasting: Vec<(String, Fault)>,
+}
+
+impl PathFaults {
+    pub(crate) fn script(&mut self, pattern: &str, faults: impl IntoIterator<Item = Fault>) {
+        match self.scripts.iter_mut().find(|(known, _)| known == pattern) {
+            Some((_, script)) => script.extend(faults),
+            None => self.scripts.push((pattern.to_owned(), faults.into_iter().collect())),
+        }
+    }
+
+    pub(crate) fn always(&mut self, pattern: &str, fault: Option<Fault>) {
+        self.lasting.retain(|(known, _)| known != pattern);
+        self.lasting.extend(fault.map(|fault| (pattern.to_owned(), fault)));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = PathFaults::default();
+    }
+
+    /// The fault of the next request of this path below the base.
+    pub(crate) fn next(&mut self, path: &str) -> Fault {
+        let scripts = self.scripts.iter_mut().filter(|(pattern, _)| matches(pattern, path));
+        let scripted = { scripts }.find_map(|(_, script)| script.pop_front());
+        let lasting = || self.lasting.iter().find(|(pattern, _)| matches(pattern, path));
+        let fault = scripted.or_else(|| lasting().map(|(_, fault)| *fault));
+        fault.filter(|fault| is_of_any_path(*fault)).unwrap_or(Fault::None)
+    }
+}
+
+/// A question mark at the end is read as what it means in a URL: here the path ends.
+fn matches(pattern: &str, path: &str) -> bool {
+    let pattern = pattern.trim_end_matches('?');
+    match pattern.strip_suffix('*') {
+        Some(start) => path.starts_with(start),
+        None => path == pattern,
+    }
+}
+
+/// Whether the fault is more than something about the rows and cursors of trades.
+fn is_of_any_path(fault: Fault) -> bool {
+    match fault {
+        Fault::None
+        | Fault::Status(_)
+        | Fault::TooMany { .. }
+        | Fault::Reset
+        | Fault::Closed
+        | Fault::ResetMidHeaders
+        | Fault::Truncated
+        | Fault::Garbage
+        | Fault::NotTrades
+        | Fault::SlowBody { .. }
+        | Fault::Hang { .. }
+        | Fault::Huge { .. } => true,
+        Fault::RepeatCursor
+        | Fault::RefusedCursor
+        | Fault::IgnoredCursor
+        | Fault::DuplicatedRows
+        | Fault::Unordered
+        | Fault::EmptyPageWithCursor
+        | Fault::Redirect
+        | Fault::CloseAfter => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_whole_paths_or_their_starts() {
+        for (pattern, path, is_match) in [
+            ("/markets", "/markets", true),
+            ("/markets", "/markets/trades", false),
+            ("/markets?", "/markets", true),
+            ("/markets*", "/markets/trades", true),
+            ("/markets/*", "/markets", false),
+            ("/markets/*", "/markets/KXA-1", true),
+            ("*", "/events", true),
+        ] {
+            assert_eq!(matches(pattern, path), is_match, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn scripts_come_first_and_once() {
+        let mut plan = PathFaults::default();
+        plan.always("/a", Some(Fault::Status(503)));
+        plan.script("/a*", [Fault::Reset]);
+        plan.script("/a", [Fault::None, Fault::Garbage]);
+        plan.script("/a*", [Fault::Closed]);
+        assert_eq!(plan.next("/b"), Fault::None);
+        let drawn: Vec<Fault> = (0..5).map(|_| plan.next("/a")).collect();
+        let lasting = Fault::Status(503);
+        assert_eq!(drawn, [Fault::Reset, Fault::Closed, Fault::None, Fault::Garbage, lasting]);
+        plan.always("/a", None);
+        assert_eq!(plan.next("/a"), Fault::None);
+        plan.script("/a", [Fault::Unordered]);
+        assert_eq!(plan.next("/a"), Fault::None, "it is about trades");
+    }
+}
