@@ -10,5 +10,7 @@ set
     events_duplicate = $9,
     events_rejected = $10,
     ingestion_lag_seconds = $11,
-    error = $12
+    error = $12,
+    tape_trades = $13,
+    tape_seconds = $14
 where run_id = $1

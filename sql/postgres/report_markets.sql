@@ -1,16 +1,23 @@
--- What `status` shows: each checkpoint with the trades stored for its market.
+-- What `status` shows: each checkpoint with the trades stored for its market; the tape's are
+-- those of every market.
 select
     c.market_ticker, c.complete_from, c.complete_until, c.complete_as_of, c.last_trade_at, c.last_success_at,
     c.walk_from, c.walk_until, c.walk_cursor, c.walk_low, c.walk_opened_at, c.failures, c.last_error, c.retired_at,
     c.first_selected_at, c.version,
-    (
-        select count(*) from prediction_market_trades t
-        where t.market_ticker = c.market_ticker and t.source = c.source
-    ) as trades_total,
-    (
-        select count(*) from prediction_market_trades t
-        where t.market_ticker = c.market_ticker and t.source = c.source and t.traded_at > $2
-    ) as trades_last_hour
+    case c.market_ticker
+        when '*' then (select count(*) from prediction_market_trades t where t.source = $1)
+        else (
+            select count(*) from prediction_market_trades t
+            where t.market_ticker = c.market_ticker and t.source = c.source
+        )
+    end as trades_total,
+    case c.market_ticker
+        when '*' then (select count(*) from prediction_market_trades t where t.source = $1 and t.traded_at > $2)
+        else (
+            select count(*) from prediction_market_trades t
+            where t.market_ticker = c.market_ticker and t.source = c.source and t.traded_at > $2
+        )
+    end as trades_last_hour
 from ingestion_checkpoints c
 where c.source = $1
 order by c.market_ticker

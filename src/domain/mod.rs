@@ -3,6 +3,8 @@
 pub mod fixed;
 pub mod time;
 pub mod trade;
+pub mod market;
+pub mod book;
 pub mod checkpoint;
 pub mod walk;
 pub mod batch;

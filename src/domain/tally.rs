@@ -25,6 +25,10 @@ pub struct Tally {
     pub late_trades: u64,
     /// The longest time between such a trade and the answer that first held it.
     pub lateness_max: Duration,
+    /// Trades seen on the tape, of whatever market, in the span below.
+    pub tape_trades: u64,
+    /// How much of the exchange's time was read from the tape to the end.
+    pub tape_span: Duration,
 }
 
 impl Tally {

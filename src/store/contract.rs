@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::catalogue::Catalogue;
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::tally::Tally;
@@ -27,7 +28,7 @@ pub trait Lock: Send {}
 ///   since they are true.
 /// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be
 ///   reached and [`Kind::StoreRefused`](crate::failure::Kind) when it says no; none names a password.
-pub trait Store: Send {
+pub trait Store: Catalogue + Send {
     /// Brings the schema up to this build in one transaction; answers with the names of the
     /// steps applied. A schema newer than the build, or one changed by hand, is refused.
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure>;
@@ -74,12 +75,19 @@ pub struct RunRecord {
     pub error: Option<String>,
 }
 
+impl RunRecord {
+    /// The span of exchange time that it read from the tape; `None` when it read none.
+    pub(super) fn tape_seconds(&self) -> Option<f64> {
+        Some(self.tally.tape_span.as_secs_f64()).filter(|seconds| *seconds > 0.0)
+    }
+}
+
 /// One market as `status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketReport {
     /// How far it is complete.
     pub checkpoint: Checkpoint,
-    /// Trades stored.
+    /// Trades stored; of the tape those of every market.
     pub trades_total: i64,
     /// Trades stored whose time lies within the last hour.
     pub trades_last_hour: i64,

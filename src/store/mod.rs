@@ -1,5 +1,6 @@
 //! Where trades end up: one contract, two databases.
 
+mod catalogue;
 mod contract;
 mod migrate;
 mod postgres;
@@ -7,6 +8,7 @@ mod sqlite;
 
 use std::path::PathBuf;
 
+pub use catalogue::Catalogue;
 pub use contract::{Lock, MarketReport, RunId, RunRecord, Store};
 
 use crate::failure::Failure;

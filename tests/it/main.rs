@@ -5,6 +5,7 @@
 mod support;
 
 mod conformance;
+mod catalogue;
 mod passes;
 mod faults;
 mod shapes;

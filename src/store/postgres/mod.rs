@@ -5,9 +5,11 @@
 
 mod connect;
 mod rows;
+mod catalogue;
+mod markets;
 
-use postgres::Client;
 use postgres::types::Type;
+use postgres::{Client, IsolationLevel, Transaction};
 
 pub(super) use connect::Target;
 
@@ -19,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
-const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline");
+const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage");
 
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
@@ -98,6 +100,20 @@ impl PostgresStore {
         }
     }
 
+    /// A transaction that nobody else is in who names the same lock: what it compares with
+    /// stays as it is. Each of its statements sees what was committed before that statement,
+    /// whatever the server's default, since the wait for the lock is over by then.
+    fn alone(&mut self, lock: &str) -> Result<Transaction<'_>, postgres::Error> {
+        let isolation = IsolationLevel::ReadCommitted;
+        let mut transaction = self.client.build_transaction().isolation_level(isolation).start()?;
+        transaction.batch_execute(COMMIT_LIMITS)?;
+        transaction.execute_typed(
+            "select pg_advisory_xact_lock(hashtextextended('kalshi-ingest writes ' || $1, 0))",
+            &[(&lock, Type::TEXT)],
+        )?;
+        Ok(transaction)
+    }
+
     fn load(&mut self, tickers: &[&str]) -> Result<Vec<Checkpoint>, Failure> {
         self.client
             .query_typed(
@@ -169,9 +185,10 @@ impl Store for PostgresStore {
             tally.events_ingested,
             tally.events_duplicate,
             tally.events_rejected,
+            tally.tape_trades,
         ]
         .map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-        let [requests, retries, pages, ingested, duplicate, rejected] = &counts;
+        let [requests, retries, pages, ingested, duplicate, rejected, tape] = &counts;
         self.client
             .execute_typed(
                 include_str!("../../../sql/postgres/finish_run.sql"),
@@ -188,6 +205,8 @@ impl Store for PostgresStore {
                     (rejected, Type::INT8),
                     (&record.ingestion_lag.map(|lag| lag.as_secs_f64()), Type::FLOAT8),
                     (&record.error, Type::TEXT),
+                    (tape, Type::INT8),
+                    (&record.tape_seconds(), Type::FLOAT8),
                 ],
             )
             .map(|_| ())

@@ -1,12 +1,16 @@
 //! SQLite: the embedded default. One file, no server.
 
 mod rows;
+mod catalogue;
+mod markets;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, Params, Row, Transaction, TransactionBehavior, params,
+};
 
 use super::Missing;
 use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
@@ -17,10 +21,13 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
-const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline");
+const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage");
 
 /// Longer than any transaction of ours takes, so that overlapping passes queue up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two attempts to turn a file to WAL.
+const WAL_NAP: Duration = Duration::from_millis(20);
 
 /// A store in one file.
 pub(super) struct SqliteStore {
@@ -71,12 +78,29 @@ impl SqliteStore {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         // The page size counts only before the file has content.
         connection.pragma_update(None, "page_size", 8192)?;
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        Self::use_wal(connection)?;
         // In WAL mode a power cut can undo the last transactions, each of them whole: rows and
         // checkpoint go back together, and the next pass reads them again.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "wal_autocheckpoint", 8192)?;
         Ok(())
+    }
+
+    /// Turning a fresh file to WAL takes a lock for which SQLite does not wait, whatever the busy
+    /// timeout: of several first passes at once the others have to ask again.
+    fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+        let started = Instant::now();
+        loop {
+            match connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && started.elapsed() < BUSY_TIMEOUT =>
+                {
+                    std::thread::sleep(WAL_NAP);
+                }
+                answer => return answer,
+            }
+        }
     }
 
     fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
@@ -94,16 +118,38 @@ impl SqliteStore {
             .collect()
     }
 
-    fn load(&self, tickers: &str) -> Result<Vec<Checkpoint>, Failure> {
-        let what = "loading checkpoints";
-        let mut statement = self
+    /// Does `work` in one transaction. It is the only writer from its beginning on: what it
+    /// compares with stays as it is.
+    fn write<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Failure> {
+        let transaction = self
             .connection
-            .prepare(include_str!("../../../sql/sqlite/load_checkpoints.sql"))
+            .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(because(what))?;
-        let rows = statement
-            .query_map(params![SOURCE, tickers], |row| Ok(rows::checkpoint(row)))
-            .map_err(because(what))?;
+        let done = work(&transaction).map_err(because(what))?;
+        transaction.commit().map_err(because(what))?;
+        Ok(done)
+    }
+
+    /// Every row that `sql` answers with.
+    fn read<T>(
+        &self,
+        what: &str,
+        sql: &str,
+        parameters: impl Params,
+        read: impl Fn(&Row<'_>) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Failure> {
+        let mut statement = self.connection.prepare(sql).map_err(because(what))?;
+        let rows = statement.query_map(parameters, |row| Ok(read(row))).map_err(because(what))?;
         rows.map(|row| row.map_err(because(what))?).collect()
+    }
+
+    fn load(&self, tickers: &str) -> Result<Vec<Checkpoint>, Failure> {
+        let sql = include_str!("../../../sql/sqlite/load_checkpoints.sql");
+        self.read("loading checkpoints", sql, params![SOURCE, tickers], rows::checkpoint)
     }
 }
 
@@ -169,6 +215,8 @@ impl Store for SqliteStore {
                     rows::integer(tally.events_rejected),
                     record.ingestion_lag.map(|lag| lag.as_secs_f64()),
                     record.error,
+                    rows::integer(tally.tape_trades),
+                    record.tape_seconds(),
                 ],
             )
             .map(|_| ())
@@ -213,34 +261,18 @@ impl Store for SqliteStore {
     }
 
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
-        let what = "storing trades";
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(because(what))?;
-        let receipt = rows::write(&transaction, run, commit).map_err(because(what))?;
-        transaction.commit().map_err(because(what))?;
-        Ok(receipt)
+        self.write("storing trades", |transaction| rows::write(transaction, run, commit))
     }
 
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
-        let what = "reading the status";
-        let mut statement = self
-            .connection
-            .prepare(include_str!("../../../sql/sqlite/report_markets.sql"))
-            .map_err(because(what))?;
+        let sql = include_str!("../../../sql/sqlite/report_markets.sql");
         let since = now.before(REPORT_SPAN).to_string();
-        let rows = statement
-            .query_map(params![SOURCE, since], |row| {
-                let (trades_total, trades_last_hour) =
-                    (row.get("trades_total")?, row.get("trades_last_hour")?);
-                Ok(rows::checkpoint(row).map(|checkpoint| MarketReport {
-                    checkpoint,
-                    trades_total,
-                    trades_last_hour,
-                }))
-            })
-            .map_err(because(what))?;
-        rows.map(|row| row.map_err(because(what))?).collect()
+        self.read("reading the status", sql, params![SOURCE, since], |row| {
+            let checkpoint = rows::checkpoint(row)?;
+            let record = rows::Record { table: "ingestion_checkpoints", row };
+            let (trades_total, trades_last_hour) =
+                (record.get("trades_total")?, record.get("trades_last_hour")?);
+            Ok(MarketReport { checkpoint, trades_total, trades_last_hour })
+        })
     }
 }

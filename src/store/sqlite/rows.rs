@@ -1,5 +1,6 @@
 //! Rows in and out of SQLite: one statement a row, prepared once.
 
+use rusqlite::types::FromSql;
 use rusqlite::{Row, Transaction, params};
 
 use crate::domain::batch::{Commit, Receipt};
@@ -11,6 +12,11 @@ use crate::failure::{Failure, Kind};
 /// A count as SQLite holds it; counts beyond `i64` do not happen.
 pub(super) fn integer<N: TryInto<i64>>(count: N) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
+}
+
+/// An instant as SQLite holds it.
+pub(super) fn text(instant: Option<Timestamp>) -> Option<String> {
+    instant.map(|instant| instant.to_string())
 }
 
 /// Everything a commit writes, inside the caller's transaction.
@@ -67,7 +73,6 @@ fn advance(
 ) -> rusqlite::Result<()> {
     let mut statement =
         transaction.prepare_cached(include_str!("../../../sql/sqlite/advance_checkpoints.sql"))?;
-    let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
     for update in commit.checkpoints() {
         let next = update.next();
         let walk = next.walk.as_ref();
@@ -97,47 +102,66 @@ fn advance(
     Ok(())
 }
 
+/// A row, and the table to name when it is damaged.
+pub(super) struct Record<'a> {
+    pub(super) table: &'static str,
+    pub(super) row: &'a Row<'a>,
+}
+
+impl Record<'_> {
+    pub(super) fn damaged(&self, what: &str) -> Failure {
+        let message = format!("a row of {} is damaged: {what}", self.table);
+        Failure::new(Kind::StoreRefused, message)
+    }
+
+    pub(super) fn get<T: FromSql>(&self, column: &str) -> Result<T, Failure> {
+        self.row.get(column).map_err(|error| self.damaged(column).because(error))
+    }
+
+    pub(super) fn instant(&self, column: &str) -> Result<Option<Timestamp>, Failure> {
+        match self.get::<Option<String>>(column)? {
+            None => Ok(None),
+            Some(text) => {
+                Timestamp::parse_rfc3339(&text).map(Some).ok_or_else(|| self.damaged(column))
+            }
+        }
+    }
+
+    /// Of a column that is never null.
+    pub(super) fn known_instant(&self, column: &str) -> Result<Timestamp, Failure> {
+        self.instant(column)?.ok_or_else(|| self.damaged(column))
+    }
+
+    pub(super) fn ticker(&self, column: &str) -> Result<Ticker, Failure> {
+        Ticker::new(&self.get::<String>(column)?).ok_or_else(|| self.damaged(column))
+    }
+}
+
 /// Reads a row that has the columns of `load_checkpoints.sql`.
 pub(super) fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, Failure> {
-    let damaged = |what: &str| {
-        let message = format!("a row of ingestion_checkpoints is damaged: {what}");
-        Failure::new(Kind::StoreRefused, message)
-    };
-    let instant = |column: &str| -> Result<Option<Timestamp>, Failure> {
-        let text: Option<String> = row.get(column).map_err(|e| damaged(column).because(e))?;
-        match text {
-            None => Ok(None),
-            Some(text) => Timestamp::parse_rfc3339(&text).map(Some).ok_or_else(|| damaged(column)),
-        }
-    };
-    let text = |column: &str| -> Result<Option<String>, Failure> {
-        row.get(column).map_err(|e| damaged(column).because(e))
-    };
-    let walk = match instant("walk_until")? {
+    let record = Record { table: "ingestion_checkpoints", row };
+    let walk = match record.instant("walk_until")? {
         None => None,
         Some(until) => Some(OpenWalk {
-            window: Window::new(instant("walk_from")?, until)
-                .ok_or_else(|| damaged("walk_from, walk_until"))?,
-            cursor: text("walk_cursor")?,
-            low: instant("walk_low")?,
-            opened_at: instant("walk_opened_at")?,
+            window: Window::new(record.instant("walk_from")?, until)
+                .ok_or_else(|| record.damaged("walk_from, walk_until"))?,
+            cursor: record.get("walk_cursor")?,
+            low: record.instant("walk_low")?,
+            opened_at: record.instant("walk_opened_at")?,
         }),
     };
     Ok(Checkpoint {
-        market: text("market_ticker")?
-            .and_then(|ticker| Ticker::new(&ticker))
-            .ok_or_else(|| damaged("market_ticker"))?,
-        complete_from: instant("complete_from")?,
-        complete_until: instant("complete_until")?,
-        complete_as_of: instant("complete_as_of")?,
-        last_trade_at: instant("last_trade_at")?,
-        last_success_at: instant("last_success_at")?,
+        market: record.ticker("market_ticker")?,
+        complete_from: record.instant("complete_from")?,
+        complete_until: record.instant("complete_until")?,
+        complete_as_of: record.instant("complete_as_of")?,
+        last_trade_at: record.instant("last_trade_at")?,
+        last_success_at: record.instant("last_success_at")?,
         walk,
-        failures: row.get("failures").map_err(|e| damaged("failures").because(e))?,
-        last_error: text("last_error")?,
-        retired_at: instant("retired_at")?,
-        first_selected_at: instant("first_selected_at")?
-            .ok_or_else(|| damaged("first_selected_at"))?,
-        version: row.get("version").map_err(|e| damaged("version").because(e))?,
+        failures: record.get("failures")?,
+        last_error: record.get("last_error")?,
+        retired_at: record.instant("retired_at")?,
+        first_selected_at: record.known_instant("first_selected_at")?,
+        version: record.get("version")?,
     })
 }

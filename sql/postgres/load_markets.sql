@@ -1,0 +1,5 @@
+select
+    market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+    ended_at, checked_at, missing_since
+from prediction_markets
+where source = $1 and market_ticker = any ($2::text[])

@@ -1,0 +1,7 @@
+-- What was not learnt stays as it is.
+update selection_watches
+set
+    resolved_at = coalesce(?3, resolved_at),
+    synced_at = coalesce(?4, synced_at),
+    synced_until = coalesce(?5, synced_until)
+where source = ?1 and watch = ?2

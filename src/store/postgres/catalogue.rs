@@ -1,0 +1,279 @@
+//! What PostgreSQL keeps of markets, of what was selected, and of order books.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use postgres::types::{ToSql, Type};
+use postgres::{Error, Row, Transaction};
+
+use super::rows::{Instants, Record};
+use super::{COMMIT_LIMITS, PostgresStore, because, markets};
+use crate::domain::book::{Figures, Snapshot};
+use crate::domain::market::{
+    Absence, EventRecord, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
+};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{Price, SOURCE, Ticker};
+use crate::failure::Failure;
+use crate::store::catalogue::{Catalogue, storable};
+
+/// One at a time compares markets with what is on record, and writes what changed.
+const MARKETS: &str = "markets";
+const WATCHES: &str = "watches";
+
+impl PostgresStore {
+    fn load_watches(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
+        self.client
+            .query_typed(
+                include_str!("../../../sql/postgres/load_watches.sql"),
+                &[(&SOURCE, Type::TEXT), (&names, Type::TEXT_ARRAY)],
+            )
+            .map_err(because("loading the selection"))?
+            .iter()
+            .map(watch)
+            .collect()
+    }
+
+    fn load_markets(
+        &mut self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Known>, Failure> {
+        self.client
+            .query_typed(sql, parameters)
+            .map_err(because("loading markets"))?
+            .iter()
+            .map(known)
+            .collect()
+    }
+}
+
+impl Catalogue for PostgresStore {
+    fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure> {
+        let known = self.load_watches(names)?;
+        if known.len() == names.len() {
+            return Ok(known);
+        }
+        self.client
+            .execute_typed(
+                include_str!("../../../sql/postgres/select_watches.sql"),
+                &[
+                    (&SOURCE, Type::TEXT),
+                    (&names, Type::TEXT_ARRAY),
+                    (&now.to_chrono(), Type::TIMESTAMPTZ),
+                ],
+            )
+            .map_err(because("recording the selection"))?;
+        self.load_watches(names)
+    }
+
+    fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure> {
+        let what = "storing the selection";
+        let mut transaction = self.alone(WATCHES).map_err(because(what))?;
+        update_watches(&mut transaction, changes).map_err(because(what))?;
+        transaction.commit().map_err(because(what))
+    }
+
+    fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
+        let tickers: Vec<&str> = tickers.iter().map(Ticker::as_str).collect();
+        self.load_markets(
+            include_str!("../../../sql/postgres/load_markets.sql"),
+            &[(&SOURCE, Type::TEXT), (&tickers, Type::TEXT_ARRAY)],
+        )
+    }
+
+    fn unsettled_markets(&mut self, scope: Scope<'_>) -> Result<Vec<Known>, Failure> {
+        match scope {
+            Scope::All => self.load_markets(
+                include_str!("../../../sql/postgres/load_unsettled.sql"),
+                &[(&SOURCE, Type::TEXT)],
+            ),
+            Scope::Series(series) => self.load_markets(
+                include_str!("../../../sql/postgres/load_unsettled_series.sql"),
+                &[(&SOURCE, Type::TEXT), (&series, Type::TEXT)],
+            ),
+            Scope::Event(event) => self.load_markets(
+                include_str!("../../../sql/postgres/load_unsettled_event.sql"),
+                &[(&SOURCE, Type::TEXT), (&event, Type::TEXT)],
+            ),
+        }
+    }
+
+    fn save_markets(
+        &mut self,
+        seen: &[Sighting],
+        absent: &[Absence],
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
+        let what = "storing markets";
+        let now = now.to_chrono();
+        let mut transaction = self.alone(MARKETS).map_err(because(what))?;
+        let mut changed = 0;
+        if !absent.is_empty() {
+            changed += markets::miss(&mut transaction, absent, now).map_err(because(what))?;
+        }
+        if !seen.is_empty() {
+            changed += markets::see(&mut transaction, seen, now).map_err(because(what))?;
+        }
+        transaction.commit().map_err(because(what))?;
+        Ok(changed)
+    }
+
+    fn events_without_series(&mut self) -> Result<Vec<Box<str>>, Failure> {
+        let rows = self
+            .client
+            .query_typed(
+                include_str!("../../../sql/postgres/events_without_series.sql"),
+                &[(&SOURCE, Type::TEXT)],
+            )
+            .map_err(because("looking for events without a series"))?;
+        Ok(rows.iter().map(|row| Box::from(row.get::<_, &str>(0))).collect())
+    }
+
+    fn save_events(&mut self, events: &[EventRecord], now: Timestamp) -> Result<(), Failure> {
+        let what = "storing events";
+        let mut transaction = self.alone(MARKETS).map_err(because(what))?;
+        store_events(&mut transaction, events, now.to_chrono()).map_err(because(what))?;
+        transaction.commit().map_err(because(what))
+    }
+
+    fn save_books(&mut self, books: &[Snapshot]) -> Result<(), Failure> {
+        let what = "storing order books";
+        let mut transaction = self.client.transaction().map_err(because(what))?;
+        transaction.batch_execute(COMMIT_LIMITS).map_err(because(what))?;
+        insert_books(&mut transaction, books).map_err(because(what))?;
+        transaction.commit().map_err(because(what))
+    }
+
+    fn tape_rate(&mut self) -> Result<Option<f64>, Failure> {
+        self.client
+            .query_typed_one(include_str!("../../../sql/postgres/tape_rate.sql"), &[])
+            .map(|row| row.get("rate"))
+            .map_err(because("reading how busy the tape is"))
+    }
+}
+
+fn update_watches(transaction: &mut Transaction<'_>, changes: &[WatchChange]) -> Result<(), Error> {
+    let watches: Vec<&str> = changes.iter().map(|change| change.watch.as_str()).collect();
+    let instants = |field: fn(&WatchChange) -> Option<Timestamp>| -> Instants {
+        changes.iter().map(|change| field(change).map(Timestamp::to_chrono)).collect()
+    };
+    transaction.execute_typed(
+        include_str!("../../../sql/postgres/update_watches.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&watches, Type::TEXT_ARRAY),
+            (&instants(|change| change.resolved_at), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|change| change.synced.map(|(at, _)| at)), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|change| change.synced.map(|(_, until)| until)), Type::TIMESTAMPTZ_ARRAY),
+        ],
+    )?;
+    let mut update = |sql: &str, field: fn(&WatchChange) -> &[Ticker]| {
+        let (watches, markets): (Vec<&str>, Vec<&str>) = changes
+            .iter()
+            .flat_map(|change| {
+                field(change).iter().map(move |market| (change.watch.as_str(), market.as_str()))
+            })
+            .unzip();
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&SOURCE, Type::TEXT), (&watches, Type::TEXT_ARRAY), (&markets, Type::TEXT_ARRAY)];
+        transaction.execute_typed(sql, &parameters)
+    };
+    update(include_str!("../../../sql/postgres/insert_members.sql"), |change| &change.joined)?;
+    update(include_str!("../../../sql/postgres/delete_members.sql"), |change| &change.left)?;
+    Ok(())
+}
+
+fn store_events(
+    transaction: &mut Transaction<'_>,
+    events: &[EventRecord],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let names: Vec<Cow<'_, str>> = events.iter().map(|event| storable(&event.event)).collect();
+    let series: Vec<Cow<'_, str>> = events.iter().map(|event| storable(&event.series)).collect();
+    let titles: Vec<Option<Cow<'_, str>>> =
+        events.iter().map(|event| event.title.as_deref().map(storable)).collect();
+    transaction.execute_typed(
+        include_str!("../../../sql/postgres/store_events.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&names, Type::TEXT_ARRAY),
+            (&series, Type::TEXT_ARRAY),
+            (&titles, Type::TEXT_ARRAY),
+            (&now, Type::TIMESTAMPTZ),
+        ],
+    )?;
+    transaction.execute_typed(
+        include_str!("../../../sql/postgres/name_series.sql"),
+        &[(&SOURCE, Type::TEXT), (&names, Type::TEXT_ARRAY), (&now, Type::TIMESTAMPTZ)],
+    )?;
+    Ok(())
+}
+
+fn insert_books(transaction: &mut Transaction<'_>, books: &[Snapshot]) -> Result<(), Error> {
+    let figures = || books.iter().map(|book| &book.figures);
+    let prices = |field: fn(&Figures) -> Option<Price>| -> Vec<Option<i32>> {
+        figures().map(|figures| field(figures).map(Price::e4_cents)).collect()
+    };
+    let numbers =
+        |field: fn(&Figures) -> Option<i64>| -> Vec<Option<i64>> { figures().map(field).collect() };
+    let markets: Vec<&str> = books.iter().map(|book| book.market.as_str()).collect();
+    let times: Vec<DateTime<Utc>> = books.iter().map(|book| book.captured_at.to_chrono()).collect();
+    let spreads: Vec<Option<i32>> = figures().map(|figures| figures.spread_e4).collect();
+    let levels: Vec<&str> = books.iter().map(|book| &*book.levels).collect();
+    transaction.execute_typed(
+        include_str!("../../../sql/postgres/insert_books.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&markets, Type::TEXT_ARRAY),
+            (&times, Type::TIMESTAMPTZ_ARRAY),
+            (&prices(|figures| figures.best_yes_bid), Type::INT4_ARRAY),
+            (&prices(|figures| figures.best_yes_ask), Type::INT4_ARRAY),
+            (&prices(|figures| figures.best_no_bid), Type::INT4_ARRAY),
+            (&prices(|figures| figures.best_no_ask), Type::INT4_ARRAY),
+            (&spreads, Type::INT4_ARRAY),
+            (&numbers(|figures| Some(figures.yes_depth_e2)), Type::INT8_ARRAY),
+            (&numbers(|figures| Some(figures.no_depth_e2)), Type::INT8_ARRAY),
+            (&numbers(|figures| figures.slippage_buy_e9[0]), Type::INT8_ARRAY),
+            (&numbers(|figures| figures.slippage_sell_e9[0]), Type::INT8_ARRAY),
+            (&numbers(|figures| figures.slippage_buy_e9[1]), Type::INT8_ARRAY),
+            (&numbers(|figures| figures.slippage_sell_e9[1]), Type::INT8_ARRAY),
+            (&levels, Type::TEXT_ARRAY),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Reads a row that has the columns of `load_markets.sql`.
+fn known(row: &Row) -> Result<Known, Failure> {
+    let record = Record { table: "prediction_markets", row };
+    Ok(Known {
+        ticker: record.ticker("market_ticker")?,
+        status: Status::parse(row.get("status")),
+        has_series: row.get("has_series"),
+        open_time: record.instant("open_time")?,
+        close_time: record.instant("close_time")?,
+        settlement_time: record.instant("settlement_time")?,
+        ended_at: record.instant("ended_at")?,
+        checked_at: record.known_instant("checked_at")?,
+        missing_since: record.instant("missing_since")?,
+    })
+}
+
+/// Reads a row of `load_watches.sql`.
+fn watch(row: &Row) -> Result<WatchRecord, Failure> {
+    let record = Record { table: "selection_watches", row };
+    let member = |ticker| Ticker::new(ticker).ok_or_else(|| record.damaged("members"));
+    Ok(WatchRecord {
+        watch: row.get("watch"),
+        first_selected_at: record.known_instant("first_selected_at")?,
+        resolved_at: record.instant("resolved_at")?,
+        synced_at: record.instant("synced_at")?,
+        synced_until: record.instant("synced_until")?,
+        members: row
+            .get::<_, Vec<&str>>("members")
+            .into_iter()
+            .map(member)
+            .collect::<Result<_, _>>()?,
+    })
+}

@@ -1,0 +1,208 @@
+//! What SQLite keeps of markets, of what was selected, and of order books.
+
+use rusqlite::{Params, Row, Transaction, params};
+
+use super::rows::{Record, text};
+use super::{SqliteStore, because, markets};
+use crate::domain::book::Snapshot;
+use crate::domain::market::{
+    Absence, EventRecord, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
+};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{Price, SOURCE, Ticker};
+use crate::failure::Failure;
+use crate::store::catalogue::{Catalogue, storable};
+
+impl SqliteStore {
+    fn load_watches(&self, names: &str) -> Result<Vec<WatchRecord>, Failure> {
+        let sql = include_str!("../../../sql/sqlite/load_watches.sql");
+        self.read("loading the selection", sql, params![SOURCE, names], watch)
+    }
+
+    fn load_markets(&self, sql: &str, parameters: impl Params) -> Result<Vec<Known>, Failure> {
+        self.read("loading markets", sql, parameters, known)
+    }
+}
+
+impl Catalogue for SqliteStore {
+    fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure> {
+        let list = serde_json::Value::from(names).to_string();
+        let known = self.load_watches(&list)?;
+        if known.len() == names.len() {
+            return Ok(known);
+        }
+        self.connection
+            .execute(
+                include_str!("../../../sql/sqlite/select_watches.sql"),
+                params![SOURCE, list, now.to_string()],
+            )
+            .map_err(because("recording the selection"))?;
+        self.load_watches(&list)
+    }
+
+    fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure> {
+        self.write("storing the selection", |transaction| update_watches(transaction, changes))
+    }
+
+    fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
+        let tickers: Vec<&str> = tickers.iter().map(Ticker::as_str).collect();
+        let tickers = serde_json::Value::from(tickers).to_string();
+        let sql = include_str!("../../../sql/sqlite/load_markets.sql");
+        self.load_markets(sql, params![SOURCE, tickers])
+    }
+
+    fn unsettled_markets(&mut self, scope: Scope<'_>) -> Result<Vec<Known>, Failure> {
+        match scope {
+            Scope::All => self.load_markets(
+                include_str!("../../../sql/sqlite/load_unsettled.sql"),
+                params![SOURCE],
+            ),
+            Scope::Series(series) => self.load_markets(
+                include_str!("../../../sql/sqlite/load_unsettled_series.sql"),
+                params![SOURCE, series],
+            ),
+            Scope::Event(event) => self.load_markets(
+                include_str!("../../../sql/sqlite/load_unsettled_event.sql"),
+                params![SOURCE, event],
+            ),
+        }
+    }
+
+    fn save_markets(
+        &mut self,
+        seen: &[Sighting],
+        absent: &[Absence],
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
+        let now = now.to_string();
+        let changed = self.write("storing markets", |transaction| {
+            Ok(markets::miss(transaction, absent, &now)? + markets::see(transaction, seen, &now)?)
+        })?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    fn events_without_series(&mut self) -> Result<Vec<Box<str>>, Failure> {
+        let sql = include_str!("../../../sql/sqlite/events_without_series.sql");
+        self.read("looking for events without a series", sql, params![SOURCE], |row| {
+            Record { table: "prediction_markets", row }.get("event_ticker")
+        })
+    }
+
+    fn save_events(&mut self, events: &[EventRecord], now: Timestamp) -> Result<(), Failure> {
+        let now = now.to_string();
+        self.write("storing events", |transaction| store_events(transaction, events, &now))
+    }
+
+    fn save_books(&mut self, books: &[Snapshot]) -> Result<(), Failure> {
+        self.write("storing order books", |transaction| insert_books(transaction, books))
+    }
+
+    fn tape_rate(&mut self) -> Result<Option<f64>, Failure> {
+        self.connection
+            .query_row(include_str!("../../../sql/sqlite/tape_rate.sql"), [], |row| row.get("rate"))
+            .map_err(because("reading how busy the tape is"))
+    }
+}
+
+fn update_watches(transaction: &Transaction<'_>, changes: &[WatchChange]) -> rusqlite::Result<()> {
+    let mut update =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/update_watches.sql"))?;
+    let mut insert =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_members.sql"))?;
+    let mut delete =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/delete_members.sql"))?;
+    for change in changes {
+        update.execute(params![
+            SOURCE,
+            change.watch,
+            text(change.resolved_at),
+            text(change.synced.map(|(at, _)| at)),
+            text(change.synced.map(|(_, until)| until)),
+        ])?;
+        for market in &change.joined {
+            insert.execute(params![SOURCE, change.watch, market.as_str()])?;
+        }
+        for market in &change.left {
+            delete.execute(params![SOURCE, change.watch, market.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+fn store_events(
+    transaction: &Transaction<'_>,
+    events: &[EventRecord],
+    now: &str,
+) -> rusqlite::Result<()> {
+    let mut store =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/store_events.sql"))?;
+    let mut name =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/name_series.sql"))?;
+    for event in events {
+        let (ticker, series) = (storable(&event.event), storable(&event.series));
+        let title = event.title.as_deref().map(storable);
+        store.execute(params![SOURCE, ticker, series, title, now])?;
+        name.execute(params![SOURCE, ticker, series, now])?;
+    }
+    Ok(())
+}
+
+fn insert_books(transaction: &Transaction<'_>, books: &[Snapshot]) -> rusqlite::Result<()> {
+    let mut insert =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_books.sql"))?;
+    for book in books {
+        let figures = &book.figures;
+        let [buy_100, buy_1000] = figures.slippage_buy_e9;
+        let [sell_100, sell_1000] = figures.slippage_sell_e9;
+        insert.execute(params![
+            SOURCE,
+            book.market.as_str(),
+            book.captured_at.to_string(),
+            figures.best_yes_bid.map(Price::e4_cents),
+            figures.best_yes_ask.map(Price::e4_cents),
+            figures.best_no_bid.map(Price::e4_cents),
+            figures.best_no_ask.map(Price::e4_cents),
+            figures.spread_e4,
+            figures.yes_depth_e2,
+            figures.no_depth_e2,
+            buy_100,
+            sell_100,
+            buy_1000,
+            sell_1000,
+            &*book.levels,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Reads a row that has the columns of `load_markets.sql`.
+fn known(row: &Row<'_>) -> Result<Known, Failure> {
+    let record = Record { table: "prediction_markets", row };
+    Ok(Known {
+        ticker: record.ticker("market_ticker")?,
+        status: Status::parse(&record.get::<String>("status")?),
+        has_series: record.get("has_series")?,
+        open_time: record.instant("open_time")?,
+        close_time: record.instant("close_time")?,
+        settlement_time: record.instant("settlement_time")?,
+        ended_at: record.instant("ended_at")?,
+        checked_at: record.known_instant("checked_at")?,
+        missing_since: record.instant("missing_since")?,
+    })
+}
+
+/// Reads a row of `load_watches.sql`.
+fn watch(row: &Row<'_>) -> Result<WatchRecord, Failure> {
+    let record = Record { table: "selection_watches", row };
+    let members: Vec<String> = serde_json::from_str(&record.get::<String>("members")?)
+        .map_err(|error| record.damaged("members").because(error))?;
+    let member = |ticker: &String| Ticker::new(ticker).ok_or_else(|| record.damaged("members"));
+    Ok(WatchRecord {
+        watch: record.get("watch")?,
+        first_selected_at: record.known_instant("first_selected_at")?,
+        resolved_at: record.instant("resolved_at")?,
+        synced_at: record.instant("synced_at")?,
+        synced_until: record.instant("synced_until")?,
+        members: members.iter().map(member).collect::<Result<_, _>>()?,
+    })
+}
