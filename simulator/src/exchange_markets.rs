@@ -67,7 +67,13 @@ impl Exchange {
         self.change(|world| world.status_of(ticker))
     }
 
-    /// The sum of a market's trades on the tape, in hundredths of a contract.
+    /// Counts volume that is on no tape, see
+    /// [`World::add_phantom_volume`](crate::World::add_phantom_volume).
+    pub fn add_phantom_volume(&self, ticker: &str, at_us: i64, count_e2: u64) {
+        self.change(|world| world.add_phantom_volume(ticker, at_us, count_e2));
+    }
+
+    /// The volume of a market, see [`World::volume_e2`](crate::World::volume_e2).
     #[must_use]
     pub fn volume_e2(&self, ticker: &str) -> u64 {
         self.change(|world| world.volume_e2(ticker))

@@ -1,5 +1,5 @@
-//! A simulated Kalshi exchange: public trades, markets, events, series and order books over real
-//! HTTP on loopback.
+//! A simulated Kalshi exchange: public trades, markets, candles, events, series and order books
+//! over real HTTP on loopback.
 //!
 //! Tests say what the world is (trades, markets, clock, rules) and what goes wrong (faults); the
 //! client under test cannot tell the difference from the exchange, except that here every unknown
@@ -30,12 +30,14 @@
 //! assert_eq!(exchange.market("KXTEST-1-A").unwrap().result, "yes");
 //! ```
 //!
-//! Layers, lowest first: `timestamp`, `text`, `random`, `clock`, `trade`, `tape`, `market`, `book`,
-//! `catalogue`, `cursor` know no HTTP; `http` knows no exchange; `routes` hold one resource each;
-//! `router` admits requests to them; `exchange` keeps the state.
+//! Layers, lowest first: `timestamp`, `text`, `random`, `clock`, `period`, `trade`, `tape`,
+//! `phantom`, `market`, `book`, `catalogue`, `cursor`, `candle` know no HTTP; `http` knows no
+//! exchange; `routes` hold one resource each; `router` admits requests to them; `exchange` keeps
+//! the state.
 
 mod asked;
 mod book;
+mod candle;
 mod catalogue;
 mod clock;
 mod cursor;
@@ -46,6 +48,8 @@ mod generate;
 mod http;
 mod market;
 mod path_faults;
+mod period;
+mod phantom;
 mod random;
 mod rate_limit;
 mod recorded;

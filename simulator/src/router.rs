@@ -8,7 +8,7 @@ use crate::http::{Reply, Request};
 use crate::refusal;
 use crate::routes::trades::Tier;
 use crate::routes::{
-    books, events, exchange_status, fault, historical_cutoff, markets, series, trades,
+    books, candles, events, exchange_status, fault, historical_cutoff, markets, series, trades,
 };
 use crate::rules::RateClock;
 use crate::world::World;
@@ -25,6 +25,10 @@ enum Resource {
     Market(Tier, String),
     Book(String),
     Books,
+    /// Series, then market.
+    Candles(String, String),
+    CandlesOfSeveral,
+    HistoricalCandles(String),
     Events,
     Combos,
     Event(String),
@@ -42,6 +46,7 @@ impl Route {
             ["markets", "trades"] => return Some(Route::Trades(Tier::Live)),
             ["historical", "trades"] => return Some(Route::Trades(Tier::Historical)),
             ["markets", "orderbooks"] => Resource::Books,
+            ["markets", "candlesticks"] => Resource::CandlesOfSeveral,
             ["markets"] => Resource::Markets(Tier::Live),
             ["markets", ticker] => Resource::Market(Tier::Live, ticker.to_owned()),
             ["markets", ticker, "orderbook"] => Resource::Book(ticker.to_owned()),
@@ -50,10 +55,16 @@ impl Route {
             ["historical", "markets", ticker] => {
                 Resource::Market(Tier::Historical, ticker.to_owned())
             }
+            ["historical", "markets", ticker, "candlesticks"] => {
+                Resource::HistoricalCandles(ticker.to_owned())
+            }
             ["events"] => Resource::Events,
             ["events", "multivariate"] => Resource::Combos,
             ["events", ticker] => Resource::Event(ticker.to_owned()),
             ["series"] => Resource::AllSeries,
+            ["series", series, "markets", ticker, "candlesticks"] => {
+                Resource::Candles(series.to_owned(), ticker.to_owned())
+            }
             ["series", ticker] => Resource::Series(ticker.to_owned()),
             ["exchange", "status"] => Resource::ExchangeStatus,
             _ => return None,
@@ -149,6 +160,9 @@ impl Resource {
             Resource::Market(tier, ticker) => markets::one(world, &ticker, tier),
             Resource::Book(ticker) => books::one(world, request, &ticker),
             Resource::Books => books::several(world, request),
+            Resource::Candles(series, ticker) => candles::one(world, request, &series, &ticker),
+            Resource::CandlesOfSeveral => candles::several(world, request),
+            Resource::HistoricalCandles(ticker) => candles::historical(world, request, &ticker),
             Resource::Events => events::list(world, request, false),
             Resource::Combos => events::list(world, request, true),
             Resource::Event(ticker) => events::one(world, request, &ticker),

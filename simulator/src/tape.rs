@@ -90,6 +90,13 @@ impl Tape {
         market.rows.range(from..).map(|(_, event)| event.count_e2).sum()
     }
 
+    /// The events of a market before a time, oldest first.
+    pub(crate) fn before(&self, ticker: &str, until_us: i64) -> impl Iterator<Item = &Event> {
+        let rows = self.by_ticker.get(ticker).map(|market| &market.rows);
+        let until = Key::start_of(until_us);
+        rows.into_iter().flat_map(move |rows| rows.range(..until.clone())).map(|(_, row)| &**row)
+    }
+
     /// The newest event of a market.
     pub(crate) fn last(&self, ticker: &str) -> Option<&Event> {
         let (_, event) = self.by_ticker.get(ticker)?.rows.last_key_value()?;
@@ -206,6 +213,9 @@ mod tests {
         let since = |from_us| tape.volume_since_e2("X", from_us);
         assert_eq!([since(0), since(1), since(2), since(6)], [157, 157, 150, 0]);
         assert_eq!((tape.volume_e2("Y"), tape.volume_since_e2("Y", 0)), (0, 0));
+        let before = |until_us| tape.before("X", until_us).map(|event| event.key.created_us);
+        assert_eq!(before(5).collect::<Vec<_>>(), [1]);
+        assert_eq!(before(6).collect::<Vec<_>>(), [1, 5]);
         assert_eq!(tape.last("X").map(|event| event.key.created_us), Some(5));
     }
 }

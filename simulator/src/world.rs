@@ -2,6 +2,7 @@
 
 use crate::catalogue::Catalogue;
 use crate::clock::ExchangeClock;
+use crate::phantom::Phantoms;
 use crate::recorded;
 use crate::rules::Rules;
 use crate::tape::{Event, Key, Tape};
@@ -22,13 +23,20 @@ pub struct World {
     pub rules: Rules,
     clock: ExchangeClock,
     pub(crate) tape: Tape,
+    pub(crate) phantoms: Phantoms,
     pub(crate) catalogue: Catalogue,
 }
 
 impl World {
     pub(crate) fn new(rules: Rules) -> World {
         let clock = ExchangeClock::Running { offset_us: 0 };
-        World { rules, clock, tape: Tape::default(), catalogue: Catalogue::default() }
+        World {
+            rules,
+            clock,
+            tape: Tape::default(),
+            phantoms: Phantoms::default(),
+            catalogue: Catalogue::default(),
+        }
     }
 
     /// Adds a trade, wherever in time it belongs. A trade with the same time and id is replaced.

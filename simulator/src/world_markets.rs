@@ -87,10 +87,24 @@ impl World {
         self.listed(ticker).map(|listed| listed.market.status_at(self.now_us()))
     }
 
-    /// The sum of a market's trades on the tape, in hundredths of a contract.
+    /// Counts volume of a market that no trade on any tape explains: in its `volume_fp`, in
+    /// [`World::volume_e2`] and in its candles. As a trade does, it makes the market known.
+    pub fn add_phantom_volume(&mut self, ticker: &str, at_us: i64, count_e2: u64) {
+        let now_us = self.now_us();
+        self.catalogue.note_trade(ticker, at_us, now_us);
+        self.phantoms.add(ticker, at_us, count_e2);
+    }
+
+    /// The volume of a market in hundredths of a contract: the sum of its trades on the tape, and
+    /// phantom volume.
     #[must_use]
     pub fn volume_e2(&self, ticker: &str) -> u64 {
-        self.tape.volume_e2(ticker)
+        self.tape.volume_e2(ticker) + self.phantoms.since_e2(ticker, i64::MIN)
+    }
+
+    /// The same from this time on.
+    pub(crate) fn volume_since_e2(&self, ticker: &str, from_us: i64) -> u64 {
+        self.tape.volume_since_e2(ticker, from_us) + self.phantoms.since_e2(ticker, from_us)
     }
 
     pub(crate) fn listed(&self, ticker: &str) -> Option<&Listed> {

@@ -47,8 +47,8 @@ pub(super) fn market(world: &World, listed: &Listed) -> String {
         .raw("occurrence_datetime", "null");
     put_volumes_and_grid(&mut json, world, market);
     put_settlement(&mut json, world, market);
-    let volume_e2 = world.tape.volume_e2(&market.ticker);
-    let volume_24h_e2 = world.tape.volume_since_e2(&market.ticker, world.now_us() - DAY_US);
+    let volume_e2 = world.volume_e2(&market.ticker);
+    let volume_24h_e2 = world.volume_since_e2(&market.ticker, world.now_us() - DAY_US);
     json.plain("subtitle", "")
         .text("ticker", &market.ticker)
         .text("title", &market.title)
@@ -86,7 +86,7 @@ fn put_first(json: &mut Object, market: &Market) {
 
 fn put_volumes_and_grid(json: &mut Object, world: &World, market: &Market) {
     let is_settled = market.settled_us.is_some();
-    let volume_e2 = if is_settled { 0 } else { world.tape.volume_e2(&market.ticker) };
+    let volume_e2 = if is_settled { 0 } else { world.volume_e2(&market.ticker) };
     json.contracts("open_interest_fp", volume_e2)
         .time("open_time", market.open_us)
         .dollars("previous_price_dollars", 0)
@@ -112,14 +112,14 @@ fn put_settlement(json: &mut Object, world: &World, market: &Market) {
 }
 
 /// The best bids, as price and count, and the price of the newest trade; zero where there is none.
-struct Prices {
-    yes_bid: (i64, u64),
-    no_bid: (i64, u64),
+pub(super) struct Prices {
+    pub(super) yes_bid: (i64, u64),
+    pub(super) no_bid: (i64, u64),
     last: i64,
 }
 
 impl Prices {
-    fn of(world: &World, market: &Market) -> Prices {
+    pub(super) fn of(world: &World, market: &Market) -> Prices {
         let is_settled = market.status_at(world.now_us()) == Status::Finalized;
         let book = world.catalogue.book(&market.ticker).filter(|_| !is_settled);
         let last = world.tape.last(&market.ticker).and_then(|event| event.trade.as_ref());

@@ -1,6 +1,8 @@
 //! One file per resource, and what they share.
 
 pub(crate) mod books;
+mod candle_json;
+pub(crate) mod candles;
 pub(crate) mod events;
 pub(crate) mod exchange_status;
 pub(crate) mod fault;

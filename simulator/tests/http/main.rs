@@ -5,6 +5,7 @@
 
 mod archive;
 mod books;
+mod candles;
 mod client;
 mod command;
 mod events;

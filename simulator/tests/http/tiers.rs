@@ -63,3 +63,28 @@ fn the_cutoff_may_step_during_a_walk() {
     let answer = client.get("/historical/cutoff");
     assert_eq!(answer.json()["trades_created_ts"], "2026-09-21T14:56:40Z");
 }
+
+#[test]
+fn a_cutoff_that_steps_over_a_day_moves_its_trades() {
+    const DAY_S: i64 = 86_400;
+    const FIRST_S: i64 = START_US / SECOND_US;
+    let (exchange, server) = exchange(Rules { cutoff_s: FIRST_S, ..Rules::default() }, 0);
+    // Four trades a day for three days, the newest at the end of the third.
+    let at_s = |number: i64| FIRST_S + number * DAY_S / 4;
+    exchange.add_all((0..12).map(|n| trade(at_s(n) * SECOND_US, &format!("{n:02}"))));
+    let all = ids(&exchange);
+    exchange.before_each_page(|world, number| match number {
+        2 => world.rules.cutoff_s = FIRST_S + DAY_S,
+        4 => world.rules.live_overlap_s = DAY_S / 4,
+        5 => world.rules.historical_overlap_s = DAY_S / 2,
+        _ => (),
+    });
+    let mut client = Client::new(&server);
+    let live = walk(&mut client, "/markets/trades", "limit=5");
+    assert_eq!(live, [&all[..5], &all[5..8]], "the first day has left before the second page");
+    assert_eq!(exchange.requests().len(), 2);
+    let archived = client.get("/historical/trades").ids();
+    assert_eq!(archived, all[8..], "and is in the archive");
+    assert_eq!(client.trades("").ids(), all[..9], "the overlap may change as well");
+    assert_eq!(client.get("/historical/trades").ids(), all[6..]);
+}
