@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::time::Timestamp;
@@ -11,7 +12,7 @@ const AFTER_HELP: &str = "\
 Exit status:
   0    every selected market is within its SLA
   1    a bug: an error nobody foresaw
-  2    wrong flag, environment, file or URL
+  2    wrong flag, environment, file or URL, or an unknown market, event or series
   3    at least one market breaches its staleness SLA; each is named on stderr
   4    the exchange refused, or answered what cannot be decoded
   5    the database could not be reached, or refused
@@ -96,6 +97,38 @@ pub struct Global {
     )]
     pub market: Vec<String>,
 
+    /// The markets of events; resolved on every pass
+    #[arg(
+        long,
+        global = true,
+        value_name = "TICKER",
+        env = "KALSHI_EVENTS",
+        value_delimiter = ','
+    )]
+    pub event: Vec<String>,
+
+    /// The markets of all events of series; resolved on every pass
+    #[arg(
+        long,
+        global = true,
+        value_name = "TICKER",
+        env = "KALSHI_SERIES",
+        value_delimiter = ','
+    )]
+    pub series: Vec<String>,
+
+    /// Everything: the tape of the whole exchange
+    #[arg(long, global = true, env = "KALSHI_ALL", value_parser = FalseyValueParser::new())]
+    pub all: bool,
+
+    /// A TOML file of what to read: market, event, series or all, each with an SLA of its own
+    #[arg(long, global = true, value_name = "FILE", env = "KALSHI_WATCHLIST")]
+    pub watchlist: Option<PathBuf>,
+
+    /// Share I of N of the markets; /N takes I from `JOB_COMPLETION_INDEX` [default: 0/1]
+    #[arg(long, global = true, value_name = "I/N", env = "KALSHI_SHARD")]
+    pub shard: Option<String>,
+
     /// Say more; twice: everything
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
@@ -131,6 +164,10 @@ pub enum Command {
     Run(RunArgs),
     /// How fresh each market is, from the database alone
     Status(StatusArgs),
+    /// Bring the metadata of the selected markets up to date: lifecycle, result, settlement
+    Markets,
+    /// Store one order-book snapshot of each selected market that trades
+    Orderbooks,
     /// Bring the database's schema up to this build; run and status do it themselves
     Migrate,
 }
@@ -142,7 +179,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = span)]
     pub sla: Duration,
 
-    /// Where a market never read before begins: RFC 3339 or YYYY-MM-DD [default: its whole live history]
+    /// Where a market never read before begins: RFC 3339 or YYYY-MM-DD [default: its whole live
+    /// history; the tape: an hour ago]
     #[arg(long, value_name = "INSTANT", env = "KALSHI_SINCE", value_parser = instant)]
     pub since: Option<Timestamp>,
 
@@ -161,6 +199,10 @@ pub struct RunArgs {
     /// How many markets are read at once
     #[arg(long, value_name = "N", env = "KALSHI_WORKERS", default_value_t = 8)]
     pub workers: usize,
+
+    /// Sync the markets' metadata in the pass when the last sync is that long ago [default: never]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", value_parser = span)]
+    pub sync_markets: Option<Duration>,
 }
 
 /// Flags of `status`.
@@ -191,7 +233,7 @@ pub enum Output {
 }
 
 /// Reads a duration such as `90s`, `5m` or `2h`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let advice = "write it like 90s, 5m, 2h or 1d";
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let count: u64 = text[..digits].parse().map_err(|_| advice.to_owned())?;

@@ -16,6 +16,7 @@ pub mod cli; // what can be typed
 pub mod exit; // what the scheduler sees
 pub mod report; // what people and scripts read
 pub mod progress; // the bar on a terminal
+pub mod watchlist; // the file of what is selected
 pub mod config; // from what was typed to what will be done
 pub mod logging; // the log
 pub mod watchdog; // ends a pass that outlives its time

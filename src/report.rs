@@ -7,7 +7,10 @@ use chrono::SecondsFormat;
 
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{Now, State, staleness, state};
+use crate::domain::selection::Target;
 use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::ingest::Synced;
 use crate::store::{MarketReport, RunRecord};
 
 /// The table is never wider than this many columns.
@@ -52,6 +55,25 @@ pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) 
     line
 }
 
+/// The same for an entry of the selection whose markets could not be asked for.
+pub fn unresolved_line(target: &Target, staleness: Duration, sla: Duration) -> String {
+    let name = target.name();
+    let (staleness, sla) = (span(staleness), span(sla));
+    format!(
+        "{name} is stale: the exchange has not said for {staleness} which markets it has (SLA {sla}); new ones wait"
+    )
+}
+
+/// What a sync of metadata did.
+pub fn sync_line(synced: &Synced) -> String {
+    format!(
+        "synced metadata: markets={} status_changes={}{}",
+        synced.markets,
+        synced.status_changes,
+        if synced.is_whole { "" } else { "; not to the end, the next sync goes on" },
+    )
+}
+
 /// The one line at the end of a pass, in the words of the metrics.
 pub fn closing_line(record: &RunRecord, exit_code: u8, took: Duration) -> String {
     let tally = &record.tally;
@@ -79,6 +101,17 @@ pub fn closing_line(record: &RunRecord, exit_code: u8, took: Duration) -> String
         );
     }
     line
+}
+
+/// The one line at the end of a command that reads no trades.
+pub fn command_line(what: &str, record: &RunRecord, exit_code: u8, took: Duration) -> String {
+    format!(
+        "{what} ended after {:.1} s: markets={} requests={} retries={} exit={exit_code}",
+        took.as_secs_f64(),
+        record.markets,
+        record.tally.requests,
+        record.tally.retries,
+    )
 }
 
 /// RFC 3339 to the second.
@@ -124,10 +157,21 @@ fn paint(state: State) -> &'static str {
     }
 }
 
+/// How stale each market may be.
+pub type SlaOf<'a> = &'a dyn Fn(&Ticker) -> Duration;
+
 /// One row per market, at most 100 columns wide; the last error of each failing market below.
-pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bool) -> String {
+///
+/// `hidden` markets are retired and not among them.
+pub fn table(
+    reports: &[MarketReport],
+    hidden: usize,
+    now: Timestamp,
+    sla_of: SlaOf<'_>,
+    colour: bool,
+) -> String {
     let clocks = Now::by_our_clock(now);
-    if reports.is_empty() {
+    if reports.is_empty() && hidden == 0 {
         return "no market; select one with: kalshi-ingest run --market TICKER\n".to_owned();
     }
     let longest = reports.iter().map(|r| r.checkpoint.market.as_str().len()).max().unwrap_or(0);
@@ -139,7 +183,7 @@ pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bo
     let mut errors = String::new();
     for report in reports {
         let checkpoint = &report.checkpoint;
-        let state = state(checkpoint, clocks, sla);
+        let state = state(checkpoint, clocks, sla_of(&checkpoint.market));
         let word = format!("{:<7}", state.as_str());
         let word = if colour { format!("{}{word}\u{1b}[0m", paint(state)) } else { word };
         let until = checkpoint
@@ -167,18 +211,33 @@ pub fn table(reports: &[MarketReport], now: Timestamp, sla: Duration, colour: bo
             );
         }
     }
-    let _ = writeln!(text, "\nSLA {}, as of {} (UTC)", span(sla), second(now));
+    let slas = || reports.iter().map(|report| sla_of(&report.checkpoint.market));
+    let sla = match (slas().min(), slas().max()) {
+        (Some(least), Some(most)) if least < most => {
+            format!("SLA {} to {}", span(least), span(most))
+        }
+        (Some(sla), _) => format!("SLA {}", span(sla)),
+        _ => "no market that is not retired".to_owned(),
+    };
+    let _ = writeln!(text, "\n{sla}, as of {} (UTC)", second(now));
+    if hidden > 0 {
+        let _ = writeln!(
+            text,
+            "{hidden} retired markets are left out; name one, or ask for json or csv"
+        );
+    }
     text + &errors
 }
 
 /// One object with stable names; instants are RFC 3339, spans are seconds.
-pub fn json(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
+pub fn json(reports: &[MarketReport], now: Timestamp, sla_of: SlaOf<'_>) -> String {
     let clocks = Now::by_our_clock(now);
     let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
     let markets: Vec<serde_json::Value> = reports
         .iter()
         .map(|report| {
             let checkpoint = &report.checkpoint;
+            let sla = sla_of(&checkpoint.market);
             serde_json::json!({
                 "market": checkpoint.market.as_str(),
                 "state": state(checkpoint, clocks, sla).as_str(),
@@ -206,7 +265,7 @@ pub fn json(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
 }
 
 /// The same as [`json`] in rows with a header line.
-pub fn csv(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
+pub fn csv(reports: &[MarketReport], now: Timestamp, sla_of: SlaOf<'_>) -> String {
     let clocks = Now::by_our_clock(now);
     let instant = |instant: Option<Timestamp>| instant.map_or(String::new(), |at| at.to_string());
     let mut text = String::from(
@@ -215,6 +274,7 @@ pub fn csv(reports: &[MarketReport], now: Timestamp, sla: Duration) -> String {
     );
     for report in reports {
         let checkpoint = &report.checkpoint;
+        let sla = sla_of(&checkpoint.market);
         let fields = [
             checkpoint.market.to_string(),
             state(checkpoint, clocks, sla).as_str().to_owned(),

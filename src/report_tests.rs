@@ -16,6 +16,10 @@ fn report(market: &str, stale_s: i64, error: Option<&str>) -> MarketReport {
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const SLA: Duration = Duration::from_secs(300);
 
+fn five_minutes(_: &Ticker) -> Duration {
+    SLA
+}
+
 #[test]
 fn spans_read_like_people_say_them() {
     for (seconds, text) in [
@@ -35,26 +39,30 @@ fn spans_read_like_people_say_them() {
 fn the_table_fits_a_hundred_columns() {
     let long = "KXITFWDOUBLES-26JUL25ARAKATTAYTHO-ARAKATTAYTHOARAKATTAYTHO";
     let reports = [report(long, 86_400 * 99 + 86_399, None), report("KXA", 6, None)];
-    let text = table(&reports, NOW, SLA, false);
+    let text = table(&reports, 0, NOW, &five_minutes, false);
     let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(widest <= 100, "{widest}:\n{text}");
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[1].starts_with("KXITFWDOUBLES-2…") && lines[1].contains("stale"), "{text}");
     assert!(lines[2].contains("fresh"), "{text}");
     assert!(!text.contains('\u{1b}'), "colour without being asked");
-    assert!(table(&reports, NOW, SLA, true).contains("\u{1b}[1;31mstale"), "colour when asked");
+    assert!(
+        table(&reports, 0, NOW, &five_minutes, true).contains("\u{1b}[1;31mstale"),
+        "colour when asked"
+    );
 }
 
 #[test]
 fn an_error_stands_below_the_table() {
-    let text = table(&[report("KXA", 6, Some("GET was answered 503"))], NOW, SLA, false);
+    let text =
+        table(&[report("KXA", 6, Some("GET was answered 503"))], 0, NOW, &five_minutes, false);
     assert!(text.contains("failing"), "{text}");
     assert!(text.ends_with("KXA failed 1 time in a row: GET was answered 503\n"), "{text}");
 }
 
 #[test]
 fn csv_quotes_what_needs_it() {
-    let text = csv(&[report("KXA", 6, Some("a \"b\", c"))], NOW, SLA);
+    let text = csv(&[report("KXA", 6, Some("a \"b\", c"))], NOW, &five_minutes);
     assert!(text.ends_with(",1,\"a \"\"b\"\", c\"\n"), "{text}");
     let columns = text.lines().next().unwrap().split(',').count();
     assert_eq!(columns, 14);
@@ -63,10 +71,11 @@ fn csv_quotes_what_needs_it() {
 #[test]
 fn json_and_csv_have_the_same_names() {
     let reports = [report("KXA", 6, None)];
-    let value: serde_json::Value = serde_json::from_str(&json(&reports, NOW, SLA)).unwrap();
+    let value: serde_json::Value =
+        serde_json::from_str(&json(&reports, NOW, &five_minutes)).unwrap();
     let mut names: Vec<&str> =
         value["markets"][0].as_object().unwrap().keys().map(String::as_str).collect();
-    let text = csv(&reports, NOW, SLA);
+    let text = csv(&reports, NOW, &five_minutes);
     let mut columns: Vec<&str> = text.lines().next().unwrap().split(',').collect();
     names.sort_unstable();
     columns.sort_unstable();

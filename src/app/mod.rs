@@ -1,13 +1,18 @@
 //! One invocation: opens what is needed, does the task, says how it ended.
 
+mod markets;
+mod orderbooks;
 mod run;
 mod status;
+mod verdict;
 
 use std::sync::Arc;
 
 use crate::cli::Cli;
 use crate::clock::{Clock, StopFlag, SystemClock};
 use crate::config::{Config, Task};
+use crate::domain::selection::{Listed, Roster, Selection, Watch};
+use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::store::{Missing, Store};
@@ -35,11 +40,21 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             migrate(store.as_mut(), clock.as_ref())?;
             Ok(run::run(*plan, store.as_mut(), clock, stop)?)
         }
-        Task::Status { markets, sla, output, check } => {
+        Task::Status { selection, sla, output, check } => {
             let mut store = database.open(Missing::Refuse)?;
             migrate(store.as_mut(), clock.as_ref())?;
-            let question = status::Question { markets, sla, output, check };
+            let question = status::Question { selection, sla, output, check };
             status::status(&question, store.as_mut(), clock.now())
+        }
+        Task::Markets { selection, exchange } => {
+            let mut store = database.open(Missing::Create)?;
+            migrate(store.as_mut(), clock.as_ref())?;
+            Ok(markets::markets(&selection, exchange, store.as_mut(), clock, stop)?)
+        }
+        Task::Orderbooks { selection, exchange } => {
+            let mut store = database.open(Missing::Create)?;
+            migrate(store.as_mut(), clock.as_ref())?;
+            Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), clock, stop)?)
         }
         Task::Migrate => {
             let mut store = database.open(Missing::Create)?;
@@ -49,6 +64,29 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             Ok(Exit::Ok)
         }
     }
+}
+
+/// The markets that a selection stands for, as far as the database knows: nobody is asked.
+fn roster_on_record(
+    selection: &Selection,
+    store: &mut dyn Store,
+    now: Timestamp,
+) -> Result<Roster, Failure> {
+    let mut roster = selection.named();
+    let many: Vec<&Watch> =
+        selection.watches().iter().filter(|watch| watch.target.is_resolved()).collect();
+    let names: Vec<String> = many.iter().map(|watch| watch.target.name()).collect();
+    if names.is_empty() {
+        return Ok(roster);
+    }
+    for record in store.watches(&names, now)? {
+        for watch in many.iter().filter(|watch| watch.target.name() == record.watch) {
+            for member in &record.members {
+                roster.add(selection.shard(), member.clone(), watch.sla, Listed::No);
+            }
+        }
+    }
+    Ok(roster)
 }
 
 /// Applies what is missing; answers with how many steps that were.

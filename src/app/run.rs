@@ -1,19 +1,25 @@
 //! `run`: one pass, its verdict, its row in `ingestion_runs`, its closing line.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::verdict::Verdict;
 use crate::clock::{Budget, Clock, StopFlag};
-use crate::config::RunPlan;
+use crate::config::{ExchangePlan, RunPlan};
 use crate::domain::batch::Ledger;
-use crate::domain::checkpoint::Checkpoint;
-use crate::domain::freshness::{self, Now, State};
+use crate::domain::checkpoint::{Checkpoint, Standing};
+use crate::domain::freshness::Now;
+use crate::domain::lifecycle;
+use crate::domain::market::WatchChange;
+use crate::domain::plan::{self, Outlook, Reading, TAPE_RATE_DEFAULT};
+use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
-use crate::domain::time::Timestamp;
+use crate::domain::tape::BEGINS_AGO;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
-use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{self, Ended, Outcome, Source};
+use crate::failure::{Failure, one_line};
+use crate::ingest::{self, Asker, Outcome, Resolved, Source};
 use crate::kalshi::Client;
 use crate::logging;
 use crate::pace::Pace;
@@ -22,21 +28,8 @@ use crate::report;
 use crate::retry::Policy;
 use crate::store::{RunId, RunRecord, Store};
 
-/// Sharding comes with the selection of whole series; until then there is one shard.
-const LOCK_NAME: &str = "run-0-of-1";
 /// A checkpoint older than this is a backlog worth a progress bar.
 const BACKLOG_MIN: Duration = Duration::from_secs(600);
-
-/// What is known at the end of a pass.
-struct Verdict {
-    exits: Vec<Exit>,
-    /// The staleness of the worst market.
-    lag: Option<Duration>,
-    /// The first thing that went wrong.
-    error: Option<String>,
-    /// Whether another pass was at work, so that this one read nothing.
-    is_locked_out: bool,
-}
 
 pub(super) fn run(
     plan: RunPlan,
@@ -45,33 +38,34 @@ pub(super) fn run(
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let started_at = clock.elapsed();
-    let markets: Vec<Ticker> = plan.markets.iter().cloned().collect();
-    let sla = plan.sla;
-    let mut verdict = Verdict { exits: Vec::new(), lag: None, error: None, is_locked_out: false };
-    let lock = store.try_lock(LOCK_NAME)?;
-    let checkpoints = store.checkpoints(&markets, clock.now())?;
+    let lock = store.try_lock(&format!("run-{}", plan.selection.shard().file_name()))?;
     let run = store.begin_run("run", clock.now())?;
     logging::set_run_id(run);
-    let (tally, checkpoints, now) = match lock {
-        None => {
-            log::warn!("another pass is at work; this one reads nothing and judges the SLA only");
-            verdict.error = Some("another pass was at work".to_owned());
-            verdict.is_locked_out = true;
-            (Tally::default(), checkpoints, Now::by_our_clock(clock.now()))
-        }
-        Some(_held) => {
-            let (outcome, now) = drain(plan, store, run, checkpoints, clock, stop);
-            verdict.judge_walks(&outcome, stop, markets.len());
-            let checkpoints = committed(&outcome.ledger, &markets, store, clock.now());
-            (outcome.tally, checkpoints, now)
-        }
+    let mut pass = Pass {
+        asker: Arc::new(asker(plan.exchange, plan.deadline, clock, stop)),
+        selection: plan.selection,
+        rules: plan.rules,
+        workers: plan.workers,
+        sync_every: plan.sync_every,
+        run,
+        tally: Tally::default(),
+        verdict: Verdict::default(),
+        markets: 0,
     };
-    verdict.judge_staleness(&checkpoints, now, sla);
+    let done = match lock {
+        Some(_held) => pass.drain(store, stop),
+        None => pass.stand_by(store),
+    };
+    if let Err(failure) = done {
+        pass.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+    }
+    let Pass { asker, mut tally, verdict, markets, .. } = pass;
+    (tally.requests, tally.retries) = (asker.requests(), asker.retries());
     let exit = verdict.exit(stop);
     let record = RunRecord {
         finished_at: clock.now(),
         exit_code: exit.code(),
-        markets: markets.len(),
+        markets,
         tally,
         ingestion_lag: verdict.lag.map(to_milliseconds),
         error: verdict.error,
@@ -82,54 +76,19 @@ pub(super) fn run(
     Ok(exit)
 }
 
-/// The pass proper; and the time at its end.
-fn drain(
-    plan: RunPlan,
-    store: &mut dyn Store,
-    run: RunId,
-    checkpoints: Vec<Checkpoint>,
+/// What asks the exchange, for so long.
+pub(super) fn asker(
+    exchange: ExchangePlan,
+    span: Duration,
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
-) -> (Outcome, Now) {
-    let budget = Budget::new(Arc::clone(clock), plan.deadline, stop.clone());
-    let client = Client::new(plan.access);
-    let pace = Pace::new(plan.rate);
-    let source = Arc::new(Source::new(client, pace, Policy::default(), plan.rules, budget));
-    let is_behind = |row: &Checkpoint| {
-        row.walk.is_some()
-            || row.complete_until.is_none_or(|at| clock.now().since(at) > BACKLOG_MIN)
-    };
-    let is_wanted = log::log_enabled!(log::Level::Info) && checkpoints.iter().any(is_behind);
-    let bar = Bar::start(checkpoints.len(), is_wanted);
-    let outcome = ingest::pass(store, run, checkpoints, &source, plan.workers, &mut |sight| {
-        bar.show(sight);
-    });
-    let exchange = source.client().exchange_now(clock.as_ref());
-    (outcome, Now { exchange, ours: clock.now() })
+) -> Asker {
+    let budget = Budget::new(Arc::clone(clock), span, stop.clone());
+    Asker::new(Client::new(exchange.access), Pace::new(exchange.rate), Policy::default(), budget)
 }
 
-/// The checkpoints at the end of the pass. What another pass moved is read again; if the
-/// database is gone by now, the rest has to do.
-fn committed(
-    ledger: &Ledger,
-    markets: &[Ticker],
-    store: &mut dyn Store,
-    now: Timestamp,
-) -> Vec<Checkpoint> {
-    let known: Vec<Checkpoint> =
-        markets.iter().filter_map(|market| ledger.get(market).cloned()).collect();
-    if known.len() == markets.len() {
-        return known;
-    }
-    store.checkpoints(markets, now).unwrap_or(known)
-}
-
-/// Finer figures say nothing: the exchange tells its time in seconds.
-fn to_milliseconds(span: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn finish(store: &mut dyn Store, run: RunId, record: &RunRecord, exit: Exit) -> Exit {
+/// Closes the row of `ingestion_runs`; the exit status afterwards.
+pub(super) fn finish(store: &mut dyn Store, run: RunId, record: &RunRecord, exit: Exit) -> Exit {
     match store.finish_run(run, record) {
         Ok(()) => exit,
         Err(failure) => {
@@ -142,103 +101,174 @@ fn finish(store: &mut dyn Store, run: RunId, record: &RunRecord, exit: Exit) -> 
     }
 }
 
-impl Verdict {
-    /// What the walks and the writer came to.
-    fn judge_walks(&mut self, outcome: &Outcome, stop: &StopFlag, markets: usize) {
-        let mut is_forbidden = false;
-        let mut out_of_time = 0_usize;
-        for (market, ended) in &outcome.ended {
-            let exit = match ended {
-                Ended::Level | Ended::Guarded(_) => Exit::Ok,
-                Ended::OutOfTime => {
-                    out_of_time += 1;
-                    Exit::Ok
-                }
-                // Readers at work at the same time are all turned away: once is enough to say.
-                Ended::Failed(failure) if failure.kind == Kind::ExchangeForbids => {
-                    if std::mem::replace(&mut is_forbidden, true) {
-                        continue;
-                    }
-                    Exit::Exchange
-                }
-                Ended::Failed(failure) => Exit::of_kind(failure.kind),
-                Ended::Panicked => Exit::Bug,
-            };
-            if let Some(trouble) = ended.trouble() {
-                let names_market = matches!(ended, Ended::Failed(_));
-                let line = if names_market { trouble } else { format!("{market}: {trouble}") };
-                self.trouble(exit, line);
-            }
+/// Finer figures say nothing: the exchange tells its time in seconds.
+fn to_milliseconds(span: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A pass at work.
+struct Pass {
+    selection: Selection,
+    asker: Arc<Asker>,
+    rules: crate::domain::page::Rules,
+    workers: usize,
+    sync_every: Option<Duration>,
+    run: RunId,
+    tally: Tally,
+    verdict: Verdict,
+    markets: usize,
+}
+
+impl Pass {
+    fn now(&self) -> crate::domain::time::Timestamp {
+        self.asker.budget().clock().now()
+    }
+
+    /// Another pass is at work: this one reads nothing and judges what the database says.
+    fn stand_by(&mut self, store: &mut dyn Store) -> Result<(), Failure> {
+        log::warn!("another pass is at work; this one reads nothing and judges the SLA only");
+        self.verdict.error = Some("another pass was at work".to_owned());
+        self.verdict.is_locked_out = true;
+        let now = self.now();
+        let roster = super::roster_on_record(&self.selection, store, now)?;
+        self.markets = roster.len();
+        let checkpoints = store.checkpoints(&roster.tickers(), now)?;
+        self.verdict.judge_staleness(&checkpoints, &roster, Now::by_our_clock(now));
+        Ok(())
+    }
+
+    /// The pass proper.
+    fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
+        let mut resolved = ingest::resolve(&self.selection, store, &self.asker)?;
+        self.verdict.judge_resolution(&mut resolved, self.now());
+        self.markets = resolved.roster.len();
+        let tickers = resolved.roster.tickers();
+        let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);
+        self.stand(store, &mut ledger, &resolved, Standing::Reopened)?;
+        let readings = self.plan(store, &ledger)?;
+        let outcome = self.read(store, ledger, readings);
+        self.verdict.judge_walks(&outcome, stop);
+        self.tally = outcome.tally;
+        let mut ledger = outcome.ledger;
+        if outcome.store_failure.is_none() {
+            self.stand(store, &mut ledger, &resolved, Standing::Retired)?;
         }
-        if let Some(first) = &outcome.first_rejected {
-            // Nothing is lost and nothing is blocked, but a person has to know.
-            let count = outcome.tally.events_rejected;
-            let message = format!(
-                "{count} events could not be read as trades and are kept in raw_kalshi_trade_events only; the first: {first}"
+        let checkpoints = self.committed(&ledger, &tickers, store);
+        let now = Now { exchange: self.asker.exchange_now(), ours: self.now() };
+        self.verdict.judge_staleness(&checkpoints, &resolved.roster, now);
+        if outcome.store_failure.is_none() {
+            self.sync(store)?;
+        }
+        Ok(())
+    }
+
+    /// Which walks are to be done.
+    fn plan(&self, store: &mut dyn Store, ledger: &Ledger) -> Result<Vec<Reading>, Failure> {
+        let active: Vec<Checkpoint> =
+            ledger.iter().filter(|row| row.retired_at.is_none()).cloned().collect();
+        let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);
+        let readings = plan::plan(active, self.outlook(tape_rate));
+        if let Some(Reading::Tape { riders, .. }) = readings.first() {
+            log::debug!(
+                "reading the tape for {} markets and {} markets alone; it holds {tape_rate:.0} trades a second",
+                riders.len(),
+                readings.len() - 1,
             );
-            let all_were = outcome.tally.events_ingested + outcome.tally.events_duplicate == 0;
-            if all_were {
-                self.exits.push(Exit::Exchange);
-            }
-            log::error!("{message}");
-            self.error.get_or_insert(message);
         }
-        if let Some(failure) = &outcome.store_failure {
-            self.trouble(Exit::Database, one_line(failure));
-            return;
-        }
-        if let Some(signal) = stop.signal() {
-            log::warn!("stopped by signal {signal}; progress is kept");
-            return;
-        }
-        let unread = markets.saturating_sub(outcome.ended.len());
-        if unread > 0 && !is_forbidden && out_of_time == 0 && !outcome.is_over {
-            let message = "a reader ended without a word; please report this as a bug";
-            self.trouble(Exit::Bug, message.to_owned());
-        } else if unread + out_of_time > 0 {
-            log::warn!(
-                "{} of {markets} markets are not read to the end; the next pass goes on there",
-                unread + out_of_time
-            );
-        }
+        Ok(readings)
     }
 
-    /// One line for whoever has to act: an error if the exit status will show it.
-    fn trouble(&mut self, exit: Exit, message: String) {
-        if exit == Exit::Ok {
-            log::warn!("{message}");
-        } else {
-            log::error!("{message}");
-        }
-        self.exits.push(exit);
-        self.error.get_or_insert(message);
+    fn outlook(&self, tape_rate: f64) -> Outlook {
+        let now = self.asker.exchange_now();
+        let tape_since = self.rules.since.unwrap_or(now.before(BEGINS_AGO)).floor();
+        Outlook { now, tape_rate, overlap: self.rules.overlap, tape_since }
     }
 
-    fn judge_staleness(&mut self, checkpoints: &[Checkpoint], now: Now, sla: Duration) {
-        for checkpoint in checkpoints {
-            let staleness = freshness::staleness(checkpoint, now);
-            if checkpoint.retired_at.is_none() {
-                self.lag = self.lag.max(Some(staleness));
-            }
-            // Without the database every market is stale, which is not news.
-            let is_known = !self.exits.contains(&Exit::Database);
-            if is_known && freshness::state(checkpoint, now, sla) == State::Stale {
-                let mut message = report::breach_line(checkpoint, staleness, sla);
-                if self.is_locked_out {
-                    message.push_str("; another pass is at work");
-                }
-                self.trouble(Exit::Stale, message);
-            }
-        }
+    fn read(&self, store: &mut dyn Store, ledger: Ledger, readings: Vec<Reading>) -> Outcome {
+        let source = Arc::new(Source::new(Arc::clone(&self.asker), self.rules));
+        let now = self.now();
+        let is_behind = |row: &Checkpoint| {
+            row.walk.is_some() || row.complete_until.is_none_or(|at| now.since(at) > BACKLOG_MIN)
+        };
+        let active = ledger.iter().filter(|row| row.retired_at.is_none());
+        let (count, is_any_behind) =
+            active.fold((0, false), |(n, any), row| (n + 1, any || is_behind(row)));
+        let bar = Bar::start(count, log::log_enabled!(log::Level::Info) && is_any_behind);
+        ingest::pass(store, self.run, ledger, readings, &source, self.workers, &mut |sight| {
+            bar.show(sight);
+        })
     }
 
-    fn exit(&self, stop: &StopFlag) -> Exit {
-        let first = Exit::first(self.exits.iter().copied());
-        match stop.signal() {
-            // That progress is kept would not be true.
-            Some(_) if first == Exit::Database => first,
-            Some(signal) => Exit::of_signal(signal),
-            None => first,
+    /// Retires or reopens the markets for which it is time.
+    fn stand(
+        &self,
+        store: &mut dyn Store,
+        ledger: &mut Ledger,
+        resolved: &Resolved,
+        wanted: Standing,
+    ) -> Result<(), Failure> {
+        let late_max = self.rules.overlap + self.rules.settle;
+        let mut standings: Vec<(Ticker, Standing)> = Vec::new();
+        for (ticker, place) in resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape()) {
+            let Some(checkpoint) = ledger.get(ticker) else { continue };
+            let known = resolved.known.get(ticker);
+            let standing = lifecycle::standing(known, place.listed, checkpoint, late_max);
+            standings.extend(standing.filter(|s| *s == wanted).map(|s| (ticker.clone(), s)));
         }
+        let retired: HashSet<Ticker> = standings.iter().map(|(ticker, _)| ticker.clone()).collect();
+        ingest::stand(store, self.run, ledger, standings, self.now())?;
+        if wanted == Standing::Retired {
+            forget(store, resolved, &retired)?;
+        }
+        Ok(())
     }
+
+    /// The checkpoints at the end of the pass. What another pass moved is read again; if the
+    /// database is gone by now, the rest has to do.
+    fn committed(
+        &self,
+        ledger: &Ledger,
+        tickers: &[Ticker],
+        store: &mut dyn Store,
+    ) -> Vec<Checkpoint> {
+        let known: Vec<Checkpoint> =
+            tickers.iter().filter_map(|ticker| ledger.get(ticker).cloned()).collect();
+        if known.len() == tickers.len() {
+            return known;
+        }
+        store.checkpoints(tickers, self.now()).unwrap_or(known)
+    }
+
+    /// Brings the metadata up to date if it is time to.
+    fn sync(&mut self, store: &mut dyn Store) -> Result<(), Failure> {
+        let Some(every) = self.sync_every else { return Ok(()) };
+        if self.asker.budget().is_over() || self.asker.is_forbidden() {
+            return Ok(());
+        }
+        let synced = ingest::sync(&self.selection, store, &self.asker, every)?;
+        if synced.entries > 0 {
+            log::info!("{}", report::sync_line(&synced));
+        }
+        self.verdict.judge_sync(synced);
+        Ok(())
+    }
+}
+
+/// Retired markets need not be remembered as members of what was selected.
+fn forget(
+    store: &mut dyn Store,
+    resolved: &Resolved,
+    retired: &HashSet<Ticker>,
+) -> Result<(), Failure> {
+    if retired.is_empty() {
+        return Ok(());
+    }
+    let change = |record: &crate::domain::market::WatchRecord| WatchChange {
+        watch: record.watch.clone(),
+        left: record.members.iter().filter(|member| retired.contains(*member)).cloned().collect(),
+        ..WatchChange::default()
+    };
+    let changes: Vec<WatchChange> =
+        resolved.records.iter().map(change).filter(|change| !change.left.is_empty()).collect();
+    if changes.is_empty() { Ok(()) } else { store.save_watches(&changes) }
 }

@@ -1,13 +1,14 @@
 //! `status`: how fresh each market is, from the database alone.
 
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::cli::Output;
+use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{Now, State, state};
+use crate::domain::selection::{Selection, Target};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
@@ -17,7 +18,8 @@ use crate::store::Store;
 /// What is asked.
 pub(super) struct Question {
     /// Only these; all when empty.
-    pub(super) markets: BTreeSet<Ticker>,
+    pub(super) selection: Selection,
+    /// Of markets that were not selected by themselves.
     pub(super) sla: Duration,
     pub(super) output: Output,
     pub(super) check: bool,
@@ -28,13 +30,17 @@ pub(super) fn status(
     store: &mut dyn Store,
     now: Timestamp,
 ) -> anyhow::Result<Exit> {
-    let Question { markets, sla, output, check } = question;
+    let Question { selection, sla, output, check } = question;
     let mut reports = store.report(now)?;
     let mut is_answered = !reports.is_empty();
-    if !markets.is_empty() {
-        reports.retain(|report| markets.contains(&report.checkpoint.market));
-        for market in markets {
-            if !reports.iter().any(|report| report.checkpoint.market == *market) {
+    let roster = super::roster_on_record(selection, store, now)?;
+    if !selection.is_empty() {
+        reports.retain(|report| roster.place(&report.checkpoint.market).is_some());
+        is_answered = !reports.is_empty();
+        for watch in selection.watches() {
+            let Target::Market(market) = &watch.target else { continue };
+            let is_ours = selection.shard().holds(market);
+            if is_ours && !reports.iter().any(|report| report.checkpoint.market == *market) {
                 is_answered = false;
                 log::error!("{market} was never selected by a run on this database");
             }
@@ -42,18 +48,26 @@ pub(super) fn status(
     } else if !is_answered {
         log::error!("no market was ever selected on this database; check --database-url");
     }
+    let sla_of = |market: &Ticker| roster.place(market).map_or(*sla, |place| place.sla);
     let text = match output {
         Output::Table => {
             let colour = io::stdout().is_terminal()
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
                 && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-            report::table(&reports, now, *sla, colour)
+            let is_named = |ticker: &Ticker| {
+                selection.watches().iter().any(|w| w.target == Target::Market(ticker.clone()))
+            };
+            let is_shown = |row: &Checkpoint| row.retired_at.is_none() || is_named(&row.market);
+            let before = reports.len();
+            reports.retain(|report| is_shown(&report.checkpoint));
+            report::table(&reports, before - reports.len(), now, &sla_of, colour)
         }
-        Output::Json => report::json(&reports, now, *sla),
-        Output::Csv => report::csv(&reports, now, *sla),
+        Output::Json => report::json(&reports, now, &sla_of),
+        Output::Csv => report::csv(&reports, now, &sla_of),
     };
     answer(&text)?;
-    let is_stale = |report| state(report, Now::by_our_clock(now), *sla) == State::Stale;
+    let is_stale =
+        |row: &Checkpoint| state(row, Now::by_our_clock(now), sla_of(&row.market)) == State::Stale;
     let any_stale = reports.iter().any(|report| is_stale(&report.checkpoint));
     Ok(match (*check, is_answered, any_stale) {
         (false, _, _) | (true, true, false) => Exit::Ok,

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::checkpoint::{Change, Checkpoint};
+use super::checkpoint::{Change, Checkpoint, Standing};
+use super::page::{Row, TapeSpan, Walked};
 use super::time::Timestamp;
-use super::trade::{Event, Rejected, Ticker};
-use super::walk::Walked;
+use super::trade::{Rejected, Ticker};
 
 /// The checkpoints as they are committed, by market: what a pass believes the database holds.
 #[derive(Debug, Default)]
@@ -25,6 +25,11 @@ impl Ledger {
         self.0.get(market)
     }
 
+    /// The committed states, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.0.values()
+    }
+
     /// Takes over what a commit made true. Markets that another pass got ahead on are
     /// dropped: this pass no longer knows their state and will not touch them again.
     pub fn committed(&mut self, commit: Commit, receipt: &Receipt) {
@@ -38,46 +43,57 @@ impl Ledger {
     }
 }
 
-/// One row to store, with what was known when it was seen.
-#[derive(Debug)]
-pub struct Row {
-    /// The trade and its raw event.
-    pub event: Event,
-    /// Exchange time of the answer it came in.
-    pub seen_at: Timestamp,
-    /// Whether it belongs to a window that was already complete.
-    pub is_late: bool,
-}
-
 /// Rows and progress on their way into one transaction.
 #[derive(Debug, Default)]
 pub struct Batch {
     rows: Vec<Row>,
     rejected: Vec<Rejected>,
     changes: BTreeMap<Ticker, Change>,
+    tape: TapeSpan,
 }
 
 impl Batch {
     /// Adds the rows of a page together with what storing them proves.
     pub fn push(&mut self, walked: Walked) {
-        let Walked { market, events, rejected, exchange_now, late_before, progress } = walked;
-        let newest = events.iter().map(|event| event.trade.traded_at).max();
-        self.rows.extend(events.into_iter().map(|event| Row {
-            is_late: late_before.is_some_and(|edge| event.trade.traded_at < edge),
-            event,
-            seen_at: exchange_now,
-        }));
+        let Walked { scope, rows, rejected, progress, tape } = walked;
+        self.note_newest(&scope, &rows);
+        self.rows.extend(rows);
         self.rejected.extend(rejected);
-        if newest.is_some() || progress.is_some() {
-            let change = self.changes.entry(market).or_default();
-            change.last_trade_at = change.last_trade_at.max(newest);
-            change.progress.extend(progress);
+        for (market, progress) in progress {
+            self.changes.entry(market).or_default().progress.push(progress);
+        }
+        if let Some(TapeSpan { trades, span }) = tape {
+            self.tape.trades += trades;
+            self.tape.span += span;
+        }
+    }
+
+    /// The newest trade of each market that has rows here, and of the tape when that was read.
+    fn note_newest(&mut self, scope: &Ticker, rows: &[Row]) {
+        let mut note = |market: &Ticker, at: Timestamp| {
+            let newest = match self.changes.get_mut(market) {
+                Some(change) => &mut change.last_trade_at,
+                None => &mut self.changes.entry(market.clone()).or_default().last_trade_at,
+            };
+            *newest = (*newest).max(Some(at));
+        };
+        if let Some(newest) = rows.iter().map(|row| row.event.trade.traded_at).max() {
+            note(scope, newest);
+        }
+        for trade in rows.iter().map(|row| &row.event.trade).filter(|trade| trade.market != *scope)
+        {
+            note(&trade.market, trade.traded_at);
         }
     }
 
     /// Records that a market could not be read to the end, and why.
     pub fn fail(&mut self, market: Ticker, error: String) {
         self.changes.entry(market).or_default().error = Some(error);
+    }
+
+    /// Records that a market is over and fully drained, or that it is back after all.
+    pub fn stand(&mut self, market: Ticker, standing: Standing) {
+        self.changes.entry(market).or_default().standing = Some(standing);
     }
 
     /// How many rows would be sent.
@@ -96,7 +112,7 @@ impl Batch {
     /// The checkpoint of a market that the ledger no longer holds stays where it is; its rows
     /// are stored all the same.
     pub fn seal(self, ledger: &Ledger, now: Timestamp) -> Commit {
-        let Batch { mut rows, mut rejected, changes } = self;
+        let Batch { mut rows, mut rejected, changes, tape } = self;
         let offered = rows.len();
         rows.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
         rows.dedup_by(|later, kept| later.event.trade.trade_id == kept.event.trade.trade_id);
@@ -112,7 +128,7 @@ impl Batch {
                 Some(CheckpointUpdate { expected_version: committed.version, next })
             })
             .collect();
-        Commit { now, offered, rows, rejected, checkpoints }
+        Commit { now, offered, rows, rejected, checkpoints, tape }
     }
 }
 
@@ -143,6 +159,7 @@ pub struct Commit {
     rows: Vec<Row>,
     rejected: Vec<Rejected>,
     checkpoints: Vec<CheckpointUpdate>,
+    tape: TapeSpan,
 }
 
 impl Commit {
@@ -169,6 +186,13 @@ impl Commit {
     /// The checkpoints that the rows justify, in the order of their market.
     pub fn checkpoints(&self) -> &[CheckpointUpdate] {
         &self.checkpoints
+    }
+}
+
+impl Commit {
+    /// How busy the tape was, if it was read.
+    pub fn tape(&self) -> TapeSpan {
+        self.tape
     }
 }
 

@@ -118,6 +118,11 @@ impl Checkpoint {
                 }
             }
         }
+        match change.standing {
+            Some(Standing::Retired) => next.retired_at = Some(now),
+            Some(Standing::Reopened) => next.retired_at = None,
+            None => {}
+        }
         if let Some(error) = &change.error {
             next.failures = next.failures.saturating_add(1);
             next.last_error = Some(error.clone());
@@ -152,6 +157,16 @@ pub(super) struct Change {
     pub(super) progress: Vec<Progress>,
     pub(super) last_trade_at: Option<Timestamp>,
     pub(super) error: Option<String>,
+    pub(super) standing: Option<Standing>,
+}
+
+/// Whether a market is still to be looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is over and fully drained.
+    Retired,
+    /// It was taken for over, and trades again.
+    Reopened,
 }
 
 #[cfg(test)]

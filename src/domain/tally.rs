@@ -36,6 +36,8 @@ impl Tally {
     pub fn add(&mut self, commit: &Commit, receipt: &Receipt) {
         let inserted = receipt.inserted.len();
         self.commits += 1;
+        self.tape_trades += commit.tape().trades;
+        self.tape_span += commit.tape().span;
         self.events_ingested += count(inserted);
         self.events_duplicate += count(commit.offered().saturating_sub(inserted));
         self.events_rejected += count(receipt.rejected.len());

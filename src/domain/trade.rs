@@ -24,6 +24,17 @@ impl Ticker {
         is_token(text, TICKER_LEN_MAX).then(|| Ticker(Arc::from(text)))
     }
 
+    /// What stands for all markets of the exchange together, where a market's ticker is meant
+    /// otherwise: read without a filter, it is the tape.
+    pub fn tape() -> Ticker {
+        Ticker(Arc::from("*"))
+    }
+
+    /// Whether it stands for the tape.
+    pub fn is_tape(&self) -> bool {
+        &*self.0 == "*"
+    }
+
     /// The ticker's text.
     pub fn as_str(&self) -> &str {
         &self.0

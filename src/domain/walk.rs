@@ -8,133 +8,18 @@
 //! The window's upper edge is frozen by the `Date` of the very answer that holds its first
 //! page, not by a clock of ours: a cached answer claims no more than it holds.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::checkpoint::{Checkpoint, OpenWalk, Progress, Window};
+use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Walked};
 use super::time::Timestamp;
 use super::trade::{Event, Rejected, Ticker};
-
-/// The most rows the exchange puts on a page, and what we ask for.
-pub const ROWS_PER_PAGE: u16 = 1_000;
 
 /// How far two readings of one instant may be apart: whole seconds, told across a network.
 const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// Trades younger than this are still on the live endpoint, which holds about sixty days.
 const LIVE_MIN: Duration = Duration::from_secs(30 * 86_400);
-
-/// How walks are done; the same for every market of a pass.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// How far below the checkpoint each walk re-reads, for late trades.
-    pub overlap: Duration,
-    /// How long before the exchange's now a window ends.
-    pub settle: Duration,
-    /// Where a market without a checkpoint begins; `None`: its whole live history.
-    pub since: Option<Timestamp>,
-    /// A runaway guard: the most pages one walk reads in one pass.
-    pub pages_max: u32,
-}
-
-/// One request for trades. Every filter is sent on every page: cursors carry none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageRequest {
-    /// Whose trades.
-    pub market: Ticker,
-    /// Where to go on; `None` for the newest page within the bounds.
-    pub cursor: Option<String>,
-    /// Unix seconds; one less than needed: found to be inclusive, but documented as "after".
-    pub min_ts: Option<i64>,
-    /// Unix seconds; one more than needed, since nobody knows whether it is inclusive.
-    pub max_ts: Option<i64>,
-}
-
-/// One decoded answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The trades of the market asked for, in the order received.
-    pub events: Vec<Event>,
-    /// What could not be normalized.
-    pub rejected: Vec<Rejected>,
-    /// Rows of other markets: the filter was ignored somewhere; they are left out.
-    pub foreign: usize,
-    /// Where the exchange says to go on; `None` at the end of the list.
-    pub cursor: Option<String>,
-    /// The answer's `Date`: when the exchange's world looked like this.
-    pub exchange_now: Timestamp,
-    /// Our clock when it came.
-    pub our_now: Timestamp,
-}
-
-impl Page {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.rejected.is_empty() && self.foreign == 0
-    }
-}
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Ask this.
-    Fetch(PageRequest),
-    /// Nothing: the walk is over.
-    Done(End),
-}
-
-/// How a walk ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Everything up to the frozen edge was read.
-    Level,
-    /// The answers made no sense together. What was stored stays; the next pass tries again.
-    Guarded(Guard),
-}
-
-/// Why a walk was broken off rather than believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guard {
-    /// An answer named the cursor it was asked with.
-    CursorRepeats,
-    /// A page held nothing that the page before it had not.
-    NothingNew,
-    /// A page was not sorted newest first.
-    Unordered,
-    /// Cursors are refused or ignored, and going on by time gets no further either.
-    CursorsUseless,
-    /// The list ended above a trade that an earlier answer had shown.
-    EndsTooSoon,
-    /// The page cap was reached.
-    TooManyPages,
-}
-
-impl fmt::Display for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Guard::CursorRepeats => "the exchange answered with the cursor it was asked with",
-            Guard::NothingNew => "the exchange sent the same page again under another cursor",
-            Guard::Unordered => "the exchange sent a page that is not sorted newest first",
-            Guard::CursorsUseless => {
-                "the exchange does not honour its cursors, and going on by time leads nowhere"
-            }
-            Guard::EndsTooSoon => "the exchange ended its list above a trade it had shown before",
-            Guard::TooManyPages => "the walk reached its page cap",
-        })
-    }
-}
-
-/// The rows of one page worth storing, and what storing them proves. They cannot be parted: the
-/// fields are private and only a [`Batch`](super::batch::Batch) takes them.
-#[derive(Debug)]
-pub struct Walked {
-    pub(super) market: Ticker,
-    pub(super) events: Vec<Event>,
-    pub(super) rejected: Vec<Rejected>,
-    pub(super) exchange_now: Timestamp,
-    /// Trades before this instant were expected in an earlier window: they are late.
-    pub(super) late_before: Option<Timestamp>,
-    pub(super) progress: Option<Progress>,
-}
 
 /// The oldest trade time of a chain of pages, and the ids seen at exactly that time.
 #[derive(Clone, Debug)]
@@ -148,6 +33,8 @@ struct Oldest {
 enum Origin {
     /// An earlier pass, which did not finish it; a window of our own follows.
     Inherited,
+    /// This pass; it was cut off at the length of a slice, so that another follows.
+    Slice,
     /// This pass.
     Own,
 }
@@ -167,6 +54,9 @@ pub struct Walk {
     cursor: Option<String>,
     /// After a restart by time: read from this instant's second downwards.
     ceiling: Option<Timestamp>,
+    /// How long before the exchange's now a window begins that nothing else bounds below; `None`
+    /// once that is settled.
+    begins_ago: Option<Duration>,
     /// The oldest trade time seen so far.
     low: Option<Timestamp>,
     /// Our clock when the window's first page was read.
@@ -177,6 +67,10 @@ pub struct Walk {
     misdated: Option<Timestamp>,
     /// The last row of the page before, for the guards; `None` at the start of a chain of pages.
     previous: Option<Oldest>,
+    /// Exchange time when the window was frozen.
+    frozen_at: Option<Timestamp>,
+    /// The slice before this one was read so late that nothing below this is late for it.
+    reread_floor: Option<Timestamp>,
     /// Whether the walk was restarted since `low` last fell: a second time would be pointless.
     is_restarted: bool,
     was_empty: bool,
@@ -197,11 +91,14 @@ impl Walk {
             until: None,
             cursor: None,
             ceiling: None,
+            begins_ago: None,
             low: None,
             opened_at: None,
             complete_as_of: checkpoint.complete_as_of,
             misdated: None,
             previous: None,
+            frozen_at: None,
+            reread_floor: None,
             is_restarted: false,
             was_empty: false,
             pages: 0,
@@ -211,6 +108,13 @@ impl Walk {
             walk.resume(open);
         }
         walk
+    }
+
+    /// The same, but one that was never read and has no other lower edge begins so long before the exchange's now.
+    #[must_use]
+    pub(super) fn beginning_ago(self, span: Duration) -> Walk {
+        let begins_ago = (self.from.is_none() && self.origin == Origin::Own).then_some(span);
+        Walk { begins_ago, ..self }
     }
 
     fn resume(&mut self, open: &OpenWalk) {
@@ -251,19 +155,28 @@ impl Walk {
     }
 
     /// Rows below this instant are neither asked for nor kept.
-    fn lower_edge(&self) -> Option<Timestamp> {
+    pub(super) fn lower_edge(&self) -> Option<Timestamp> {
         let from = self.from?;
         if !self.has_completed_before {
             return Some(from);
         }
         let edge = from.before(self.rules.overlap);
-        Some(self.complete_from.map_or(edge, |bound| edge.max(bound)))
+        let bounds = [self.complete_from, self.reread_floor.map(|floor| floor.min(from))];
+        Some(bounds.into_iter().flatten().fold(edge, Timestamp::max))
+    }
+
+    /// Where a window that begins at `from` has to end at the latest.
+    fn slice_end(&self) -> Option<Timestamp> {
+        Some(self.from?.after(self.rules.slice?).floor())
     }
 
     /// Rows after this instant are not asked for. A walk below its lower edge (the overlap was
     /// shortened since) has read everything, but must still ask sensibly.
     fn upper_edge(&self) -> Option<Timestamp> {
-        self.ceiling.or(self.until).map(|edge| edge.max(self.lower_edge().unwrap_or(edge)))
+        self.ceiling
+            .or(self.until)
+            .or(self.slice_end())
+            .map(|edge| edge.max(self.lower_edge().unwrap_or(edge)))
     }
 
     /// The exchange refused the request because of its cursor: go on by time instead.
@@ -336,32 +249,46 @@ impl Walk {
         walked
     }
 
-    /// The window's upper edge, frozen by its first page; `None` if that page shows that the
-    /// window has to begin earlier.
+    /// The window's upper edge, frozen by its first page; `None` if that page only tells where the
+    /// window has to begin.
     fn frozen_edge(&mut self, page: &Page) -> Option<Timestamp> {
         if self.until.is_none() {
+            if let Some(span) = self.begins_ago {
+                // Two answers have to agree: one from the future would leave out all until then.
+                let begins = page.exchange_now.before(span).floor();
+                if self.from.is_none_or(|from| begins < from.before(CLOCK_SLACK)) {
+                    self.from = Some(begins);
+                    return None;
+                }
+                self.begins_ago = None;
+            }
             if let Some(believed) = self.believed_until(page) {
-                self.from = Some(believed);
-                self.misdated = Some(believed);
+                // Nobody knows when the slice before was really frozen, so what is late for it.
+                self.reread_floor = None;
+                if self.from > Some(believed) {
+                    self.from = Some(believed);
+                    self.misdated = Some(believed);
+                }
                 return None;
             }
-            let edge = page.exchange_now.before(self.rules.settle).floor();
+            let settled = page.exchange_now.before(self.rules.settle).floor();
+            let edge = self.slice_end().map_or(settled, |end| settled.min(end));
+            if edge < settled {
+                self.origin = Origin::Slice;
+            }
             self.until = Some(self.from.map_or(edge, |from| edge.max(from)));
             self.opened_at = Some(page.our_now);
+            self.frozen_at = Some(page.exchange_now);
         }
         self.until
     }
 
-    /// Up to where a checkpoint can be true, if that is less than it claims.
-    ///
-    /// An answer with a `Date` in the future would complete a window that nobody has seen yet,
-    /// and all trades until then would be passed over in silence. But our own clock was noted
-    /// too: what has passed on it since tells where the exchange's clock really stood.
     fn believed_until(&mut self, page: &Page) -> Option<Timestamp> {
-        let has_passed = page.our_now.since(self.complete_as_of.take()?);
-        let settled = page.exchange_now.before(self.rules.settle);
-        let believed = settled.before(has_passed).floor();
-        (believed < self.from?.before(CLOCK_SLACK)).then_some(believed)
+        // A slice ends short of what it took for settled, but how its late trades are looked for
+        // rests on that.
+        let settled = self.reread_floor.map(|floor| floor.after(self.rules.overlap));
+        let claimed = settled.max(Some(self.from?))?;
+        believed_until(claimed, self.complete_as_of.take()?, page, self.rules.settle)
     }
 
     /// Tells once if a misdated answer completed a window, and where reading began again.
@@ -369,12 +296,14 @@ impl Walk {
         self.misdated.take()
     }
 
-    /// The window is read. After an inherited one, the span since then is opened.
+    /// The window is read. After an inherited one or a slice, the span since then is opened.
     fn complete(&mut self, until: Timestamp) {
         if self.origin == Origin::Own {
             self.end = Some(End::Level);
             return;
         }
+        let late_max = self.rules.overlap + self.rules.settle;
+        let reread_floor = self.frozen_at.map(|at| at.before(late_max));
         if !self.has_completed_before {
             self.complete_from = self.from;
         }
@@ -389,6 +318,8 @@ impl Walk {
             complete_as_of: self.opened_at,
             opened_at: None,
             previous: None,
+            frozen_at: None,
+            reread_floor,
             is_restarted: false,
             was_empty: false,
             ..self.clone()
@@ -405,12 +336,19 @@ impl Walk {
         &self,
         events: Vec<Event>,
         rejected: Vec<Rejected>,
-        exchange_now: Timestamp,
+        seen_at: Timestamp,
         progress: Option<Progress>,
     ) -> Walked {
         let late_before = if self.has_completed_before { self.from } else { None };
-        let market = self.market.clone();
-        Walked { market, events, rejected, exchange_now, late_before, progress }
+        let is_late = |at: Timestamp| late_before.is_some_and(|edge| at < edge);
+        let row = |event: Event| Row { is_late: is_late(event.trade.traded_at), event, seen_at };
+        Walked {
+            scope: self.market.clone(),
+            rows: events.into_iter().map(row).collect(),
+            rejected,
+            progress: progress.into_iter().map(|p| (self.market.clone(), p)).collect(),
+            tape: None,
+        }
     }
 
     fn inspect(&self, page: &Page) -> Verdict {
@@ -477,6 +415,22 @@ impl Walk {
     }
 }
 
+/// Up to where a checkpoint can be true, if that is less than it claims.
+///
+/// An answer with a `Date` in the future would complete a window that nobody has seen yet,
+/// and all trades until then would be passed over in silence. But our own clock was noted
+/// too: what has passed on it since tells where the exchange's clock really stood.
+pub(super) fn believed_until(
+    claimed: Timestamp,
+    as_of: Timestamp,
+    page: &Page,
+    settle: Duration,
+) -> Option<Timestamp> {
+    let has_passed = page.our_now.since(as_of);
+    let believed = page.exchange_now.before(settle).before(has_passed).floor();
+    (believed < claimed.before(CLOCK_SLACK)).then_some(believed)
+}
+
 enum Verdict {
     Sound,
     StartedOver,
@@ -485,8 +439,8 @@ enum Verdict {
 
 #[cfg(test)]
 #[path = "walk_tests.rs"]
-mod tests;
+pub(super) mod tests;
 
 #[cfg(test)]
 #[path = "walk_properties.rs"]
-mod properties;
+pub(super) mod properties;

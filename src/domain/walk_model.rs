@@ -1,5 +1,5 @@
-//! What the properties of the walk are tried on: an exchange, a store and a pass, each as small
-//! as its promises allow.
+//! What the properties of the walk are tried on: an exchange (which those of the tape ask, too), a
+//! store and a pass, each as small as its promises allow.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -8,38 +8,41 @@ use super::super::super::batch::{Batch, Commit, Ledger, Receipt};
 use super::super::super::trade::{Price, Quantity, Side, Trade};
 use super::super::*;
 
-pub(super) const ROWS: usize = 3;
-pub(super) const OVERLAP: Duration = quarters(32);
-pub(super) const SETTLE: Duration = quarters(SETTLE_QUARTERS);
-pub(super) const SETTLE_QUARTERS: u64 = 8;
+pub(in crate::domain) const ROWS: usize = 3;
+pub(in crate::domain) const OVERLAP: Duration = quarters(32);
+pub(in crate::domain) const SETTLE: Duration = quarters(SETTLE_QUARTERS);
+pub(in crate::domain) const SETTLE_QUARTERS: u64 = 8;
 /// The overlap and the settling time together: no walk finds what is later than that.
-pub(super) const LATE_MAX_QUARTERS: u64 = 40;
-pub(super) const START: Timestamp = Timestamp::from_seconds(1_000);
+pub(in crate::domain) const LATE_MAX_QUARTERS: u64 = 40;
+pub(in crate::domain) const START: Timestamp = Timestamp::from_seconds(1_000);
 
 /// Time goes by in quarters of a second, so that much falls on whole seconds.
-pub(super) const fn quarters(count: u64) -> Duration {
+pub(in crate::domain) const fn quarters(count: u64) -> Duration {
     Duration::from_millis(250 * count)
 }
 
-pub(super) fn market() -> Ticker {
+pub(in crate::domain) fn market() -> Ticker {
     Ticker::new("KX").unwrap()
 }
 
-pub(super) fn rules(since: Option<i64>) -> Rules {
+/// Where a market begins, and the length of its slices in quarters of a second.
+pub(in crate::domain) type Terms = (Option<i64>, Option<u64>);
+
+pub(in crate::domain) fn rules((since, slice): Terms) -> Rules {
     let since = since.map(Timestamp::from_seconds);
-    Rules { overlap: OVERLAP, settle: SETTLE, since, pages_max: 500 }
+    Rules { overlap: OVERLAP, settle: SETTLE, since, pages_max: 5_000, slice: slice.map(quarters) }
 }
 
 /// How the exchange reads a bound; the documentation says "after" and "before".
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Bound {
+pub(in crate::domain) enum Bound {
     SecondsInclusive,
     SecondsExclusive,
     InstantsInclusive,
     InstantsExclusive,
 }
 
-pub(super) const BOUNDS: [Bound; 4] = [
+pub(in crate::domain) const BOUNDS: [Bound; 4] = [
     Bound::SecondsInclusive,
     Bound::SecondsExclusive,
     Bound::InstantsInclusive,
@@ -48,7 +51,7 @@ pub(super) const BOUNDS: [Bound; 4] = [
 
 impl Bound {
     /// Whether `lesser` lies below `greater`, where one of the two is a bound in whole seconds.
-    pub(super) fn is_ordered(self, lesser: Timestamp, greater: Timestamp) -> bool {
+    pub(in crate::domain) fn is_ordered(self, lesser: Timestamp, greater: Timestamp) -> bool {
         match self {
             Bound::SecondsInclusive => lesser.second() <= greater.second(),
             Bound::SecondsExclusive => lesser.second() < greater.second(),
@@ -60,7 +63,7 @@ impl Bound {
 
 /// How the exchange says that nothing follows.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum ListEnd {
+pub(in crate::domain) enum ListEnd {
     NoCursor,
     /// Every page with rows has a cursor; the empty page behind the last has none.
     EmptyPage,
@@ -68,36 +71,39 @@ pub(super) enum ListEnd {
     EmptyPages,
 }
 
-pub(super) const LIST_ENDS: [ListEnd; 3] =
+pub(in crate::domain) const LIST_ENDS: [ListEnd; 3] =
     [ListEnd::NoCursor, ListEnd::EmptyPage, ListEnd::EmptyPages];
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Sort {
+pub(in crate::domain) enum Sort {
     Readable,
     Unreadable,
+    /// Not even its market can be read.
+    Nameless,
     /// Of another market, on pages of ours.
     Foreign,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Made {
-    pub(super) at: Timestamp,
-    pub(super) id: String,
+pub(in crate::domain) struct Made {
+    pub(in crate::domain) at: Timestamp,
+    pub(in crate::domain) id: String,
+    pub(in crate::domain) market: Ticker,
     /// When the exchange began to show it.
-    pub(super) shown_at: Timestamp,
-    pub(super) sort: Sort,
+    pub(in crate::domain) shown_at: Timestamp,
+    pub(in crate::domain) sort: Sort,
 }
 
 impl Made {
-    pub(super) fn is_late(&self) -> bool {
+    pub(in crate::domain) fn is_late(&self) -> bool {
         self.shown_at.since(self.at) > SETTLE
     }
 
-    pub(super) fn event(&self) -> Event {
+    pub(in crate::domain) fn event(&self) -> Event {
         Event {
             trade: Trade {
                 trade_id: self.id.as_str().into(),
-                market: market(),
+                market: self.market.clone(),
                 side: Side::Yes,
                 price: Price::from_e4_cents(1).unwrap(),
                 quantity: Quantity::from_e2(1).unwrap(),
@@ -108,16 +114,19 @@ impl Made {
         }
     }
 
-    pub(super) fn rejected(&self) -> Rejected {
-        let (market, payload) = (market(), self.id.as_str().into());
+    /// As it stands on a page of `scope`.
+    pub(in crate::domain) fn rejected(&self, scope: &Ticker) -> Rejected {
+        let is_named = !matches!(self.sort, Sort::Nameless);
+        let market = if is_named { self.market.clone() } else { scope.clone() };
+        let payload = self.id.as_str().into();
         Rejected { market, trade_id: None, payload, reason: "unreadable".into() }
     }
 }
 
 /// Above every row.
-pub(super) const CURSOR_TOP: &str = "9";
+pub(in crate::domain) const CURSOR_TOP: &str = "9";
 
-pub(super) fn empty_page(cursor: Option<String>, exchange_now: Timestamp) -> Page {
+pub(in crate::domain) fn empty_page(cursor: Option<String>, exchange_now: Timestamp) -> Page {
     Page {
         events: Vec::new(),
         rejected: Vec::new(),
@@ -130,7 +139,7 @@ pub(super) fn empty_page(cursor: Option<String>, exchange_now: Timestamp) -> Pag
 
 /// What is wrong with one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(in crate::domain) enum Trouble {
     None,
     CursorRefused,
     CursorIgnored,
@@ -149,32 +158,38 @@ pub(super) enum Trouble {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Exchange {
-    pub(super) now: Timestamp,
+pub(in crate::domain) struct Exchange {
+    pub(in crate::domain) now: Timestamp,
     /// Newest first, by time and then by id, as the exchange sorts.
-    pub(super) made: Vec<Made>,
-    pub(super) min: Bound,
-    pub(super) max: Bound,
-    pub(super) end: ListEnd,
+    pub(in crate::domain) made: Vec<Made>,
+    pub(in crate::domain) min: Bound,
+    pub(in crate::domain) max: Bound,
+    pub(in crate::domain) end: ListEnd,
 }
 
 impl Exchange {
-    pub(super) fn make(&mut self, at: Timestamp, sort: Sort) {
+    pub(in crate::domain) fn make(&mut self, market: &Ticker, at: Timestamp, sort: Sort) {
         // Ids in no order of time.
         let id = format!("t{:05}", self.made.len() * 7_919 % 10_007);
-        let made = Made { at, id, shown_at: self.now, sort };
+        let made = Made { at, id, market: market.clone(), shown_at: self.now, sort };
         let place = self.made.partition_point(|row| (row.at, &row.id) > (made.at, &made.id));
         self.made.insert(place, made);
     }
 
     /// The answer to `request`; `None` when its cursor is refused.
-    pub(super) fn answer(&self, request: &PageRequest, trouble: Trouble) -> Option<Page> {
+    pub(in crate::domain) fn answer(
+        &self,
+        request: &PageRequest,
+        trouble: Trouble,
+    ) -> Option<Page> {
         let second = Timestamp::from_seconds;
         if let (Some(min), Some(max)) = (request.min_ts, request.max_ts) {
             assert!(min < max, "an exchange may refuse {request:?}");
         }
+        let scope = &request.market;
         let is_asked = |row: &&Made| {
-            request.min_ts.is_none_or(|min| self.min.is_ordered(second(min), row.at))
+            (scope.is_tape() || row.market == *scope)
+                && request.min_ts.is_none_or(|min| self.min.is_ordered(second(min), row.at))
                 && request.max_ts.is_none_or(|max| self.max.is_ordered(row.at, second(max)))
         };
         let rows: Vec<&Made> = self.made.iter().filter(is_asked).collect();
@@ -200,7 +215,7 @@ impl Exchange {
         for row in shown {
             match row.sort {
                 Sort::Readable => page.events.push(row.event()),
-                Sort::Unreadable => page.rejected.push(row.rejected()),
+                Sort::Unreadable | Sort::Nameless => page.rejected.push(row.rejected(scope)),
                 Sort::Foreign => page.foreign += 1,
             }
         }
@@ -230,13 +245,13 @@ impl Exchange {
 }
 
 /// What every store promises, in a few lines: see `store/contract.rs`.
-pub(super) struct Store {
-    pub(super) checkpoint: Checkpoint,
-    pub(super) stored: BTreeSet<String>,
+pub(in crate::domain) struct Store {
+    pub(in crate::domain) checkpoint: Checkpoint,
+    pub(in crate::domain) stored: BTreeSet<String>,
 }
 
 impl Store {
-    pub(super) fn commit(&mut self, commit: &Commit) -> Receipt {
+    pub(in crate::domain) fn commit(&mut self, commit: &Commit) -> Receipt {
         let mut receipt = Receipt::default();
         for (position, row) in commit.rows().iter().enumerate() {
             if self.stored.insert(row.event.trade.trade_id.to_string()) {
@@ -264,23 +279,23 @@ impl Store {
 }
 
 /// One pass over the one market.
-pub(super) struct Pass {
-    pub(super) walk: Walk,
-    pub(super) batch: Batch,
-    pub(super) ledger: Ledger,
-    pub(super) end: Option<End>,
-    pub(super) last_trouble: Trouble,
+pub(in crate::domain) struct Pass {
+    pub(in crate::domain) walk: Walk,
+    pub(in crate::domain) batch: Batch,
+    pub(in crate::domain) ledger: Ledger,
+    pub(in crate::domain) end: Option<End>,
+    pub(in crate::domain) last_trouble: Trouble,
 }
 
 impl Pass {
-    pub(super) fn begin(store: &Store, rules: Rules) -> Pass {
+    pub(in crate::domain) fn begin(store: &Store, rules: Rules) -> Pass {
         let walk = Walk::new(&store.checkpoint, rules);
         let ledger = Ledger::new([store.checkpoint.clone()]);
         Pass { walk, batch: Batch::default(), ledger, end: None, last_trouble: Trouble::None }
     }
 
     /// Asks once, unless the walk is over, and notes it if it is over then.
-    pub(super) fn read(&mut self, exchange: &Exchange, trouble: Trouble) {
+    pub(in crate::domain) fn read(&mut self, exchange: &Exchange, trouble: Trouble) {
         // Two in a row are believed: nothing tells them from the end of a list.
         let is_second = (self.last_trouble, trouble) == (Trouble::Hiccup, Trouble::Hiccup);
         let trouble = if is_second { Trouble::None } else { trouble };
@@ -299,7 +314,7 @@ impl Pass {
         }
     }
 
-    pub(super) fn commit(&mut self, store: &mut Store, now: Timestamp) -> Receipt {
+    pub(in crate::domain) fn commit(&mut self, store: &mut Store, now: Timestamp) -> Receipt {
         let commit = mem::take(&mut self.batch).seal(&self.ledger, now);
         let ids: BTreeSet<_> = commit.rows().iter().map(|row| &row.event.trade.trade_id).collect();
         assert_eq!(ids.len(), commit.rows().len(), "a trade twice in one commit");

@@ -11,7 +11,7 @@ use proptest::sample::select;
 use super::*;
 
 #[path = "walk_model.rs"]
-mod model;
+pub(in crate::domain) mod model;
 
 use model::*;
 
@@ -49,20 +49,20 @@ enum Act {
 }
 
 impl World {
-    fn new((min, max, end): (Bound, Bound, ListEnd), since: Option<i64>) -> World {
+    fn new((min, max, end): (Bound, Bound, ListEnd), terms: Terms) -> World {
         let mut exchange = Exchange { now: START, made: Vec::new(), min, max, end };
         for second in (0..20).rev() {
             exchange.now = START.before(Duration::from_secs(second));
-            exchange.make(exchange.now, Sort::Readable);
+            exchange.make(&market(), exchange.now, Sort::Readable);
         }
         let checkpoint = Checkpoint::first(market(), START);
         let store = Store { checkpoint, stored: BTreeSet::new() };
-        World { exchange, store, passes: [None, None], rules: rules(since), is_misled: false }
+        World { exchange, store, passes: [None, None], rules: rules(terms), is_misled: false }
     }
 
     /// After `acts`, when everything has settled and no pass is at work.
-    fn after(habits: (Bound, Bound, ListEnd), since: Option<i64>, acts: &[Act]) -> World {
-        let mut world = World::new(habits, since);
+    fn after(habits: (Bound, Bound, ListEnd), terms: Terms, acts: &[Act]) -> World {
+        let mut world = World::new(habits, terms);
         world.live_through(acts);
         world
     }
@@ -81,7 +81,7 @@ impl World {
             Act::Wait(count) => exchange.now = exchange.now.after(quarters(count)),
             Act::Trades { count, quarters_ago, sort } => {
                 let at = exchange.now.before(quarters(quarters_ago));
-                (0..count).for_each(|_| exchange.make(at, sort));
+                (0..count).for_each(|_| exchange.make(&market(), at, sort));
             }
             Act::Read { pass, pages, trouble } => {
                 *is_misled |= matches!(trouble, Trouble::FutureDate(_));
@@ -137,9 +137,12 @@ impl World {
     }
 
     /// Pages enough for reading everything once for the interrupted walk and once for the new
-    /// one, with what it takes to find out that a cursor is no good and where the list ends.
+    /// one, with what it takes to find out that a cursor is no good and where the list ends; with
+    /// slices the same for each, and the overlap as often as the shortest fit into it.
     fn pages_enough(&self) -> usize {
-        2 * self.exchange.made.len().div_ceil(ROWS) + 10
+        let pages = self.exchange.made.len().div_ceil(ROWS);
+        let age = self.exchange.now.since(START.before(Duration::from_secs(30)));
+        self.rules.slice.map_or(2 * pages + 10, |_| 12 * pages + 4 * seconds(age) + 10)
     }
 
     /// The pages of the busiest such span.
@@ -163,7 +166,7 @@ impl World {
         // An unreadable event has no time that could lie outside; it may be kept from below.
         let unreadable = |id: &String| {
             let row = self.exchange.made.iter().find(|row| row.id == *id);
-            row.is_some_and(|row| matches!(row.sort, Sort::Unreadable))
+            row.is_some_and(|row| matches!(row.sort, Sort::Unreadable | Sort::Nameless))
         };
         let stored = &self.store.stored;
         assert_eq!(wanted.difference(stored).next(), None, "lost");
@@ -172,15 +175,20 @@ impl World {
     }
 }
 
-fn habits() -> impl Strategy<Value = (Bound, Bound, ListEnd)> {
+pub(in crate::domain) fn seconds(span: Duration) -> usize {
+    usize::try_from(span.as_secs()).unwrap()
+}
+
+pub(in crate::domain) fn habits() -> impl Strategy<Value = (Bound, Bound, ListEnd)> {
     (select(&BOUNDS[..]), select(&BOUNDS[..]), select(&LIST_ENDS[..]))
 }
 
-fn since() -> impl Strategy<Value = Option<i64>> {
-    prop::option::of(985_i64..1_005)
+/// A slice of less than a second would end where it begins.
+pub(in crate::domain) fn terms() -> impl Strategy<Value = Terms> {
+    (prop::option::of(985_i64..1_005), prop::option::of(4..160_u64))
 }
 
-fn trouble() -> impl Strategy<Value = Trouble> {
+pub(in crate::domain) fn trouble() -> impl Strategy<Value = Trouble> {
     prop_oneof![
         8 => Just(Trouble::None),
         2 => Just(Trouble::CursorRefused),
@@ -210,6 +218,7 @@ fn trades(quarters_ago: Range<u64>, count_max: usize) -> impl Strategy<Value = A
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => (0..24_u64).prop_map(Act::Wait),
+        1 => (24..160_u64).prop_map(Act::Wait),
         4 => trades(0..SETTLE_QUARTERS + 1, 8),
         1 => trades(SETTLE_QUARTERS + 1..LATE_MAX_QUARTERS + 1, 2),
         8 => (0..2_usize, 1..4_usize, trouble())
@@ -272,7 +281,7 @@ fn state() -> impl Strategy<Value = Checkpoint> {
 
 /// More cases than usual, since the worst troubles take three at once; without files of failed
 /// ones, since a failing case is worth a transcript of its own.
-fn config() -> ProptestConfig {
+pub(in crate::domain) fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig { cases: usual.cases.max(1_000), failure_persistence: None, ..usual }
 }
@@ -283,11 +292,11 @@ proptest! {
     #[test]
     fn no_disorder_loses_or_doubles_a_trade(
         habits in habits(),
-        since in since(),
+        terms in terms(),
         acts in vec(act(), 0..120),
         pages_per_commit in 1..9_usize,
     ) {
-        let mut world = World::after(habits, since, &acts);
+        let mut world = World::after(habits, terms, &acts);
         let (pass, _) = world.undisturbed_pass(world.pages_enough(), pages_per_commit);
         prop_assert_eq!(pass.end, Some(End::Level), "heals in one pass");
         world.assert_everything_is_stored_once();
@@ -302,16 +311,15 @@ proptest! {
     #[test]
     fn answers_from_the_future_lose_nothing_for_good(
         habits in habits(),
-        since in since(),
+        terms in terms(),
         acts in misleading_acts(),
         pages_per_commit in 1..9_usize,
     ) {
-        let mut world = World::new(habits, since);
+        let mut world = World::new(habits, terms);
         // A date that is wrong by less than the slack is not noticed; the overlap makes up for it.
         world.rules.overlap += CLOCK_SLACK;
         world.live_through(&acts);
-        let pages = 2 * world.pages_enough();
-        let (pass, _) = world.undisturbed_pass(pages, pages_per_commit);
+        let (pass, _) = world.undisturbed_pass(2 * world.pages_enough(), pages_per_commit);
         prop_assert_eq!(pass.end, Some(End::Level));
         world.assert_everything_is_stored_once();
         // And so it stays until the claim has become true.
@@ -320,7 +328,7 @@ proptest! {
             world.act(&Act::Trades { count: 2, quarters_ago: 0, sort: Sort::Readable });
         }
         world.act(&Act::Wait(4 * SETTLE_QUARTERS));
-        world.undisturbed_pass(pages, pages_per_commit);
+        world.undisturbed_pass(2 * world.pages_enough(), pages_per_commit);
         world.assert_everything_is_stored_once();
     }
 
@@ -328,11 +336,11 @@ proptest! {
     #[test]
     fn passes_that_are_always_cut_short_get_there(
         habits in habits(),
-        since in since(),
+        terms in terms(),
         acts in vec(act(), 0..60),
         pages_more in 0..3_usize,
     ) {
-        let mut world = World::after(habits, since, &acts);
+        let mut world = World::after(habits, terms, &acts);
         let passes_enough = world.pages_enough();
         let pages_per_pass = world.pages_in_three_seconds() + 2 + pages_more;
         let edge = world.exchange.now.floor().before(SETTLE);
@@ -347,11 +355,11 @@ proptest! {
     #[test]
     fn a_healthy_exchange_is_read_to_the_end_from_any_state(
         habits in habits(),
-        since in since(),
+        terms in terms(),
         acts in vec(trades(0..40, 8), 0..10),
         state in state(),
     ) {
-        let mut world = World::after(habits, since, &acts);
+        let mut world = World::after(habits, terms, &acts);
         let mut state = state;
         if let Some(walk) = &mut state.walk {
             // It has come down to a trade that there is.
@@ -359,9 +367,8 @@ proptest! {
             walk.low = rows.map(|row| row.at).filter(|at| Some(*at) <= walk.low).max();
         }
         world.store.checkpoint = state;
-        let pages_per_window = world.exchange.made.len().div_ceil(ROWS) + 3;
         let mut pass = Pass::begin(&world.store, world.rules);
-        (0..2 * pages_per_window).for_each(|_| pass.read(&world.exchange, Trouble::None));
+        (0..world.pages_enough()).for_each(|_| pass.read(&world.exchange, Trouble::None));
         prop_assert_eq!(pass.end, Some(End::Level));
     }
 }

@@ -3,7 +3,10 @@
 use super::*;
 
 #[path = "walk_transcript.rs"]
-mod transcript;
+pub(in crate::domain) mod transcript;
+
+#[path = "walk_slice_tests.rs"]
+mod slices;
 
 use transcript::{RULES, play, request_text, state_from};
 

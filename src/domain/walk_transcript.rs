@@ -6,11 +6,12 @@ use super::super::super::batch::{Batch, Ledger, Receipt};
 use super::super::super::trade::{Price, Quantity, Side, Trade};
 use super::super::*;
 
-pub(super) const RULES: Rules = Rules {
+pub(in crate::domain) const RULES: Rules = Rules {
     overlap: Duration::from_secs(10),
     settle: Duration::from_secs(5),
     since: None,
     pages_max: 100,
+    slice: None,
 };
 
 /// Plays a transcript; the only call into the walk. Times are seconds of exchange time.
@@ -20,11 +21,11 @@ pub(super) const RULES: Rules = Rules {
 /// * `ask REQUEST | ANSWER | ROWS | STATE`: the request there has to be, what is answered to
 ///   it, the rows to store and the checkpoint after storing them. Bounds of a request are Unix
 ///   seconds as sent. An answer is `@DATE`, `~TIME` if our clock says otherwise, then trades (`b94.5`: id and time), `!x` unreadable,
-///   `?` of another market, `>c1` the cursor. A stored row with `*` is late; `=` is no change.
+///   `?` of another market, `>c1` the cursor. On the tape `B:b94.5` and `!B:x` name their market. A stored row with `*` is late; `=` is no change.
 /// * `refused` answers the request in hand by refusing its cursor.
 /// * `level`, `guarded GUARD` and `cut` say how the walk ends, `cut` that it has not.
 /// * `# REASON` says why the next line is as it is.
-pub(super) fn play(transcript: &str) {
+pub(in crate::domain) fn play(transcript: &str) {
     let mut rules = RULES;
     let mut checkpoint = Checkpoint::first(market(), time("0"));
     let mut walk = Walk::new(&checkpoint, rules);
@@ -48,7 +49,7 @@ pub(super) fn play(transcript: &str) {
                 let columns: Vec<&str> = rest.split('|').map(str::trim).collect();
                 let [request, answer, rows, state] = columns[..] else { panic!("{line}") };
                 let Step::Fetch(asked) = walk.next() else { panic!("it is over: {why}") };
-                assert_eq!(request_text(&asked), request, "{why}");
+                assert_eq!((&asked.market, &*request_text(&asked)), (&market(), request), "{why}");
                 let mut batch = Batch::default();
                 batch.push(walk.page(page_from(answer)));
                 let mut ledger = Ledger::new([checkpoint.clone()]);
@@ -92,18 +93,19 @@ fn market() -> Ticker {
     Ticker::new("KX").unwrap()
 }
 
-fn change_rule(rules: &mut Rules, change: &str) {
+pub(in crate::domain) fn change_rule(rules: &mut Rules, change: &str) {
     let (name, value) = change.split_once('=').unwrap();
     match name {
         "overlap" => rules.overlap = time(value).since(time("0")),
         "settle" => rules.settle = time(value).since(time("0")),
         "since" => rules.since = Some(time(value)),
         "pages" => rules.pages_max = value.parse().unwrap(),
+        "slice" => rules.slice = Some(time(value).since(time("0"))),
         _ => panic!("{change}"),
     }
 }
 
-fn time(text: &str) -> Timestamp {
+pub(in crate::domain) fn time(text: &str) -> Timestamp {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     Timestamp::from_micros(format!("{seconds}{fraction:0<6}").parse().unwrap())
 }
@@ -123,15 +125,14 @@ fn edges_from(text: &str) -> (Option<Timestamp>, Timestamp) {
     ((!from.is_empty()).then(|| time(from)), time(until))
 }
 
-pub(super) fn request_text(request: &PageRequest) -> String {
-    assert_eq!(request.market, market());
+pub(in crate::domain) fn request_text(request: &PageRequest) -> String {
     let bound = |second: Option<i64>| second.map(|second| second.to_string()).unwrap_or_default();
     let cursor = request.cursor.as_ref().map(|cursor| format!(" {cursor}")).unwrap_or_default();
     format!("{}..{}{cursor}", bound(request.min_ts), bound(request.max_ts))
 }
 
 /// `done FROM..UNTIL` or `new`, then `open FROM..UNTIL`, its `at CURSOR` and `low TIME`; `failed`.
-fn state_text(checkpoint: &Checkpoint) -> String {
+pub(in crate::domain) fn state_text(checkpoint: &Checkpoint) -> String {
     let mut text = match checkpoint.complete_until {
         Some(until) => format!("done {}", edges_text(checkpoint.complete_from, until)),
         None => "new".to_owned(),
@@ -148,7 +149,7 @@ fn state_text(checkpoint: &Checkpoint) -> String {
     text + if checkpoint.failures > 0 { " failed" } else { "" }
 }
 
-pub(super) fn state_from(text: &str) -> Checkpoint {
+pub(in crate::domain) fn state_from(text: &str) -> Checkpoint {
     let mut checkpoint = Checkpoint::first(market(), time("0"));
     let mut words = text.split(' ');
     while let Some(word) = words.next() {
@@ -175,7 +176,7 @@ pub(super) fn state_from(text: &str) -> Checkpoint {
     checkpoint
 }
 
-fn page_from(answer: &str) -> Page {
+pub(in crate::domain) fn page_from(answer: &str) -> Page {
     let mut page = Page {
         events: Vec::new(),
         rejected: Vec::new(),
@@ -190,23 +191,28 @@ fn page_from(answer: &str) -> Page {
             ("~", ours) => page.our_now = time(ours),
             (">", cursor) => page.cursor = Some(cursor.to_owned()),
             ("?", _) => page.foreign += 1,
-            ("!", id) => page.rejected.push(Rejected {
-                market: market(),
-                trade_id: None,
-                payload: id.into(),
-                reason: "unreadable".into(),
-            }),
+            ("!", word) => {
+                let (market, id) = named(word);
+                let reason = "unreadable".into();
+                let rejected = Rejected { market, trade_id: None, payload: id.into(), reason };
+                page.rejected.push(rejected);
+            }
             _ => page.events.push(event(word)),
         }
     }
     page
 }
 
+fn named(word: &str) -> (Ticker, &str) {
+    word.split_once(':').map_or((market(), word), |(name, word)| (Ticker::new(name).unwrap(), word))
+}
+
 fn event(word: &str) -> Event {
+    let (market, word) = named(word);
     let (id, at) = word.split_at(word.find(|c: char| c.is_ascii_digit()).unwrap());
     let trade = Trade {
         trade_id: id.into(),
-        market: market(),
+        market,
         side: Side::Yes,
         price: Price::from_e4_cents(1).unwrap(),
         quantity: Quantity::from_e2(1).unwrap(),

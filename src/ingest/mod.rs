@@ -4,19 +4,29 @@
 //! to the one writer, so that while the database commits a batch the next pages are on the
 //! wire, and memory is bounded by the pages in flight.
 
+mod asker;
+mod books;
+mod list;
 mod reader;
+mod resolve;
+mod stand;
+mod sync;
 mod writer;
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
-pub use reader::{Ended, Source};
+pub use asker::Asker;
+pub use books::{Taken, take_books};
+pub use reader::{Done, Ended, Source};
+pub use resolve::{Resolved, resolve};
+pub use stand::stand;
+pub use sync::{Synced, sync};
 
 use crate::domain::batch::Ledger;
-use crate::domain::checkpoint::Checkpoint;
+use crate::domain::plan::Reading;
 use crate::domain::tally::Tally;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
@@ -30,8 +40,10 @@ pub struct Outcome {
     pub tally: Tally,
     /// The checkpoints as they are committed now.
     pub ledger: Ledger,
-    /// How each market's walk ended; one that is missing was never begun.
-    pub ended: Vec<(Ticker, Ended)>,
+    /// How the walks ended; one that is missing was never begun.
+    pub done: Vec<Done>,
+    /// Markets whose walk was never begun.
+    pub unread: usize,
     /// Whether the budget was used up.
     pub is_over: bool,
     /// The market and the reason of the first event that could not be normalized.
@@ -49,23 +61,20 @@ pub struct Sight<'a> {
     pub markets_done: usize,
 }
 
-/// Drains `checkpoints` with `workers` readers, until all are level or the source's budget is
-/// used up, and commits what they find. The stalest come first, so that a selection too large
-/// for one pass is served in turn, but those that failed last time come last: one that never
-/// answers must not keep the others waiting.
+/// Does the walks in this order with `workers` readers, until all are done or the source's budget
+/// is used up, and commits what they find.
 pub fn pass(
     store: &mut dyn Store,
     run: RunId,
-    mut checkpoints: Vec<Checkpoint>,
+    ledger: Ledger,
+    readings: Vec<Reading>,
     source: &Arc<Source>,
     workers: usize,
     show: &mut dyn FnMut(Sight<'_>),
 ) -> Outcome {
-    let ledger = Ledger::new(checkpoints.iter().cloned());
-    let workers = workers.min(checkpoints.len());
-    checkpoints
-        .sort_by_key(|row| (row.failures, row.complete_until.unwrap_or(row.first_selected_at)));
-    source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(checkpoints);
+    let workers = workers.min(readings.len());
+    let markets: usize = readings.iter().map(|reading| reader::about(reading).1.len()).sum();
+    source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(readings);
     let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
     for _ in 0..workers {
         let (source, sender) = (Arc::clone(source), sender.clone());
@@ -76,7 +85,7 @@ pub fn pass(
         }
     }
     drop(sender);
-    let mut writer = writer::Writer::new(store, run, ledger, source);
+    let mut writer = writer::Writer::new(store, run, ledger, source, markets);
     writer.write_all(&receiver, show);
     writer.finish()
 }

@@ -1,35 +1,25 @@
-//! A reader: takes markets off the queue and walks each as its core says.
+//! A reader: takes walks off the queue and does each as its core says.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::clock::Budget;
+use super::asker::Asker;
 use crate::domain::checkpoint::Checkpoint;
+use crate::domain::page::{End, Guard, Page, PageRequest, Rules, Step, Walked};
+use crate::domain::plan::Reading;
+use crate::domain::tape::TapeWalk;
 use crate::domain::trade::Ticker;
-use crate::domain::walk::{End, Guard, Page, PageRequest, Rules, Step, Walk, Walked};
+use crate::domain::walk::Walk;
 use crate::failure::{Failure, Kind, one_line};
-use crate::kalshi::Client;
-use crate::pace::Pace;
-use crate::retry::{Decision, Jitter, Policy};
-
-/// A request that the end of the pass cuts off sooner than this is no trouble of the exchange's.
-const ANSWER_USUAL: Duration = Duration::from_secs(1);
+use crate::retry::Jitter;
 
 /// Everything the readers of a pass share.
 pub struct Source {
-    client: Client,
-    pace: Pace,
-    policy: Policy,
+    asker: Arc<Asker>,
     rules: Rules,
-    budget: Budget,
-    retries: AtomicU64,
-    /// Set when the exchange refuses this client altogether: nobody needs to ask again.
-    is_forbidden: AtomicBool,
-    pub(super) queue: Mutex<VecDeque<Checkpoint>>,
+    pub(super) queue: Mutex<VecDeque<Reading>>,
 }
 
 /// How the walk of one market ended.
@@ -64,158 +54,191 @@ impl Ended {
 /// What a reader hands to the writer.
 pub(super) enum Message {
     Page(Walked),
-    Ended(Ticker, Ended),
+    Ended(Done),
+}
+
+/// A walk that is over.
+#[derive(Debug)]
+pub struct Done {
+    /// What was read: a market, or the tape.
+    pub scope: Ticker,
+    /// Whose checkpoints it was about.
+    pub markets: Vec<Ticker>,
+    /// How it ended.
+    pub ended: Ended,
 }
 
 /// The writer is gone: nothing more can be stored.
 struct WriterGone;
 
-impl Source {
-    /// A source that reads through `client` no faster than `pace` and no longer than `budget`.
-    pub fn new(client: Client, pace: Pace, policy: Policy, rules: Rules, budget: Budget) -> Source {
-        Source {
-            client,
-            pace,
-            policy,
-            rules,
-            budget,
-            retries: AtomicU64::new(0),
-            is_forbidden: AtomicBool::new(false),
-            queue: Mutex::new(VecDeque::new()),
+/// A walk at work.
+enum Course {
+    Alone(Box<Walk>),
+    Tape(Box<TapeWalk>),
+}
+
+impl Course {
+    fn next(&self) -> Step {
+        match self {
+            Course::Alone(walk) => walk.next(),
+            Course::Tape(walk) => walk.next(),
         }
     }
 
-    /// The client, for its counters and the exchange's clock.
-    pub fn client(&self) -> &Client {
-        &self.client
+    fn page(&mut self, page: Page) -> Walked {
+        match self {
+            Course::Alone(walk) => walk.page(page),
+            Course::Tape(walk) => walk.page(page),
+        }
     }
 
-    /// What is left of the pass.
-    pub fn budget(&self) -> &Budget {
-        &self.budget
+    fn walk(&mut self) -> &mut Walk {
+        match self {
+            Course::Alone(walk) => walk,
+            Course::Tape(walk) => walk.walk_mut(),
+        }
+    }
+}
+
+impl Source {
+    /// A source of what `asker` is told, walked as `rules` say.
+    pub fn new(asker: Arc<Asker>, rules: Rules) -> Source {
+        Source { asker, rules, queue: Mutex::new(VecDeque::new()) }
     }
 
-    /// Requests sent again so far.
-    pub fn retries(&self) -> u64 {
-        self.retries.load(Ordering::Relaxed)
+    /// What it asks with.
+    pub fn asker(&self) -> &Asker {
+        &self.asker
     }
 
-    /// Walks markets until the queue is empty, the time is over or nobody listens.
+    /// Does walks until the queue is empty, the time is over or nobody listens.
     pub(super) fn work(&self, writer: &SyncSender<Message>) {
         let mut jitter = Jitter::from_entropy();
-        while let Some(checkpoint) = self.next_market() {
-            let market = checkpoint.market.clone();
-            let walk = || self.walk(&checkpoint, writer, &mut jitter);
+        while let Some(reading) = self.next_reading() {
+            let (scope, mut markets) = about(&reading);
+            let walk = || self.read(&reading, writer, &mut jitter);
             let ended = match catch_unwind(AssertUnwindSafe(walk)) {
-                Ok(Ok(ended)) => ended,
+                Ok(Ok((ended, left_out))) => {
+                    markets.retain(|market| !left_out.contains(market));
+                    ended
+                }
                 Ok(Err(WriterGone)) => return,
                 Err(_) => Ended::Panicked,
             };
-            if let Ended::Failed(failure) = &ended
-                && failure.kind == Kind::ExchangeForbids
+            if let Reading::Tape { riders, .. } = reading
+                && is_useless(&ended)
             {
-                self.is_forbidden.store(true, Ordering::Relaxed);
+                // What the tape does not give is still to be had market by market.
+                self.enqueue(
+                    riders
+                        .into_iter()
+                        .filter(|rider| markets.contains(&rider.market))
+                        .map(Reading::Alone),
+                );
+                markets.retain(Ticker::is_tape);
             }
-            if writer.send(Message::Ended(market, ended)).is_err() {
+            if writer.send(Message::Ended(Done { scope, markets, ended })).is_err() {
                 return;
             }
         }
     }
 
-    fn next_market(&self) -> Option<Checkpoint> {
-        if self.budget.is_over() || self.is_forbidden.load(Ordering::Relaxed) {
+    fn enqueue(&self, readings: impl Iterator<Item = Reading>) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(readings);
+    }
+
+    fn next_reading(&self) -> Option<Reading> {
+        if self.asker.budget().is_over() || self.asker.is_forbidden() {
             return None;
         }
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    fn walk(
-        &self,
-        checkpoint: &Checkpoint,
-        writer: &SyncSender<Message>,
-        jitter: &mut Jitter,
-    ) -> Result<Ended, WriterGone> {
-        let mut walk = Walk::new(checkpoint, self.rules);
-        loop {
-            let request = match walk.next() {
-                Step::Done(End::Level) => return Ok(Ended::Level),
-                Step::Done(End::Guarded(guard)) => return Ok(Ended::Guarded(guard)),
-                Step::Fetch(request) => request,
-            };
-            if self.budget.is_over() {
-                return Ok(Ended::OutOfTime);
+    fn course(&self, reading: &Reading) -> Course {
+        match reading {
+            Reading::Alone(checkpoint) => {
+                Course::Alone(Box::new(Walk::new(checkpoint, self.rules)))
             }
-            match self.fetch(&request, jitter) {
-                Ok(Some(page)) => {
-                    log_page(&request, &page);
-                    let walked = walk.page(page);
-                    if let Some(from) = walk.take_misdated() {
-                        log::warn!(
-                            "{}: its checkpoint was completed by an answer with a wrong date; reading again from {from}",
-                            walk.market()
-                        );
-                    }
-                    writer.send(Message::Page(walked)).map_err(|_| WriterGone)?;
-                }
-                Ok(None) => return Ok(Ended::OutOfTime),
-                Err(failure) if walk.has_cursor() && may_be_the_cursor(&failure) => {
-                    log::warn!("{}; going on by time", one_line(&failure));
-                    walk.cursor_refused();
-                }
-                Err(failure) => return Ok(Ended::Failed(failure)),
-            }
+            Reading::Tape { tape, riders } => Course::Tape(Box::new(match tape {
+                Some(tape) => TapeWalk::of_all(tape, riders, self.rules),
+                None => TapeWalk::of_riders(riders, self.rules),
+            })),
         }
     }
 
-    /// One page, with as many attempts as the policy allows; `None` when the time is over
-    /// before anything went wrong.
-    fn fetch(&self, request: &PageRequest, jitter: &mut Jitter) -> Result<Option<Page>, Failure> {
-        let clock = self.budget.clock();
-        let mut last = None;
-        for attempt in 1.. {
-            let wait = self.pace.reserve(clock.elapsed());
-            if !self.budget.sleep(wait) || self.is_forbidden.load(Ordering::Relaxed) {
-                break;
-            }
-            let sent_at = clock.elapsed();
-            let failure = match self.client.trades(request, self.budget.left(), clock) {
-                Ok(page) => {
-                    self.pace.accepted();
-                    return Ok(Some(page));
-                }
-                Err(failure) => failure,
+    /// Does one walk; says how it ended, and which markets have to be read alone after all.
+    fn read(
+        &self,
+        reading: &Reading,
+        writer: &SyncSender<Message>,
+        jitter: &mut Jitter,
+    ) -> Result<(Ended, Vec<Ticker>), WriterGone> {
+        let mut course = self.course(reading);
+        let mut left_out = Vec::new();
+        let ended = loop {
+            let request = match course.next() {
+                Step::Done(End::Level) => break Ended::Level,
+                Step::Done(End::Guarded(guard)) => break Ended::Guarded(guard),
+                Step::Fetch(request) => request,
             };
-            if failure.status == Some(429) {
-                self.pace.refused(clock.elapsed());
+            if self.asker.budget().is_over() {
+                break Ended::OutOfTime;
             }
-            if let Some(wait) = failure.retry_after {
-                // It is meant for all of us, not for the one who was told.
-                self.pace.hold(clock.elapsed(), wait);
-            }
-            let left = self.budget.left();
-            let took = clock.elapsed().saturating_sub(sent_at);
-            if left.is_zero() && failure.status.is_none() && took < ANSWER_USUAL {
-                // Our own time was over before an answer could be expected.
-                break;
-            }
-            match self.policy.decide(&failure, attempt, left, jitter.next_fraction()) {
-                Decision::GiveUp => return Err(failure),
-                Decision::Wait(wait) => {
-                    log::warn!(
-                        "{}; trying again in {:.1} s (attempt {attempt} of {})",
-                        one_line(&failure),
-                        wait.as_secs_f64(),
-                        self.policy.attempts_max,
-                    );
-                    if !self.budget.sleep(wait) {
-                        return Err(failure);
-                    }
-                    self.retries.fetch_add(1, Ordering::Relaxed);
-                    last = Some(failure);
+            match self.asker.ask(jitter, |client, left, clock| client.trades(&request, left, clock))
+            {
+                Ok(Some(page)) => {
+                    log_page(&request, &page);
+                    let walked = course.page(page);
+                    self.mind_misdated(&mut course, reading, &mut left_out);
+                    writer.send(Message::Page(walked)).map_err(|_| WriterGone)?;
                 }
+                Ok(None) => break Ended::OutOfTime,
+                Err(failure) if course.walk().has_cursor() && may_be_the_cursor(&failure) => {
+                    log::warn!("{}; going on by time", one_line(&failure));
+                    course.walk().cursor_refused();
+                }
+                Err(failure) => break Ended::Failed(failure),
             }
+        };
+        Ok((ended, left_out))
+    }
+
+    /// Tells of checkpoints that claim more than they can know. A rider with such a one goes back into
+    /// the queue, since a walk of its own puts it right.
+    fn mind_misdated(&self, course: &mut Course, reading: &Reading, left_out: &mut Vec<Ticker>) {
+        let wrong = "its checkpoint was completed by an answer with a wrong date";
+        if let Some(from) = course.walk().take_misdated() {
+            log::warn!("{}: {wrong}; reading again from {from}", course.walk().market());
         }
-        last.map_or(Ok(None), Err)
+        let (Course::Tape(walk), Reading::Tape { riders, .. }) = (course, reading) else { return };
+        for market in walk.take_misdated() {
+            log::warn!("{market}: {wrong}; reading it alone");
+            let rider = riders.iter().find(|rider| rider.market == market).cloned();
+            self.enqueue(rider.map(Reading::Alone).into_iter());
+            left_out.push(market);
+        }
+    }
+}
+
+/// Whether the exchange answers, but makes no sense: another question may be answered better.
+fn is_useless(ended: &Ended) -> bool {
+    match ended {
+        Ended::Guarded(_) => true,
+        Ended::Failed(failure) => {
+            matches!(failure.kind, Kind::ExchangeRefused | Kind::ExchangeUnreadable)
+        }
+        Ended::Level | Ended::OutOfTime | Ended::Panicked => false,
+    }
+}
+
+/// What a walk reads, and whose checkpoints it is about.
+pub(super) fn about(reading: &Reading) -> (Ticker, Vec<Ticker>) {
+    match reading {
+        Reading::Alone(checkpoint) => (checkpoint.market.clone(), vec![checkpoint.market.clone()]),
+        Reading::Tape { tape, riders } => {
+            let market = |row: &Checkpoint| row.market.clone();
+            (Ticker::tape(), tape.iter().chain(riders).map(market).collect())
+        }
     }
 }
 

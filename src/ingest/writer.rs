@@ -4,11 +4,10 @@ use std::mem;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::reader::{Ended, Message, Source};
+use super::reader::{Done, Message, Source};
 use super::{Outcome, Sight};
 use crate::domain::batch::{Batch, Ledger};
 use crate::domain::tally::Tally;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
@@ -29,7 +28,9 @@ pub(super) struct Writer<'a> {
     batch: Batch,
     opened_at: Option<Duration>,
     tally: Tally,
-    ended: Vec<(Ticker, Ended)>,
+    done: Vec<Done>,
+    markets: usize,
+    markets_done: usize,
     first_rejected: Option<String>,
     store_failure: Option<Failure>,
 }
@@ -40,6 +41,7 @@ impl<'a> Writer<'a> {
         run: RunId,
         ledger: Ledger,
         source: &'a Source,
+        markets: usize,
     ) -> Writer<'a> {
         Writer {
             store,
@@ -49,7 +51,9 @@ impl<'a> Writer<'a> {
             batch: Batch::default(),
             opened_at: None,
             tally: Tally::default(),
-            ended: Vec::new(),
+            done: Vec::new(),
+            markets,
+            markets_done: 0,
             first_rejected: None,
             store_failure: None,
         }
@@ -70,15 +74,15 @@ impl<'a> Writer<'a> {
             }
             if self.batch.row_count() >= BATCH_ROWS_MAX || self.batch_left().is_zero() {
                 self.commit();
-                show(Sight { tally: &self.tally, markets_done: self.ended.len() });
+                show(Sight { tally: &self.tally, markets_done: self.markets_done });
             }
             if self.store_failure.is_some() {
                 return;
             }
-            if self.source.budget().is_over() {
+            if self.source.asker().budget().is_over() {
                 let now = self.now();
                 let since = *over_since.get_or_insert(now);
-                if self.source.budget().is_stopped() || now.saturating_sub(since) > GRACE {
+                if self.source.asker().budget().is_stopped() || now.saturating_sub(since) > GRACE {
                     // What has arrived is still stored.
                     for message in messages.try_iter() {
                         self.take(message);
@@ -88,11 +92,11 @@ impl<'a> Writer<'a> {
             }
         }
         self.commit();
-        show(Sight { tally: &self.tally, markets_done: self.ended.len() });
+        show(Sight { tally: &self.tally, markets_done: self.markets_done });
     }
 
     fn now(&self) -> Duration {
-        self.source.budget().clock().elapsed()
+        self.source.asker().budget().clock().elapsed()
     }
 
     /// How long the open batch may wait for more; the longest time when none is open.
@@ -111,11 +115,14 @@ impl<'a> Writer<'a> {
                 self.tally.pages += 1;
                 self.batch.push(walked);
             }
-            Message::Ended(market, ended) => {
-                if let Some(trouble) = ended.trouble() {
-                    self.batch.fail(market.clone(), trouble);
+            Message::Ended(done) => {
+                if let Some(trouble) = done.ended.trouble() {
+                    for market in &done.markets {
+                        self.batch.fail(market.clone(), trouble.clone());
+                    }
                 }
-                self.ended.push((market, ended));
+                self.markets_done += done.markets.len();
+                self.done.push(done);
             }
         }
     }
@@ -125,7 +132,7 @@ impl<'a> Writer<'a> {
         if self.batch.is_empty() || self.store_failure.is_some() {
             return;
         }
-        let now = self.source.budget().clock().now();
+        let now = self.source.asker().budget().clock().now();
         let commit = mem::take(&mut self.batch).seal(&self.ledger, now);
         match self.store.commit(self.run, &commit) {
             Ok(receipt) => {
@@ -157,13 +164,14 @@ impl<'a> Writer<'a> {
 
     pub(super) fn finish(self) -> Outcome {
         let mut tally = self.tally;
-        tally.requests = self.source.client().requests();
-        tally.retries = self.source.retries();
+        tally.requests = self.source.asker().requests();
+        tally.retries = self.source.asker().retries();
         Outcome {
             tally,
             ledger: self.ledger,
-            ended: self.ended,
-            is_over: self.source.budget().is_over(),
+            done: self.done,
+            unread: self.markets.saturating_sub(self.markets_done),
+            is_over: self.source.asker().budget().is_over(),
             first_rejected: self.first_rejected,
             store_failure: self.store_failure,
         }

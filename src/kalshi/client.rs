@@ -1,5 +1,6 @@
 //! The HTTP client: one request, one typed answer. It neither retries nor waits.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,11 +13,8 @@ use super::decode;
 use super::sign::Signer;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
-use crate::domain::walk::{Page, PageRequest, ROWS_PER_PAGE};
 use crate::failure::{Failure, Kind};
 
-/// A page of 1,000 trades is about 231 KB; this is room for much longer events.
-const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// As much of a refusal as is worth reading.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,6 +64,17 @@ impl Endpoint {
             trades_path: trades_path.to_owned(),
         })
     }
+}
+
+/// One GET, to be sent.
+pub(super) struct Question<'a> {
+    /// Below the base URL, percent-encoded.
+    pub(super) path: Cow<'a, str>,
+    pub(super) query: Vec<(&'static str, String)>,
+    /// What it is about, for errors.
+    pub(super) about: &'a str,
+    /// A longer answer is nonsense.
+    pub(super) body_bytes_max: u64,
 }
 
 /// What a client needs to know, in one place.
@@ -129,34 +138,36 @@ impl Client {
         Timestamp::from_micros(clock.now().micros().saturating_add(offset))
     }
 
-    /// Asks for one page of trades; gives up after `left` at the latest.
+    /// Sends one GET and has its answer decoded; gives up after `left` at the latest.
     ///
     /// A signature is refused when our clock is wrong; the refusal's `Date` tells by how much,
     /// so a signed request that was refused by a clock just corrected is sent once more.
-    pub fn trades(
+    pub(super) fn get<T>(
         &self,
-        request: &PageRequest,
+        question: &Question<'_>,
         left: Duration,
         clock: &dyn Clock,
-    ) -> Result<Page, Failure> {
+        decode: impl Fn(&[u8], Timestamp) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let offset_before = self.clock_offset_us.load(Ordering::Relaxed);
-        let answer = self.ask(request, left, clock);
+        let answer = self.ask(question, left, clock, &decode);
         let is_unauthorized = matches!(&answer, Err(failure) if failure.status == Some(401));
         let has_learnt = self.clock_offset_us.load(Ordering::Relaxed) != offset_before;
         if is_unauthorized && has_learnt && self.access.signer.is_some() {
-            return self.ask(request, left, clock);
+            return self.ask(question, left, clock, &decode);
         }
         answer
     }
 
-    fn ask(
+    fn ask<T>(
         &self,
-        request: &PageRequest,
+        question: &Question<'_>,
         left: Duration,
         clock: &dyn Clock,
-    ) -> Result<Page, Failure> {
-        let what = format!("GET {} for {}", self.access.endpoint.trades_path, request.market);
-        let call = self.call(request, clock).config();
+        decode: &impl Fn(&[u8], Timestamp) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let what = format!("GET {} for {}", question.path, question.about);
+        let call = self.call(question, clock).config();
         let call = call.timeout_global(Some(left.min(TOTAL_TIMEOUT))).build();
         self.requests.fetch_add(1, Ordering::Relaxed);
         let mut response = call.call().map_err(|error| unanswered(&what, error))?;
@@ -167,30 +178,22 @@ impl Client {
         let body = response
             .body_mut()
             .with_config()
-            .limit(BODY_BYTES_MAX)
+            .limit(question.body_bytes_max)
             .read_to_vec()
             .map_err(|error| unanswered(&what, error))?;
-        decode::page(&body, &request.market, answered_at, clock.now()).map_err(|failure| {
+        decode(&body, answered_at).map_err(|failure| {
             let kind = failure.kind;
             Failure::new(kind, what).because(failure)
         })
     }
 
     /// The request as it will be sent, signed if there is a key.
-    fn call(&self, request: &PageRequest, clock: &dyn Clock) -> RequestBuilder<WithoutBody> {
+    fn call(&self, question: &Question<'_>, clock: &dyn Clock) -> RequestBuilder<WithoutBody> {
         let endpoint = &self.access.endpoint;
-        let path = &endpoint.trades_path;
-        let mut call = self
-            .agent
-            .get(format!("{}{path}", endpoint.base))
-            .query("ticker", request.market.as_str())
-            .query("limit", ROWS_PER_PAGE.to_string());
-        let bounds = [("min_ts", request.min_ts), ("max_ts", request.max_ts)];
-        for (name, value) in bounds.into_iter().filter_map(|(name, v)| Some((name, v?))) {
-            call = call.query(name, value.to_string());
-        }
-        if let Some(cursor) = &request.cursor {
-            call = call.query("cursor", cursor);
+        let path = &*question.path;
+        let mut call = self.agent.get(format!("{}{path}", endpoint.base));
+        for (name, value) in &question.query {
+            call = call.query(name, value);
         }
         if let Some(signer) = &self.access.signer {
             let signed_path = format!("{}{path}", endpoint.base_path);
@@ -199,6 +202,11 @@ impl Client {
             }
         }
         call
+    }
+
+    /// Where trades are.
+    pub(super) fn trades_path(&self) -> &str {
+        &self.access.endpoint.trades_path
     }
 
     /// The answer's `Date`; for one without, our own clock as far as it was set right before.

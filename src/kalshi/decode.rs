@@ -6,14 +6,27 @@ use serde_json::value::RawValue;
 
 use super::normalize;
 use super::wire::{ErrorBody, Text, TradesPage};
+use crate::domain::page::Page;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Rejected, Ticker};
-use crate::domain::walk::Page;
 use crate::failure::{Failure, Kind};
 
 const CURSOR_LEN_MAX: usize = 4_096;
 
-/// Decodes a page of trades of `asked`.
+/// The cursor of a list; the end of the list has three spellings. What cannot be a cursor must
+/// never look like it.
+pub(super) fn cursor(text: Option<&Text<'_>>) -> Result<Option<String>, Failure> {
+    match text.map(Text::as_str).unwrap_or_default() {
+        "" => Ok(None),
+        text if is_cursor(text) => Ok(Some(text.to_owned())),
+        text => {
+            let message = format!("the cursor is no cursor ({:?})", excerpt(text.as_bytes()));
+            Err(Failure::new(Kind::ExchangeUnreadable, message))
+        }
+    }
+}
+
+/// Decodes a page of trades of `asked`, which may be the tape: then every market's are wanted.
 ///
 /// One unreadable event does not spoil its page; a body that is not a page at all is
 /// [`Kind::ExchangeUnreadable`].
@@ -27,15 +40,7 @@ pub(super) fn page(
         let message = format!("the answer is not a page of trades ({:?})", excerpt(body));
         Failure::new(Kind::ExchangeUnreadable, message).because(error)
     })?;
-    let cursor = match wire.cursor.as_ref().map(Text::as_str).unwrap_or_default() {
-        // The end of the list. A cursor that cannot be one must never look like it.
-        "" => None,
-        text if is_cursor(text) => Some(text.to_owned()),
-        text => {
-            let message = format!("the cursor is no cursor ({:?})", excerpt(text.as_bytes()));
-            return Err(Failure::new(Kind::ExchangeUnreadable, message));
-        }
-    };
+    let cursor = cursor(wire.cursor.as_ref())?;
     let mut page = Page {
         events: Vec::with_capacity(wire.trades.len()),
         rejected: Vec::new(),
@@ -44,10 +49,11 @@ pub(super) fn page(
         exchange_now,
         our_now,
     };
+    let is_wanted = |market: &Ticker| asked.is_tape() || market == asked;
     for raw in wire.trades {
         match normalize::event(raw.get(), asked) {
-            Ok(event) if event.trade.market == *asked => page.events.push(event),
-            Err(rejected) if rejected.market == *asked => page.rejected.push(rejected),
+            Ok(event) if is_wanted(&event.trade.market) => page.events.push(event),
+            Err(rejected) if is_wanted(&rejected.market) => page.rejected.push(rejected),
             Ok(_) | Err(Rejected { .. }) => page.foreign += 1,
         }
     }
@@ -60,7 +66,7 @@ fn is_cursor(text: &str) -> bool {
 }
 
 /// The beginning of a body, fit for one line of a log.
-fn excerpt(body: &[u8]) -> String {
+pub(super) fn excerpt(body: &[u8]) -> String {
     let head = String::from_utf8_lossy(&body[..body.len().min(300)]);
     let line: String = head.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|c| !c.is_control()).take(80).collect()

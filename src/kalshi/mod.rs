@@ -3,8 +3,12 @@
 mod wire;
 mod normalize;
 mod decode;
+mod decode_market;
 mod sign;
 mod client;
+mod trades;
+mod markets;
 
 pub use client::{Access, Client, Endpoint};
+pub use markets::{BookAnswer, MARKETS_PER_REQUEST, MarketList, MarketsPage};
 pub use sign::Signer;

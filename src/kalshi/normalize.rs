@@ -56,6 +56,9 @@ fn trade(wire: &TradeEvent<'_>, asked: &Ticker) -> Result<Trade, String> {
     } else {
         Ticker::new(ticker).ok_or("ticker is not 1 to 200 visible ASCII characters")?
     };
+    if market.is_tape() {
+        return Err("ticker is the name that the tape has here".to_owned());
+    }
     let created = required(wire.created_time.as_ref(), "created_time")?;
     let traded_at = Timestamp::parse_rfc3339(created)
         .ok_or_else(|| format!("created_time {created:?} is not an RFC 3339 instant"))?;

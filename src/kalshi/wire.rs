@@ -83,6 +83,12 @@ impl Text<'_> {
     }
 }
 
+impl<'a> Text<'a> {
+    pub(super) fn into_inner(self) -> Cow<'a, str> {
+        self.0
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text<'a>, D::Error> {
         deserializer.deserialize_str(TextVisitor)

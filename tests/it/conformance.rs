@@ -2,10 +2,11 @@
 
 use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
 use kalshi_ingest::domain::checkpoint::Checkpoint;
+use kalshi_ingest::domain::page::{Page, Rules};
 use kalshi_ingest::domain::tally::Tally;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
-use kalshi_ingest::domain::walk::{Page, Rules, Walk};
+use kalshi_ingest::domain::walk::Walk;
 use kalshi_ingest::failure::Kind;
 use kalshi_ingest::store::{DatabaseUrl, Missing, RunRecord, Store};
 use std::time::Duration;
@@ -33,8 +34,13 @@ on_both_stores! {
     the_report_counts_what_is_stored,
 }
 
-const RULES: Rules =
-    Rules { overlap: Duration::from_secs(60), settle: Duration::ZERO, since: None, pages_max: 100 };
+const RULES: Rules = Rules {
+    overlap: Duration::from_secs(60),
+    settle: Duration::ZERO,
+    since: None,
+    pages_max: 100,
+    slice: None,
+};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(second)

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::support::bench::stderr;
 
-const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 25\r\nConnection: close\r\n\r\n{\"cursor\":\"\",\"trades\":[]}";
+/// Two markets and no trade, whatever is asked.
+const BODY: &str = r#"{"cursor":"","markets":[{"ticker":"KXA","event_ticker":"KX","status":"active"},{"ticker":"KXB","event_ticker":"KX","status":"active"}],"trades":[]}"#;
 
 /// A CA's certificate in PEM, and the port of an exchange without trades whose certificate is
 /// for `host` and signed by that CA; connections are counted.
@@ -68,7 +69,11 @@ fn request(stream: &mut impl Read) -> String {
 /// One request, one empty page; a client that does not like the certificate just goes away.
 fn answer(mut stream: StreamOwned<ServerConnection, TcpStream>) {
     if !request(&mut stream).is_empty() {
-        let _ = stream.write_all(PAGE.as_bytes());
+        let length = BODY.len();
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{BODY}"
+        );
         let _ = stream.flush();
     }
 }

@@ -57,7 +57,8 @@ fn mistakes_are_status_two_and_one_sentence() {
         (&["run", "--no-such-flag"][..], "unexpected argument '--no-such-flag'"),
         (&["rum"], "unrecognized subcommand 'rum'"),
         (&["run", "--sla", "soon"], "write it like 90s, 5m, 2h or 1d"),
-        (&["run"], "no market is selected; name some with --market"),
+        (&["run"], "nothing is selected; name markets with --market"),
+        (&["run", "--all", "--shard", "2/2"], "--shard"),
         (&["run", "--market", "A", "--database-url", "mysql://me:hunter2@h/d"], "sqlite:"),
         (&["run", "--market", "A", "--base-url", "https://me:hunter2@h/"], "base URL"),
         (
@@ -156,7 +157,7 @@ fn a_pass_prints_one_closing_line_and_a_quiet_one_nothing(database: &Database) {
     let line = stderr(&output);
     assert_eq!(line.lines().count(), 1, "{line}");
     for part in
-        ["requests=1 ", "retries=0 ", "events_ingested=30 ", "ingestion_lag_seconds=", "exit=0"]
+        ["requests=2 ", "retries=0 ", "events_ingested=30 ", "ingestion_lag_seconds=", "exit=0"]
     {
         assert!(line.contains(part), "{line}");
     }

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 10] = [
     &["retry", "pace"],
     &["kalshi", "store"],
     &["ingest", "cli"],
-    &["exit", "report", "progress"],
+    &["exit", "report", "progress", "watchlist"],
     &["config"],
     &["logging", "watchdog"],
     &["app"],

@@ -45,9 +45,19 @@ pub(super) struct PostgresStore {
 
 /// A connection of its own, in a transaction that holds the advisory lock. Transaction-scoped,
 /// because session locks are not held behind a pooler; gone with the connection.
-struct AdvisoryLock(#[expect(dead_code, reason = "held, never read")] Client);
+struct AdvisoryLock(Client);
 
 impl Lock for AdvisoryLock {}
+
+impl Drop for AdvisoryLock {
+    /// Given free before we go on: a connection that is merely closed is noticed by a busy server
+    /// only after a while, and the next pass would find the lock taken.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.batch_execute("rollback") {
+            log::debug!("the lock goes with its connection: {error}");
+        }
+    }
+}
 
 /// Names what was attempted and sorts the cause.
 fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {

@@ -6,12 +6,13 @@ use clap::Parser as _;
 use kalshi_ingest::app;
 use kalshi_ingest::cli::Cli;
 use kalshi_ingest::clock::StopFlag;
-use kalshi_simulator::{Exchange, Rules, Server, Shape, Trade};
+use kalshi_simulator::{Asked, Exchange, Market, Rules, Server, Shape, Trade};
 
 use super::database::{Database, StoredTrade, assert_rows};
 
 /// Noon of some day: the exchange's frozen clock in most tests.
 pub(crate) const NOON_US: i64 = 1_785_000_000_000_000;
+pub(crate) const DAY_US: i64 = 86_400_000_000;
 
 /// One exchange, served on loopback, and one database.
 pub(crate) struct Bench<'a> {
@@ -34,29 +35,70 @@ impl<'a> Bench<'a> {
         Bench { exchange, server, database }
     }
 
-    /// `run` with these flags and whatever makes a test quick.
-    pub(crate) fn args(&self, markets: &str, flags: &[&str]) -> Vec<String> {
+    /// A command with these flags, and what they do not say.
+    pub(crate) fn args_of(&self, name: &str, flags: &[&str]) -> Vec<String> {
         let base_url = self.server.base_url();
-        ["kalshi-ingest", "run", "--market", markets, "--base-url", &base_url]
-            .into_iter()
-            .chain(["--database-url", &self.database.url, "--requests-per-second", "1000"])
-            .chain(flags.iter().copied())
-            .map(str::to_owned)
-            .collect()
+        let mut args = vec!["kalshi-ingest", name];
+        args.extend(flags);
+        for default in [
+            ["--base-url", &base_url],
+            ["--database-url", &self.database.url],
+            ["--requests-per-second", "1000"],
+        ] {
+            if !flags.contains(&default[0]) {
+                args.extend(default);
+            }
+        }
+        args.into_iter().map(str::to_owned).collect()
+    }
+
+    /// `run` over these markets.
+    pub(crate) fn args(&self, markets: &str, flags: &[&str]) -> Vec<String> {
+        self.args_of("run", &[&["--market", markets], flags].concat())
+    }
+
+    /// One command in this process; its exit status.
+    pub(crate) fn main(&self, name: &str, flags: &[&str]) -> u8 {
+        let cli = Cli::try_parse_from(self.args_of(name, flags)).unwrap();
+        app::main(cli, &StopFlag::default()).code()
+    }
+
+    /// One pass over whatever the flags select, in this process; its exit status.
+    pub(crate) fn pass(&self, flags: &[&str]) -> u8 {
+        self.main("run", flags)
+    }
+
+    /// One command as a process of its own, not yet started.
+    pub(crate) fn command_of(&self, name: &str, flags: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
+        command.args(&self.args_of(name, flags)[1..]);
+        command.env_remove("RUST_LOG");
+        command
+    }
+
+    /// One command as a process of its own.
+    pub(crate) fn process_of(&self, name: &str, flags: &[&str]) -> Output {
+        self.command_of(name, flags).output().unwrap()
+    }
+
+    /// Has the exchange know these markets, also those without a trade.
+    pub(crate) fn list_markets(&self, markets: &str) {
+        let (open_us, close_us) = (NOON_US - DAY_US, NOON_US + 365 * DAY_US);
+        for ticker in markets.split(',').filter(|ticker| self.exchange.market(ticker).is_none()) {
+            self.exchange.add_market(Market::new(ticker, ticker, open_us, close_us));
+        }
     }
 
     /// One pass in this process; its exit status.
     pub(crate) fn run(&self, markets: &str, flags: &[&str]) -> u8 {
-        let cli = Cli::try_parse_from(self.args(markets, flags)).unwrap();
-        app::main(cli, &StopFlag::default()).code()
+        self.list_markets(markets);
+        self.pass(&[&["--market", markets], flags].concat())
     }
 
     /// One pass as a process of its own, not yet started.
     pub(crate) fn command(&self, markets: &str, flags: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
-        command.args(&self.args(markets, flags)[1..]);
-        command.env_remove("RUST_LOG");
-        command
+        self.list_markets(markets);
+        self.command_of("run", &[&["--market", markets], flags].concat())
     }
 
     /// One pass as a process of its own.
@@ -83,7 +125,8 @@ impl<'a> Bench<'a> {
 
     /// How many pages of trades were asked for since the last look.
     pub(crate) fn requests(&self) -> usize {
-        let count = self.exchange.requests().len();
+        let is_page = |asked: &&Asked| asked.path.ends_with("/trades");
+        let count = self.exchange.requests().iter().filter(is_page).count();
         self.exchange.forget_requests();
         count
     }

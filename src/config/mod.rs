@@ -1,13 +1,14 @@
 //! From what was typed to what will be done: every mistake of the user is found here, before
 //! the first connection.
 
-use std::collections::BTreeSet;
+mod selection;
+
 use std::time::Duration;
 
 use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
+use crate::domain::page::Rules;
+use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
-use crate::domain::walk::Rules;
 use crate::failure::Failure;
 use crate::kalshi::{Access, Endpoint, Signer};
 use crate::store::DatabaseUrl;
@@ -37,36 +38,57 @@ pub enum Task {
     Run(Box<RunPlan>),
     /// The freshness of the markets.
     Status {
-        /// Only these; all when empty.
-        markets: BTreeSet<Ticker>,
-        /// How stale a market may be.
+        /// Only these, each with its SLA; all when empty.
+        selection: Selection,
+        /// How stale a market may be that was not selected by itself.
         sla: Duration,
         /// What the answer looks like.
         output: Output,
         /// Whether staleness decides the exit status.
         check: bool,
     },
+    /// Metadata of the selected markets.
+    Markets {
+        /// What is selected.
+        selection: Selection,
+        /// The exchange.
+        exchange: ExchangePlan,
+    },
+    /// Order books of the selected markets.
+    Orderbooks {
+        /// What is selected.
+        selection: Selection,
+        /// The exchange.
+        exchange: ExchangePlan,
+    },
     /// The schema alone.
     Migrate,
+}
+
+/// How the exchange is asked.
+#[derive(Debug)]
+pub struct ExchangePlan {
+    /// Where, and with which key.
+    pub access: Access,
+    /// Requests per second at most.
+    pub rate: f64,
 }
 
 /// One pass, resolved.
 #[derive(Debug)]
 pub struct RunPlan {
-    /// Each market once.
-    pub markets: BTreeSet<Ticker>,
+    /// What is selected, each entry with its SLA.
+    pub selection: Selection,
     /// The exchange.
-    pub access: Access,
-    /// Requests per second at most.
-    pub rate: f64,
+    pub exchange: ExchangePlan,
     /// How walks are done.
     pub rules: Rules,
-    /// How stale a market may be.
-    pub sla: Duration,
     /// How long the pass may take.
     pub deadline: Duration,
-    /// How many markets are read at once.
+    /// How many walks are done at once.
     pub workers: usize,
+    /// How old the last sync of metadata may be; `None`: no pass does one.
+    pub sync_every: Option<Duration>,
 }
 
 /// How the log is written; settled before anything can go wrong.
@@ -97,10 +119,19 @@ impl Config {
         let Cli { mut global, command } = cli;
         let database = database(global.database_url.take(), environment)?;
         let task = match command {
-            Command::Run(args) => Task::Run(Box::new(run(&args, global, now)?)),
+            Command::Run(args) => Task::Run(Box::new(run(&args, global, now, environment)?)),
             Command::Status(args) => {
                 let StatusArgs { sla, output, check } = args;
-                Task::Status { markets: markets(&global.market)?, sla, output, check }
+                let selection = selection::selection(&global, sla, environment)?;
+                Task::Status { selection, sla, output, check }
+            }
+            Command::Markets => {
+                let selection = selected(&global, environment)?;
+                Task::Markets { selection, exchange: exchange(global, 1)? }
+            }
+            Command::Orderbooks => {
+                let selection = selected(&global, environment)?;
+                Task::Orderbooks { selection, exchange: exchange(global, 1)? }
             }
             Command::Migrate => Task::Migrate,
         };
@@ -137,25 +168,50 @@ fn database(
     }
 }
 
-fn markets(typed: &[String]) -> Result<BTreeSet<Ticker>, Failure> {
-    typed
-        .iter()
-        .map(|text| text.trim())
-        .filter(|text| !text.is_empty())
-        .map(|text| {
-            // '*' names the tape's checkpoint, which is no market's.
-            Ticker::new(text).filter(|ticker| ticker.as_str() != "*").ok_or_else(|| {
-                Failure::config(format!(
-                    "--market {text:?} is not a ticker, like KXHIGHNY-26NOV22-T50"
-                ))
-            })
-        })
-        .collect()
+/// The selection of a command that knows no staleness.
+fn selected(
+    global: &Global,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Selection, Failure> {
+    selection::required(selection::selection(global, Duration::MAX, environment)?)
 }
 
-fn run(args: &RunArgs, global: Global, now: Timestamp) -> Result<RunPlan, Failure> {
+fn run(
+    args: &RunArgs,
+    global: Global,
+    now: Timestamp,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<RunPlan, Failure> {
     // By pattern: a flag that nobody reads does not compile.
-    let RunArgs { sla, since, overlap, settle, deadline, workers } = *args;
+    let RunArgs { sla, since, overlap, settle, deadline, workers, sync_markets } = *args;
+    let selection = selection::required(selection::selection(&global, sla, environment)?)?;
+    if !(1..=WORKERS_MAX).contains(&workers) {
+        return Err(Failure::config("--workers is not between 1 and 64"));
+    }
+    if sla.is_zero() || deadline.is_zero() {
+        return Err(Failure::config("--sla and --deadline must be longer than nothing"));
+    }
+    if selection.watches().iter().any(|watch| settle >= watch.sla) {
+        return Err(Failure::config(
+            "--settle is not shorter than --sla or an sla of the watchlist: every market would breach",
+        ));
+    }
+    if since.is_some_and(|since| since > now) {
+        return Err(Failure::config("--since lies in the future"));
+    }
+    Ok(RunPlan {
+        exchange: exchange(global, workers)?,
+        rules: Rules { overlap, settle, since, pages_max: PAGES_PER_WALK_MAX, slice: None },
+        selection,
+        deadline,
+        workers,
+        sync_every: sync_markets,
+    })
+}
+
+/// How the exchange is asked, over so many connections at once.
+fn exchange(global: Global, connections: usize) -> Result<ExchangePlan, Failure> {
+    // By pattern, as above; what is selected was read before.
     let Global {
         database_url: _,
         base_url,
@@ -163,17 +219,16 @@ fn run(args: &RunArgs, global: Global, now: Timestamp) -> Result<RunPlan, Failur
         api_key_id,
         private_key_file,
         requests_per_second,
-        market,
+        market: _,
+        event: _,
+        series: _,
+        all: _,
+        watchlist: _,
+        shard: _,
         verbose: _,
         quiet: _,
         log_format: _,
     } = global;
-    let markets = markets(&market)?;
-    if markets.is_empty() {
-        return Err(Failure::config(
-            "no market is selected; name some with --market TICKER or KALSHI_MARKETS",
-        ));
-    }
     // An empty variable is an unset one; a mounted secret may end with a line break.
     let key_id = api_key_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
     let key_file = private_key_file.filter(|path| !path.as_os_str().is_empty());
@@ -191,33 +246,8 @@ fn run(args: &RunArgs, global: Global, now: Timestamp) -> Result<RunPlan, Failur
     if !(0.01..=RATE_MAX).contains(&rate) {
         return Err(Failure::config("--requests-per-second is not between 0.01 and 1200"));
     }
-    if !(1..=WORKERS_MAX).contains(&workers) {
-        return Err(Failure::config("--workers is not between 1 and 64"));
-    }
-    if sla.is_zero() || deadline.is_zero() {
-        return Err(Failure::config("--sla and --deadline must be longer than nothing"));
-    }
-    if settle >= sla {
-        return Err(Failure::config(
-            "--settle is not shorter than --sla: every market would breach",
-        ));
-    }
-    if since.is_some_and(|since| since > now) {
-        return Err(Failure::config("--since lies in the future"));
-    }
-    Ok(RunPlan {
-        access: Access {
-            endpoint: Endpoint::new(&base_url, &trades_path)?,
-            signer,
-            connections: workers,
-        },
-        rules: Rules { overlap, settle, since, pages_max: PAGES_PER_WALK_MAX },
-        markets,
-        rate,
-        sla,
-        deadline,
-        workers,
-    })
+    let endpoint = Endpoint::new(&base_url, &trades_path)?;
+    Ok(ExchangePlan { access: Access { endpoint, signer, connections }, rate })
 }
 
 #[cfg(test)]
@@ -238,7 +268,11 @@ mod tests {
     #[test]
     fn mistakes_are_named_before_anything_is_opened() {
         for (args, part, why) in [
-            (&["run"][..], "no market is selected", "nothing to do"),
+            (&["run"][..], "nothing is selected", "nothing to do"),
+            (&["markets"], "nothing is selected", "nothing to do"),
+            (&["run", "--series", "A B"], "--series", "a blank in it"),
+            (&["run", "--all", "--shard", "4/4"], "--shard", "outside its range"),
+            (&["run", "--watchlist", "/no/such/file"], "/no/such/file", "no file"),
             (&["run", "--market", "A B"], "is not a ticker", "a blank in it"),
             (&["run", "--market", "*"], "is not a ticker", "the tape's own name"),
             (&["migrate", "--database-url", "sqlite::memory:"], "names no file", "kept nowhere"),
@@ -273,8 +307,9 @@ mod tests {
     fn a_market_selected_twice_is_one_market() {
         let config = resolve(&["run", "--market", "B,A", "--market", "A, B,"], &[]).unwrap();
         let Task::Run(plan) = config.task else { panic!("not a run") };
-        let markets: Vec<&str> = plan.markets.iter().map(Ticker::as_str).collect();
-        assert_eq!(markets, ["A", "B"]);
+        let names: Vec<String> =
+            plan.selection.watches().iter().map(|watch| watch.target.name()).collect();
+        assert_eq!(names, ["market:A", "market:B"]);
     }
 
     #[test]

@@ -1,0 +1,122 @@
+//! What is selected, from flags, variables and the watchlist; and this process's share of it.
+
+use std::time::Duration;
+
+use crate::cli::Global;
+use crate::domain::selection::{OfName, Selection, Shard, Target, Watch};
+use crate::domain::trade::Ticker;
+use crate::failure::Failure;
+use crate::watchlist;
+
+/// The number of a pod of a Kubernetes Indexed Job.
+const JOB_INDEX: &str = "JOB_COMPLETION_INDEX";
+
+/// Everything that was selected; what has no SLA of its own gets `sla`. May be empty.
+pub(super) fn selection(
+    global: &Global,
+    sla: Duration,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Selection, Failure> {
+    let mut watches = Vec::new();
+    let named: [(_, _, OfName); 3] = [
+        ("market", &global.market, Target::Market),
+        ("event", &global.event, Target::Event),
+        ("series", &global.series, Target::Series),
+    ];
+    for (flag, typed, make) in named {
+        for text in typed.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+            // '*' names the tape's checkpoint, which is no market's.
+            let ticker = Ticker::new(text).filter(|ticker| !ticker.is_tape()).ok_or_else(|| {
+                Failure::config(format!(
+                    "--{flag} {text:?} is not a ticker, like KXHIGHNY-26NOV22-T50"
+                ))
+            })?;
+            watches.push(Watch { target: make(ticker), sla });
+        }
+    }
+    if global.all {
+        watches.push(Watch { target: Target::All, sla });
+    }
+    if let Some(path) = global.watchlist.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+        watches.extend(watchlist::read(path, sla)?);
+    }
+    Ok(Selection::new(watches, shard(global.shard.as_deref(), environment)?))
+}
+
+/// The same, for commands that do nothing without.
+pub(super) fn required(selection: Selection) -> Result<Selection, Failure> {
+    if selection.is_empty() {
+        return Err(Failure::config(
+            "nothing is selected; name markets with --market TICKER, --event, --series, --all or --watchlist FILE",
+        ));
+    }
+    Ok(selection)
+}
+
+/// `I/N`, or `/N` with `I` from the Indexed Job.
+fn shard(
+    typed: Option<&str>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Shard, Failure> {
+    let job_index = environment(JOB_INDEX).filter(|text| !text.trim().is_empty());
+    let Some(text) = typed.map(str::trim).filter(|text| !text.is_empty()) else {
+        // Each pod would read everything: harmless, and not what anybody meant.
+        return match job_index {
+            None => Ok(Shard::WHOLE),
+            Some(_) => Err(Failure::config(format!(
+                "{JOB_INDEX} is set, but not of how many pods; set KALSHI_SHARD to /N for the Job's N completions, or to 0/1 for no split"
+            ))),
+        };
+    };
+    let refuse = || {
+        Failure::config(format!(
+            "--shard {text:?} is not I/N with I below N, like 0/4; or /4 with I from {JOB_INDEX}"
+        ))
+    };
+    let (index, count) = text.split_once('/').ok_or_else(refuse)?;
+    let index = match (index.trim(), job_index) {
+        ("", Some(index)) => index,
+        ("", None) => {
+            return Err(Failure::config(format!(
+                "--shard {text:?} takes its index from {JOB_INDEX}, which is not set"
+            )));
+        }
+        (index, _) => index.to_owned(),
+    };
+    let number = |text: &str| text.trim().parse::<u32>().map_err(|_| refuse());
+    Shard::new(number(&index)?, number(count)?).ok_or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_typed_or_taken_from_the_job() {
+        for (typed, job, expected, why) in [
+            (None, None, Ok("0/1"), "no split"),
+            (Some("2/4"), None, Ok("2/4"), "typed"),
+            (Some("2/4"), Some("3"), Ok("2/4"), "the flag beats the environment"),
+            (Some("/4"), Some("3"), Ok("3/4"), "the job's index"),
+            (Some(""), None, Ok("0/1"), "an empty variable is an unset one"),
+            (None, Some("3"), Err("/N"), "of how many?"),
+            (Some("/4"), None, Err("not set"), "no job"),
+            (Some("/4"), Some("4"), Err("I below N"), "outside"),
+            (Some("4/4"), None, Err("I below N"), "outside"),
+            (Some("0/0"), None, Err("I below N"), "no shards"),
+            (Some("-1/4"), None, Err("I below N"), "negative"),
+            (Some("4"), None, Err("I below N"), "no slash"),
+            (Some("a/b"), None, Err("I below N"), "no numbers"),
+        ] {
+            let environment = |name: &str| job.filter(|_| name == JOB_INDEX).map(ToOwned::to_owned);
+            let read = shard(typed, &environment);
+            match expected {
+                Ok(text) => assert_eq!(read.unwrap().to_string(), text, "{why}"),
+                Err(part) => {
+                    let error = read.unwrap_err().to_string();
+                    assert!(error.contains(part), "{why}: {error}");
+                }
+            }
+        }
+    }
+}

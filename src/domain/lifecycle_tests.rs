@@ -1,0 +1,283 @@
+//! When to look at a market, when it is gone, when it retires: tables.
+
+use super::super::checkpoint::{OpenWalk, Window};
+use super::super::trade::Ticker;
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
+const MINUTE: i64 = 60;
+const HOUR: i64 = 3_600;
+const DAY: i64 = 86_400;
+
+fn ago(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(NOW.second() - seconds)
+}
+
+fn ticker() -> Ticker {
+    Ticker::new("A").unwrap()
+}
+
+/// Looked at so many seconds ago; nothing else is known.
+fn known(status: &str, checked_ago: i64) -> Known {
+    Known {
+        ticker: ticker(),
+        status: Status::parse(status),
+        has_series: true,
+        open_time: None,
+        close_time: None,
+        settlement_time: None,
+        ended_at: None,
+        checked_at: ago(checked_ago),
+        missing_since: None,
+    }
+}
+
+fn closing(status: &str, checked_ago: i64, close_ago: i64) -> Known {
+    Known { close_time: Some(ago(close_ago)), ..known(status, checked_ago) }
+}
+
+fn opening(status: &str, checked_ago: i64, open_ago: i64) -> Known {
+    Known { open_time: Some(ago(open_ago)), ..known(status, checked_ago) }
+}
+
+fn missing(known: Known, missing_ago: i64) -> Known {
+    Known { missing_since: Some(ago(missing_ago)), ..known }
+}
+
+/// Every word of the exchange's but those for the end.
+const ALIVE: [&str; 8] = [
+    "initialized",
+    "inactive",
+    "active",
+    "closed",
+    "determined",
+    "disputed",
+    "amended",
+    "a-word-of-tomorrow",
+];
+const OVER: [&str; 2] = ["finalized", "vanished"];
+
+#[test]
+fn a_market_is_asked_for_by_name_as_often_as_it_may_change() {
+    for status in ALIVE {
+        for (checked_ago, is_departed, due, why) in [
+            (15 * MINUTE - 1, false, false, "a list shows it anyway"),
+            (15 * MINUTE, false, true, "unless it does not"),
+            (MINUTE - 1, true, false, "lists and markets need not agree for a moment"),
+            (MINUTE, true, true, "it just left the list of open markets"),
+            (-HOUR, true, false, "a clock that went back"),
+        ] {
+            let known = known(status, checked_ago);
+            assert_eq!(is_due(Some(&known), Listed::No, is_departed, NOW), due, "{status}: {why}");
+        }
+        let old = missing(closing(status, DAY, DAY), DAY);
+        assert!(!is_due(Some(&old), Listed::Open, false, NOW), "{status}: it was just seen");
+    }
+    for is_departed in [false, true] {
+        assert!(is_due(None, Listed::No, is_departed, NOW), "never seen");
+        assert!(!is_due(None, Listed::Open, is_departed, NOW), "the list said it all");
+    }
+}
+
+#[test]
+fn what_is_over_is_never_asked_for_again() {
+    for status in OVER {
+        let old = missing(closing(status, DAY, DAY), DAY);
+        for is_departed in [false, true] {
+            assert!(!is_due(Some(&old), Listed::No, is_departed, NOW), "{status}");
+        }
+        assert!(!is_due_after_list(&old, NOW), "{status}");
+    }
+}
+
+#[test]
+fn the_longer_ago_the_close_the_more_rarely_it_is_looked_at() {
+    for (close_ago, wait) in [
+        (1, MINUTE),
+        (10 * MINUTE, MINUTE),
+        (20 * MINUTE, 2 * MINUTE),
+        (2 * HOUR, 12 * MINUTE),
+        (10 * HOUR, HOUR),
+        (10 * DAY, HOUR),
+    ] {
+        for status in ["active", "inactive", "closed", "determined", "disputed", "amended"] {
+            // What happens silently at the close itself was seen already.
+            let looked =
+                |checked_ago: i64| closing(status, checked_ago, close_ago.max(checked_ago));
+            assert!(is_due_after_list(&looked(wait), NOW), "{status} {close_ago}: after {wait}");
+            let early = Known { checked_at: ago(wait - 1), ..closing(status, 0, close_ago) };
+            let is_silent = close_ago < wait && ["active", "inactive"].contains(&status);
+            assert_eq!(
+                is_due_after_list(&early, NOW),
+                is_silent,
+                "{status} {close_ago}: before {wait}"
+            );
+        }
+    }
+    for status in ALIVE {
+        assert!(
+            !is_due_after_list(&known(status, DAY), NOW),
+            "{status}: lists tell of its changes"
+        );
+        let later = closing(status, DAY, -1);
+        assert!(!is_due_after_list(&later, NOW), "{status}: it has not closed");
+    }
+}
+
+#[test]
+fn a_market_that_was_not_found_is_looked_for_every_minute() {
+    for status in ALIVE {
+        for close_ago in [-DAY, DAY] {
+            let lost = |checked_ago| missing(closing(status, checked_ago, close_ago), HOUR);
+            assert!(!is_due_after_list(&lost(MINUTE - 1), NOW), "{status}");
+            assert!(is_due_after_list(&lost(MINUTE), NOW), "{status}");
+        }
+    }
+}
+
+#[test]
+fn markets_open_and_close_without_a_word() {
+    for (market, due, why) in [
+        (opening("initialized", 10, 5), true, "it opened since the last look"),
+        (opening("initialized", 10, 0), true, "at this very moment"),
+        (opening("initialized", 10, -1), false, "not yet"),
+        (opening("initialized", 10, 10), false, "it was asked at that moment and had not opened"),
+        (opening("initialized", MINUTE, MINUTE), true, "then it is asked again soon"),
+        (closing("initialized", 10, 5), false, "it has not even opened"),
+        (opening("active", 10, 5), false, "it is open already"),
+        (closing("active", 10, 5), true, "it closed since the last look"),
+        (closing("inactive", 10, 5), true, "also when it was halted"),
+        (closing("active", 10, 0), true, "at this very moment"),
+        (closing("active", 10, -1), false, "not yet"),
+        (closing("active", 10, 10), false, "it was asked at that moment"),
+        (closing("closed", 10, 5), false, "that is known"),
+        (closing("determined", 10, 5), false, "that is known"),
+    ] {
+        assert_eq!(is_due_after_list(&market, NOW), due, "{why}: {market:?}");
+        assert_eq!(is_due(Some(&market), Listed::No, false, NOW), due, "{why}: {market:?}");
+    }
+    // One that does not say when it opens can at least not stay unopened after its close.
+    assert!(is_due_after_list(&closing("initialized", 2 * MINUTE, 20 * MINUTE), NOW));
+    let both =
+        Known { open_time: Some(ago(-1)), ..closing("initialized", 2 * MINUTE, 20 * MINUTE) };
+    assert!(!is_due_after_list(&both, NOW), "it has yet to open, whatever its close says");
+}
+
+#[test]
+fn a_market_is_gone_when_it_stayed_unknown_for_a_while() {
+    for (missing_ago, gone) in [(0, false), (299, false), (300, true), (DAY, true), (-DAY, false)] {
+        let lost = missing(known("active", 0), missing_ago);
+        assert_eq!(is_gone(&lost, NOW), gone, "missing for {missing_ago} s");
+    }
+    assert!(!is_gone(&known("active", DAY), NOW), "it is not missing");
+}
+
+#[test]
+fn only_what_somebody_decides_by_is_news() {
+    let market = Market {
+        ticker: ticker(),
+        event: "E".into(),
+        series: Some("S".into()),
+        title: None,
+        status: Status::Active,
+        result: None,
+        open_time: Some(ago(3)),
+        close_time: Some(ago(2)),
+        expected_expiration_time: None,
+        latest_expiration_time: None,
+        settlement_time: Some(ago(1)),
+        settlement_value: None,
+        volume_e2: Some(1),
+        price_level_structure: None,
+        payload: "{}".into(),
+    };
+    let held = Known {
+        open_time: market.open_time,
+        close_time: market.close_time,
+        settlement_time: market.settlement_time,
+        ..known("active", DAY)
+    };
+    let without_series = Known { has_series: false, ..held.clone() };
+    let nameless = Market { series: None, ..market.clone() };
+    let traded = Market { volume_e2: Some(2), payload: "{ }".into(), ..market.clone() };
+    for (known, market, news, why) in [
+        (None, &market, true, "it was not known"),
+        (Some(&held), &market, false, "nothing new"),
+        (Some(&held), &traded, false, "volumes change all the time"),
+        (Some(&Known { status: Status::Closed, ..held.clone() }), &market, true, "its status"),
+        (Some(&Known { open_time: None, ..held.clone() }), &market, true, "its opening"),
+        (Some(&Known { close_time: Some(ago(9)), ..held.clone() }), &market, true, "its close"),
+        (Some(&Known { settlement_time: None, ..held.clone() }), &market, true, "its settlement"),
+        (Some(&missing(held.clone(), 1)), &market, true, "it is not missing after all"),
+        (Some(&without_series), &market, true, "its series"),
+        (Some(&without_series), &nameless, false, "its series is still not known"),
+        (Some(&held), &nameless, false, "its series is known from elsewhere"),
+    ] {
+        assert_eq!(is_news(known, market), news, "{why}");
+    }
+}
+
+const LATE_MAX: Duration = Duration::from_secs(125);
+
+/// Complete up to so many seconds ago.
+fn complete(until_ago: i64) -> Checkpoint {
+    Checkpoint { complete_until: Some(ago(until_ago)), ..Checkpoint::first(ticker(), ago(DAY)) }
+}
+
+fn ended(status: &str, seen_ago: Option<i64>, settled_ago: Option<i64>) -> Known {
+    let (ended_at, settlement_time) = (seen_ago.map(ago), settled_ago.map(ago));
+    Known { settlement_time, ended_at, ..known(status, 0) }
+}
+
+#[test]
+fn a_market_retires_when_it_is_over_and_its_late_trades_are_stored() {
+    let window = Window::new(Some(ago(10)), ago(5)).unwrap();
+    let walk = OpenWalk { window, cursor: None, low: None, opened_at: None };
+    let open = Checkpoint { walk: Some(walk), ..complete(5) };
+    let first = Checkpoint::first(ticker(), ago(DAY));
+    for status in OVER {
+        for (seen_ago, settled_ago, row, retires, why) in [
+            (Some(130), None, complete(5), true, "all that may be late is stored"),
+            (Some(129), None, complete(5), false, "a second of it is not"),
+            (Some(60), Some(130), complete(5), true, "it was over before that was seen"),
+            (Some(130), Some(60), complete(5), true, "whatever it says of its settlement"),
+            (Some(60), Some(129), complete(5), false, "both a second too young"),
+            (None, Some(130), complete(5), true, "settled is over"),
+            (None, Some(129), complete(5), false, "but not long enough"),
+            (None, None, complete(5), false, "nobody knows when it ended"),
+            (Some(DAY), Some(DAY), first.clone(), false, "it was never read"),
+            (Some(DAY), Some(DAY), open.clone(), false, "a walk is open"),
+        ] {
+            let known = ended(status, seen_ago, settled_ago);
+            let expected = retires.then_some(Standing::Retired);
+            assert_eq!(standing(Some(&known), Listed::No, &row, LATE_MAX), expected, "{why}");
+            let listed = standing(Some(&known), Listed::Open, &row, LATE_MAX);
+            assert_eq!(listed, None, "a market that is listed open never retires");
+        }
+    }
+    for status in ALIVE {
+        let known = ended(status, Some(DAY), Some(DAY));
+        let standing = standing(Some(&known), Listed::No, &complete(5), LATE_MAX);
+        assert_eq!(standing, None, "{status} is not over");
+    }
+    assert_eq!(standing(None, Listed::No, &complete(5), LATE_MAX), None, "nothing is known");
+}
+
+#[test]
+fn a_retired_market_comes_back_when_it_trades_after_all() {
+    let retired = Checkpoint { retired_at: Some(ago(HOUR)), ..complete(HOUR) };
+    for status in OVER {
+        let known = ended(status, Some(DAY), Some(DAY));
+        let stays = standing(Some(&known), Listed::No, &retired, LATE_MAX);
+        assert_eq!(stays, None, "{status}: it stays retired, and does not retire twice");
+        let listed = standing(Some(&known), Listed::Open, &retired, LATE_MAX);
+        assert_eq!(listed, Some(Standing::Reopened), "{status}, but listed open");
+    }
+    for status in ALIVE {
+        let back = standing(Some(&known(status, 0)), Listed::No, &retired, LATE_MAX);
+        assert_eq!(back, Some(Standing::Reopened), "{status}");
+    }
+    assert_eq!(standing(None, Listed::No, &retired, LATE_MAX), None, "nothing speaks for it");
+    let listed = standing(None, Listed::Open, &retired, LATE_MAX);
+    assert_eq!(listed, Some(Standing::Reopened), "a list speaks for it");
+}

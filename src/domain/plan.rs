@@ -1,0 +1,114 @@
+//! The planner: which markets are read alone and which together from the tape. Pure.
+//!
+//! A market read alone costs a request at least; the tape costs one per thousand trades of the
+//! whole exchange, however many markets ride on it.
+
+use std::time::Duration;
+
+use super::checkpoint::Checkpoint;
+use super::page::ROWS_PER_PAGE;
+use super::time::Timestamp;
+
+/// Trades a second on the tape as long as nobody has counted: a busy evening, so that the first
+/// guess errs towards reading markets alone. Kalshi's own daily files give 2,144 a minute as
+/// the average of April 2026 and evenings of up to 4,100.
+pub const TAPE_RATE_DEFAULT: f64 = 4_000.0 / 60.0;
+
+/// One walk of a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// One market by itself.
+    Alone(Checkpoint),
+    /// The tape, for its own checkpoint if it was selected, and for the riders.
+    Tape {
+        /// The tape's own checkpoint; `None` when only the riders' trades are wanted.
+        tape: Option<Checkpoint>,
+        /// Level markets that are read from it.
+        riders: Vec<Checkpoint>,
+    },
+}
+
+/// What the planner knows beside the checkpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlook {
+    /// The exchange's clock, as far as it is known.
+    pub now: Timestamp,
+    /// Trades a second on the tape.
+    pub tape_rate: f64,
+    /// How far below its beginning a walk reads.
+    pub overlap: Duration,
+    /// Where the tape begins when it was never read.
+    pub tape_since: Timestamp,
+}
+
+/// Plans a pass over these markets; the tape's own checkpoint is among them when it was selected.
+/// The tape comes first, then the stalest market, and those that failed last time at the end: one
+/// that never answers must not keep the others waiting.
+pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Reading> {
+    let (mut tapes, markets): (Vec<_>, Vec<_>) =
+        checkpoints.into_iter().partition(|row| row.market.is_tape());
+    let tape = tapes.pop();
+    // A market with a walk to finish is not level, and one never read has everything to read.
+    let (mut level, mut alone): (Vec<_>, Vec<_>) =
+        markets.into_iter().partition(|row| row.walk.is_none() && row.complete_until.is_some());
+    let riders = match &tape {
+        Some(tape) => riders_of_all(tape, &mut level, outlook),
+        None => riders_if_cheaper(&mut level, outlook),
+    };
+    alone.append(&mut level);
+    let rank = |row: &Checkpoint| {
+        (row.failures, row.complete_until.unwrap_or(row.first_selected_at), row.market.clone())
+    };
+    alone.sort_by_cached_key(rank);
+    let is_tape_read = tape.is_some() || !riders.is_empty();
+    let tape = is_tape_read.then_some(Reading::Tape { tape, riders });
+    tape.into_iter().chain(alone.into_iter().map(Reading::Alone)).collect()
+}
+
+/// The tape is read anyway: everybody rides who lacks nothing below it, late trades included. Those
+/// it looks for no deeper than it has ever been read.
+fn riders_of_all(
+    tape: &Checkpoint,
+    level: &mut Vec<Checkpoint>,
+    outlook: Outlook,
+) -> Vec<Checkpoint> {
+    let begins = match &tape.walk {
+        Some(open) => open.window.from(),
+        None => tape.complete_until.or(Some(outlook.tape_since)),
+    };
+    let reread_from = |row: &Checkpoint, from: Option<Timestamp>| {
+        from.map(|from| from.before(outlook.overlap)).max(row.complete_from)
+    };
+    let edge = if tape.complete_until.is_some() { reread_from(tape, begins) } else { begins };
+    level.extract_if(.., |row| edge <= reread_from(row, row.complete_until)).collect()
+}
+
+/// The freshest markets for which the tape takes fewer requests than they do alone. The tape has
+/// to be read from where the stalest rider is complete, so each more makes it longer.
+fn riders_if_cheaper(level: &mut Vec<Checkpoint>, outlook: Outlook) -> Vec<Checkpoint> {
+    level.sort_by_key(|row| std::cmp::Reverse(row.complete_until));
+    let total = level.len();
+    let mut best = (total, 0);
+    for (at, row) in level.iter().enumerate() {
+        let riders = at + 1;
+        let from = row.complete_until.unwrap_or(outlook.now);
+        let requests = tape_pages(outlook, from).saturating_add(total - riders);
+        if requests <= best.0 && riders > 1 {
+            best = (requests, riders);
+        }
+    }
+    if best.0 == total { Vec::new() } else { level.drain(..best.1).collect() }
+}
+
+/// How many pages of the tape lie between `from` and now, the overlap included; one at least.
+fn tape_pages(outlook: Outlook, from: Timestamp) -> usize {
+    let span = outlook.now.since(from) + outlook.overlap;
+    let pages = (span.as_secs_f64() * outlook.tape_rate / f64::from(ROWS_PER_PAGE)).ceil().max(1.0);
+    // As a duration, since a float cannot be cast without a look: more than fits is too many.
+    Duration::try_from_secs_f64(pages)
+        .map_or(usize::MAX, |pages| usize::try_from(pages.as_secs()).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,288 @@
+//! What the user wants read: entries that stand for one market, for many, or for the tape.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::Duration;
+
+use super::trade::Ticker;
+
+/// Every series, event and market of combos (multivariate markets) has a ticker that begins so.
+const COMBO_PREFIX: &str = "KXMVE";
+
+/// What one entry of the selection stands for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// One market.
+    Market(Ticker),
+    /// The markets of an event.
+    Event(Ticker),
+    /// The markets of all events of a series.
+    Series(Ticker),
+    /// The tape: every trade of the exchange.
+    All,
+}
+
+/// Makes the target of a kind from the name it has.
+pub type OfName = fn(Ticker) -> Target;
+
+impl Target {
+    /// Its key in the database.
+    pub fn name(&self) -> String {
+        match self {
+            Target::Market(ticker) => format!("market:{ticker}"),
+            Target::Event(ticker) => format!("event:{ticker}"),
+            Target::Series(ticker) => format!("series:{ticker}"),
+            Target::All => "all".to_owned(),
+        }
+    }
+
+    /// Whether it stands for markets that only the exchange can name.
+    pub fn is_resolved(&self) -> bool {
+        matches!(self, Target::Event(_) | Target::Series(_))
+    }
+
+    /// Whether combos are meant. Unless they are, they are left out of every list: there are
+    /// more of them than of everything else.
+    pub fn is_combo(&self) -> bool {
+        match self {
+            Target::Market(ticker) | Target::Event(ticker) | Target::Series(ticker) => {
+                ticker.as_str().starts_with(COMBO_PREFIX)
+            }
+            Target::All => false,
+        }
+    }
+}
+
+/// One entry of the selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// What it stands for.
+    pub target: Target,
+    /// How stale its markets may be.
+    pub sla: Duration,
+}
+
+/// A share of all markets: number `index` of `count`, split by a stable hash of the ticker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    index: u32,
+    count: u32,
+}
+
+impl Shard {
+    /// Everything.
+    pub const WHOLE: Shard = Shard { index: 0, count: 1 };
+
+    /// `None` unless `index` is below `count`.
+    pub fn new(index: u32, count: u32) -> Option<Shard> {
+        (index < count).then_some(Shard { index, count })
+    }
+
+    /// As a part of a file's name.
+    pub fn file_name(self) -> String {
+        format!("{}-of-{}", self.index, self.count)
+    }
+
+    /// Whether the ticker falls into this share.
+    ///
+    /// FNV-1a, finished with a mixing step since tickers differ in their last characters only. It
+    /// must never change: two shards of different builds would read a market twice or not at all.
+    pub fn holds(self, ticker: &Ticker) -> bool {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in ticker.as_str().bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash ^= hash >> 33;
+        hash % u64::from(self.count) == u64::from(self.index)
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+/// Everything that was selected: no target twice.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    watches: Vec<Watch>,
+    shard: Shard,
+}
+
+impl Selection {
+    /// Takes entries in any order. Of two for the same target the stricter SLA counts.
+    pub fn new(entries: impl IntoIterator<Item = Watch>, shard: Shard) -> Selection {
+        let mut slas: BTreeMap<Target, Duration> = BTreeMap::new();
+        for Watch { target, sla } in entries {
+            slas.entry(target).and_modify(|held| *held = sla.min(*held)).or_insert(sla);
+        }
+        let watches = slas.into_iter().map(|(target, sla)| Watch { target, sla }).collect();
+        Selection { watches, shard }
+    }
+
+    /// The entries, sorted by target.
+    pub fn watches(&self) -> &[Watch] {
+        &self.watches
+    }
+
+    /// This process's share.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    /// Whether nothing was selected.
+    pub fn is_empty(&self) -> bool {
+        self.watches.is_empty()
+    }
+
+    /// Whether the whole exchange was selected, whoever's share the tape is.
+    pub fn is_all(&self) -> bool {
+        self.watches.iter().any(|watch| watch.target == Target::All)
+    }
+
+    /// The roster as far as it does not need the exchange: named markets and the tape.
+    pub fn named(&self) -> Roster {
+        let mut roster = Roster::default();
+        for watch in &self.watches {
+            match &watch.target {
+                Target::Market(ticker) => {
+                    roster.add(self.shard, ticker.clone(), watch.sla, Listed::No);
+                }
+                Target::All => roster.add(self.shard, Ticker::tape(), watch.sla, Listed::No),
+                Target::Event(_) | Target::Series(_) => {}
+            }
+        }
+        roster
+    }
+}
+
+/// Whether the exchange has just shown a market in a list of open ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listed {
+    /// It was not asked, or did not name it.
+    No,
+    /// It trades.
+    Open,
+}
+
+/// What is asked of one selected market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The strictest SLA of the entries that it belongs to.
+    pub sla: Duration,
+    /// Whether it was just seen to be open.
+    pub listed: Listed,
+}
+
+/// Which markets a pass is about; the tape is one of them under its own name.
+#[derive(Clone, Debug, Default)]
+pub struct Roster(BTreeMap<Ticker, Place>);
+
+impl Roster {
+    /// Adds a market of the shard; one that is there already gets the stricter SLA.
+    pub fn add(&mut self, shard: Shard, ticker: Ticker, sla: Duration, listed: Listed) {
+        if !shard.holds(&ticker) {
+            return;
+        }
+        match self.0.entry(ticker) {
+            Entry::Vacant(entry) => {
+                entry.insert(Place { sla, listed });
+            }
+            Entry::Occupied(mut entry) => {
+                let place = entry.get_mut();
+                place.sla = place.sla.min(sla);
+                place.listed = place.listed.max(listed);
+            }
+        }
+    }
+
+    /// Takes a market off.
+    pub fn remove(&mut self, ticker: &Ticker) {
+        self.0.remove(ticker);
+    }
+
+    /// What is asked of a market; `None` when it is not on the roster.
+    pub fn place(&self, ticker: &Ticker) -> Option<Place> {
+        self.0.get(ticker).copied()
+    }
+
+    /// All, by ticker.
+    pub fn iter(&self) -> impl Iterator<Item = (&Ticker, Place)> {
+        self.0.iter().map(|(ticker, place)| (ticker, *place))
+    }
+
+    /// All tickers, sorted.
+    pub fn tickers(&self) -> Vec<Ticker> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticker(text: &str) -> Ticker {
+        Ticker::new(text).unwrap()
+    }
+
+    #[test]
+    fn every_market_belongs_to_exactly_one_shard_and_the_shares_are_even() {
+        let tickers: Vec<Ticker> = (0..4_000)
+            .map(|n| ticker(&format!("KXBTCD-26NOV2214-T{}.99", 90_000 + 250 * n)))
+            .collect();
+        for count in [1, 2, 3, 7, 16] {
+            let shards: Vec<Shard> =
+                (0..count).map(|index| Shard::new(index, count).unwrap()).collect();
+            for ticker in &tickers {
+                assert_eq!(
+                    shards.iter().filter(|shard| shard.holds(ticker)).count(),
+                    1,
+                    "{ticker}"
+                );
+            }
+            let even = tickers.len() / shards.len();
+            for shard in shards {
+                let held = tickers.iter().filter(|ticker| shard.holds(ticker)).count();
+                assert!((even * 4 / 5..=even * 6 / 5).contains(&held), "{shard} holds {held}");
+            }
+        }
+        assert!(Shard::new(4, 4).is_none() && Shard::new(0, 0).is_none());
+    }
+
+    #[test]
+    fn the_split_never_changes() {
+        let of_eight = |text| (0..8).find(|at| Shard::new(*at, 8).unwrap().holds(&ticker(text)));
+        let held = ["*", "KXHIGHNY-26NOV22-B50", "KXBTCD-26NOV22-T99000", "A"].map(of_eight);
+        assert_eq!(held, [Some(2), Some(4), Some(6), Some(1)]);
+    }
+
+    #[test]
+    fn what_is_selected_twice_is_one_with_the_stricter_sla() {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let watch = |target, sla| Watch { target, sla };
+        let a = || Target::Market(ticker("A"));
+        let entries =
+            [watch(a(), minutes(5)), watch(Target::All, minutes(9)), watch(a(), minutes(2))];
+        let selection = Selection::new(entries, Shard::WHOLE);
+        assert_eq!(selection.watches(), [watch(a(), minutes(2)), watch(Target::All, minutes(9))]);
+        let mut roster = selection.named();
+        roster.add(Shard::WHOLE, ticker("A"), minutes(1), Listed::Open);
+        assert_eq!(
+            roster.place(&ticker("A")),
+            Some(Place { sla: minutes(1), listed: Listed::Open })
+        );
+        assert_eq!(roster.tickers(), [Ticker::tape(), ticker("A")]);
+    }
+}

@@ -1,0 +1,353 @@
+//! Properties of the tape: markets read alone and from the tape, in any order, by passes that
+//! know nothing of each other, whatever the exchange answers. What is claimed must be stored.
+
+use std::ops::Range;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::batch::{Batch, Ledger};
+use crate::domain::checkpoint::Standing;
+use crate::domain::plan::{Outlook, Reading, plan};
+use crate::domain::walk::properties::model::{
+    Bound, Exchange, LATE_MAX_QUARTERS, ListEnd, Made, ROWS, SETTLE, SETTLE_QUARTERS, START, Sort,
+    Terms, Trouble, quarters, rules,
+};
+use crate::domain::walk::properties::{config, habits, seconds, terms, trouble};
+
+#[path = "tape_model.rs"]
+mod model;
+
+use model::{Pass, Store};
+
+/// As many markets as the exchange has; the tape is counted behind them.
+const MARKETS: usize = 4;
+/// Where the tape begins at the earliest, in seconds before now.
+const SINCE_AGO: u64 = 40;
+
+/// Which markets, complete to somewhere, a pass reads from the tape, and whether for the tape itself, too.
+#[derive(Clone, Copy, Debug)]
+struct Mix {
+    riders: [bool; MARKETS],
+    keeps_all: bool,
+    /// Where the tape begins when it was never read, in seconds before now.
+    since_ago: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Wait(u64),
+    /// Trades on one microsecond that many quarters ago; late beyond the settling time.
+    Trades {
+        market: usize,
+        count: usize,
+        quarters_ago: u64,
+        sort: Sort,
+    },
+    /// The market, or the tape, is selected from now on.
+    Select(usize),
+    Stand(usize, Standing),
+    /// Somebody reads the market alone, undisturbed.
+    Level(usize),
+    Read {
+        pass: usize,
+        reader: usize,
+        pages: usize,
+        trouble: Trouble,
+        mix: Mix,
+    },
+    Commit {
+        pass: usize,
+    },
+    Crash {
+        pass: usize,
+    },
+}
+
+/// The whole world, and what is done to it.
+struct World {
+    exchange: Exchange,
+    store: Store,
+    passes: [Option<Pass>; 2],
+    rules: Rules,
+    /// Whether some answer was dated in the future; then claims may be ahead of rows.
+    is_misled: bool,
+}
+
+fn ticker(at: usize) -> Ticker {
+    ["A", "B", "C", "D"].get(at).map_or(Ticker::tape(), |text| Ticker::new(text).unwrap())
+}
+
+impl World {
+    fn new((min, max, end): (Bound, Bound, ListEnd), terms: Terms) -> World {
+        let mut exchange = Exchange { now: START, made: Vec::new(), min, max, end };
+        for second in (0..20).rev() {
+            exchange.now = START.before(Duration::from_secs(second));
+            exchange.make(&ticker(usize::from(second % 3 == 0)), exchange.now, Sort::Readable);
+        }
+        let (store, passes) = (Store::default(), [None, None]);
+        let mut world = World { exchange, store, passes, rules: rules(terms), is_misled: false };
+        (0..2).for_each(|market| world.act(&Act::Select(market)));
+        world
+    }
+
+    /// After `acts`, when everything has settled and no pass is at work.
+    fn after(habits: (Bound, Bound, ListEnd), terms: Terms, acts: &[Act]) -> World {
+        let mut world = World::new(habits, terms);
+        world.live_through(acts);
+        world
+    }
+
+    fn live_through(&mut self, acts: &[Act]) {
+        for act in acts {
+            self.act(act);
+        }
+        self.passes = [None, None];
+        // Also after where the latest `since` lies.
+        self.exchange.now = self.exchange.now.after(SETTLE + Duration::from_secs(6));
+        (0..MARKETS).for_each(|market| self.act(&Act::Stand(market, Standing::Reopened)));
+    }
+
+    fn act(&mut self, act: &Act) {
+        let now = self.exchange.now;
+        match *act {
+            Act::Wait(count) => self.exchange.now = now.after(quarters(count)),
+            Act::Trades { market, count, quarters_ago, sort } => {
+                let (market, at) = (ticker(market), now.before(quarters(quarters_ago)));
+                (0..count).for_each(|_| self.exchange.make(&market, at, sort));
+            }
+            Act::Select(market) => {
+                let first = Checkpoint::first(ticker(market), now);
+                self.store.checkpoints.entry(ticker(market)).or_insert(first);
+            }
+            Act::Stand(market, standing) => {
+                let mut batch = Batch::default();
+                batch.stand(ticker(market), standing);
+                let ledger = Ledger::new(self.store.checkpoints.values().cloned());
+                self.store.commit(&batch.seal(&ledger, now));
+            }
+            Act::Level(market) => {
+                if let Some(row) = self.store.checkpoints.get(&ticker(market)).cloned() {
+                    self.undisturbed(&[Reading::Alone(row)], 1);
+                }
+            }
+            Act::Read { pass, reader, pages, trouble, mix } => {
+                self.is_misled |= matches!(trouble, Trouble::FutureDate(_));
+                let mut open = self.passes[pass].take().unwrap_or_else(|| self.begin(mix));
+                open.read(reader, &self.exchange, trouble);
+                (1..pages).for_each(|_| open.read(reader, &self.exchange, Trouble::None));
+                self.passes[pass] = Some(open);
+            }
+            Act::Commit { pass } => {
+                if let Some(mut open) = self.passes[pass].take() {
+                    open.commit(&mut self.store, now);
+                    self.passes[pass] = Some(open).filter(|open| !open.is_over());
+                    self.assert_no_claim_ahead_of_rows();
+                }
+            }
+            Act::Crash { pass } => self.passes[pass] = None,
+        }
+    }
+
+    /// A pass over what is selected and not retired, as no planner would mix it.
+    fn begin(&self, mix: Mix) -> Pass {
+        let active = self.store.checkpoints.values().filter(|row| row.retired_at.is_none());
+        let (mut tape, mut riders, mut readings) = (None, Vec::new(), Vec::new());
+        for row in active.cloned() {
+            let is_complete = row.complete_until.is_some();
+            let at = (0..MARKETS).find(|at| ticker(*at) == row.market);
+            match at {
+                None if mix.keeps_all => tape = Some(row),
+                None => {}
+                Some(at) if mix.riders[at] && is_complete => riders.push(row),
+                Some(_) => readings.push(Reading::Alone(row)),
+            }
+        }
+        if tape.is_some() || !riders.is_empty() {
+            readings.push(Reading::Tape { tape, riders });
+        }
+        Pass::begin(&self.store, &readings, self.rules, self.ago(mix.since_ago))
+    }
+
+    fn ago(&self, seconds: u64) -> Timestamp {
+        self.exchange.now.before(Duration::from_secs(seconds)).floor()
+    }
+
+    fn claims(&self, row: &Made) -> impl Iterator<Item = &Checkpoint> {
+        let checkpoints = [row.market.clone(), Ticker::tape()];
+        let held = checkpoints.map(|market| self.store.checkpoints.get(&market));
+        let at = row.at;
+        let is_above = move |held: &&Checkpoint| held.complete_from.is_none_or(|from| from <= at);
+        held.into_iter().flatten().filter(is_above)
+    }
+
+    fn assert_no_claim_ahead_of_rows(&self) {
+        if self.is_misled {
+            return;
+        }
+        for row in self.exchange.made.iter().filter(|row| !row.is_late()) {
+            for held in self.claims(row).filter(|held| Some(row.at) < held.complete_until) {
+                assert!(self.store.stored.contains(&row.id), "{held:?}: lost {row:?}");
+            }
+        }
+    }
+
+    /// Does these walks to their end, one page of each in turn; how many rows were new.
+    fn undisturbed(&mut self, readings: &[Reading], pages_per_commit: usize) -> usize {
+        let mut pass = Pass::begin(&self.store, readings, self.rules, self.ago(SINCE_AGO));
+        let mut inserted = 0;
+        for page in 0..self.pages_enough() {
+            let reader = page % pass.readers().max(1);
+            pass.read(reader, &self.exchange, Trouble::None);
+            if page % pages_per_commit == 0 || pass.is_over() {
+                inserted += pass.commit(&mut self.store, self.exchange.now);
+                self.assert_no_claim_ahead_of_rows();
+            }
+            if pass.is_over() {
+                return inserted;
+            }
+        }
+        panic!("it does not end");
+    }
+
+    /// A pass as the planner plans it.
+    fn planned_pass(&mut self, tape_rate: f64, pages_per_commit: usize) -> usize {
+        let (now, tape_since) = (self.exchange.now.floor(), self.ago(SINCE_AGO));
+        let outlook = Outlook { now, tape_rate, overlap: self.rules.overlap, tape_since };
+        let active = self.store.checkpoints.values().filter(|row| row.retired_at.is_none());
+        let readings = plan(active.cloned().collect(), outlook);
+        self.undisturbed(&readings, pages_per_commit)
+    }
+
+    /// See the same of the walk; for each market and the tape.
+    fn pages_enough(&self) -> usize {
+        let pages = self.exchange.made.len().div_ceil(ROWS);
+        let age = self.exchange.now.since(START.before(Duration::from_secs(SINCE_AGO)));
+        (MARKETS + 2) * (14 * pages + 4 * seconds(age) + 10)
+    }
+
+    fn assert_everything_is_stored(&self) {
+        for row in &self.exchange.made {
+            for held in self.claims(row) {
+                assert!(self.store.stored.contains(&row.id), "{held:?}: lost {row:?}");
+            }
+        }
+    }
+
+    fn assert_all_are_level(&self) {
+        let edge = self.exchange.now.floor().before(SETTLE);
+        for held in self.store.checkpoints.values() {
+            assert!(held.complete_until >= Some(edge), "up to {edge} by now: {held:?}");
+            assert_eq!((&held.walk, held.failures), (&None, 0), "{held:?}");
+        }
+    }
+}
+
+fn mix() -> impl Strategy<Value = Mix> {
+    let since_ago = 0..SINCE_AGO;
+    (any::<[bool; MARKETS]>(), any::<bool>(), since_ago)
+        .prop_map(|(riders, keeps_all, since_ago)| Mix { riders, keeps_all, since_ago })
+}
+
+fn trades(quarters_ago: Range<u64>, count_max: usize) -> impl Strategy<Value = Act> {
+    let sort = prop_oneof![
+        9 => Just(Sort::Readable),
+        1 => Just(Sort::Unreadable),
+        1 => Just(Sort::Nameless),
+    ];
+    let trades = (0..MARKETS, 1..=count_max, quarters_ago, sort);
+    trades.prop_map(|(market, count, quarters_ago, sort)| Act::Trades {
+        market,
+        count,
+        quarters_ago,
+        sort,
+    })
+}
+
+fn read(trouble: impl Strategy<Value = Trouble>) -> impl Strategy<Value = Act> {
+    (0..2_usize, 0..MARKETS, 1..6_usize, trouble, mix()).prop_map(
+        |(pass, reader, pages, trouble, mix)| Act::Read { pass, reader, pages, trouble, mix },
+    )
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let standing = prop_oneof![Just(Standing::Retired), Just(Standing::Reopened)];
+    prop_oneof![
+        4 => (0..24_u64).prop_map(Act::Wait),
+        1 => (24..160_u64).prop_map(Act::Wait),
+        4 => trades(0..SETTLE_QUARTERS + 1, 8),
+        2 => trades(SETTLE_QUARTERS + 1..LATE_MAX_QUARTERS + 1, 2),
+        2 => (0..=MARKETS).prop_map(Act::Select),
+        1 => (0..MARKETS, standing).prop_map(|(market, standing)| Act::Stand(market, standing)),
+        2 => (0..MARKETS).prop_map(Act::Level),
+        10 => read(trouble()),
+        6 => (0..2_usize).prop_map(|pass| Act::Commit { pass }),
+        1 => (0..2_usize).prop_map(|pass| Act::Crash { pass }),
+    ]
+}
+
+/// One answer dated in the future, somewhere among other troubles; all other dates are right.
+fn misleading_acts() -> impl Strategy<Value = Vec<Act>> {
+    let honest = || {
+        let act = act().prop_map(|act| match act {
+            Act::Read { pass, reader, pages, trouble: Trouble::OldDate(_), mix } => {
+                Act::Read { pass, reader, pages, trouble: Trouble::None, mix }
+            }
+            act => act,
+        });
+        vec(act, 0..50)
+    };
+    let misleading = read((1..400_u64).prop_map(Trouble::FutureDate));
+    (honest(), misleading, honest())
+        .prop_map(|(before, lie, after)| before.into_iter().chain([lie]).chain(after).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases, ..config() })]
+
+    #[test]
+    fn no_mixture_of_readings_loses_a_trade(
+        habits in habits(),
+        terms in terms(),
+        acts in vec(act(), 0..120),
+        tape_rate in 0.0..100.0_f64,
+        pages_per_commit in 1..9_usize,
+    ) {
+        let mut world = World::after(habits, terms, &acts);
+        // Whoever is complete to somewhere below the tape is read alone after it.
+        for _ in 0..2 {
+            world.planned_pass(tape_rate, pages_per_commit);
+        }
+        world.assert_all_are_level();
+        world.assert_everything_is_stored();
+        let inserted = world.planned_pass(tape_rate, pages_per_commit);
+        prop_assert_eq!(inserted, 0, "nothing is left");
+    }
+
+    // Our own clock is the witness; an answer that is also dated in the past is not expected.
+    #[test]
+    fn answers_from_the_future_lose_nothing_for_good(
+        habits in habits(),
+        terms in terms(),
+        acts in misleading_acts(),
+        tape_rate in 0.0..100.0_f64,
+        pages_per_commit in 1..9_usize,
+    ) {
+        let mut world = World::new(habits, terms);
+        // A date that is wrong by less than the slack is not noticed; the overlap makes up for it.
+        world.rules.overlap += Duration::from_secs(10);
+        world.live_through(&acts);
+        world.planned_pass(tape_rate, pages_per_commit);
+        world.assert_everything_is_stored();
+        // And so it stays until the claim has become true.
+        for second in 0..20 {
+            world.act(&Act::Wait(61));
+            let (market, sort) = (second % MARKETS, Sort::Readable);
+            world.act(&Act::Trades { market, count: 2, quarters_ago: 0, sort });
+        }
+        world.act(&Act::Wait(4 * SETTLE_QUARTERS));
+        (0..2).for_each(|_| { world.planned_pass(tape_rate, pages_per_commit); });
+        world.assert_everything_is_stored();
+    }
+}

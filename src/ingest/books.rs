@@ -1,0 +1,118 @@
+//! Order books of the markets that trade, a request for a hundred.
+
+use std::collections::BTreeSet;
+
+use super::asker::Asker;
+use super::list;
+use super::resolve::Resolved;
+use crate::domain::market::Status;
+use crate::domain::selection::{Listed, Selection};
+use crate::domain::trade::Ticker;
+use crate::failure::{Failure, Kind};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketList};
+use crate::retry::{Jitter, Policy};
+use crate::store::Store;
+
+/// Books kept until they are stored together: some ten megabytes at most.
+const BOOKS_WAITING_MAX: usize = 1_000;
+
+/// What taking snapshots came to.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Snapshots stored.
+    pub books: usize,
+    /// What went wrong, by who has to act.
+    pub troubles: Vec<Failure>,
+}
+
+/// Stores one snapshot of every market of the selection that trades. A request that fails does not
+/// stop the others; only a failure of the store ends it.
+pub fn take_books(
+    selection: &Selection,
+    resolved: &Resolved,
+    store: &mut dyn Store,
+    asker: &Asker,
+) -> Result<Taken, Failure> {
+    let mut jitter = Jitter::from_entropy();
+    let mut taken = Taken::default();
+    let mut trading = trading(resolved);
+    taken.troubles.extend(unknown_status(resolved).filter(|_| !asker.is_forbidden()));
+    if selection.is_all() {
+        trading.extend(all_open(selection, asker, &mut jitter, &mut taken));
+    }
+    let trading: Vec<Ticker> = trading.into_iter().collect();
+    let mut waiting = Vec::new();
+    for batch in trading.chunks(MARKETS_PER_REQUEST) {
+        match asker.ask(&mut jitter, |client, left, clock| client.books(batch, left, clock)) {
+            Ok(Some(answer)) => {
+                if let Some(reason) = answer.first_unreadable {
+                    let message = format!("an order book could not be read: {reason}");
+                    taken.troubles.push(Failure::new(Kind::ExchangeUnreadable, message));
+                }
+                if answer.books.len() < batch.len() {
+                    log::debug!("{} of {} books were answered", answer.books.len(), batch.len());
+                }
+                waiting.extend(answer.books);
+            }
+            Ok(None) => break,
+            Err(failure) => taken.troubles.push(failure),
+        }
+        if waiting.len() >= BOOKS_WAITING_MAX {
+            store.save_books(&waiting)?;
+            taken.books += waiting.len();
+            waiting.clear();
+        }
+    }
+    if !waiting.is_empty() {
+        store.save_books(&waiting)?;
+        taken.books += waiting.len();
+    }
+    Ok(taken)
+}
+
+/// A market that is settled or unknown has an empty book, which would look like a market that
+/// nobody bids in: only those that trade are asked for.
+fn trading(resolved: &Resolved) -> BTreeSet<Ticker> {
+    let trades = |ticker: &Ticker, listed: Listed| {
+        let status = resolved.known.get(ticker).map(|known| &known.status);
+        listed == Listed::Open || matches!(status, Some(Status::Active | Status::Inactive))
+    };
+    let roster = resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape());
+    roster.filter(|(t, place)| trades(t, place.listed)).map(|(t, _)| t.clone()).collect()
+}
+
+/// Markets of which the exchange has not said yet whether they trade.
+fn unknown_status(resolved: &Resolved) -> Option<Failure> {
+    let is_unknown = |(ticker, listed): (&Ticker, Listed)| {
+        !ticker.is_tape() && listed != Listed::Open && !resolved.known.contains_key(ticker)
+    };
+    let roster = resolved.roster.iter().map(|(ticker, place)| (ticker, place.listed));
+    let unknown: Vec<(&Ticker, Listed)> = roster.filter(|of| is_unknown(*of)).collect();
+    let (first, _) = unknown.first()?;
+    let more = match unknown.len() - 1 {
+        0 => String::new(),
+        more => format!(" and of {more} more markets"),
+    };
+    let message = format!(
+        "no order book of {first}{more}: the exchange did not say whether it trades; try again later"
+    );
+    Some(Failure::new(Kind::ExchangeUnavailable, message))
+}
+
+/// All open markets of the exchange.
+fn all_open(
+    selection: &Selection,
+    asker: &Asker,
+    jitter: &mut Jitter,
+    taken: &mut Taken,
+) -> BTreeSet<Ticker> {
+    let mut open = BTreeSet::new();
+    let list = MarketList { status: Some("open"), ..MarketList::ALL };
+    let attempts_max = Policy::default().attempts_max;
+    let listing = list::each_page(asker, jitter, attempts_max, &list, &mut |page| {
+        open.extend(page.tickers.into_iter().filter(|ticker| selection.shard().holds(ticker)));
+        Ok(())
+    });
+    taken.troubles.extend(listing.err());
+    open
+}

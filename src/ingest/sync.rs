@@ -1,0 +1,344 @@
+//! The metadata of the selection's markets: what changed since the last sync where the exchange
+//! lists that, everything where it does not; page by page into the store.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use super::asker::Asker;
+use super::list::{self, Listing};
+use super::resolve::unknown;
+use crate::domain::lifecycle;
+use crate::domain::market::{Absence, Known, Scope, Sighting, WatchChange, WatchRecord};
+use crate::domain::selection::{Selection, Shard, Target, Watch};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::{Failure, one_line};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketList};
+use crate::retry::{Jitter, Policy};
+use crate::store::Store;
+
+/// Answers are cached for five seconds, and whole seconds are asked for: a change is met twice
+/// rather than never.
+const UPDATED_OVERLAP: Duration = Duration::from_secs(60);
+
+/// The statuses that all markets of the exchange are listed by. Those settled are left out: there are
+/// many times as many, and one that settles is met as a change of a known one.
+const UNSETTLED: [&str; 4] = ["unopened", "open", "paused", "closed"];
+
+/// The record of all markets that were named one by one.
+const NAMED: &str = "named";
+
+/// The record that a sync keeps of an entry: one for each shard, since each stores its own markets.
+fn record_name(selection: &Selection, target: &Target) -> String {
+    let name = match target {
+        Target::Market(_) => NAMED.to_owned(),
+        Target::Event(_) | Target::Series(_) | Target::All => target.name(),
+    };
+    match selection.shard() {
+        Shard::WHOLE => name,
+        shard => format!("{name} {shard}"),
+    }
+}
+
+fn record_names(selection: &Selection) -> Vec<String> {
+    let name = |watch: &Watch| record_name(selection, &watch.target);
+    let names: BTreeSet<String> = selection.watches().iter().map(name).collect();
+    names.into_iter().collect()
+}
+
+/// What a sync came to.
+#[derive(Debug, Default)]
+pub struct Synced {
+    /// Entries of the selection for which it was time; all markets named one by one are one.
+    pub entries: usize,
+    /// Descriptions of markets that were read.
+    pub markets: u64,
+    /// Markets that changed their status, or were seen for the first time.
+    pub status_changes: u64,
+    /// Whether all of the selection was covered.
+    pub is_whole: bool,
+    /// What went wrong, by who has to act.
+    pub troubles: Vec<Failure>,
+}
+
+/// Brings the metadata of the selection's markets up to date: of the entries last synced at least
+/// `age_min` ago. Entries that fail do not stop the others; only a failure of the store ends it.
+pub fn sync(
+    selection: &Selection,
+    store: &mut dyn Store,
+    asker: &Asker,
+    age_min: Duration,
+) -> Result<Synced, Failure> {
+    let now = asker.budget().clock().now();
+    let records = store.watches(&record_names(selection), now)?;
+    let jitter = Jitter::from_entropy();
+    let is_due = |record: &WatchRecord| record.synced_at.is_none_or(|at| now.since(at) >= age_min);
+    let due: Vec<&WatchRecord> = records.iter().filter(|record| is_due(record)).collect();
+    let synced = Synced { entries: due.len(), is_whole: true, ..Synced::default() };
+    let mut work = Syncer { selection, store, asker, jitter, synced, seen: HashSet::new() };
+    let mut are_named_due = false;
+    for watch in selection.watches() {
+        let name = record_name(selection, &watch.target);
+        let Some(record) = due.iter().find(|record| record.watch == name) else { continue };
+        match watch.target {
+            Target::Market(_) => are_named_due = true,
+            Target::Event(_) | Target::Series(_) | Target::All => {
+                work.entry(&watch.target, record)?;
+            }
+        }
+        if asker.budget().is_over() || asker.is_forbidden() {
+            break;
+        }
+    }
+    if are_named_due {
+        work.named()?;
+    }
+    if work.synced.entries > 0 {
+        work.series_of_events()?;
+    }
+    work.synced.is_whole &= !asker.budget().is_over();
+    Ok(work.synced)
+}
+
+/// A sync at work.
+struct Syncer<'a> {
+    selection: &'a Selection,
+    store: &'a mut dyn Store,
+    asker: &'a Asker,
+    jitter: Jitter,
+    synced: Synced,
+    /// Markets just read: they need not be asked for by name.
+    seen: HashSet<Ticker>,
+}
+
+impl Syncer<'_> {
+    /// Markets open and close by the exchange's clock.
+    fn now(&self) -> Timestamp {
+        self.asker.exchange_now()
+    }
+
+    /// One entry that stands for many markets: its lists, then what happened silently.
+    fn entry(&mut self, target: &Target, record: &WatchRecord) -> Result<(), Failure> {
+        let mut first_answer = None;
+        let mut found = false;
+        for list in lists(target, record.synced_until) {
+            if !self.list(&list, &mut first_answer, &mut found)? {
+                self.synced.is_whole = false;
+                return Ok(());
+            }
+        }
+        if !found && record.synced_until.is_none() && !self.is_known(target) {
+            self.synced.troubles.push(unknown(target));
+            return Ok(());
+        }
+        let scope = match target {
+            Target::Event(event) => Scope::Event(event.as_str()),
+            Target::Series(series) => Scope::Series(series.as_str()),
+            Target::Market(_) | Target::All => Scope::All,
+        };
+        let now = self.now();
+        let unsettled = self.store.unsettled_markets(scope)?;
+        let is_due = |known: &Known| {
+            self.selection.shard().holds(&known.ticker)
+                && !self.seen.contains(&known.ticker)
+                && lifecycle::is_due_after_list(known, now)
+        };
+        let due: Vec<Known> = unsettled.into_iter().filter(is_due).collect();
+        if !self.look(&due)? {
+            return Ok(());
+        }
+        let ours = self.asker.budget().clock().now();
+        let synced = first_answer.map(|at| (ours, at));
+        let change = WatchChange { watch: record.watch.clone(), synced, ..WatchChange::default() };
+        self.store.save_watches(&[change])
+    }
+
+    /// Reads a list, each page into the store; whether it came to its end.
+    fn list(
+        &mut self,
+        list: &MarketList,
+        first_answer: &mut Option<Timestamp>,
+        found: &mut bool,
+    ) -> Result<bool, Failure> {
+        let mut store_failure = None;
+        let (asker, mut jitter) = (self.asker, self.jitter.clone());
+        let attempts_max = Policy::default().attempts_max;
+        let listing = list::each_page(asker, &mut jitter, attempts_max, list, &mut |page| {
+            first_answer.get_or_insert(page.exchange_now);
+            *found |= !page.tickers.is_empty();
+            self.save(page.markets, &[]).map_err(|failure| {
+                // Carried around the driver's own failures, and told apart below.
+                store_failure = Some(failure);
+                Failure::config("the store failed")
+            })
+        });
+        self.jitter = jitter;
+        match (store_failure, listing) {
+            (Some(failure), _) => Err(failure),
+            (None, Err(failure)) => {
+                self.synced.troubles.push(failure);
+                Ok(false)
+            }
+            (None, Ok(listing)) => Ok(listing == Listing::Whole),
+        }
+    }
+
+    fn save(&mut self, mut seen: Vec<Sighting>, absent: &[Absence]) -> Result<(), Failure> {
+        let shard = self.selection.shard();
+        seen.retain(|sighting| shard.holds(&sighting.market.ticker));
+        // A list that changes while it is read can show a market twice.
+        let mut once = HashSet::new();
+        seen.retain(|sighting| once.insert(sighting.market.ticker.clone()));
+        self.synced.markets += u64::try_from(seen.len()).unwrap_or(u64::MAX);
+        self.seen.extend(once);
+        let now = self.now();
+        self.synced.status_changes += self.store.save_markets(&seen, absent, now)?;
+        Ok(())
+    }
+
+    /// The markets that were named one by one.
+    fn named(&mut self) -> Result<(), Failure> {
+        let roster = self.selection.named();
+        let tickers: Vec<Ticker> =
+            roster.tickers().into_iter().filter(|ticker| !ticker.is_tape()).collect();
+        if tickers.is_empty() {
+            return Ok(());
+        }
+        let known = self.store.known_markets(&tickers)?;
+        let fresh = |ticker: &Ticker| known.iter().all(|known| known.ticker != *ticker);
+        let never_seen: HashSet<Ticker> = tickers.iter().filter(|t| fresh(t)).cloned().collect();
+        let mut is_whole = true;
+        for batch in tickers.chunks(MARKETS_PER_REQUEST) {
+            // A batch that is refused must not starve those after it.
+            let Some(missing) = self.ask_by_name(batch)? else {
+                is_whole = false;
+                continue;
+            };
+            for ticker in missing.iter().filter(|ticker| never_seen.contains(ticker)) {
+                self.synced.troubles.push(unknown(&Target::Market(ticker.clone())));
+            }
+            self.miss(missing.into_iter(), &known)?;
+        }
+        if !is_whole {
+            return Ok(());
+        }
+        let synced = Some((self.asker.budget().clock().now(), self.now()));
+        let watch = record_name(self.selection, &Target::Market(tickers[0].clone()));
+        self.store.save_watches(&[WatchChange { watch, synced, ..WatchChange::default() }])
+    }
+
+    /// Asks for known markets by name; whether all were answered for.
+    fn look(&mut self, due: &[Known]) -> Result<bool, Failure> {
+        for batch in due.chunks(MARKETS_PER_REQUEST) {
+            let tickers: Vec<Ticker> = batch.iter().map(|known| known.ticker.clone()).collect();
+            let Some(missing) = self.ask_by_name(&tickers)? else { return Ok(false) };
+            self.miss(missing.into_iter(), batch)?;
+        }
+        Ok(true)
+    }
+
+    /// One request by name, answers into the store; those that nobody knows, or `None` when it
+    /// was not answered.
+    fn ask_by_name(&mut self, tickers: &[Ticker]) -> Result<Option<Vec<Ticker>>, Failure> {
+        let attempts_max = Policy::default().attempts_max;
+        match list::by_name(self.asker, &mut self.jitter, attempts_max, tickers) {
+            Ok(Some(answer)) => {
+                for page in answer.pages {
+                    self.save(page.markets, &[])?;
+                }
+                Ok(Some(answer.missing))
+            }
+            Ok(None) => {
+                self.synced.is_whole = false;
+                Ok(None)
+            }
+            Err(failure) => {
+                self.synced.is_whole = false;
+                self.synced.troubles.push(failure);
+                Ok(None)
+            }
+        }
+    }
+
+    fn miss(
+        &mut self,
+        missing: impl Iterator<Item = Ticker>,
+        known: &[Known],
+    ) -> Result<(), Failure> {
+        let now = self.now();
+        let absence = |ticker: Ticker| {
+            let known = known.iter().find(|known| known.ticker == ticker)?;
+            let is_believed = lifecycle::is_gone(known, now) && !known.status.is_over();
+            Some(Absence { ticker, is_believed })
+        };
+        let absent: Vec<Absence> = missing.filter_map(absence).collect();
+        if absent.is_empty() { Ok(()) } else { self.save(Vec::new(), &absent) }
+    }
+
+    fn is_known(&mut self, target: &Target) -> bool {
+        let answer = self.asker.ask(&mut self.jitter, |client, left, clock| match target {
+            Target::Event(event) => client.knows_event(event, left, clock),
+            Target::Series(series) => client.knows_series(series, left, clock),
+            Target::Market(_) | Target::All => Ok(true),
+        });
+        !matches!(answer, Ok(Some(false)))
+    }
+
+    /// Markets do not name their series: their events do.
+    fn series_of_events(&mut self) -> Result<(), Failure> {
+        let events = self.store.events_without_series()?;
+        let events: Vec<Ticker> = events.iter().filter_map(|event| Ticker::new(event)).collect();
+        let (combos, plain): (Vec<_>, Vec<_>) =
+            events.into_iter().partition(|event| Target::Event(event.clone()).is_combo());
+        for (events, are_combos) in [(plain, false), (combos, true)] {
+            for batch in events.chunks(MARKETS_PER_REQUEST) {
+                let asked = self.asker.ask(&mut self.jitter, |client, left, clock| {
+                    client.events(batch, are_combos, left, clock)
+                });
+                match asked {
+                    Ok(Some(found)) => {
+                        let now = self.now();
+                        self.store.save_events(&found, now)?;
+                    }
+                    Ok(None) => return Ok(()),
+                    Err(failure) => {
+                        // Everything but the series is stored; the next sync asks again.
+                        log::warn!("{}; some series stay unknown", one_line(&failure));
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which lists bring an entry up to date. The exchange lists changes of everything, or of a
+/// series, and not of combos; an event is small enough to be read whole.
+fn lists(target: &Target, synced_until: Option<Timestamp>) -> Vec<MarketList> {
+    let with_combos = target.is_combo();
+    let all = MarketList { with_combos, ..MarketList::ALL };
+    let after = synced_until.map(|until| until.before(UPDATED_OVERLAP).second());
+    match (target, after) {
+        (Target::Market(_), _) => Vec::new(),
+        (Target::All, Some(_)) => vec![MarketList { updated_after: after, ..all }],
+        (Target::All, None) => {
+            UNSETTLED.map(|status| MarketList { status: Some(status), ..all.clone() }).into()
+        }
+        (Target::Series(series), Some(_)) if !with_combos => {
+            vec![MarketList { series: Some(series.clone()), updated_after: after, ..all }]
+        }
+        (Target::Series(series), Some(_)) => {
+            vec![MarketList { series: Some(series.clone()), ..all }]
+        }
+        (Target::Series(series), None) => {
+            let live = MarketList { series: Some(series.clone()), ..all };
+            vec![live.clone(), live.archived()]
+        }
+        (Target::Event(event), Some(_)) => vec![MarketList { event: Some(event.clone()), ..all }],
+        (Target::Event(event), None) => {
+            let live = MarketList { event: Some(event.clone()), ..all };
+            vec![live.clone(), live.archived()]
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Bytes to markets, events and order books. One that cannot be read does not spoil its list.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::decode::{cursor, excerpt};
+use super::markets::{BookAnswer, MarketsPage};
+use super::wire::Text;
+use crate::domain::book::{Book, Level, Snapshot};
+use crate::domain::fixed;
+use crate::domain::market::{EventRecord, Market, Sighting, Status};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{Price, Quantity, Ticker};
+use crate::failure::{Failure, Kind};
+
+#[derive(serde::Deserialize)]
+struct MarketsBody<'a> {
+    #[serde(borrow, deserialize_with = "list")]
+    markets: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    cursor: Option<Text<'a>>,
+}
+
+/// A market. Only what identifies it must be there and sound; the rest is kept in the payload anyway.
+#[derive(serde::Deserialize)]
+struct MarketBody<'a> {
+    #[serde(borrow)]
+    ticker: Text<'a>,
+    #[serde(borrow)]
+    event_ticker: Text<'a>,
+    #[serde(borrow)]
+    status: Text<'a>,
+    #[serde(borrow, default)]
+    title: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    open_time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    close_time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    expected_expiration_time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    latest_expiration_time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    settlement_ts: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    settlement_value_dollars: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    volume_fp: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    volume: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    price_level_structure: Option<&'a RawValue>,
+}
+
+/// As much of a market as is wanted when the rest is unreadable.
+#[derive(serde::Deserialize)]
+struct MarketKey<'a> {
+    #[serde(borrow)]
+    ticker: Text<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct EventsBody<'a> {
+    #[serde(borrow, deserialize_with = "list")]
+    events: Option<Vec<EventBody<'a>>>,
+}
+
+#[derive(serde::Deserialize)]
+struct EventBody<'a> {
+    #[serde(borrow)]
+    event_ticker: Text<'a>,
+    #[serde(borrow)]
+    series_ticker: Text<'a>,
+    #[serde(borrow, default)]
+    title: Option<&'a RawValue>,
+}
+
+#[derive(serde::Deserialize)]
+struct BooksBody<'a> {
+    #[serde(borrow, deserialize_with = "list")]
+    orderbooks: Option<Vec<&'a RawValue>>,
+}
+
+#[derive(serde::Deserialize)]
+struct BookBody<'a> {
+    #[serde(borrow)]
+    ticker: Text<'a>,
+    #[serde(borrow)]
+    orderbook_fp: &'a RawValue,
+}
+
+#[derive(serde::Deserialize)]
+struct Sides<'a> {
+    #[serde(borrow, deserialize_with = "list")]
+    yes_dollars: Option<Vec<(Text<'a>, Text<'a>)>>,
+    #[serde(borrow, deserialize_with = "list")]
+    no_dollars: Option<Vec<(Text<'a>, Text<'a>)>>,
+}
+
+/// A list, null when nothing matches in some answers. It has to be there: an answer without it is
+/// about something else, and must not pass for one that says there is nothing.
+fn list<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: serde::Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    serde::Deserialize::deserialize(deserializer)
+}
+
+fn body<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let message = format!("the answer is not {what} ({:?})", excerpt(bytes));
+        Failure::new(Kind::ExchangeUnreadable, message).because(error)
+    })
+}
+
+/// A page of markets.
+pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPage, Failure> {
+    let wire: MarketsBody<'_> = body(bytes, "a page of markets")?;
+    let mut page = MarketsPage {
+        tickers: Vec::new(),
+        markets: Vec::new(),
+        first_unreadable: None,
+        cursor: cursor(wire.cursor.as_ref())?,
+        exchange_now,
+    };
+    for raw in wire.markets.unwrap_or_default() {
+        match market(raw.get()) {
+            Ok(market) => {
+                page.tickers.push(market.ticker.clone());
+                page.markets.push(Sighting { market, seen_at: exchange_now });
+            }
+            Err(reason) => {
+                let key: Option<MarketKey<'_>> = serde_json::from_str(raw.get()).ok();
+                page.tickers.extend(key.and_then(|key| market_ticker(&key.ticker)));
+                page.first_unreadable.get_or_insert(reason);
+            }
+        }
+    }
+    Ok(page)
+}
+
+/// No market of the exchange has the name of the tape.
+fn market_ticker(text: &Text<'_>) -> Option<Ticker> {
+    Ticker::new(text.as_str()).filter(|ticker| !ticker.is_tape())
+}
+
+fn market(payload: &str) -> Result<Market, String> {
+    let wire: MarketBody<'_> = serde_json::from_str(payload)
+        .map_err(|error| format!("{error} in {:?}", excerpt(payload.as_bytes())))?;
+    let ticker = market_ticker(&wire.ticker)
+        .ok_or_else(|| format!("{:?} is no ticker", excerpt(wire.ticker.as_str().as_bytes())))?;
+    let event = Ticker::new(wire.event_ticker.as_str()).ok_or_else(|| {
+        format!("{:?} is no event", excerpt(wire.event_ticker.as_str().as_bytes()))
+    })?;
+    let words = |raw| text(raw).filter(|text| !text.is_empty()).map(|text| Box::from(&*text));
+    Ok(Market {
+        event: event.as_str().into(),
+        series: None,
+        title: words(wire.title),
+        status: Status::parse(wire.status.as_str()),
+        result: words(wire.result),
+        open_time: instant(wire.open_time),
+        close_time: instant(wire.close_time),
+        expected_expiration_time: instant(wire.expected_expiration_time),
+        latest_expiration_time: instant(wire.latest_expiration_time),
+        settlement_time: instant(wire.settlement_ts),
+        settlement_value: decimal(wire.settlement_value_dollars, 6).and_then(Price::from_e4_cents),
+        volume_e2: decimal(wire.volume_fp, 2).or_else(|| decimal(wire.volume, 2)),
+        price_level_structure: words(wire.price_level_structure),
+        payload: payload.into(),
+        ticker,
+    })
+}
+
+/// A JSON string; anything else is as good as absent.
+fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    let text: Text<'_> = serde_json::from_str(raw?.get()).ok()?;
+    Some(text.into_inner())
+}
+
+fn instant(raw: Option<&RawValue>) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(&text(raw)?)
+}
+
+/// Decimal text, or a JSON number's own digits.
+fn decimal(raw: Option<&RawValue>, decimals: u32) -> Option<i64> {
+    let raw = raw?;
+    let text = text(Some(raw)).unwrap_or(Cow::Borrowed(raw.get()));
+    fixed::parse(&text, decimals).ok()
+}
+
+/// Whether the answer is an object at all.
+pub(super) fn object(bytes: &[u8]) -> Result<(), Failure> {
+    body::<serde_json::Map<String, serde_json::Value>>(bytes, "an object").map(|_| ())
+}
+
+/// A page of events.
+pub(super) fn events(bytes: &[u8]) -> Result<Vec<EventRecord>, Failure> {
+    let wire: EventsBody<'_> = body(bytes, "a page of events")?;
+    let record = |event: EventBody<'_>| {
+        Some(EventRecord {
+            event: Ticker::new(event.event_ticker.as_str())?.as_str().into(),
+            series: Ticker::new(event.series_ticker.as_str())?.as_str().into(),
+            title: text(event.title).map(|title| Box::from(&*title)),
+        })
+    };
+    Ok(wire.events.unwrap_or_default().into_iter().filter_map(record).collect())
+}
+
+/// The order books of `asked`; others are left out.
+pub(super) fn books(
+    bytes: &[u8],
+    asked: &[Ticker],
+    captured_at: Timestamp,
+) -> Result<BookAnswer, Failure> {
+    let wire: BooksBody<'_> = body(bytes, "a list of order books")?;
+    let mut answer = BookAnswer { books: Vec::new(), first_unreadable: None };
+    for raw in wire.orderbooks.unwrap_or_default() {
+        match snapshot(raw.get(), captured_at) {
+            Ok(book) if asked.contains(&book.market) => answer.books.push(book),
+            Ok(_) => {}
+            Err(reason) => {
+                answer.first_unreadable.get_or_insert(reason);
+            }
+        }
+    }
+    Ok(answer)
+}
+
+fn snapshot(payload: &str, captured_at: Timestamp) -> Result<Snapshot, String> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| format!("{error} in {:?}", excerpt(payload.as_bytes()));
+    let wire: BookBody<'_> = serde_json::from_str(payload).map_err(|error| unreadable(&error))?;
+    let market = market_ticker(&wire.ticker).ok_or_else(|| unreadable(&"no ticker"))?;
+    let levels = wire.orderbook_fp.get();
+    let sides: Sides<'_> = serde_json::from_str(levels).map_err(|error| unreadable(&error))?;
+    let side = |levels: Option<Vec<(Text<'_>, Text<'_>)>>| -> Result<Vec<Level>, String> {
+        let read = levels.unwrap_or_default();
+        let levels = read.iter().map(|(price, count)| level(price.as_str(), count.as_str()));
+        // A level of nothing is no level.
+        levels.filter_map(Result::transpose).collect()
+    };
+    let book = Book::new(
+        side(sides.yes_dollars).map_err(|reason| unreadable(&reason))?,
+        side(sides.no_dollars).map_err(|reason| unreadable(&reason))?,
+    );
+    Ok(Snapshot { market, captured_at, figures: book.figures(), levels: levels.into() })
+}
+
+fn level(price: &str, count: &str) -> Result<Option<Level>, String> {
+    let e4 = fixed::parse(price, 6).map_err(|e| format!("price {price:?} {}", e.words()))?;
+    let price =
+        Price::from_e4_cents(e4).ok_or_else(|| format!("price {price:?} is above a dollar"))?;
+    let e2 = fixed::parse(count, 2).map_err(|e| format!("count {count:?} {}", e.words()))?;
+    Ok(Quantity::from_e2(e2).map(|quantity| Level { price, quantity }))
+}
+
+#[cfg(test)]
+#[path = "decode_market_tests.rs"]
+mod tests;

@@ -1,0 +1,224 @@
+//! `GET /markets`, `/events`, `/series` and their kin: what exists, and the order books.
+
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::client::{Client, Question};
+use super::decode_market;
+use crate::clock::Clock;
+use crate::domain::book::Snapshot;
+use crate::domain::market::{EventRecord, Sighting};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::Failure;
+
+/// How many tickers one request names: 500 were seen to work and 800 to be too long for a URL.
+pub const MARKETS_PER_REQUEST: usize = 100;
+
+/// A page of 1,000 markets is about 3 MB.
+const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
+const MARKETS_PER_PAGE: &str = "1000";
+
+/// What tickers consist of, so that they can be a part of a path.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Which markets a list is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarketList {
+    /// Only those of this event.
+    pub event: Option<Ticker>,
+    /// Only those of this series.
+    pub series: Option<Ticker>,
+    /// Only these, at most [`MARKETS_PER_REQUEST`].
+    pub tickers: Vec<Ticker>,
+    /// `unopened`, `open`, `paused`, `closed` or `settled`; the archive knows none.
+    pub status: Option<&'static str>,
+    /// Changed after this Unix second; never together with combos.
+    pub updated_after: Option<i64>,
+    /// Whether combos (multivariate markets) may be in it.
+    pub with_combos: bool,
+    /// Whether the archive is meant: markets settled some sixty days ago.
+    pub is_archived: bool,
+}
+
+impl MarketList {
+    /// All live markets but combos.
+    pub const ALL: MarketList = MarketList {
+        event: None,
+        series: None,
+        tickers: Vec::new(),
+        status: None,
+        updated_after: None,
+        with_combos: false,
+        is_archived: false,
+    };
+
+    /// These markets, whatever they are.
+    pub fn named(tickers: &[Ticker]) -> MarketList {
+        MarketList { tickers: tickers.to_vec(), with_combos: true, ..MarketList::ALL }
+    }
+
+    /// The same list of the archive.
+    #[must_use]
+    pub fn archived(mut self) -> MarketList {
+        self.is_archived = true;
+        self.status = None;
+        self.updated_after = None;
+        self
+    }
+
+    fn query(&self, cursor: Option<&str>) -> Vec<(&'static str, String)> {
+        let mut query = vec![("limit", MARKETS_PER_PAGE.to_owned())];
+        query.extend(self.event.as_ref().map(|event| ("event_ticker", event.to_string())));
+        query.extend(self.series.as_ref().map(|series| ("series_ticker", series.to_string())));
+        if !self.tickers.is_empty() {
+            query.push(("tickers", joined(&self.tickers)));
+        }
+        query.extend(self.status.map(|status| ("status", status.to_owned())));
+        query.extend(self.updated_after.map(|second| ("min_updated_ts", second.to_string())));
+        if !self.with_combos {
+            query.push(("mve_filter", "exclude".to_owned()));
+        }
+        query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+        query
+    }
+
+    fn about(&self) -> String {
+        match (&self.series, &self.event, &self.tickers[..]) {
+            (Some(series), _, _) => format!("the series {series}"),
+            (None, Some(event), _) => format!("the event {event}"),
+            (None, None, [only]) => only.to_string(),
+            (None, None, []) => "all markets".to_owned(),
+            (None, None, [first, rest @ ..]) => format!("{first} and {} more", rest.len()),
+        }
+    }
+}
+
+/// One decoded answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarketsPage {
+    /// Every market named in it.
+    pub tickers: Vec<Ticker>,
+    /// Those whose description could be read; without a series, which markets do not name.
+    pub markets: Vec<Sighting>,
+    /// Why one could not be read, the first of them.
+    pub first_unreadable: Option<String>,
+    /// Where the exchange says to go on; `None` at the end of the list.
+    pub cursor: Option<String>,
+    /// The answer's `Date`.
+    pub exchange_now: Timestamp,
+}
+
+/// The books of some markets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookAnswer {
+    /// Those that could be read.
+    pub books: Vec<Snapshot>,
+    /// Why one could not be read, the first of them.
+    pub first_unreadable: Option<String>,
+}
+
+impl Client {
+    /// Asks for one page of a list of markets.
+    pub fn markets(
+        &self,
+        list: &MarketList,
+        cursor: Option<&str>,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<MarketsPage, Failure> {
+        let path = if list.is_archived { "/historical/markets" } else { "/markets" };
+        let about = list.about();
+        let question = list_question(path, list.query(cursor), &about);
+        self.get(&question, left, clock, |body, answered_at| {
+            let mut page = decode_market::markets(body, answered_at)?;
+            if let Some(series) = &list.series {
+                for sighting in &mut page.markets {
+                    sighting.market.series = Some(series.as_str().into());
+                }
+            }
+            Ok(page)
+        })
+    }
+
+    /// Whether the exchange knows an event.
+    pub fn knows_event(
+        &self,
+        event: &Ticker,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<bool, Failure> {
+        self.knows("/events/", event, left, clock)
+    }
+
+    /// Whether the exchange knows a series.
+    pub fn knows_series(
+        &self,
+        series: &Ticker,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<bool, Failure> {
+        self.knows("/series/", series, left, clock)
+    }
+
+    fn knows(
+        &self,
+        directory: &str,
+        ticker: &Ticker,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<bool, Failure> {
+        let path = format!("{directory}{}", utf8_percent_encode(ticker.as_str(), IN_PATH));
+        let question = list_question(&path, Vec::new(), ticker.as_str());
+        match self.get(&question, left, clock, |body, _| decode_market::object(body)) {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.status == Some(404) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Asks for at most [`MARKETS_PER_REQUEST`] events by ticker: those it knows.
+    pub fn events(
+        &self,
+        events: &[Ticker],
+        are_combos: bool,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Vec<EventRecord>, Failure> {
+        let path = if are_combos { "/events/multivariate" } else { "/events" };
+        let query = vec![("limit", "200".to_owned()), ("tickers", joined(events))];
+        let about = format!("{} events", events.len());
+        let question = list_question(path, query, &about);
+        self.get(&question, left, clock, |body, _| decode_market::events(body))
+    }
+
+    /// Asks for the order books of at most [`MARKETS_PER_REQUEST`] markets. A market that the
+    /// exchange does not know, or that is settled, has an empty one.
+    pub fn books(
+        &self,
+        markets: &[Ticker],
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<BookAnswer, Failure> {
+        // Repeated, since a list with commas is taken for one strange ticker.
+        let query = markets.iter().map(|ticker| ("tickers", ticker.to_string())).collect();
+        let about = format!("{} markets", markets.len());
+        let question = list_question("/markets/orderbooks", query, &about);
+        self.get(&question, left, clock, |body, _| {
+            decode_market::books(body, markets, self.exchange_now(clock))
+        })
+    }
+}
+
+fn list_question<'a>(
+    path: &'a str,
+    query: Vec<(&'static str, String)>,
+    about: &'a str,
+) -> Question<'a> {
+    Question { path: path.into(), query, about, body_bytes_max: LIST_BYTES_MAX }
+}
+
+fn joined(tickers: &[Ticker]) -> String {
+    tickers.iter().map(Ticker::as_str).collect::<Vec<_>>().join(",")
+}
