@@ -3,31 +3,47 @@
 //! A [`Batch`] is filled with what walks found and sealed into a [`Commit`], the only thing a
 //! store takes. There is no other way to move a checkpoint.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::checkpoint::{Change, Checkpoint, Standing};
 use super::page::{Row, TapeSpan, Walked};
+use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::time::Timestamp;
 use super::trade::{Rejected, Ticker};
 
 /// The checkpoints as they are committed, by market: what a pass believes the database holds.
 #[derive(Debug, Default)]
-pub struct Ledger(HashMap<Ticker, Checkpoint>);
+pub struct Ledger {
+    checkpoints: HashMap<Ticker, Checkpoint>,
+    slices: HashMap<SliceKey, Slice>,
+}
 
 impl Ledger {
     /// Starts from what was loaded.
     pub fn new(checkpoints: impl IntoIterator<Item = Checkpoint>) -> Ledger {
-        Ledger(checkpoints.into_iter().map(|row| (row.market.clone(), row)).collect())
+        let checkpoints = checkpoints.into_iter().map(|row| (row.market.clone(), row)).collect();
+        Ledger { checkpoints, slices: HashMap::new() }
+    }
+
+    /// The ledger of a backfill.
+    pub fn of_slices(slices: impl IntoIterator<Item = Slice>) -> Ledger {
+        let slices = slices.into_iter().map(|slice| (slice.key.clone(), slice)).collect();
+        Ledger { checkpoints: HashMap::new(), slices }
+    }
+
+    /// The slices as they are committed, in no order.
+    pub fn slices(&self) -> impl Iterator<Item = &Slice> {
+        self.slices.values()
     }
 
     /// The committed state of one market.
     pub fn get(&self, market: &Ticker) -> Option<&Checkpoint> {
-        self.0.get(market)
+        self.checkpoints.get(market)
     }
 
     /// The committed states, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Checkpoint> {
-        self.0.values()
+        self.checkpoints.values()
     }
 
     /// Takes over what a commit made true. Markets that another pass got ahead on are
@@ -35,10 +51,13 @@ impl Ledger {
     pub fn committed(&mut self, commit: Commit, receipt: &Receipt) {
         for update in commit.checkpoints {
             if receipt.overtaken.contains(&update.next.market) {
-                self.0.remove(&update.next.market);
+                self.checkpoints.remove(&update.next.market);
             } else {
-                self.0.insert(update.next.market.clone(), update.next);
+                self.checkpoints.insert(update.next.market.clone(), update.next);
             }
+        }
+        for slice in commit.slices {
+            self.slices.insert(slice.key.clone(), slice);
         }
     }
 }
@@ -50,13 +69,18 @@ pub struct Batch {
     rejected: Vec<Rejected>,
     changes: BTreeMap<Ticker, Change>,
     tape: TapeSpan,
+    slices: BTreeMap<SliceKey, SliceProgress>,
+    broken: BTreeSet<SliceKey>,
 }
 
 impl Batch {
     /// Adds the rows of a page together with what storing them proves.
     pub fn push(&mut self, walked: Walked) {
-        let Walked { scope, rows, rejected, progress, tape } = walked;
+        let Walked { scope, rows, rejected, progress, tape, slice } = walked;
         self.note_newest(&scope, &rows);
+        if let Some(slice) = slice {
+            self.slices.insert(slice.key.clone(), slice);
+        }
         self.rows.extend(rows);
         self.rejected.extend(rejected);
         for (market, progress) in progress {
@@ -91,6 +115,12 @@ impl Batch {
         self.changes.entry(market).or_default().error = Some(error);
     }
 
+    /// Records that a slice could not be read to the end: a cursor that a failure followed is not
+    /// trusted again.
+    pub fn break_off(&mut self, slice: SliceKey) {
+        self.broken.insert(slice);
+    }
+
     /// Records that a market is over and fully drained, or that it is back after all.
     pub fn stand(&mut self, market: Ticker, standing: Standing) {
         self.changes.entry(market).or_default().standing = Some(standing);
@@ -103,7 +133,10 @@ impl Batch {
 
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.row_count() == 0 && self.changes.is_empty()
+        self.row_count() == 0
+            && self.changes.is_empty()
+            && self.slices.is_empty()
+            && self.broken.is_empty()
     }
 
     /// Closes the batch: each trade once, sorted by key (which spares both databases most of
@@ -112,7 +145,7 @@ impl Batch {
     /// The checkpoint of a market that the ledger no longer holds stays where it is; its rows
     /// are stored all the same.
     pub fn seal(self, ledger: &Ledger, now: Timestamp) -> Commit {
-        let Batch { mut rows, mut rejected, changes, tape } = self;
+        let Batch { mut rows, mut rejected, changes, tape, mut slices, broken } = self;
         let offered = rows.len();
         rows.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
         rows.dedup_by(|later, kept| later.event.trade.trade_id == kept.event.trade.trade_id);
@@ -128,7 +161,22 @@ impl Batch {
                 Some(CheckpointUpdate { expected_version: committed.version, next })
             })
             .collect();
-        Commit { now, offered, rows, rejected, checkpoints, tape }
+        for key in broken {
+            let open = ledger.slices.get(&key).filter(|slice| slice.status == SliceStatus::Open);
+            if let Some(progress) = slices.get_mut(&key) {
+                progress.cursor = None;
+            } else if let Some(Slice { status, low, .. }) = open.cloned() {
+                slices.insert(key.clone(), SliceProgress { key, status, cursor: None, low });
+            }
+        }
+        let slices = slices
+            .into_values()
+            .filter_map(|progress| {
+                let committed = ledger.slices.get(&progress.key)?;
+                Some(committed.after(progress))
+            })
+            .collect();
+        Commit { now, offered, rows, rejected, checkpoints, tape, slices }
     }
 }
 
@@ -160,6 +208,7 @@ pub struct Commit {
     rejected: Vec<Rejected>,
     checkpoints: Vec<CheckpointUpdate>,
     tape: TapeSpan,
+    slices: Vec<Slice>,
 }
 
 impl Commit {
@@ -190,6 +239,11 @@ impl Commit {
 }
 
 impl Commit {
+    /// The slices as they will be, each one version above what the row must have now; sorted by key.
+    pub fn slices(&self) -> &[Slice] {
+        &self.slices
+    }
+
     /// How busy the tape was, if it was read.
     pub fn tape(&self) -> TapeSpan {
         self.tape

@@ -7,7 +7,7 @@ use super::trade::Ticker;
 ///
 /// The exchange takes its bounds in whole seconds, so a finer edge would claim a part of a
 /// second that no request can ask for. It may be empty: then it only re-reads the overlap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     from: Option<Timestamp>,
     until: Timestamp,

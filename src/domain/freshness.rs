@@ -65,6 +65,17 @@ pub fn staleness(checkpoint: &Checkpoint, now: Now) -> Duration {
     }
 }
 
+/// How far a claim may lie above what the two clocks say: whole seconds, told across a network.
+const CLOCK_SLACK: Duration = Duration::from_secs(10);
+
+/// Whether what the checkpoint claims can be true: no more can be complete than there was when it
+/// was read, whatever one answer's date said.
+pub fn is_possible(checkpoint: &Checkpoint, now: Now) -> bool {
+    checkpoint.complete_until.zip(checkpoint.complete_as_of).is_none_or(|(until, as_of)| {
+        until <= now.exchange.before(now.ours.since(as_of)).after(CLOCK_SLACK)
+    })
+}
+
 /// The state of a market; a breach outranks what explains it.
 pub fn state(checkpoint: &Checkpoint, now: Now, sla: Duration) -> State {
     if checkpoint.retired_at.is_some() {
@@ -99,6 +110,26 @@ mod tests {
         let complete_until = Some(at(90_000));
         let misdated = Checkpoint { complete_until, complete_as_of: Some(at(900)), ..read };
         assert_eq!(staleness(&misdated, now), Duration::from_secs(110));
+    }
+
+    #[test]
+    fn no_more_can_be_complete_than_there_was_when_it_was_read() {
+        let at = Timestamp::from_seconds;
+        let never = Checkpoint::first(Ticker::new("KX").unwrap(), at(1_000));
+        // The exchange is an hour ahead of us; read a minute ago.
+        let now = Now { exchange: at(5_060), ours: at(1_460) };
+        for (until, is_so, why) in [
+            (4_990, true, "settled when it was read"),
+            (5_005, true, "clocks tell whole seconds"),
+            (5_060, false, "nobody has seen the last minute"),
+            (90_000, false, "an answer from the future"),
+        ] {
+            let complete_until = Some(at(until));
+            let row =
+                Checkpoint { complete_until, complete_as_of: Some(at(1_400)), ..never.clone() };
+            assert_eq!(is_possible(&row, now), is_so, "{why}");
+        }
+        assert!(is_possible(&never, now), "it claims nothing");
     }
 
     #[test]

@@ -197,6 +197,17 @@ pub enum Scope<'a> {
     Event(&'a str),
 }
 
+impl<'a> Scope<'a> {
+    /// The series and the event that bound it.
+    pub fn names(self) -> (Option<&'a str>, Option<&'a str>) {
+        match self {
+            Scope::All => (None, None),
+            Scope::Series(series) => (Some(series), None),
+            Scope::Event(event) => (None, Some(event)),
+        }
+    }
+}
+
 impl Known {
     /// What is remembered after a sighting.
     pub fn after(previous: Option<&Known>, sighting: &Sighting, now: Timestamp) -> Known {

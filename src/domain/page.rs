@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::checkpoint::Progress;
+use super::slice::SliceProgress;
 use super::time::Timestamp;
 use super::trade::{Event, Rejected, Ticker};
 
@@ -26,11 +27,39 @@ pub struct Rules {
     pub slice: Option<Duration>,
 }
 
+/// Which of the exchange's two stores of trades: what is older than a cutoff, some sixty days ago,
+/// is in the archive and nowhere else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// Older than the cutoff.
+    Archive,
+    /// Newer than the cutoff.
+    #[default]
+    Live,
+}
+
+impl Tier {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tier::Archive => "archive",
+            Tier::Live => "live",
+        }
+    }
+
+    /// Reads what is stored.
+    pub fn parse(word: &str) -> Option<Tier> {
+        [Tier::Archive, Tier::Live].into_iter().find(|tier| tier.as_str() == word)
+    }
+}
+
 /// One request for trades. Every filter is sent on every page: cursors carry none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     /// Whose trades; everybody's when it is the [tape](Ticker::is_tape).
     pub market: Ticker,
+    /// Where they are.
+    pub tier: Tier,
     /// Where to go on; `None` for the newest page within the bounds.
     pub cursor: Option<String>,
     /// Unix seconds; one less than needed: found to be inclusive, but documented as "after".
@@ -133,6 +162,7 @@ pub struct Walked {
     pub(super) rejected: Vec<Rejected>,
     pub(super) progress: Vec<(Ticker, Progress)>,
     pub(super) tape: Option<TapeSpan>,
+    pub(super) slice: Option<SliceProgress>,
 }
 
 /// How busy the tape was while it was read.

@@ -132,6 +132,13 @@ impl Selection {
         self.shard
     }
 
+    /// The same without the tape.
+    #[must_use]
+    pub fn without_all(&self) -> Selection {
+        let rest = self.watches.iter().filter(|watch| watch.target != Target::All);
+        Selection { watches: rest.cloned().collect(), shard: self.shard }
+    }
+
     /// Whether nothing was selected.
     pub fn is_empty(&self) -> bool {
         self.watches.is_empty()

@@ -32,6 +32,34 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Adds what another part of the same pass did.
+    pub fn merge(&mut self, other: &Tally) {
+        let Tally {
+            requests,
+            retries,
+            pages,
+            events_ingested,
+            events_duplicate,
+            events_rejected,
+            commits,
+            late_trades,
+            lateness_max,
+            tape_trades,
+            tape_span,
+        } = other;
+        self.requests += requests;
+        self.retries += retries;
+        self.pages += pages;
+        self.events_ingested += events_ingested;
+        self.events_duplicate += events_duplicate;
+        self.events_rejected += events_rejected;
+        self.commits += commits;
+        self.late_trades += late_trades;
+        self.lateness_max = self.lateness_max.max(*lateness_max);
+        self.tape_trades += tape_trades;
+        self.tape_span += *tape_span;
+    }
+
     /// Adds what one transaction did.
     pub fn add(&mut self, commit: &Commit, receipt: &Receipt) {
         let inserted = receipt.inserted.len();

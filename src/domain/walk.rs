@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::checkpoint::{Checkpoint, OpenWalk, Progress, Window};
-use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Walked};
+use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Tier, Walked};
 use super::time::Timestamp;
 use super::trade::{Event, Rejected, Ticker};
 
@@ -43,6 +43,7 @@ enum Origin {
 #[derive(Clone, Debug)]
 pub struct Walk {
     market: Ticker,
+    tier: Tier,
     rules: Rules,
     /// Nothing older is claimed, so nothing older is stored.
     complete_from: Option<Timestamp>,
@@ -83,6 +84,7 @@ impl Walk {
     pub fn new(checkpoint: &Checkpoint, rules: Rules) -> Walk {
         let mut walk = Walk {
             market: checkpoint.market.clone(),
+            tier: Tier::Live,
             rules,
             complete_from: checkpoint.complete_from,
             has_completed_before: checkpoint.complete_until.is_some(),
@@ -117,6 +119,14 @@ impl Walk {
         Walk { begins_ago, ..self }
     }
 
+    /// A walk of this one window, begun before or not, and of nothing else.
+    pub(super) fn of_window(market: Ticker, tier: Tier, open: &OpenWalk, rules: Rules) -> Walk {
+        let nobody = Checkpoint::first(market, open.window.until());
+        let mut walk = Walk::new(&nobody, Rules { slice: None, ..rules });
+        walk.resume(open);
+        Walk { tier, origin: Origin::Own, ..walk }
+    }
+
     fn resume(&mut self, open: &OpenWalk) {
         self.origin = Origin::Inherited;
         self.from = open.window.from();
@@ -145,6 +155,7 @@ impl Walk {
             }
             None => Step::Fetch(PageRequest {
                 market: self.market.clone(),
+                tier: self.tier,
                 cursor: self.cursor.clone(),
                 // A second lower, too: what it brings from below the edge is not kept.
                 min_ts: self.lower_edge().map(|edge| edge.second() - 1),
@@ -348,6 +359,7 @@ impl Walk {
             rejected,
             progress: progress.into_iter().map(|p| (self.market.clone(), p)).collect(),
             tape: None,
+            slice: None,
         }
     }
 
@@ -392,7 +404,7 @@ impl Walk {
         let Some(low) = self.ceiling.filter(|_| self.previous.is_none()) else { return false };
         let would_end = page.cursor.is_none() || (page.is_empty() && self.was_empty);
         let is_asked = self.lower_edge().is_none_or(|edge| edge <= low);
-        let is_live = page.exchange_now.since(low) < LIVE_MIN;
+        let is_live = self.tier == Tier::Archive || page.exchange_now.since(low) < LIVE_MIN;
         let is_reached = page.events.iter().any(|event| event.trade.traded_at <= low);
         would_end && is_asked && is_live && !is_reached
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::normalize;
-use super::wire::{ErrorBody, Text, TradesPage};
+use super::wire::{CutoffBody, ErrorBody, Text, TradesPage};
 use crate::domain::page::Page;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Rejected, Ticker};
@@ -58,6 +58,18 @@ pub(super) fn page(
         }
     }
     Ok(page)
+}
+
+/// Where the archive of trades ends.
+pub(super) fn cutoff(body: &[u8]) -> Result<Timestamp, Failure> {
+    let unreadable = |cause: String| {
+        let message = format!("the answer names no cutoff ({:?})", excerpt(body));
+        Failure::new(Kind::ExchangeUnreadable, message).because(cause)
+    };
+    let wire: CutoffBody<'_> =
+        serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    let text = wire.trades_created_ts.as_str();
+    Timestamp::parse_rfc3339(text).ok_or_else(|| unreadable(format!("{text:?} is no instant")))
 }
 
 /// It goes into a URL, a row and a log: bounded, visible ASCII. Today's have some 50 characters.

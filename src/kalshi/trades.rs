@@ -5,13 +5,26 @@ use std::time::Duration;
 use super::client::{Client, Question};
 use super::decode;
 use crate::clock::Clock;
-use crate::domain::page::{Page, PageRequest, ROWS_PER_PAGE};
+use crate::domain::page::{Page, PageRequest, ROWS_PER_PAGE, Tier};
+use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
 /// A page of 1,000 trades is about 231 KB; this is room for much longer events.
 const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 impl Client {
+    /// Asks where the archive of trades ends: they are there if they are older, and live otherwise.
+    /// It moves on by days; never assume it.
+    pub fn cutoff(&self, left: Duration, clock: &dyn Clock) -> Result<Timestamp, Failure> {
+        let question = Question {
+            path: "/historical/cutoff".into(),
+            query: Vec::new(),
+            about: "the archive",
+            body_bytes_max: BODY_BYTES_MAX,
+        };
+        self.get(&question, left, clock, |body, _| decode::cutoff(body))
+    }
+
     /// Asks for one page of trades of a market, or of the tape.
     pub fn trades(
         &self,
@@ -29,12 +42,11 @@ impl Client {
         );
         query.extend(request.cursor.clone().map(|cursor| ("cursor", cursor)));
         let about = if request.market.is_tape() { "the tape" } else { request.market.as_str() };
-        let question = Question {
-            path: self.trades_path().into(),
-            query,
-            about,
-            body_bytes_max: BODY_BYTES_MAX,
+        let path = match request.tier {
+            Tier::Live => self.trades_path(),
+            Tier::Archive => "/historical/trades",
         };
+        let question = Question { path: path.into(), query, about, body_bytes_max: BODY_BYTES_MAX };
         self.get(&question, left, clock, |body, answered_at| {
             decode::page(body, &request.market, answered_at, clock.now())
         })

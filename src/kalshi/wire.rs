@@ -60,6 +60,13 @@ pub(super) struct EventKey<'a> {
     pub(super) ticker: Option<&'a RawValue>,
 }
 
+/// Where the archives end.
+#[derive(serde::Deserialize)]
+pub(super) struct CutoffBody<'a> {
+    #[serde(borrow)]
+    pub(super) trades_created_ts: Text<'a>,
+}
+
 /// The body of a refusal: nested, flat, or a bare string under `error`.
 #[derive(serde::Deserialize)]
 pub(super) struct ErrorBody<'a> {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::backfill::Life;
 use crate::domain::book::Snapshot;
 use crate::domain::market::{
     Absence, EventRecord, Known, Scope, Sighting, WatchChange, WatchRecord,
@@ -25,6 +26,16 @@ pub trait Catalogue {
 
     /// What is remembered of the markets in scope that are not over, by ticker.
     fn unsettled_markets(&mut self, scope: Scope<'_>) -> Result<Vec<Known>, Failure>;
+
+    /// The markets in scope (of these only, if some are named) whose life, as far as it is known, touches
+    /// `[from, until)`, by ticker.
+    fn lives(
+        &mut self,
+        scope: Scope<'_>,
+        only: Option<&[Ticker]>,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Life>, Failure>;
 
     /// Stores markets as seen, each ticker at most once in `seen`, and notes the absence of known
     /// ones, in one transaction; answers with how many changed their status.

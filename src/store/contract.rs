@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
+use super::history::History;
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::tally::Tally;
@@ -28,7 +29,7 @@ pub trait Lock: Send {}
 ///   since they are true.
 /// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be
 ///   reached and [`Kind::StoreRefused`](crate::failure::Kind) when it says no; none names a password.
-pub trait Store: Catalogue + Send {
+pub trait Store: Catalogue + History + Send {
     /// Brings the schema up to this build in one transaction; answers with the names of the
     /// steps applied. A schema newer than the build, or one changed by hand, is refused.
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure>;

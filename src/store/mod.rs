@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod contract;
+mod history;
 mod migrate;
 mod postgres;
 mod sqlite;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 pub use catalogue::Catalogue;
 pub use contract::{Lock, MarketReport, RunId, RunRecord, Store};
+pub use history::{Difference, History, RawEvent, ReplayPlace, Replayed, TRADES_TABLE};
 
 use crate::failure::Failure;
 

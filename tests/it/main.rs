@@ -6,6 +6,7 @@ mod support;
 
 mod conformance;
 mod catalogue;
+mod history;
 mod passes;
 mod markets;
 mod orderbooks;

@@ -8,6 +8,7 @@ use postgres::{Error, Row, Transaction};
 
 use super::rows::{Instants, Record};
 use super::{COMMIT_LIMITS, PostgresStore, because, markets};
+use crate::domain::backfill::Life;
 use crate::domain::book::{Figures, Snapshot};
 use crate::domain::market::{
     Absence, EventRecord, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
@@ -97,6 +98,43 @@ impl Catalogue for PostgresStore {
                 &[(&SOURCE, Type::TEXT), (&event, Type::TEXT)],
             ),
         }
+    }
+
+    fn lives(
+        &mut self,
+        scope: Scope<'_>,
+        only: Option<&[Ticker]>,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Life>, Failure> {
+        let (series, event) = scope.names();
+        let only: Option<Vec<&str>> = only.map(|only| only.iter().map(Ticker::as_str).collect());
+        let life = |row: &Row| {
+            let record = Record { row, table: "prediction_markets" };
+            Ok(Life {
+                market: record.ticker("market_ticker")?,
+                open_time: record.instant("open_time")?,
+                close_time: record.instant("close_time")?,
+                status: Status::parse(row.get("status")),
+                volume_e2: row.get("volume_e2"),
+            })
+        };
+        self.client
+            .query_typed(
+                include_str!("../../../sql/postgres/load_lives.sql"),
+                &[
+                    (&SOURCE, Type::TEXT),
+                    (&series, Type::TEXT),
+                    (&event, Type::TEXT),
+                    (&from.to_chrono(), Type::TIMESTAMPTZ),
+                    (&until.to_chrono(), Type::TIMESTAMPTZ),
+                    (&only, Type::TEXT_ARRAY),
+                ],
+            )
+            .map_err(because("loading markets"))?
+            .iter()
+            .map(life)
+            .collect()
     }
 
     fn save_markets(

@@ -7,6 +7,8 @@ mod connect;
 mod rows;
 mod catalogue;
 mod markets;
+mod history;
+mod replay;
 
 use postgres::types::Type;
 use postgres::{Client, IsolationLevel, Transaction};
@@ -21,7 +23,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
-const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage");
+const MIGRATIONS: &[Migration] =
+    migrations!("postgres": "001_pipeline", "002_coverage", "003_history");
 
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
@@ -29,6 +32,10 @@ const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
 /// A transaction that waits longer than this is in trouble; the next pass tries again. If we
 /// vanish without a word in the middle of it, the server gives its rows free again.
 const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock_timeout = '10s';
+    set local idle_in_transaction_session_timeout = '30s'";
+
+/// What goes through whole tables takes as long as they are big.
+const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
 
 /// The transaction that holds the lock is idle by design, for as long as the pass lasts; only a
@@ -122,6 +129,20 @@ impl PostgresStore {
             &[(&lock, Type::TEXT)],
         )?;
         Ok(transaction)
+    }
+
+    /// Does `work` in one transaction with these limits.
+    fn within<T>(
+        &mut self,
+        what: &str,
+        limits: &str,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
+    ) -> Result<T, Failure> {
+        let mut transaction = self.client.transaction().map_err(because(what))?;
+        transaction.batch_execute(limits).map_err(because(what))?;
+        let done = work(&mut transaction).map_err(because(what))?;
+        transaction.commit().map_err(because(what))?;
+        Ok(done)
     }
 
     fn load(&mut self, tickers: &[&str]) -> Result<Vec<Checkpoint>, Failure> {
@@ -261,12 +282,9 @@ impl Store for PostgresStore {
     }
 
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
-        let what = "storing trades";
-        let mut transaction = self.client.transaction().map_err(because(what))?;
-        transaction.batch_execute(COMMIT_LIMITS).map_err(because(what))?;
-        let receipt = rows::write(&mut transaction, run, commit).map_err(because(what))?;
-        transaction.commit().map_err(because(what))?;
-        Ok(receipt)
+        self.within("storing trades", COMMIT_LIMITS, |transaction| {
+            rows::write(transaction, run, commit)
+        })
     }
 
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {

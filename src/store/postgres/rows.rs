@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use postgres::types::Type;
 use postgres::{Error, Row, Transaction};
 
+use super::history;
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
 use crate::domain::checkpoint::{Checkpoint, OpenWalk, Window};
 use crate::domain::time::Timestamp;
@@ -31,6 +32,9 @@ pub(super) fn write(
     }
     if !commit.checkpoints().is_empty() {
         receipt.overtaken = advance(transaction, now, commit)?;
+    }
+    if !commit.slices().is_empty() {
+        history::advance(transaction, commit, now, &receipt.inserted)?;
     }
     Ok(receipt)
 }

@@ -4,6 +4,7 @@ use rusqlite::{Params, Row, Transaction, params};
 
 use super::rows::{Record, text};
 use super::{SqliteStore, because, markets};
+use crate::domain::backfill::Life;
 use crate::domain::book::Snapshot;
 use crate::domain::market::{
     Absence, EventRecord, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
@@ -66,6 +67,33 @@ impl Catalogue for SqliteStore {
                 params![SOURCE, event],
             ),
         }
+    }
+
+    fn lives(
+        &mut self,
+        scope: Scope<'_>,
+        only: Option<&[Ticker]>,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Life>, Failure> {
+        let (series, event) = scope.names();
+        let only = only.map(|only| {
+            let only: Vec<&str> = only.iter().map(Ticker::as_str).collect();
+            serde_json::Value::from(only).to_string()
+        });
+        let life = |row: &Row<'_>| {
+            let record = Record { table: "prediction_markets", row };
+            Ok(Life {
+                market: record.ticker("market_ticker")?,
+                open_time: record.instant("open_time")?,
+                close_time: record.instant("close_time")?,
+                status: Status::parse(&record.get::<String>("status")?),
+                volume_e2: record.get("volume_e2")?,
+            })
+        };
+        let sql = include_str!("../../../sql/sqlite/load_lives.sql");
+        let (from, until) = (from.to_string(), until.to_string());
+        self.read("loading markets", sql, params![SOURCE, series, event, from, until, only], life)
     }
 
     fn save_markets(

@@ -3,6 +3,8 @@
 mod rows;
 mod catalogue;
 mod markets;
+mod history;
+mod replay;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -21,7 +23,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
-const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage");
+const MIGRATIONS: &[Migration] =
+    migrations!("sqlite": "001_pipeline", "002_coverage", "003_history");
 
 /// Longer than any transaction of ours takes, so that overlapping passes queue up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

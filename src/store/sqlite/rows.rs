@@ -3,6 +3,7 @@
 use rusqlite::types::FromSql;
 use rusqlite::{Row, Transaction, params};
 
+use super::history;
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::checkpoint::{Checkpoint, OpenWalk, Window};
 use crate::domain::time::Timestamp;
@@ -62,6 +63,9 @@ pub(super) fn write(
         }
     }
     advance(transaction, commit, &now, &mut receipt)?;
+    if !commit.slices().is_empty() {
+        history::advance(transaction, commit, &now, &receipt.inserted)?;
+    }
     Ok(receipt)
 }
 

@@ -41,7 +41,7 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
         at(1_000),
     ));
     let mut store = DatabaseUrl::parse(&database.url).unwrap().open(Missing::Create).unwrap();
-    assert_eq!(store.migrate(at(2_000)).unwrap(), ["002_coverage"]);
+    assert_eq!(store.migrate(at(2_000)).unwrap(), ["002_coverage", "003_history"]);
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");
 
     let checkpoint = store.checkpoints(&[ticker("A")], at(3_000)).unwrap().remove(0);

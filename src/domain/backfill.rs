@@ -1,0 +1,239 @@
+//! Which slices a backfill consists of, and what is left of them. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::market::{Market, Status};
+use super::page::{ROWS_PER_PAGE, Tier};
+use super::slice::{Slice, SliceKey, SliceStatus};
+use super::time::Timestamp;
+use super::trade::Ticker;
+
+/// A market longer than this is read in parts: a kill or a changed window costs at most one.
+const MARKET_SLICE: Duration = Duration::from_secs(30 * 86_400);
+/// The tape is read by the hour.
+const TAPE_SLICE: Duration = Duration::from_secs(3_600);
+/// Opening and closing times can be moved; so much beyond them is read all the same.
+const LIFE_MARGIN: Duration = Duration::from_secs(86_400);
+
+/// A market to fill, with what is known of its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// The market.
+    pub market: Ticker,
+    /// When trading begins, if known.
+    pub open_time: Option<Timestamp>,
+    /// When trading ends, if known.
+    pub close_time: Option<Timestamp>,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Its lifetime volume as the exchange last said, in 0.01 contract.
+    pub volume_e2: Option<i64>,
+}
+
+impl Life {
+    /// As a description says.
+    pub fn of(market: &Market) -> Life {
+        Life {
+            market: market.ticker.clone(),
+            open_time: market.open_time,
+            close_time: market.close_time,
+            status: market.status.clone(),
+            volume_e2: market.volume_e2,
+        }
+    }
+}
+
+/// What is to be filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant.
+    pub from: Timestamp,
+    /// The first instant after it.
+    pub until: Timestamp,
+    /// Trades before it are in the archive.
+    pub cutoff: Timestamp,
+}
+
+/// Who is read: markets one by one, or the tape under its name in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Each by itself.
+    Markets,
+    /// All of them together from the tape, under this name.
+    Tape(Ticker),
+}
+
+/// What is cheaper: the tape costs a request per thousand trades of the exchange, a market at least
+/// one for each of its slices.
+pub fn scheme(lives: &[Life], span: Span, tape_rate: f64, group: Ticker) -> Scheme {
+    let alone: usize = lives.iter().map(|life| market_slices(life, span).len()).sum();
+    let pages = pages_of(span.until.since(span.from), tape_rate);
+    if pages < alone { Scheme::Tape(group) } else { Scheme::Markets }
+}
+
+/// How many pages of the tape such a span has.
+pub fn pages_of(span: Duration, tape_rate: f64) -> usize {
+    let pages = (span.as_secs_f64() * tape_rate / f64::from(ROWS_PER_PAGE)).ceil().max(1.0);
+    Duration::try_from_secs_f64(pages)
+        .map_or(usize::MAX, |pages| usize::try_from(pages.as_secs()).unwrap_or(usize::MAX))
+}
+
+/// All slices of a market within the span, oldest first.
+pub fn market_slices(life: &Life, span: Span) -> Vec<SliceKey> {
+    let from = life.open_time.map_or(span.from, |at| at.before(LIFE_MARGIN).floor().max(span.from));
+    let until =
+        life.close_time.map_or(span.until, |at| at.after(LIFE_MARGIN).ceil().min(span.until));
+    cut(&life.market, Span { from, until, ..span }, MARKET_SLICE)
+}
+
+/// All slices of the tape within the span, oldest first.
+pub fn tape_slices(name: &Ticker, span: Span) -> Vec<SliceKey> {
+    cut(name, span, TAPE_SLICE)
+}
+
+/// Cut at the cutoff, and at multiples of `length` so that another window meets the same slices.
+/// What is not longer than `length` is not cut for that.
+fn cut(name: &Ticker, span: Span, length: Duration) -> Vec<SliceKey> {
+    let Span { from, until, cutoff } = span;
+    let mut edges = BTreeSet::from([from, until]);
+    edges.insert(cutoff.floor());
+    let step = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+    if until.since(from) > length {
+        let mut edge = from.second().div_euclid(step).saturating_add(1).saturating_mul(step);
+        while edge < until.second() {
+            edges.insert(Timestamp::from_seconds(edge));
+            edge = edge.saturating_add(step);
+        }
+    }
+    let edges: Vec<Timestamp> =
+        edges.into_iter().filter(|at| (from..=until).contains(at)).collect();
+    let tier = |at: Timestamp| if at < cutoff.floor() { Tier::Archive } else { Tier::Live };
+    edges
+        .windows(2)
+        .filter_map(|pair| SliceKey::new(name.clone(), tier(pair[0]), pair[0], pair[1]))
+        .collect()
+}
+
+/// A span of one market, cut at the cutoff only.
+pub fn split(
+    market: &Ticker,
+    from: Timestamp,
+    until: Timestamp,
+    cutoff: Timestamp,
+) -> Vec<SliceKey> {
+    cut(market, Span { from, until, cutoff }, Duration::MAX)
+}
+
+/// What the ledger says, by name.
+struct Standing<'a> {
+    complete: HashMap<&'a Ticker, Vec<(Timestamp, Timestamp)>>,
+    open: BTreeMap<&'a SliceKey, &'a Slice>,
+    read: Vec<&'a SliceKey>,
+}
+
+impl<'a> Standing<'a> {
+    fn of(ledger: &'a [Slice]) -> Standing<'a> {
+        let mut standing =
+            Standing { complete: HashMap::new(), open: BTreeMap::new(), read: Vec::new() };
+        for slice in ledger {
+            let key = &slice.key;
+            match slice.status {
+                SliceStatus::Complete => {
+                    let spans = standing.complete.entry(key.market()).or_default();
+                    spans.push((key.from(), key.until()));
+                }
+                SliceStatus::Read => standing.read.push(key),
+                SliceStatus::Open => {}
+            }
+            if slice.status != SliceStatus::Complete {
+                standing.open.insert(key, slice);
+            }
+        }
+        standing
+    }
+
+    /// What is complete under any of these names, sorted.
+    fn done<'n>(&self, names: impl Iterator<Item = &'n Ticker>) -> Vec<(Timestamp, Timestamp)> {
+        let mut done: Vec<(Timestamp, Timestamp)> =
+            names.filter_map(|name| self.complete.get(name)).flatten().copied().collect();
+        done.sort_unstable();
+        done
+    }
+}
+
+/// What is left to do of the wanted slices, given the ledger, oldest first: what is neither complete nor
+/// read, what is read and not confirmed yet, and the strips that the latter wait for. Names in `covers`
+/// cover every market: the tape, read for all of them.
+pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Ticker]) -> Vec<Slice> {
+    let standing = Standing::of(ledger);
+    let mut left: BTreeMap<SliceKey, Slice> = BTreeMap::new();
+    for key in wanted {
+        let done = standing.done(covers.iter().chain([key.market()]));
+        for (from, until) in gaps(key.from(), key.until(), &done) {
+            let Some(gap) = key.with_window(from, until) else { continue };
+            let known = standing.open.get(&gap).map(|slice| (*slice).clone());
+            left.insert(gap.clone(), known.unwrap_or_else(|| Slice::new(gap)));
+        }
+    }
+    let is_strip = |slice: &Slice| {
+        let waits = |read: &&SliceKey| {
+            read.market() == slice.key.market()
+                && read.from() <= slice.key.from()
+                && slice.key.until() <= read.until()
+        };
+        slice.status == SliceStatus::Open
+            && slice.key.tier() == Tier::Archive
+            && standing.read.iter().any(waits)
+    };
+    for slice in ledger.iter().filter(|slice| is_strip(slice)) {
+        left.insert(slice.key.clone(), slice.clone());
+    }
+    left.into_values().collect()
+}
+
+/// Which slices read from the live tier are complete, now that the cutoff is known again; and for the
+/// others the strips that the cutoff has passed over, to be read from the archive first.
+pub fn confirm(ledger: &[Slice], cutoff: Timestamp) -> (Vec<SliceKey>, Vec<Slice>) {
+    let standing = Standing::of(ledger);
+    let (mut complete, mut strips) = (Vec::new(), Vec::new());
+    for key in &standing.read {
+        let edge = cutoff.ceil().min(key.until());
+        let done = standing.done([key.market()].into_iter());
+        let missing: Vec<SliceKey> = gaps(key.from(), edge, &done)
+            .into_iter()
+            .filter_map(|(from, until)| {
+                SliceKey::new(key.market().clone(), Tier::Archive, from, until)
+            })
+            .collect();
+        if missing.is_empty() {
+            complete.push((*key).clone());
+        }
+        strips.extend(missing.into_iter().map(Slice::new));
+    }
+    (complete, strips)
+}
+
+/// What sorted spans leave of `[from, until)`.
+pub fn gaps(
+    from: Timestamp,
+    until: Timestamp,
+    done: &[(Timestamp, Timestamp)],
+) -> Vec<(Timestamp, Timestamp)> {
+    let mut found = Vec::new();
+    let mut at = from;
+    for (begins, ends) in done {
+        if *begins > at && at < until {
+            found.push((at, (*begins).min(until)));
+        }
+        at = at.max(*ends);
+    }
+    if at < until {
+        found.push((at, until));
+    }
+    found
+}
+
+#[cfg(test)]
+#[path = "backfill_tests.rs"]
+mod tests;

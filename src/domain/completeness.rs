@@ -1,0 +1,183 @@
+//! How complete a market is, judged by the exchange's own figures. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::time::Timestamp;
+use super::trade::Ticker;
+
+/// An hour, in which candles are compared.
+pub const HOUR_SECONDS: i64 = 3_600;
+
+/// What the exchange's figure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The lifetime volume of a finalized market.
+    Lifetime,
+    /// The volumes of hourly candles.
+    Candles,
+}
+
+impl Basis {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Basis::Lifetime => "lifetime",
+            Basis::Candles => "candles",
+        }
+    }
+}
+
+/// One row of `completeness_scores`. Quantities are in 0.01 contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Score {
+    /// The market.
+    pub market: Ticker,
+    /// Where the period begins; `None` for the whole life.
+    pub from: Option<Timestamp>,
+    /// Where it ends; `None` for the whole life.
+    pub until: Option<Timestamp>,
+    /// What is stored.
+    pub stored_e2: i64,
+    /// What the exchange says.
+    pub exchange_e2: i64,
+    /// How it says it.
+    pub basis: Basis,
+}
+
+/// What was traded in one hour.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HourVolume {
+    /// The market.
+    pub market: Ticker,
+    /// The end of the hour, which belongs to it; its beginning does not (the exchange's candles
+    /// are so).
+    pub ends_at: Timestamp,
+    /// In 0.01 contract.
+    pub quantity_e2: i64,
+}
+
+impl Score {
+    /// Stored by exchange, at most 1 where more is stored than the exchange says; 1 where neither has any.
+    pub fn value(&self) -> f64 {
+        if self.stored_e2 >= self.exchange_e2 {
+            return 1.0;
+        }
+        // For people: money is compared as integers.
+        ratio(self.stored_e2, self.exchange_e2)
+    }
+
+    /// What the exchange has and we do not, in 0.01 contract.
+    pub fn missing_e2(&self) -> i64 {
+        self.exchange_e2.saturating_sub(self.stored_e2).max(0)
+    }
+}
+
+/// A ratio of two counts, to be shown.
+pub fn ratio(part: i64, whole: i64) -> f64 {
+    if whole == 0 {
+        return 1.0;
+    }
+    // In millionths, so that nothing has to be cast.
+    let millionths = i128::from(part) * 1_000_000 / i128::from(whole);
+    f64::from(i32::try_from(millionths).unwrap_or(i32::MAX)) / 1_000_000.0
+}
+
+/// What a market's hours come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Stored, all hours together, in 0.01 contract.
+    pub stored_e2: i64,
+    /// What the exchange says, all hours together.
+    pub exchange_e2: i64,
+    /// The hours in which less is stored than the exchange says, and by how much; in order.
+    pub short: Vec<(Timestamp, i64)>,
+}
+
+/// Compares hour by hour, so that too much in one hour does not hide too little in another. What
+/// is stored beyond the exchange's figure of an hour does not count.
+pub fn compare<'a>(
+    stored: impl IntoIterator<Item = &'a HourVolume>,
+    exchange: impl IntoIterator<Item = &'a HourVolume>,
+) -> Compared {
+    let mut hours: BTreeMap<Timestamp, (i64, i64)> = BTreeMap::new();
+    for hour in stored {
+        hours.entry(hour.ends_at).or_default().0 += hour.quantity_e2;
+    }
+    for hour in exchange {
+        hours.entry(hour.ends_at).or_default().1 += hour.quantity_e2;
+    }
+    let mut compared = Compared::default();
+    for (ends_at, (stored, exchange)) in hours {
+        compared.stored_e2 += stored.min(exchange);
+        compared.exchange_e2 += exchange;
+        if stored < exchange {
+            compared.short.push((ends_at, exchange - stored));
+        }
+    }
+    compared
+}
+
+/// The spans to read again for hours that fall short: neighbouring hours together. An hour begins just
+/// after the one before it ends, and its end belongs to it.
+pub fn spans(short: &[(Timestamp, i64)]) -> Vec<(Timestamp, Timestamp)> {
+    let hour = Duration::from_secs(HOUR_SECONDS.unsigned_abs());
+    let mut spans: Vec<(Timestamp, Timestamp)> = Vec::new();
+    for (ends_at, _) in short {
+        let (from, until) = (ends_at.before(hour), ends_at.after(Duration::from_secs(1)));
+        match spans.last_mut() {
+            Some((_, end)) if *end >= from => *end = until,
+            _ => spans.push((from, until)),
+        }
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hour(number: i64, quantity_e2: i64) -> HourVolume {
+        let market = Ticker::new("KX").unwrap();
+        HourVolume { market, ends_at: Timestamp::from_seconds(number * HOUR_SECONDS), quantity_e2 }
+    }
+
+    fn score(stored_e2: i64, exchange_e2: i64) -> Score {
+        let market = Ticker::new("KX").unwrap();
+        Score { market, from: None, until: None, stored_e2, exchange_e2, basis: Basis::Lifetime }
+    }
+
+    #[test]
+    fn a_score_is_what_is_stored_of_what_there_is() {
+        for (stored, exchange, value, missing) in [
+            (0, 0, 1.0, 0),
+            (50, 100, 0.5, 50),
+            (100, 100, 1.0, 0),
+            (120, 100, 1.0, 0),
+            (0, 7, 0.0, 7),
+        ] {
+            let score = score(stored, exchange);
+            assert!((score.value() - value).abs() < 1e-9, "{stored} of {exchange}");
+            assert_eq!(score.missing_e2(), missing, "{stored} of {exchange}");
+        }
+        assert!(score(999_999_999, 1_000_000_000).value() < 1.0, "almost all is not all");
+    }
+
+    #[test]
+    fn too_much_in_one_hour_does_not_hide_too_little_in_another() {
+        let stored = [hour(1, 100), hour(2, 300)];
+        let exchange = [hour(1, 200), hour(2, 200), hour(3, 50)];
+        let compared = compare(&stored, &exchange);
+        assert_eq!((compared.stored_e2, compared.exchange_e2), (300, 450));
+        let at = |number| Timestamp::from_seconds(number * HOUR_SECONDS);
+        assert_eq!(compared.short, [(at(1), 100), (at(3), 50)]);
+    }
+
+    #[test]
+    fn neighbouring_hours_are_read_together_with_their_ends() {
+        let at = Timestamp::from_seconds;
+        let short: Vec<_> = [1, 2, 5].map(|n| (at(n * HOUR_SECONDS), 1)).into();
+        let (first, second) = ((at(0), at(7_201)), (at(14_400), at(18_001)));
+        assert_eq!(spans(&short), [first, second]);
+    }
+}
