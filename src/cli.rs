@@ -16,9 +16,10 @@ Exit status:
   3    at least one market breaches its staleness SLA; each is named on stderr
   4    the exchange refused, or answered what cannot be decoded
   5    the database could not be reached, or refused
+  6    backfill or completeness: not complete yet, or under --min-score; run it again
   130  ended by SIGINT, progress kept
   143  ended by SIGTERM, progress kept
-When several apply, the first of 2, 5, 3, 4 wins.";
+When several apply, the first of 2, 5, 3, 4, 6 wins.";
 
 /// Every Kalshi trade exactly once, in PostgreSQL or SQLite: one pass per invocation.
 #[derive(Debug, Parser)]
@@ -168,6 +169,14 @@ pub enum Command {
     Markets,
     /// Store one order-book snapshot of each selected market that trades
     Orderbooks,
+    /// Fill a window of the past, live and archived; resumable
+    Backfill(BackfillArgs),
+    /// Score what is stored against the exchange's own figures, and read again what is missing
+    Completeness(CompletenessArgs),
+    /// Rebuild trades from the raw events, without asking the exchange
+    Replay(ReplayArgs),
+    /// Delete old raw events whose trade is stored
+    Prune(PruneArgs),
     /// Bring the database's schema up to this build; run and status do it themselves
     Migrate,
 }
@@ -203,6 +212,86 @@ pub struct RunArgs {
     /// Sync the markets' metadata in the pass when the last sync is that long ago [default: never]
     #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", value_parser = span)]
     pub sync_markets: Option<Duration>,
+}
+
+/// Flags of `backfill`.
+#[derive(Args, Debug)]
+pub struct BackfillArgs {
+    /// The first instant: RFC 3339 or YYYY-MM-DD
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub from: Timestamp,
+
+    /// The first instant after the window
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub to: Timestamp,
+
+    /// Stop cleanly after this long, progress kept [default: never]
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub deadline: Option<Duration>,
+
+    /// How many slices are read at once
+    #[arg(long, value_name = "N", env = "KALSHI_WORKERS", default_value_t = 8)]
+    pub workers: usize,
+
+    /// Say what would be read, from where and how long it would take; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Read finished slices again
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Flags of `completeness`.
+#[derive(Args, Debug)]
+pub struct CompletenessArgs {
+    /// The first instant of a window, judged by hourly candles [default: each market's whole life]
+    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "to")]
+    pub from: Option<Timestamp>,
+
+    /// The first instant after the window
+    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "from")]
+    pub to: Option<Timestamp>,
+
+    /// Exit with 6 when a market's score is lower, such as 0.999
+    #[arg(long, value_name = "SCORE")]
+    pub min_score: Option<f64>,
+
+    /// Read the hours that fall short again, and score again
+    #[arg(long)]
+    pub heal: bool,
+
+    /// What it looks like
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+}
+
+/// Flags of `replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Only events received from then on
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub from: Option<Timestamp>,
+
+    /// Only events received before
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub to: Option<Timestamp>,
+
+    /// Build a second table of this name beside the usual one, which stays as it is
+    #[arg(long, value_name = "TABLE")]
+    pub into: Option<String>,
+
+    /// Say how the second table differs from the usual one
+    #[arg(long, requires = "into")]
+    pub compare: bool,
+}
+
+/// Flags of `prune`.
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    /// Delete raw events received longer ago
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    pub raw_older_than: Duration,
 }
 
 /// Flags of `status`.

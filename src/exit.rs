@@ -17,6 +17,8 @@ pub enum Exit {
     Exchange,
     /// The database could not be reached, or refused.
     Database,
+    /// A backfill is not complete yet, or a score too low; progress is kept.
+    Incomplete,
     /// SIGINT ended it after the batch in hand.
     Interrupted,
     /// SIGTERM ended it after the batch in hand.
@@ -25,13 +27,14 @@ pub enum Exit {
 
 impl Exit {
     /// All of them; the README lists each.
-    pub const ALL: [Exit; 8] = [
+    pub const ALL: [Exit; 9] = [
         Exit::Ok,
         Exit::Bug,
         Exit::Usage,
         Exit::Stale,
         Exit::Exchange,
         Exit::Database,
+        Exit::Incomplete,
         Exit::Interrupted,
         Exit::Terminated,
     ];
@@ -45,6 +48,7 @@ impl Exit {
             Exit::Stale => 3,
             Exit::Exchange => 4,
             Exit::Database => 5,
+            Exit::Incomplete => 6,
             Exit::Interrupted => 130,
             Exit::Terminated => 143,
         }
@@ -89,8 +93,9 @@ impl Exit {
             Exit::Database => 2,
             Exit::Stale => 3,
             Exit::Exchange => 4,
-            Exit::Bug => 5,
-            Exit::Ok => 6,
+            Exit::Incomplete => 5,
+            Exit::Bug => 6,
+            Exit::Ok => 7,
         }
     }
 }
@@ -107,7 +112,8 @@ mod tests {
 
     #[test]
     fn the_first_of_several_is_the_one_to_act_on() {
-        let order = [Exit::Usage, Exit::Database, Exit::Stale, Exit::Exchange, Exit::Ok];
+        let order =
+            [Exit::Usage, Exit::Database, Exit::Stale, Exit::Exchange, Exit::Incomplete, Exit::Ok];
         for (at, exit) in order.into_iter().enumerate() {
             assert_eq!(Exit::first(order[at..].iter().rev().copied()), exit);
         }

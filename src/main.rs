@@ -20,13 +20,19 @@ fn main() -> ExitCode {
     logging::start(LogPlan::new(&cli.global));
     let stop = StopFlag::default();
     // A pass ends after the batch in hand; any other command ends at once, as signals do.
-    if let Command::Run(args) = &cli.command {
+    let deadline = match &cli.command {
+        Command::Run(args) => Some(args.deadline),
+        // Without a deadline it takes as long as it takes.
+        Command::Backfill(args) => Some(args.deadline.unwrap_or(Duration::MAX)),
+        _ => None,
+    };
+    if let Some(deadline) = deadline {
         for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {
             if let Err(error) = signal_hook::flag::register_usize(signal, stop.number(), number) {
                 log::warn!("signal {number} will not be waited for: {error}");
             }
         }
-        watchdog::start(args.deadline, stop.clone());
+        watchdog::start(deadline, stop.clone());
     } else if let Command::Status(_) = &cli.command {
         watchdog::start(STATUS_MAX, stop.clone());
     }

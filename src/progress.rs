@@ -1,8 +1,9 @@
 //! A progress bar on a terminal, and nothing anywhere else.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -68,5 +69,54 @@ impl Write for AboveTheBar {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+/// A backfill's bar: slices done, trades stored, time left; or a line a minute where there is no
+/// terminal.
+pub struct SliceBar {
+    bar: Bar,
+    total: usize,
+    started: Instant,
+    said: Cell<Instant>,
+}
+
+/// Between two lines where there is no bar.
+const LINE_EVERY: Duration = Duration::from_secs(60);
+
+impl SliceBar {
+    /// A bar for so many slices.
+    pub fn start(total: usize) -> SliceBar {
+        let bar = Bar::start(total, log::log_enabled!(log::Level::Info));
+        let template = "{bar:24} {pos}/{len} slices, {msg}, {elapsed}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.0.set_style(style);
+        }
+        let now = Instant::now();
+        SliceBar { bar, total, started: now, said: Cell::new(now) }
+    }
+
+    /// Moves it.
+    pub fn show(&self, sight: Sight<'_>) {
+        let Sight { tally, markets_done } = sight;
+        let trades = tally.events_ingested + tally.events_duplicate;
+        let took = self.started.elapsed();
+        let rate = u128::from(trades) * 1_000 / took.as_millis().max(1);
+        self.bar.0.set_position(u64::try_from(markets_done).unwrap_or(u64::MAX));
+        self.bar.0.set_message(format!("{trades} trades, {rate} a second"));
+        if !io::stderr().is_terminal() && self.said.get().elapsed() >= LINE_EVERY {
+            self.said.set(Instant::now());
+            let left = match u32::try_from(markets_done) {
+                Ok(done @ 1..) => {
+                    let rest = u32::try_from(self.total - markets_done).unwrap_or(u32::MAX);
+                    format!("some {} s left", (took / done * rest).as_secs())
+                }
+                _ => "time left unknown".to_owned(),
+            };
+            log::info!(
+                "{markets_done} of {} slices done, {trades} trades, {rate} a second, {left}",
+                self.total
+            );
+        }
     }
 }

@@ -1,12 +1,18 @@
 //! One invocation: opens what is needed, does the task, says how it ended.
 
+mod backfill;
 mod markets;
+mod completeness;
 mod orderbooks;
+mod replay;
 mod run;
 mod status;
 mod verdict;
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
+
+use anyhow::Context as _;
 
 use crate::cli::Cli;
 use crate::clock::{Clock, StopFlag, SystemClock};
@@ -56,6 +62,31 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             migrate(store.as_mut(), clock.as_ref())?;
             Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), clock, stop)?)
         }
+        Task::Backfill(plan) if plan.is_dry => {
+            let mut store = database.open(Missing::Refuse).ok();
+            let store = store.as_mut().map(|store| -> &mut dyn Store { store.as_mut() });
+            backfill::dry_run(*plan, store, clock, stop)
+        }
+        Task::Backfill(plan) => {
+            let mut store = database.open(Missing::Create)?;
+            migrate(store.as_mut(), clock.as_ref())?;
+            Ok(backfill::backfill(*plan, store.as_mut(), clock, stop)?)
+        }
+        Task::Completeness(plan) => {
+            let mut store = database.open(Missing::Refuse)?;
+            migrate(store.as_mut(), clock.as_ref())?;
+            completeness::completeness(*plan, store.as_mut(), clock, stop)
+        }
+        Task::Replay(plan) => {
+            let mut store = database.open(Missing::Refuse)?;
+            migrate(store.as_mut(), clock.as_ref())?;
+            replay::replay(&plan, store.as_mut(), clock, stop)
+        }
+        Task::Prune { raw_older_than } => {
+            let mut store = database.open(Missing::Refuse)?;
+            migrate(store.as_mut(), clock.as_ref())?;
+            Ok(replay::prune(raw_older_than, store.as_mut(), clock, stop)?)
+        }
         Task::Migrate => {
             let mut store = database.open(Missing::Create)?;
             if migrate(store.as_mut(), clock.as_ref())? == 0 {
@@ -63,6 +94,15 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             }
             Ok(Exit::Ok)
         }
+    }
+}
+
+/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
+fn answer(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("writing the answer to stdout failed"),
     }
 }
 

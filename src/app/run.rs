@@ -9,7 +9,7 @@ use crate::clock::{Budget, Clock, StopFlag};
 use crate::config::{ExchangePlan, RunPlan};
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::{Checkpoint, Standing};
-use crate::domain::freshness::Now;
+use crate::domain::freshness::{self, Now};
 use crate::domain::lifecycle;
 use crate::domain::market::WatchChange;
 use crate::domain::plan::{self, Outlook, Reading, TAPE_RATE_DEFAULT};
@@ -19,7 +19,7 @@ use crate::domain::tape::BEGINS_AGO;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
-use crate::ingest::{self, Asker, Outcome, Resolved, Source};
+use crate::ingest::{self, Asker, Outcome, Resolved, Source, Work};
 use crate::kalshi::Client;
 use crate::logging;
 use crate::pace::Pace;
@@ -72,7 +72,7 @@ pub(super) fn run(
     };
     let exit = finish(store, run, &record, exit);
     let took = clock.elapsed().saturating_sub(started_at);
-    log::info!("{}", report::closing_line(&record, exit.code(), took));
+    log::info!("{}", report::closing_line("pass", &record, exit.code(), took));
     Ok(exit)
 }
 
@@ -144,17 +144,23 @@ impl Pass {
         self.markets = resolved.roster.len();
         let tickers = resolved.roster.tickers();
         let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);
-        self.stand(store, &mut ledger, &resolved, Standing::Reopened)?;
+        self.stand(store, &mut ledger, &resolved, Standing::Reopened, |_| true)?;
+        // A pass alone does not retire a market: one answer with a wrong date could have drained it.
+        let drained: HashSet<Ticker> =
+            self.standings(&ledger, &resolved, Standing::Retired).collect();
         let readings = self.plan(store, &ledger)?;
         let outcome = self.read(store, ledger, readings);
         self.verdict.judge_walks(&outcome, stop);
         self.tally = outcome.tally;
         let mut ledger = outcome.ledger;
         if outcome.store_failure.is_none() {
-            self.stand(store, &mut ledger, &resolved, Standing::Retired)?;
+            let now = self.clocks();
+            self.stand(store, &mut ledger, &resolved, Standing::Retired, |row| {
+                drained.contains(&row.market) && freshness::is_possible(row, now)
+            })?;
         }
         let checkpoints = self.committed(&ledger, &tickers, store);
-        let now = Now { exchange: self.asker.exchange_now(), ours: self.now() };
+        let now = self.clocks();
         self.verdict.judge_staleness(&checkpoints, &resolved.roster, now);
         if outcome.store_failure.is_none() {
             self.sync(store)?;
@@ -194,27 +200,46 @@ impl Pass {
         let (count, is_any_behind) =
             active.fold((0, false), |(n, any), row| (n + 1, any || is_behind(row)));
         let bar = Bar::start(count, log::log_enabled!(log::Level::Info) && is_any_behind);
-        ingest::pass(store, self.run, ledger, readings, &source, self.workers, &mut |sight| {
+        let work = readings.into_iter().map(Work::Planned).collect();
+        ingest::pass(store, self.run, ledger, work, &source, self.workers, &mut |sight| {
             bar.show(sight);
         })
     }
 
-    /// Retires or reopens the markets for which it is time.
+    fn clocks(&self) -> Now {
+        Now { exchange: self.asker.exchange_now(), ours: self.now() }
+    }
+
+    /// The markets for which it is time to stand so.
+    fn standings<'l>(
+        &self,
+        ledger: &'l Ledger,
+        resolved: &'l Resolved,
+        wanted: Standing,
+    ) -> impl Iterator<Item = Ticker> + 'l {
+        let late_max = self.rules.overlap + self.rules.settle;
+        let markets = resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape());
+        markets.filter_map(move |(ticker, place)| {
+            let (checkpoint, known) = (ledger.get(ticker)?, resolved.known.get(ticker));
+            let standing = lifecycle::standing(known, place.listed, checkpoint, late_max)?;
+            (standing == wanted).then(|| ticker.clone())
+        })
+    }
+
+    /// Retires or reopens the markets for which it is time, if `is_sure` says so, too.
     fn stand(
         &self,
         store: &mut dyn Store,
         ledger: &mut Ledger,
         resolved: &Resolved,
         wanted: Standing,
+        is_sure: impl Fn(&Checkpoint) -> bool,
     ) -> Result<(), Failure> {
-        let late_max = self.rules.overlap + self.rules.settle;
-        let mut standings: Vec<(Ticker, Standing)> = Vec::new();
-        for (ticker, place) in resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape()) {
-            let Some(checkpoint) = ledger.get(ticker) else { continue };
-            let known = resolved.known.get(ticker);
-            let standing = lifecycle::standing(known, place.listed, checkpoint, late_max);
-            standings.extend(standing.filter(|s| *s == wanted).map(|s| (ticker.clone(), s)));
-        }
+        let standings: Vec<(Ticker, Standing)> = self
+            .standings(ledger, resolved, wanted)
+            .filter(|ticker| ledger.get(ticker).is_some_and(&is_sure))
+            .map(|ticker| (ticker, wanted))
+            .collect();
         let retired: HashSet<Ticker> = standings.iter().map(|(ticker, _)| ticker.clone()).collect();
         ingest::stand(store, self.run, ledger, standings, self.now())?;
         if wanted == Standing::Retired {

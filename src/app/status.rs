@@ -1,9 +1,7 @@
 //! `status`: how fresh each market is, from the database alone.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::Duration;
-
-use anyhow::Context as _;
 
 use crate::cli::Output;
 use crate::domain::checkpoint::Checkpoint;
@@ -65,7 +63,7 @@ pub(super) fn status(
         Output::Json => report::json(&reports, now, &sla_of),
         Output::Csv => report::csv(&reports, now, &sla_of),
     };
-    answer(&text)?;
+    super::answer(&text)?;
     let is_stale =
         |row: &Checkpoint| state(row, Now::by_our_clock(now), sla_of(&row.market)) == State::Stale;
     let any_stale = reports.iter().any(|report| is_stale(&report.checkpoint));
@@ -75,13 +73,4 @@ pub(super) fn status(
         (true, false, _) => Exit::Usage,
         (true, true, true) => Exit::Stale,
     })
-}
-
-/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
-fn answer(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("writing the answer to stdout failed"),
-    }
 }

@@ -140,7 +140,14 @@ impl Verdict {
         }
     }
 
-    fn failure(&mut self, failure: &Failure) {
+    /// Not everything was done that was asked for; why, and what to do.
+    pub(super) fn incomplete(&mut self, why: &str) {
+        log::warn!("not complete yet: {why}");
+        self.exits.push(Exit::Incomplete);
+        self.error.get_or_insert_with(|| why.to_owned());
+    }
+
+    pub(super) fn failure(&mut self, failure: &Failure) {
         // Whoever asks at the same time is turned away, too: once is enough to say.
         let is_forbidden = failure.kind == Kind::ExchangeForbids;
         if is_forbidden && std::mem::replace(&mut self.is_forbidden_said, true) {

@@ -5,7 +5,10 @@ mod selection;
 
 use std::time::Duration;
 
-use crate::cli::{Cli, Command, Global, LogFormat, Output, RunArgs, StatusArgs};
+use crate::cli::{
+    BackfillArgs, Cli, Command, CompletenessArgs, Global, LogFormat, Output, PruneArgs, ReplayArgs,
+    RunArgs, StatusArgs,
+};
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
@@ -61,8 +64,77 @@ pub enum Task {
         /// The exchange.
         exchange: ExchangePlan,
     },
+    /// A window of the past.
+    Backfill(Box<BackfillPlan>),
+    /// Scores.
+    Completeness(Box<CompletenessPlan>),
+    /// Trades from raw events.
+    Replay(ReplayPlan),
+    /// Fewer raw events.
+    Prune {
+        /// How old they may get.
+        raw_older_than: Duration,
+    },
     /// The schema alone.
     Migrate,
+}
+
+/// A scoring, resolved.
+#[derive(Debug)]
+pub struct CompletenessPlan {
+    /// What is selected.
+    pub selection: Selection,
+    /// The window; `None` for each market's whole life.
+    pub window: Option<(Timestamp, Timestamp)>,
+    /// The exchange.
+    pub exchange: ExchangePlan,
+    /// A market below it makes the exit status 6.
+    pub min_score: Option<f64>,
+    /// Whether what falls short is read again.
+    pub is_healed: bool,
+    /// What the answer looks like.
+    pub output: Output,
+}
+
+/// A replay, resolved.
+#[derive(Debug)]
+pub struct ReplayPlan {
+    /// Only events received from then on.
+    pub from: Option<Timestamp>,
+    /// Only events received before.
+    pub until: Option<Timestamp>,
+    /// A second table.
+    pub into: Option<String>,
+    /// Whether it is compared with the usual one.
+    pub is_compared: bool,
+}
+
+/// Which part of the past is wanted.
+#[derive(Debug)]
+pub struct Want {
+    /// What is selected.
+    pub selection: Selection,
+    /// The first instant.
+    pub from: Timestamp,
+    /// The first instant after it.
+    pub until: Timestamp,
+    /// Whether finished slices are read again.
+    pub is_forced: bool,
+}
+
+/// A backfill, resolved.
+#[derive(Debug)]
+pub struct BackfillPlan {
+    /// What is to be filled.
+    pub want: Want,
+    /// The exchange.
+    pub exchange: ExchangePlan,
+    /// How long it may take; `None`: as long as it does.
+    pub deadline: Option<Duration>,
+    /// How many slices are read at once.
+    pub workers: usize,
+    /// Whether it is only to be said what would be done.
+    pub is_dry: bool,
 }
 
 /// How the exchange is asked.
@@ -132,6 +204,27 @@ impl Config {
             Command::Orderbooks => {
                 let selection = selected(&global, environment)?;
                 Task::Orderbooks { selection, exchange: exchange(global, 1)? }
+            }
+            Command::Backfill(args) => {
+                Task::Backfill(Box::new(backfill(&args, global, now, environment)?))
+            }
+            Command::Completeness(args) => {
+                let plan = completeness(&args, global, now, environment)?;
+                Task::Completeness(Box::new(plan))
+            }
+            Command::Replay(ReplayArgs { from, to, into, compare }) => {
+                if from.zip(to).is_some_and(|(from, to)| from >= to) {
+                    return Err(Failure::config("--to is not after --from; the window is empty"));
+                }
+                Task::Replay(ReplayPlan { from, until: to, into, is_compared: compare })
+            }
+            Command::Prune(PruneArgs { raw_older_than }) => {
+                if raw_older_than < PRUNE_MIN {
+                    return Err(Failure::config(
+                        "--raw-older-than is less than an hour; passes at work still need those events",
+                    ));
+                }
+                Task::Prune { raw_older_than }
             }
             Command::Migrate => Task::Migrate,
         };
@@ -207,6 +300,69 @@ fn run(
         workers,
         sync_every: sync_markets,
     })
+}
+
+/// Younger raw events are not pruned.
+const PRUNE_MIN: Duration = Duration::from_secs(3_600);
+
+fn completeness(
+    args: &CompletenessArgs,
+    global: Global,
+    now: Timestamp,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<CompletenessPlan, Failure> {
+    let CompletenessArgs { from, to, min_score, heal, output } = *args;
+    let window = from.zip(to).map(|(from, to)| window(from, to, now)).transpose()?;
+    if min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+        return Err(Failure::config("--min-score is not between 0 and 1"));
+    }
+    let selection = selected(&global, environment)?;
+    let exchange = exchange(global, 1)?;
+    Ok(CompletenessPlan { selection, window, exchange, min_score, is_healed: heal, output })
+}
+
+/// Before it the exchange had no trades: its own daily files begin on 2021-06-30.
+const FIRST_TRADES: Timestamp = Timestamp::from_seconds(1_609_459_200);
+/// The part of the rate that a backfill leaves to the passes beside it.
+const RATE_SHARE: f64 = 0.75;
+
+/// A window of the past: whole seconds, in order, when there was an exchange.
+fn window(
+    from: Timestamp,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Failure> {
+    if from >= until {
+        return Err(Failure::config("--to is not after --from; the window is empty"));
+    }
+    if from < FIRST_TRADES {
+        return Err(Failure::config("--from lies before 2021, when there was nothing to trade"));
+    }
+    if until > now {
+        return Err(Failure::config("--to lies in the future; nothing is there yet"));
+    }
+    Ok((from.floor(), until.ceil()))
+}
+
+fn backfill(
+    args: &BackfillArgs,
+    global: Global,
+    now: Timestamp,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<BackfillPlan, Failure> {
+    let BackfillArgs { from, to, deadline, workers, dry_run, force } = *args;
+    let (from, until) = window(from, to, now)?;
+    let selection = selected(&global, environment)?;
+    if !(1..=WORKERS_MAX).contains(&workers) {
+        return Err(Failure::config("--workers is not between 1 and 64"));
+    }
+    if deadline.is_some_and(|deadline| deadline.is_zero()) {
+        return Err(Failure::config("--deadline must be longer than nothing"));
+    }
+    let mut exchange = exchange(global, workers)?;
+    exchange.rate *= RATE_SHARE;
+    let want = Want { selection, from, until, is_forced: force };
+    Ok(BackfillPlan { want, exchange, deadline, workers, is_dry: dry_run })
 }
 
 /// How the exchange is asked, over so many connections at once.

@@ -7,6 +7,8 @@
 mod asker;
 mod books;
 mod list;
+mod lives;
+mod measure;
 mod reader;
 mod resolve;
 mod stand;
@@ -19,13 +21,14 @@ use std::thread;
 
 pub use asker::Asker;
 pub use books::{Taken, take_books};
-pub use reader::{Done, Ended, Source};
+pub use lives::{Lives, lives, survey};
+pub use measure::{Measured, measure};
+pub use reader::{Done, Ended, Source, Work};
 pub use resolve::{Resolved, resolve};
 pub use stand::stand;
 pub use sync::{Synced, sync};
 
 use crate::domain::batch::Ledger;
-use crate::domain::plan::Reading;
 use crate::domain::tally::Tally;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
@@ -67,14 +70,14 @@ pub fn pass(
     store: &mut dyn Store,
     run: RunId,
     ledger: Ledger,
-    readings: Vec<Reading>,
+    work: Vec<Work>,
     source: &Arc<Source>,
     workers: usize,
     show: &mut dyn FnMut(Sight<'_>),
 ) -> Outcome {
-    let workers = workers.min(readings.len());
-    let markets: usize = readings.iter().map(|reading| reader::about(reading).1.len()).sum();
-    source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(readings);
+    let workers = workers.min(work.len());
+    let markets: usize = work.iter().map(|work| reader::about(work).1.len()).sum();
+    source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(work);
     let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
     for _ in 0..workers {
         let (source, sender) = (Arc::clone(source), sender.clone());

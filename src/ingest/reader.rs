@@ -1,6 +1,6 @@
 //! A reader: takes walks off the queue and does each as its core says.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +9,7 @@ use super::asker::Asker;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::page::{End, Guard, Page, PageRequest, Rules, Step, Walked};
 use crate::domain::plan::Reading;
+use crate::domain::slice::{Slice, SliceKey, SliceWalk};
 use crate::domain::tape::TapeWalk;
 use crate::domain::trade::Ticker;
 use crate::domain::walk::Walk;
@@ -19,7 +20,21 @@ use crate::retry::Jitter;
 pub struct Source {
     asker: Arc<Asker>,
     rules: Rules,
-    pub(super) queue: Mutex<VecDeque<Reading>>,
+    pub(super) queue: Mutex<VecDeque<Work>>,
+}
+
+/// One walk to be done.
+#[derive(Debug)]
+pub enum Work {
+    /// Of a pass.
+    Planned(Reading),
+    /// Of a backfill.
+    Slice {
+        /// What the ledger says of it.
+        slice: Slice,
+        /// Whose rows are kept when it is the tape read for some markets.
+        keep: Option<Arc<HashSet<Ticker>>>,
+    },
 }
 
 /// How the walk of one market ended.
@@ -64,6 +79,8 @@ pub struct Done {
     pub scope: Ticker,
     /// Whose checkpoints it was about.
     pub markets: Vec<Ticker>,
+    /// Which slice it was, in a backfill.
+    pub slice: Option<SliceKey>,
     /// How it ended.
     pub ended: Ended,
 }
@@ -75,6 +92,7 @@ struct WriterGone;
 enum Course {
     Alone(Box<Walk>),
     Tape(Box<TapeWalk>),
+    Slice(Box<SliceWalk>),
 }
 
 impl Course {
@@ -82,6 +100,7 @@ impl Course {
         match self {
             Course::Alone(walk) => walk.next(),
             Course::Tape(walk) => walk.next(),
+            Course::Slice(walk) => walk.next(),
         }
     }
 
@@ -89,6 +108,7 @@ impl Course {
         match self {
             Course::Alone(walk) => walk.page(page),
             Course::Tape(walk) => walk.page(page),
+            Course::Slice(walk) => walk.page(page),
         }
     }
 
@@ -96,6 +116,7 @@ impl Course {
         match self {
             Course::Alone(walk) => walk,
             Course::Tape(walk) => walk.walk_mut(),
+            Course::Slice(walk) => walk.walk_mut(),
         }
     }
 }
@@ -114,8 +135,12 @@ impl Source {
     /// Does walks until the queue is empty, the time is over or nobody listens.
     pub(super) fn work(&self, writer: &SyncSender<Message>) {
         let mut jitter = Jitter::from_entropy();
-        while let Some(reading) = self.next_reading() {
+        while let Some(reading) = self.next_work() {
             let (scope, mut markets) = about(&reading);
+            let slice = match &reading {
+                Work::Slice { slice, .. } => Some(slice.key.clone()),
+                Work::Planned(_) => None,
+            };
             let walk = || self.read(&reading, writer, &mut jitter);
             let ended = match catch_unwind(AssertUnwindSafe(walk)) {
                 Ok(Ok((ended, left_out))) => {
@@ -125,7 +150,7 @@ impl Source {
                 Ok(Err(WriterGone)) => return,
                 Err(_) => Ended::Panicked,
             };
-            if let Reading::Tape { riders, .. } = reading
+            if let Work::Planned(Reading::Tape { riders, .. }) = reading
                 && is_useless(&ended)
             {
                 // What the tape does not give is still to be had market by market.
@@ -133,47 +158,50 @@ impl Source {
                     riders
                         .into_iter()
                         .filter(|rider| markets.contains(&rider.market))
-                        .map(Reading::Alone),
+                        .map(|rider| Work::Planned(Reading::Alone(rider))),
                 );
                 markets.retain(Ticker::is_tape);
             }
-            if writer.send(Message::Ended(Done { scope, markets, ended })).is_err() {
+            if writer.send(Message::Ended(Done { scope, markets, slice, ended })).is_err() {
                 return;
             }
         }
     }
 
-    fn enqueue(&self, readings: impl Iterator<Item = Reading>) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(readings);
+    fn enqueue(&self, work: impl Iterator<Item = Work>) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(work);
     }
 
-    fn next_reading(&self) -> Option<Reading> {
+    fn next_work(&self) -> Option<Work> {
         if self.asker.budget().is_over() || self.asker.is_forbidden() {
             return None;
         }
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    fn course(&self, reading: &Reading) -> Course {
-        match reading {
-            Reading::Alone(checkpoint) => {
+    fn course(&self, work: &Work) -> Course {
+        match work {
+            Work::Planned(Reading::Alone(checkpoint)) => {
                 Course::Alone(Box::new(Walk::new(checkpoint, self.rules)))
             }
-            Reading::Tape { tape, riders } => Course::Tape(Box::new(match tape {
+            Work::Planned(Reading::Tape { tape, riders }) => Course::Tape(Box::new(match tape {
                 Some(tape) => TapeWalk::of_all(tape, riders, self.rules),
                 None => TapeWalk::of_riders(riders, self.rules),
             })),
+            Work::Slice { slice, keep } => {
+                Course::Slice(Box::new(SliceWalk::new(slice, keep.clone(), self.rules)))
+            }
         }
     }
 
     /// Does one walk; says how it ended, and which markets have to be read alone after all.
     fn read(
         &self,
-        reading: &Reading,
+        work: &Work,
         writer: &SyncSender<Message>,
         jitter: &mut Jitter,
     ) -> Result<(Ended, Vec<Ticker>), WriterGone> {
-        let mut course = self.course(reading);
+        let mut course = self.course(work);
         let mut left_out = Vec::new();
         let ended = loop {
             let request = match course.next() {
@@ -189,7 +217,7 @@ impl Source {
                 Ok(Some(page)) => {
                     log_page(&request, &page);
                     let walked = course.page(page);
-                    self.mind_misdated(&mut course, reading, &mut left_out);
+                    self.mind_misdated(&mut course, work, &mut left_out);
                     writer.send(Message::Page(walked)).map_err(|_| WriterGone)?;
                 }
                 Ok(None) => break Ended::OutOfTime,
@@ -205,16 +233,19 @@ impl Source {
 
     /// Tells of checkpoints that claim more than they can know. A rider with such a one goes back into
     /// the queue, since a walk of its own puts it right.
-    fn mind_misdated(&self, course: &mut Course, reading: &Reading, left_out: &mut Vec<Ticker>) {
+    fn mind_misdated(&self, course: &mut Course, work: &Work, left_out: &mut Vec<Ticker>) {
         let wrong = "its checkpoint was completed by an answer with a wrong date";
         if let Some(from) = course.walk().take_misdated() {
             log::warn!("{}: {wrong}; reading again from {from}", course.walk().market());
         }
-        let (Course::Tape(walk), Reading::Tape { riders, .. }) = (course, reading) else { return };
+        let (Course::Tape(walk), Work::Planned(Reading::Tape { riders, .. })) = (course, work)
+        else {
+            return;
+        };
         for market in walk.take_misdated() {
             log::warn!("{market}: {wrong}; reading it alone");
             let rider = riders.iter().find(|rider| rider.market == market).cloned();
-            self.enqueue(rider.map(Reading::Alone).into_iter());
+            self.enqueue(rider.map(|rider| Work::Planned(Reading::Alone(rider))).into_iter());
             left_out.push(market);
         }
     }
@@ -232,13 +263,16 @@ fn is_useless(ended: &Ended) -> bool {
 }
 
 /// What a walk reads, and whose checkpoints it is about.
-pub(super) fn about(reading: &Reading) -> (Ticker, Vec<Ticker>) {
-    match reading {
-        Reading::Alone(checkpoint) => (checkpoint.market.clone(), vec![checkpoint.market.clone()]),
-        Reading::Tape { tape, riders } => {
+pub(super) fn about(work: &Work) -> (Ticker, Vec<Ticker>) {
+    match work {
+        Work::Planned(Reading::Alone(checkpoint)) => {
+            (checkpoint.market.clone(), vec![checkpoint.market.clone()])
+        }
+        Work::Planned(Reading::Tape { tape, riders }) => {
             let market = |row: &Checkpoint| row.market.clone();
             (Ticker::tape(), tape.iter().chain(riders).map(market).collect())
         }
+        Work::Slice { slice, .. } => (slice.key.market().clone(), vec![slice.key.market().clone()]),
     }
 }
 

@@ -315,7 +315,7 @@ impl Syncer<'_> {
 
 /// Which lists bring an entry up to date. The exchange lists changes of everything, or of a
 /// series, and not of combos; an event is small enough to be read whole.
-fn lists(target: &Target, synced_until: Option<Timestamp>) -> Vec<MarketList> {
+pub(super) fn lists(target: &Target, synced_until: Option<Timestamp>) -> Vec<MarketList> {
     let with_combos = target.is_combo();
     let all = MarketList { with_combos, ..MarketList::ALL };
     let after = synced_until.map(|until| until.before(UPDATED_OVERLAP).second());

@@ -120,6 +120,9 @@ impl<'a> Writer<'a> {
                     for market in &done.markets {
                         self.batch.fail(market.clone(), trouble.clone());
                     }
+                    if let Some(slice) = &done.slice {
+                        self.batch.break_off(slice.clone());
+                    }
                 }
                 self.markets_done += done.markets.len();
                 self.done.push(done);

@@ -110,7 +110,10 @@ where
     serde::Deserialize::deserialize(deserializer)
 }
 
-fn body<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], what: &str) -> Result<T, Failure> {
+pub(super) fn body<'a, T: serde::Deserialize<'a>>(
+    bytes: &'a [u8],
+    what: &str,
+) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
         let message = format!("the answer is not {what} ({:?})", excerpt(bytes));
         Failure::new(Kind::ExchangeUnreadable, message).because(error)
@@ -144,7 +147,7 @@ pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPa
 }
 
 /// No market of the exchange has the name of the tape.
-fn market_ticker(text: &Text<'_>) -> Option<Ticker> {
+pub(super) fn market_ticker(text: &Text<'_>) -> Option<Ticker> {
     Ticker::new(text.as_str()).filter(|ticker| !ticker.is_tape())
 }
 
@@ -187,7 +190,7 @@ fn instant(raw: Option<&RawValue>) -> Option<Timestamp> {
 }
 
 /// Decimal text, or a JSON number's own digits.
-fn decimal(raw: Option<&RawValue>, decimals: u32) -> Option<i64> {
+pub(super) fn decimal(raw: Option<&RawValue>, decimals: u32) -> Option<i64> {
     let raw = raw?;
     let text = text(Some(raw)).unwrap_or(Cow::Borrowed(raw.get()));
     fixed::parse(&text, decimals).ok()

@@ -21,7 +21,8 @@ const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const MARKETS_PER_PAGE: &str = "1000";
 
 /// What tickers consist of, so that they can be a part of a path.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const IN_PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Which markets a list is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,7 +212,7 @@ impl Client {
     }
 }
 
-fn list_question<'a>(
+pub(super) fn list_question<'a>(
     path: &'a str,
     query: Vec<(&'static str, String)>,
     about: &'a str,
@@ -219,6 +220,6 @@ fn list_question<'a>(
     Question { path: path.into(), query, about, body_bytes_max: LIST_BYTES_MAX }
 }
 
-fn joined(tickers: &[Ticker]) -> String {
+pub(super) fn joined(tickers: &[Ticker]) -> String {
     tickers.iter().map(Ticker::as_str).collect::<Vec<_>>().join(",")
 }

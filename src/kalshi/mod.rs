@@ -8,7 +8,16 @@ mod sign;
 mod client;
 mod trades;
 mod markets;
+mod candles;
 
+pub use candles::{CANDLES_PER_BATCH, CANDLES_PER_MARKET};
 pub use client::{Access, Client, Endpoint};
 pub use markets::{BookAnswer, MARKETS_PER_REQUEST, MarketList, MarketsPage};
 pub use sign::Signer;
+
+use crate::domain::trade::{Event, Rejected, Ticker};
+
+/// Reads one raw event as it would be read today; `asked` is the market that it is kept under.
+pub fn normalize(payload: &str, asked: &Ticker) -> Result<Event, Rejected> {
+    normalize::event(payload, asked)
+}

@@ -1,5 +1,7 @@
 //! What people and scripts read: the status table, its JSON and CSV twins, the lines of a pass.
 
+mod past;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::ingest::Synced;
 use crate::store::{MarketReport, RunRecord};
+
+pub use past::{MarketScore, difference, scores, slices, window};
 
 /// The table is never wider than this many columns.
 const TABLE_WIDTH: usize = 100;
@@ -75,12 +79,12 @@ pub fn sync_line(synced: &Synced) -> String {
 }
 
 /// The one line at the end of a pass, in the words of the metrics.
-pub fn closing_line(record: &RunRecord, exit_code: u8, took: Duration) -> String {
+pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duration) -> String {
     let tally = &record.tally;
     let lag =
         record.ingestion_lag.map_or("none".to_owned(), |lag| format!("{:.1}", lag.as_secs_f64()));
     let mut line = format!(
-        "pass ended after {:.1} s: markets={} requests={} retries={} pages={} events_ingested={} \
+        "{what} ended after {:.1} s: markets={} requests={} retries={} pages={} events_ingested={} \
          events_duplicate={} events_rejected={} ingestion_lag_seconds={lag} exit={}",
         took.as_secs_f64(),
         record.markets,
@@ -307,5 +311,4 @@ fn quoted(field: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "report_tests.rs"]
 mod tests;

@@ -1,0 +1,308 @@
+//! `backfill`: completes a window of the past across both tiers, slice by slice.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::markets::LONG;
+use super::run::{asker, finish};
+use super::verdict::Verdict;
+use crate::clock::{Clock, StopFlag};
+use crate::config::{BackfillPlan, Want};
+use crate::domain::backfill::{self, Life, Scheme, Span};
+use crate::domain::batch::Ledger;
+use crate::domain::page::Rules;
+use crate::domain::plan::TAPE_RATE_DEFAULT;
+use crate::domain::slice::{Slice, SliceKey, SliceStatus, group_name};
+use crate::domain::tally::Tally;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::exit::Exit;
+use crate::failure::{Failure, one_line};
+use crate::ingest::{self, Asker, Source, Work};
+use crate::logging;
+use crate::progress::SliceBar;
+use crate::report;
+use crate::retry::Jitter;
+use crate::store::{RunId, RunRecord, Store};
+
+/// How often what the cutoff has passed over is looked after before the rest is left to another run.
+const ROUNDS_MAX: u32 = 5;
+
+pub(super) fn backfill(
+    plan: BackfillPlan,
+    store: &mut dyn Store,
+    clock: &Arc<dyn Clock>,
+    stop: &StopFlag,
+) -> Result<Exit, Failure> {
+    let started_at = clock.elapsed();
+    let lock = store.try_lock(&format!("backfill-{}", plan.want.selection.shard().file_name()))?;
+    if lock.is_none() {
+        log::warn!("another backfill is at work; this one leaves it to that");
+        return Ok(Exit::Incomplete);
+    }
+    let run = store.begin_run("backfill", clock.now())?;
+    logging::set_run_id(run);
+    let asker = Arc::new(asker(plan.exchange, plan.deadline.unwrap_or(LONG), clock, stop));
+    let mut filler = Filler {
+        want: plan.want,
+        asker,
+        run,
+        workers: plan.workers,
+        tally: Tally::default(),
+        verdict: Verdict::default(),
+        markets: 0,
+    };
+    if let Err(failure) = filler.fill(store, stop) {
+        filler.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+    }
+    let Filler { asker, mut tally, verdict, markets, .. } = filler;
+    (tally.requests, tally.retries) = (asker.requests(), asker.retries());
+    let exit = verdict.exit(stop);
+    let record = RunRecord {
+        finished_at: clock.now(),
+        exit_code: exit.code(),
+        markets,
+        tally,
+        ingestion_lag: None,
+        error: verdict.error,
+    };
+    let exit = finish(store, run, &record, exit);
+    let took = clock.elapsed().saturating_sub(started_at);
+    log::info!("{}", report::closing_line("backfill", &record, exit.code(), took));
+    Ok(exit)
+}
+
+/// A backfill at work.
+struct Filler {
+    want: Want,
+    asker: Arc<Asker>,
+    run: RunId,
+    workers: usize,
+    tally: Tally,
+    verdict: Verdict,
+    markets: usize,
+}
+
+/// The slices that are wanted, under the names that they have in the ledger.
+struct Wanted {
+    slices: Vec<SliceKey>,
+    /// All names that can have been read before: each market's, and those that cover it.
+    names: Vec<Ticker>,
+    covers: Vec<Ticker>,
+    /// Whose rows are kept, when it is the tape read for some.
+    keep: Option<Arc<HashSet<Ticker>>>,
+    /// Whether finished slices are read again: they were set back before.
+    is_forced: bool,
+}
+
+impl Wanted {
+    fn new(want: &Want, lives: &[Life], span: Span, tape_rate: f64) -> Wanted {
+        let (tape, is_forced) = (Ticker::tape(), want.is_forced);
+        if want.selection.is_all() {
+            let slices = backfill::tape_slices(&tape, span);
+            let (names, covers) = (vec![tape.clone()], vec![tape]);
+            return Wanted { slices, names, covers, keep: None, is_forced };
+        }
+        let markets: Vec<Ticker> = lives.iter().map(|life| life.market.clone()).collect();
+        let group = group_name(&markets);
+        let scheme = group
+            .clone()
+            .map_or(Scheme::Markets, |group| backfill::scheme(lives, span, tape_rate, group));
+        let covers: Vec<Ticker> = group.into_iter().chain([tape]).collect();
+        let names: Vec<Ticker> = markets.iter().chain(&covers).cloned().collect();
+        match scheme {
+            Scheme::Markets => {
+                let slices = lives.iter().flat_map(|life| backfill::market_slices(life, span));
+                Wanted { slices: slices.collect(), names, covers, keep: None, is_forced }
+            }
+            Scheme::Tape(group) => {
+                let slices = backfill::tape_slices(&group, span);
+                let keep = Some(Arc::new(markets.into_iter().collect()));
+                Wanted { slices, names, covers, keep, is_forced }
+            }
+        }
+    }
+
+    /// What is left of them, from the ledger as it is now.
+    fn left(&self, store: &mut dyn Store, span: Span) -> Result<Vec<Slice>, Failure> {
+        let mut ledger = store.slices(&self.names, span.from, span.until)?;
+        if self.is_forced {
+            // What other windows left finished is to be read again as well.
+            let own: HashSet<&SliceKey> = self.slices.iter().collect();
+            let is_finished = |slice: &Slice| slice.status == SliceStatus::Complete;
+            ledger.retain(|slice| own.contains(&slice.key) || !is_finished(slice));
+        }
+        Ok(backfill::left(self.slices.clone(), &ledger, &self.covers))
+    }
+}
+
+impl Filler {
+    fn now(&self) -> Timestamp {
+        self.asker.budget().clock().now()
+    }
+
+    fn fill(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
+        let Some(span) = self.span() else { return Ok(()) };
+        let found =
+            ingest::lives(&self.want.selection, store, &self.asker, (span.from, span.until))?;
+        for failure in &found.troubles {
+            self.verdict.failure(failure);
+        }
+        self.markets = found.lives.len();
+        let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);
+        let wanted = Wanted::new(&self.want, &found.lives, span, tape_rate);
+        if self.want.is_forced {
+            let fresh: Vec<Slice> = wanted.slices.iter().cloned().map(Slice::new).collect();
+            store.add_slices(&fresh, true, self.now())?;
+        }
+        let mut cutoff = span.cutoff;
+        for _ in 0..ROUNDS_MAX {
+            self.confirm(store, &wanted, span, cutoff)?;
+            let left = wanted.left(store, span)?;
+            if left.is_empty() || self.asker.budget().is_over() || self.asker.is_forbidden() {
+                break;
+            }
+            self.read(store, &wanted, left, stop)?;
+            let asked = self
+                .asker
+                .ask(&mut Jitter::from_entropy(), |client, left, clock| client.cutoff(left, clock));
+            match asked {
+                Ok(Some(now)) => cutoff = now,
+                Ok(None) => break,
+                Err(failure) => {
+                    self.verdict.failure(&failure);
+                    break;
+                }
+            }
+        }
+        let left = wanted.left(store, span)?;
+        self.judge(&left, found.is_whole, stop);
+        Ok(())
+    }
+
+    /// The window as it can be filled: up to what has settled.
+    fn span(&mut self) -> Option<Span> {
+        let mut jitter = Jitter::from_entropy();
+        let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
+        let cutoff = match asked {
+            Ok(Some(cutoff)) => cutoff,
+            Ok(None) => {
+                self.verdict.incomplete("there was no time to begin");
+                return None;
+            }
+            Err(failure) => {
+                self.verdict.failure(&failure);
+                self.verdict.incomplete("where the archive ends is not known");
+                return None;
+            }
+        };
+        let settled = self.asker.exchange_now().before(SETTLE).floor();
+        Some(Span { from: self.want.from, until: self.want.until.min(settled), cutoff })
+    }
+
+    /// Slices read from the live tier are complete once it is known that the cutoff has not passed over them;
+    /// what it has passed over is to be read from the archive.
+    fn confirm(
+        &self,
+        store: &mut dyn Store,
+        wanted: &Wanted,
+        span: Span,
+        cutoff: Timestamp,
+    ) -> Result<(), Failure> {
+        let ledger = store.slices(&wanted.names, span.from, span.until)?;
+        let (complete, strips) = backfill::confirm(&ledger, cutoff);
+        if complete.is_empty() && strips.is_empty() {
+            return Ok(());
+        }
+        for strip in &strips {
+            log::info!(
+                "the archive has grown over {} of {}; reading that again",
+                report::window(strip.key.from(), strip.key.until()),
+                strip.key.market()
+            );
+        }
+        store.complete_slices(&complete, &strips, self.now())
+    }
+
+    /// Reads what is left, oldest first.
+    fn read(
+        &mut self,
+        store: &mut dyn Store,
+        wanted: &Wanted,
+        left: Vec<Slice>,
+        stop: &StopFlag,
+    ) -> Result<(), Failure> {
+        store.add_slices(&left, false, self.now())?;
+        let readings: Vec<Work> = left
+            .iter()
+            .filter(|slice| slice.status == SliceStatus::Open)
+            .map(|slice| Work::Slice { slice: slice.clone(), keep: wanted.keep.clone() })
+            .collect();
+        let rules = Rules {
+            overlap: Duration::ZERO,
+            settle: Duration::ZERO,
+            since: None,
+            pages_max: u32::MAX,
+            slice: None,
+        };
+        let source = Arc::new(Source::new(Arc::clone(&self.asker), rules));
+        let bar = SliceBar::start(readings.len());
+        let ledger = Ledger::of_slices(left);
+        let workers = self.workers;
+        let outcome =
+            ingest::pass(store, self.run, ledger, readings, &source, workers, &mut |sight| {
+                bar.show(sight);
+            });
+        drop(bar);
+        self.verdict.judge_walks(&outcome, stop);
+        self.tally.merge(&outcome.tally);
+        Ok(())
+    }
+
+    fn judge(&mut self, left: &[Slice], is_whole: bool, stop: &StopFlag) {
+        if stop.signal().is_some() {
+            return;
+        }
+        if !left.is_empty() {
+            let message = format!("{} slices are left; run it again to go on", left.len());
+            self.verdict.incomplete(&message);
+        } else if !is_whole {
+            self.verdict.incomplete("the exchange has not named all markets; run it again");
+        }
+    }
+}
+
+/// Trades so young may still be joined by others.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Says what would be done, and does nothing. `store` is missing where there is no database yet.
+pub(super) fn dry_run(
+    plan: BackfillPlan,
+    store: Option<&mut dyn Store>,
+    clock: &Arc<dyn Clock>,
+    stop: &StopFlag,
+) -> anyhow::Result<Exit> {
+    let BackfillPlan { want, exchange, .. } = plan;
+    let rate = exchange.rate;
+    let asker = asker(exchange, LONG, clock, stop);
+    let mut jitter = Jitter::from_entropy();
+    let Some(cutoff) = asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock))?
+    else {
+        return Ok(Exit::Incomplete);
+    };
+    let span = Span { from: want.from, until: want.until, cutoff };
+    let named = want.selection.without_all();
+    let lives = ingest::survey(&named, &asker, (span.from, span.until))?;
+    let wanted = Wanted::new(&want, &lives, span, TAPE_RATE_DEFAULT);
+    let left = match store {
+        // A database that was never migrated holds no finished slice either.
+        Some(store) if !want.is_forced => wanted.left(store, span).unwrap_or_else(|failure| {
+            log::debug!("{}; taking nothing for finished", one_line(&failure));
+            wanted.slices.iter().cloned().map(Slice::new).collect()
+        }),
+        _ => wanted.slices.into_iter().map(Slice::new).collect(),
+    };
+    super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate))?;
+    Ok(Exit::Ok)
+}

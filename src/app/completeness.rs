@@ -1,0 +1,312 @@
+//! `completeness`: what is stored against the exchange's own figures; and healing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::markets::LONG;
+use super::run::{asker, finish};
+use super::verdict::Verdict;
+use crate::clock::{Clock, StopFlag};
+use crate::config::CompletenessPlan;
+use crate::domain::backfill::{self, Life};
+use crate::domain::batch::Ledger;
+use crate::domain::completeness::{self, Basis, Compared, HOUR_SECONDS, HourVolume, Score};
+use crate::domain::market::{Scope, Status};
+use crate::domain::page::Rules;
+use crate::domain::slice::{Slice, SliceKey};
+use crate::domain::tally::Tally;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::exit::Exit;
+use crate::failure::{Failure, one_line};
+use crate::ingest::{self, Asker, Source, Work};
+use crate::logging;
+use crate::report::{self, MarketScore};
+use crate::retry::Jitter;
+use crate::store::{RunId, RunRecord, Store};
+
+/// Trades so young may still be joined by others.
+const SETTLE: Duration = Duration::from_secs(60);
+/// The exchange's first trades; no life begins earlier.
+const BEGINNING: Timestamp = Timestamp::from_seconds(1_609_459_200);
+const WORKERS: usize = 4;
+
+pub(super) fn completeness(
+    plan: CompletenessPlan,
+    store: &mut dyn Store,
+    clock: &Arc<dyn Clock>,
+    stop: &StopFlag,
+) -> anyhow::Result<Exit> {
+    let started_at = clock.elapsed();
+    let run = store.begin_run("completeness", clock.now())?;
+    logging::set_run_id(run);
+    let CompletenessPlan { selection, window, exchange, min_score, is_healed, output } = plan;
+    let asker = Arc::new(asker(exchange, LONG, clock, stop));
+    let mut work =
+        Scorer { window, asker, run, verdict: Verdict::of_command(), tally: Tally::default() };
+    let found = match work.score_all(&selection, is_healed, store) {
+        Ok(found) => found,
+        Err(failure) => {
+            work.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+            Vec::new()
+        }
+    };
+    let is_low = |score: &MarketScore| min_score.is_some_and(|least| score.score.value() < least);
+    let low = found.iter().filter(|score| is_low(score)).count();
+    if low > 0 {
+        work.verdict.incomplete(&format!("{low} markets are below --min-score"));
+    }
+    super::answer(&report::scores(&found, output))?;
+    let Scorer { asker, mut tally, verdict, .. } = work;
+    (tally.requests, tally.retries) = (asker.requests(), asker.retries());
+    let exit = verdict.exit(stop);
+    let record = RunRecord {
+        finished_at: clock.now(),
+        exit_code: exit.code(),
+        markets: found.len(),
+        tally,
+        ingestion_lag: None,
+        error: verdict.error,
+    };
+    let exit = finish(store, run, &record, exit);
+    let took = clock.elapsed().saturating_sub(started_at);
+    log::info!("{}", report::closing_line("scoring", &record, exit.code(), took));
+    Ok(exit)
+}
+
+/// A scoring at work.
+struct Scorer {
+    window: Option<(Timestamp, Timestamp)>,
+    asker: Arc<Asker>,
+    run: RunId,
+    verdict: Verdict,
+    tally: Tally,
+}
+
+impl Scorer {
+    fn score_all(
+        &mut self,
+        selection: &crate::domain::selection::Selection,
+        is_healed: bool,
+        store: &mut dyn Store,
+    ) -> Result<Vec<MarketScore>, Failure> {
+        let span = self.window.unwrap_or((BEGINNING, Timestamp::from_seconds(i64::from(i32::MAX))));
+        let lives = self.lives(selection, span, store)?;
+        let mut scores = self.score(&lives, store)?;
+        if is_healed {
+            let short = |score: &MarketScore| score.score.missing_e2() > 0;
+            let names: Vec<&Ticker> =
+                scores.iter().filter(|s| short(s)).map(|s| &s.score.market).collect();
+            let ill: Vec<Life> =
+                lives.iter().filter(|life| names.contains(&&life.market)).cloned().collect();
+            if !ill.is_empty() && self.heal(&ill, &scores, store)? {
+                let mut again: HashMap<Ticker, MarketScore> = self
+                    .score(&ill, store)?
+                    .into_iter()
+                    .map(|s| (s.score.market.clone(), s))
+                    .collect();
+                for score in &mut scores {
+                    if let Some(healed) = again.remove(&score.score.market) {
+                        *score = healed;
+                    }
+                }
+            }
+        }
+        let rows: Vec<Score> = scores.iter().map(|score| score.score.clone()).collect();
+        if !rows.is_empty() {
+            store.save_scores(&rows, self.asker.exchange_now())?;
+        }
+        Ok(scores)
+    }
+
+    /// The universe: every market that the exchange knows in what was selected, also those never read.
+    fn lives(
+        &mut self,
+        selection: &crate::domain::selection::Selection,
+        span: (Timestamp, Timestamp),
+        store: &mut dyn Store,
+    ) -> Result<Vec<Life>, Failure> {
+        let found = if selection.is_all() {
+            let synced = ingest::sync(selection, store, &self.asker, Duration::ZERO)?;
+            let shard = selection.shard();
+            let mut lives = store.lives(Scope::All, None, span.0, span.1)?;
+            lives.retain(|life| shard.holds(&life.market));
+            let (troubles, is_whole) = (synced.troubles, synced.is_whole);
+            ingest::Lives { lives, troubles, is_whole }
+        } else {
+            ingest::lives(selection, store, &self.asker, span)?
+        };
+        for failure in &found.troubles {
+            self.verdict.failure(failure);
+        }
+        if !found.is_whole {
+            self.verdict.incomplete("the exchange has not named all markets; run it again");
+        }
+        // What the exchange does not know any more it has no figures of.
+        Ok(found.lives.into_iter().filter(|life| life.status != Status::Vanished).collect())
+    }
+
+    /// Full hours, closed for long enough.
+    fn hours(&self, from: Timestamp, until: Timestamp) -> (Timestamp, Timestamp) {
+        let closed = self.asker.exchange_now().before(SETTLE).min(until);
+        let begins = Timestamp::from_seconds(from.second().div_euclid(HOUR_SECONDS) * HOUR_SECONDS);
+        let ends = Timestamp::from_seconds(closed.second().div_euclid(HOUR_SECONDS) * HOUR_SECONDS);
+        let is_full = begins == from;
+        let begins = if is_full || self.window.is_none() {
+            begins
+        } else {
+            Timestamp::from_seconds(begins.second() + HOUR_SECONDS)
+        };
+        (begins, ends.max(begins))
+    }
+
+    fn score(
+        &mut self,
+        lives: &[Life],
+        store: &mut dyn Store,
+    ) -> Result<Vec<MarketScore>, Failure> {
+        let is_by_lifetime = |life: &&Life| {
+            self.window.is_none() && life.status == Status::Finalized && life.volume_e2.is_some()
+        };
+        let (whole, by_hour): (Vec<&Life>, Vec<&Life>) = lives.iter().partition(is_by_lifetime);
+        let mut scores = lifetime_scores(&whole, store)?;
+        let by_hour: Vec<Life> = by_hour.into_iter().cloned().collect();
+        if !by_hour.is_empty() {
+            let (from, until) = self.window.unwrap_or_else(|| {
+                let opens = by_hour.iter().filter_map(|life| life.open_time).min();
+                (opens.unwrap_or(BEGINNING), self.asker.exchange_now())
+            });
+            let (from, until) = self.hours(from, until);
+            for (market, compared) in self.compare(&by_hour, (from, until), store)? {
+                let Compared { stored_e2, exchange_e2, short } = compared;
+                let basis = Basis::Candles;
+                let (from, until) = (Some(from), Some(until));
+                scores.push(MarketScore {
+                    score: Score { market, from, until, stored_e2, exchange_e2, basis },
+                    short,
+                });
+            }
+        }
+        scores.sort_by(|a, b| a.score.market.cmp(&b.score.market));
+        Ok(scores)
+    }
+
+    /// Stored against candles, for the markets that the exchange has candles of.
+    fn compare(
+        &mut self,
+        lives: &[Life],
+        (from, until): (Timestamp, Timestamp),
+        store: &mut dyn Store,
+    ) -> Result<Vec<(Ticker, Compared)>, Failure> {
+        let measured = ingest::measure(lives, from, until, &self.asker);
+        for failure in &measured.troubles {
+            self.verdict.failure(failure);
+        }
+        let markets: Vec<Ticker> = measured.hours.keys().cloned().collect();
+        let mut stored: HashMap<Ticker, Vec<HourVolume>> = HashMap::new();
+        for hour in store.stored_by_hour(&markets, from, until)? {
+            stored.entry(hour.market.clone()).or_default().push(hour);
+        }
+        let none = Vec::new();
+        let compared = |(market, hours): (&Ticker, &Vec<HourVolume>)| {
+            let ours = stored.get(market).unwrap_or(&none);
+            (market.clone(), completeness::compare(ours, hours))
+        };
+        Ok(measured.hours.iter().map(compared).collect())
+    }
+
+    /// Reads the hours that fall short again, once; whether anything was read.
+    fn heal(
+        &mut self,
+        ill: &[Life],
+        scores: &[MarketScore],
+        store: &mut dyn Store,
+    ) -> Result<bool, Failure> {
+        let mut jitter = Jitter::from_entropy();
+        let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
+        let cutoff = match asked {
+            Ok(Some(cutoff)) => cutoff,
+            Ok(None) => return Ok(false),
+            Err(failure) => {
+                self.verdict.failure(&failure);
+                return Ok(false);
+            }
+        };
+        let mut slices: Vec<Slice> = Vec::new();
+        for life in ill {
+            let of_life = scores.iter().find(|row| row.score.market == life.market);
+            let mut short = of_life.map(|row| row.short.clone()).unwrap_or_default();
+            if short.is_empty() {
+                // A lifetime volume does not say when: the candles do.
+                let span = self.life_hours(life);
+                let compared = self.compare(std::slice::from_ref(life), span, store)?;
+                short = compared.into_iter().next().map(|(_, c)| c.short).unwrap_or_default();
+            }
+            let mut spans = completeness::spans(&short);
+            if spans.is_empty() {
+                spans.push(self.life_hours(life));
+            }
+            for (from, until) in spans {
+                let keys: Vec<SliceKey> = backfill::split(&life.market, from, until, cutoff);
+                slices.extend(keys.into_iter().map(Slice::new));
+            }
+        }
+        log::info!("reading {} spans again for {} markets", slices.len(), ill.len());
+        self.read(slices, store)?;
+        Ok(true)
+    }
+
+    fn life_hours(&self, life: &Life) -> (Timestamp, Timestamp) {
+        let day = Duration::from_secs(86_400);
+        let from = life.open_time.map_or(BEGINNING, |at| at.before(day));
+        let until = life.close_time.map_or(self.asker.exchange_now(), |at| at.after(day));
+        self.hours(from, until)
+    }
+
+    fn read(&mut self, slices: Vec<Slice>, store: &mut dyn Store) -> Result<(), Failure> {
+        let rules = Rules {
+            overlap: Duration::ZERO,
+            settle: Duration::ZERO,
+            since: None,
+            pages_max: u32::MAX,
+            slice: None,
+        };
+        let readings: Vec<Work> =
+            slices.iter().map(|s| Work::Slice { slice: s.clone(), keep: None }).collect();
+        let source = Arc::new(Source::new(Arc::clone(&self.asker), rules));
+        let ledger = Ledger::of_slices(slices);
+        let outcome =
+            ingest::pass(store, self.run, ledger, readings, &source, WORKERS, &mut |_| {});
+        self.tally.merge(&outcome.tally);
+        let ended = outcome.done.into_iter().map(|done| done.ended);
+        for failure in ended.filter_map(|ended| match ended {
+            ingest::Ended::Failed(failure) => Some(failure),
+            _ => None,
+        }) {
+            self.verdict.failure(&failure);
+        }
+        outcome.store_failure.map_or(Ok(()), Err)
+    }
+}
+
+/// The whole life of finalized markets, in one number each.
+fn lifetime_scores(lives: &[&Life], store: &mut dyn Store) -> Result<Vec<MarketScore>, Failure> {
+    if lives.is_empty() {
+        return Ok(Vec::new());
+    }
+    let markets: Vec<Ticker> = lives.iter().map(|life| life.market.clone()).collect();
+    let stored: HashMap<Ticker, i64> = store.stored_lifetime(&markets)?.into_iter().collect();
+    let of_life = |life: &&Life| MarketScore {
+        score: Score {
+            market: life.market.clone(),
+            from: None,
+            until: None,
+            stored_e2: stored.get(&life.market).copied().unwrap_or(0),
+            exchange_e2: life.volume_e2.unwrap_or(0),
+            basis: Basis::Lifetime,
+        },
+        short: Vec::new(),
+    };
+    Ok(lives.iter().map(of_life).collect())
+}

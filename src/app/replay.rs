@@ -1,0 +1,138 @@
+//! `replay`: rebuilds trades from the raw events, without asking the exchange; and `prune`, which
+//! deletes raw events that a replay can do without.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::run::finish;
+use crate::clock::{Clock, StopFlag};
+use crate::config::ReplayPlan;
+use crate::domain::tally::Tally;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::kalshi;
+use crate::logging;
+use crate::report;
+use crate::store::{ReplayPlace, Replayed, RunRecord, Store, TRADES_TABLE};
+
+/// Events read and written together.
+const EVENTS_PER_BATCH: u32 = 10_000;
+/// Events deleted in one transaction.
+const DELETED_PER_BATCH: u32 = 10_000;
+/// Differences shown.
+const EXAMPLES: u32 = 20;
+
+pub(super) fn replay(
+    plan: &ReplayPlan,
+    store: &mut dyn Store,
+    clock: &Arc<dyn Clock>,
+    stop: &StopFlag,
+) -> anyhow::Result<Exit> {
+    let started_at = clock.elapsed();
+    let run = store.begin_run("replay", clock.now())?;
+    logging::set_run_id(run);
+    let mut tally = Tally::default();
+    rebuild(plan, store, stop, &mut tally)?;
+    let exit = stop.signal().map_or(Exit::Ok, Exit::of_signal);
+    let record = RunRecord {
+        finished_at: clock.now(),
+        exit_code: exit.code(),
+        markets: 0,
+        tally,
+        ingestion_lag: None,
+        error: None,
+    };
+    let exit = finish(store, run, &record, exit);
+    let took = clock.elapsed().saturating_sub(started_at);
+    log::info!("{}", report::closing_line("replay", &record, exit.code(), took));
+    if let Some(target) = plan.into.as_ref().filter(|_| plan.is_compared && exit == Exit::Ok) {
+        let difference = store.compare_trades(target, EXAMPLES)?;
+        super::answer(&report::difference(target, &difference))?;
+    }
+    Ok(exit)
+}
+
+fn rebuild(
+    plan: &ReplayPlan,
+    store: &mut dyn Store,
+    stop: &StopFlag,
+    tally: &mut Tally,
+) -> Result<(), Failure> {
+    let target = plan.into.as_deref().unwrap_or(TRADES_TABLE);
+    if plan.into.is_some() {
+        store.make_trades_table(target)?;
+    }
+    let mut place = store.replay_place(target, plan.from, plan.until)?;
+    if place.after_event > 0 {
+        log::info!("going on after event {}, where the last replay was ended", place.after_event);
+    }
+    let mut first_refused = None;
+    while stop.signal().is_none() {
+        let events = store.raw_events(&place, EVENTS_PER_BATCH)?;
+        let Some(last) = events.last().map(|event| event.event_id) else {
+            store.finish_replay(&place)?;
+            break;
+        };
+        let mut trades = Vec::with_capacity(events.len());
+        let offered = events.len();
+        for raw in events {
+            match kalshi::normalize(&raw.payload, &raw.market) {
+                Ok(event) => {
+                    let (run_id, received_at) = (raw.run_id, raw.received_at);
+                    trades.push((raw.rejected.is_some(), Replayed { run_id, received_at, event }));
+                }
+                Err(rejected) => {
+                    tally.events_rejected += 1;
+                    first_refused.get_or_insert_with(|| {
+                        format!("event {}: {}", raw.event_id, rejected.reason)
+                    });
+                }
+            }
+        }
+        // Both databases like keys in order. Of two events of one trade the one counts that was a
+        // trade then, and not one that was refused before.
+        trades.sort_by(|(was_refused_a, a), (was_refused_b, b)| {
+            let ids = a.event.trade.trade_id.cmp(&b.event.trade.trade_id);
+            ids.then(was_refused_a.cmp(was_refused_b))
+        });
+        trades.dedup_by(|(_, later), (_, kept)| {
+            later.event.trade.trade_id == kept.event.trade.trade_id
+        });
+        let trades: Vec<Replayed> = trades.into_iter().map(|(_, replayed)| replayed).collect();
+        place = ReplayPlace { after_event: last, ..place };
+        let added = store.replay(&place, &trades)?;
+        tally.events_ingested += added;
+        tally.events_duplicate += u64::try_from(offered).unwrap_or(u64::MAX).saturating_sub(added);
+        tally.commits += 1;
+    }
+    if let Some(first) = first_refused {
+        log::warn!("{} events are still no trades; the first: {first}", tally.events_rejected);
+    }
+    Ok(())
+}
+
+/// Deletes raw events received longer than `age` ago whose trade is stored.
+pub(super) fn prune(
+    age: Duration,
+    store: &mut dyn Store,
+    clock: &Arc<dyn Clock>,
+    stop: &StopFlag,
+) -> Result<Exit, Failure> {
+    let before = clock.now().before(age);
+    let (found, kept) = store.prunable(before)?;
+    if kept > 0 {
+        log::warn!(
+            "{kept} of {found} raw events received before {before} were never normalized and are kept; see whether replay understands them"
+        );
+    }
+    let mut deleted = 0_u64;
+    while stop.signal().is_none() {
+        let count = store.prune(before, DELETED_PER_BATCH)?;
+        if count == 0 {
+            break;
+        }
+        deleted += count;
+    }
+    log::info!("deleted {deleted} raw events received before {before}");
+    Ok(stop.signal().map_or(Exit::Ok, Exit::of_signal))
+}

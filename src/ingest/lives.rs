@@ -1,0 +1,119 @@
+//! The markets of a span of the past: what the exchange lists, live and archived, that the
+//! selection stands for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::asker::Asker;
+use super::list;
+use super::sync::sync;
+use crate::domain::backfill::Life;
+use crate::domain::market::Scope;
+use crate::domain::selection::{Selection, Target};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::Failure;
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage};
+use crate::retry::{Jitter, Policy};
+use crate::store::Store;
+
+/// Markets with what is known of their lives.
+#[derive(Debug, Default)]
+pub struct Lives {
+    /// Each once, by ticker.
+    pub lives: Vec<Life>,
+    /// What went wrong, by who has to act.
+    pub troubles: Vec<Failure>,
+    /// Whether the exchange named all of them.
+    pub is_whole: bool,
+}
+
+/// Brings the metadata of the selection up to date (the tape excepted, which has none) and answers
+/// with the markets whose life touches `[from, until)`.
+pub fn lives(
+    selection: &Selection,
+    store: &mut dyn Store,
+    asker: &Asker,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Lives, Failure> {
+    let named = selection.without_all();
+    if named.is_empty() {
+        return Ok(Lives { is_whole: true, ..Lives::default() });
+    }
+    let synced = sync(&named, store, asker, Duration::ZERO)?;
+    let lives = lives_on_record(&named, store, (from, until))?;
+    Ok(Lives { lives, troubles: synced.troubles, is_whole: synced.is_whole })
+}
+
+/// The markets of the selection on record whose life touches `[from, until)`.
+fn lives_on_record(
+    selection: &Selection,
+    store: &mut dyn Store,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Vec<Life>, Failure> {
+    let mut found: BTreeMap<Ticker, Life> = BTreeMap::new();
+    let mut add = |lives: Vec<Life>| {
+        let held = lives.into_iter().filter(|life| selection.shard().holds(&life.market));
+        found.extend(held.map(|life| (life.market.clone(), life)));
+    };
+    let mut by_name: Vec<Ticker> = Vec::new();
+    for watch in selection.watches() {
+        let scope = match &watch.target {
+            Target::Market(ticker) => {
+                by_name.push(ticker.clone());
+                continue;
+            }
+            Target::All => continue,
+            Target::Event(event) => Scope::Event(event.as_str()),
+            Target::Series(series) => Scope::Series(series.as_str()),
+        };
+        add(store.lives(scope, None, from, until)?);
+    }
+    if !by_name.is_empty() {
+        add(store.lives(Scope::All, Some(&by_name), from, until)?);
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The same from the exchange alone: nothing is stored. A failure ends it.
+pub fn survey(
+    selection: &Selection,
+    asker: &Asker,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Vec<Life>, Failure> {
+    let mut jitter = Jitter::from_entropy();
+    let mut found: BTreeMap<Ticker, Life> = BTreeMap::new();
+    let mut add = |page: MarketsPage| {
+        for market in page.markets.into_iter().map(|sighting| sighting.market) {
+            let is_before = market.close_time.is_some_and(|close| close < from);
+            let is_after = market.open_time.is_some_and(|open| open >= until);
+            if !is_before && !is_after && selection.shard().holds(&market.ticker) {
+                found.insert(market.ticker.clone(), Life::of(&market));
+            }
+        }
+    };
+    for watch in selection.watches() {
+        for list in super::sync::lists(&watch.target, None) {
+            let attempts_max = Policy::default().attempts_max;
+            if watch.target == Target::All {
+                continue;
+            }
+            list::each_page(asker, &mut jitter, attempts_max, &list, &mut |page| {
+                add(page);
+                Ok(())
+            })?;
+        }
+    }
+    let named: Vec<Ticker> =
+        selection.named().tickers().into_iter().filter(|ticker| !ticker.is_tape()).collect();
+    for batch in named.chunks(MARKETS_PER_REQUEST) {
+        let answer = list::by_name(asker, &mut jitter, Policy::default().attempts_max, batch)?;
+        if let Some(answer) = answer {
+            answer.pages.into_iter().for_each(&mut add);
+            if let Some(ticker) = answer.missing.into_iter().next() {
+                return Err(super::resolve::unknown(&Target::Market(ticker)));
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}

@@ -1,0 +1,128 @@
+//! Candles, for the quantity that the exchange says was traded in each hour.
+
+use std::time::Duration;
+
+use percent_encoding::utf8_percent_encode;
+use serde_json::value::RawValue;
+
+use super::client::{Client, Question};
+use super::decode_market::{body, decimal, market_ticker};
+use super::markets::{IN_PATH, joined, list_question};
+use super::wire::Text;
+use crate::clock::Clock;
+use crate::domain::completeness::{HOUR_SECONDS, HourVolume};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::{Failure, Kind};
+
+/// What one request for many markets answers at most, all candles together.
+pub const CANDLES_PER_BATCH: usize = 10_000;
+/// What one request for an archived market answers at most.
+pub const CANDLES_PER_MARKET: usize = 5_000;
+
+#[derive(serde::Deserialize)]
+struct BatchBody<'a> {
+    #[serde(borrow)]
+    markets: Option<Vec<MarketBody<'a>>>,
+}
+
+#[derive(serde::Deserialize)]
+struct MarketBody<'a> {
+    #[serde(borrow)]
+    market_ticker: Text<'a>,
+    #[serde(borrow)]
+    candlesticks: Option<Vec<Candle<'a>>>,
+}
+
+#[derive(serde::Deserialize)]
+struct ArchivedBody<'a> {
+    #[serde(borrow)]
+    candlesticks: Option<Vec<Candle<'a>>>,
+}
+
+/// The live tier and the archive have different names for the same.
+#[derive(serde::Deserialize)]
+struct Candle<'a> {
+    end_period_ts: i64,
+    #[serde(borrow, default)]
+    volume_fp: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    volume: Option<&'a RawValue>,
+}
+
+impl Candle<'_> {
+    fn volume(&self, market: &Ticker) -> Result<HourVolume, Failure> {
+        let quantity_e2 = decimal(self.volume_fp, 2).or_else(|| decimal(self.volume, 2));
+        let quantity_e2 = quantity_e2.ok_or_else(|| {
+            let message = format!("a candle of {market} has no volume that can be read");
+            Failure::new(Kind::ExchangeUnreadable, message)
+        })?;
+        let ends_at = Timestamp::from_seconds(self.end_period_ts);
+        Ok(HourVolume { market: market.clone(), ends_at, quantity_e2 })
+    }
+}
+
+impl Client {
+    /// Asks for the hours of live markets that end after `from` and not after `until`, for at most
+    /// [`MARKETS_PER_REQUEST`](super::MARKETS_PER_REQUEST) markets and [`CANDLES_PER_BATCH`] candles.
+    /// Nothing comes for markets that are archived or unknown.
+    pub fn candles(
+        &self,
+        markets: &[Ticker],
+        from: Timestamp,
+        until: Timestamp,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Vec<HourVolume>, Failure> {
+        let mut query = vec![("market_tickers", joined(markets))];
+        query.extend(bounds(from, until));
+        let about = format!("{} markets", markets.len());
+        let question = list_question("/markets/candlesticks", query, &about);
+        self.get(&question, left, clock, |bytes, _| {
+            let wire: BatchBody<'_> = body(bytes, "a list of candles")?;
+            let mut hours = Vec::new();
+            for market in wire.markets.unwrap_or_default() {
+                let Some(ticker) = market_ticker(&market.market_ticker) else { continue };
+                for candle in market.candlesticks.unwrap_or_default() {
+                    hours.push(candle.volume(&ticker)?);
+                }
+            }
+            Ok(hours)
+        })
+    }
+
+    /// The same of one archived market, for at most [`CANDLES_PER_MARKET`] hours; `None` when the
+    /// archive does not know it.
+    pub fn archived_candles(
+        &self,
+        market: &Ticker,
+        from: Timestamp,
+        until: Timestamp,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Option<Vec<HourVolume>>, Failure> {
+        let ticker = utf8_percent_encode(market.as_str(), IN_PATH);
+        let path = format!("/historical/markets/{ticker}/candlesticks");
+        let question: Question<'_> =
+            list_question(&path, bounds(from, until).into(), market.as_str());
+        let answer = self.get(&question, left, clock, |bytes, _| {
+            let wire: ArchivedBody<'_> = body(bytes, "a list of candles")?;
+            let candles = wire.candlesticks.unwrap_or_default();
+            candles.iter().map(|candle| candle.volume(market)).collect()
+        });
+        match answer {
+            Ok(hours) => Ok(Some(hours)),
+            Err(failure) if failure.status == Some(404) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// Both bounds of the exchange include a candle's end.
+fn bounds(from: Timestamp, until: Timestamp) -> [(&'static str, String); 3] {
+    [
+        ("start_ts", (from.second() + HOUR_SECONDS).to_string()),
+        ("end_ts", until.second().to_string()),
+        ("period_interval", (HOUR_SECONDS / 60).to_string()),
+    ]
+}
