@@ -15,6 +15,7 @@ mod tapes;
 mod backfills;
 mod scores;
 mod replays;
+mod partitions;
 mod faults;
 mod shapes;
 mod tls;
