@@ -18,7 +18,7 @@ use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
-use crate::failure::{Failure, one_line};
+use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::{self, Asker, Source, Work};
 use crate::logging;
 use crate::progress::SliceBar;
@@ -90,8 +90,9 @@ struct Wanted {
     /// All names that can have been read before: each market's, and those that cover it.
     names: Vec<Ticker>,
     covers: Vec<Ticker>,
-    /// Whose rows are kept, when it is the tape read for some.
-    keep: Option<Arc<HashSet<Ticker>>>,
+    /// The name of the tape read for these markets only, and whose rows are kept then. A strip of
+    /// such a slice may be left from a run that chose so, whatever this one chooses.
+    group: Option<(Ticker, Arc<HashSet<Ticker>>)>,
     /// Whether finished slices are read again: they were set back before.
     is_forced: bool,
 }
@@ -102,26 +103,29 @@ impl Wanted {
         if want.selection.is_all() {
             let slices = backfill::tape_slices(&tape, span);
             let (names, covers) = (vec![tape.clone()], vec![tape]);
-            return Wanted { slices, names, covers, keep: None, is_forced };
+            return Wanted { slices, names, covers, group: None, is_forced };
         }
         let markets: Vec<Ticker> = lives.iter().map(|life| life.market.clone()).collect();
-        let group = group_name(&markets);
-        let scheme = group
+        let name = group_name(&markets);
+        let scheme = name
             .clone()
-            .map_or(Scheme::Markets, |group| backfill::scheme(lives, span, tape_rate, group));
-        let covers: Vec<Ticker> = group.into_iter().chain([tape]).collect();
+            .map_or(Scheme::Markets, |name| backfill::scheme(lives, span, tape_rate, name));
+        let covers: Vec<Ticker> = name.iter().cloned().chain([tape]).collect();
         let names: Vec<Ticker> = markets.iter().chain(&covers).cloned().collect();
-        match scheme {
+        let slices = match scheme {
             Scheme::Markets => {
-                let slices = lives.iter().flat_map(|life| backfill::market_slices(life, span));
-                Wanted { slices: slices.collect(), names, covers, keep: None, is_forced }
+                lives.iter().flat_map(|life| backfill::market_slices(life, span)).collect()
             }
-            Scheme::Tape(group) => {
-                let slices = backfill::tape_slices(&group, span);
-                let keep = Some(Arc::new(markets.into_iter().collect()));
-                Wanted { slices, names, covers, keep, is_forced }
-            }
-        }
+            Scheme::Tape(name) => backfill::tape_slices(&name, span),
+        };
+        let group = name.map(|name| (name, Arc::new(markets.into_iter().collect())));
+        Wanted { slices, names, covers, group, is_forced }
+    }
+
+    /// Whose rows of a slice are kept; `None`: all of them.
+    fn keep(&self, slice: &Slice) -> Option<Arc<HashSet<Ticker>>> {
+        let (_, markets) = self.group.as_ref().filter(|(name, _)| name == slice.key.market())?;
+        Some(Arc::clone(markets))
     }
 
     /// What is left of them, from the ledger as it is now.
@@ -144,8 +148,7 @@ impl Filler {
 
     fn fill(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
         let Some(span) = self.span() else { return Ok(()) };
-        let found =
-            ingest::lives(&self.want.selection, store, &self.asker, (span.from, span.until))?;
+        let found = ingest::lives(&self.want.selection, store, &self.asker, around(span))?;
         for failure in &found.troubles {
             self.verdict.failure(failure);
         }
@@ -164,16 +167,12 @@ impl Filler {
                 break;
             }
             self.read(store, &wanted, left, stop)?;
-            let asked = self
-                .asker
-                .ask(&mut Jitter::from_entropy(), |client, left, clock| client.cutoff(left, clock));
-            match asked {
-                Ok(Some(now)) => cutoff = now,
-                Ok(None) => break,
-                Err(failure) => {
-                    self.verdict.failure(&failure);
-                    break;
-                }
+            let read_until = self.asker.exchange_now();
+            match self.look_at_cutoff() {
+                // An answer from a cache that is older than the reading proves nothing about it.
+                Some((_, as_of)) if as_of.after(CLOCK_SLACK) < read_until => break,
+                Some((now, _)) => cutoff = now,
+                None => break,
             }
         }
         let left = wanted.left(store, span)?;
@@ -181,24 +180,44 @@ impl Filler {
         Ok(())
     }
 
-    /// The window as it can be filled: up to what has settled.
-    fn span(&mut self) -> Option<Span> {
+    /// Where the archive ends, and when the exchange said so; what went wrong is told.
+    fn look_at_cutoff(&mut self) -> Option<(Timestamp, Timestamp)> {
         let mut jitter = Jitter::from_entropy();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
-        let cutoff = match asked {
-            Ok(Some(cutoff)) => cutoff,
-            Ok(None) => {
-                self.verdict.incomplete("there was no time to begin");
-                return None;
+        match asked {
+            Ok(Some((cutoff, as_of))) if cutoff <= as_of => Some((cutoff, as_of)),
+            Ok(Some((cutoff, _))) => {
+                let message = format!("the exchange's archive ends in the future, at {cutoff}");
+                self.verdict.failure(&Failure::new(Kind::ExchangeUnreadable, message));
+                None
             }
+            Ok(None) => None,
             Err(failure) => {
                 self.verdict.failure(&failure);
-                self.verdict.incomplete("where the archive ends is not known");
-                return None;
+                None
             }
+        }
+    }
+
+    /// The window as it can be filled: up to what has settled.
+    ///
+    /// Where the archive ends is asked twice, and the earlier answer counts: what is taken for
+    /// live and is not is noticed afterwards, but what is taken for archived is not looked at
+    /// again.
+    fn span(&mut self) -> Option<Span> {
+        let first = self.look_at_cutoff();
+        let second = first.and_then(|_| self.look_at_cutoff());
+        let Some(((first, _), (second, _))) = first.zip(second) else {
+            self.verdict.incomplete("where the archive ends is not known");
+            return None;
         };
         let settled = self.asker.exchange_now().before(SETTLE).floor();
-        Some(Span { from: self.want.from, until: self.want.until.min(settled), cutoff })
+        if settled < self.want.until {
+            self.verdict
+                .incomplete("the end of the window has not settled yet; run it again later");
+        }
+        let until = self.want.until.min(settled);
+        Some(Span { from: self.want.from, until, cutoff: first.min(second) })
     }
 
     /// Slices read from the live tier are complete once it is known that the cutoff has not passed over them;
@@ -237,7 +256,7 @@ impl Filler {
         let readings: Vec<Work> = left
             .iter()
             .filter(|slice| slice.status == SliceStatus::Open)
-            .map(|slice| Work::Slice { slice: slice.clone(), keep: wanted.keep.clone() })
+            .map(|slice| Work::Slice { slice: slice.clone(), keep: wanted.keep(slice) })
             .collect();
         let rules = Rules {
             overlap: Duration::ZERO,
@@ -273,8 +292,12 @@ impl Filler {
     }
 }
 
-/// Trades so young may still be joined by others.
-const SETTLE: Duration = Duration::from_secs(5);
+/// Trades so young may still be joined by others; nothing is read again below a finished slice.
+const SETTLE: Duration = Duration::from_secs(120);
+/// How far two readings of one instant may be apart: whole seconds, told across a network.
+const CLOCK_SLACK: Duration = Duration::from_secs(2);
+/// A market's times can be moved: whoever lived so close to the window is asked for, too.
+const LIFE_MARGIN: Duration = Duration::from_secs(86_400);
 
 /// Says what would be done, and does nothing. `store` is missing where there is no database yet.
 pub(super) fn dry_run(
@@ -287,13 +310,14 @@ pub(super) fn dry_run(
     let rate = exchange.rate;
     let asker = asker(exchange, LONG, clock, stop);
     let mut jitter = Jitter::from_entropy();
-    let Some(cutoff) = asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock))?
+    let Some((cutoff, _)) =
+        asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock))?
     else {
         return Ok(Exit::Incomplete);
     };
     let span = Span { from: want.from, until: want.until, cutoff };
     let named = want.selection.without_all();
-    let lives = ingest::survey(&named, &asker, (span.from, span.until))?;
+    let lives = ingest::survey(&named, &asker, around(span))?;
     let wanted = Wanted::new(&want, &lives, span, TAPE_RATE_DEFAULT);
     let left = match store {
         // A database that was never migrated holds no finished slice either.
@@ -305,4 +329,8 @@ pub(super) fn dry_run(
     };
     super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate))?;
     Ok(Exit::Ok)
+}
+
+fn around(span: Span) -> (Timestamp, Timestamp) {
+    (span.from.before(LIFE_MARGIN), span.until.after(LIFE_MARGIN))
 }

@@ -167,7 +167,9 @@ impl Scorer {
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
         let is_by_lifetime = |life: &&Life| {
-            self.window.is_none() && life.status == Status::Finalized && life.volume_e2.is_some()
+            // A volume of nothing was seen on markets that had traded: their candles decide.
+            let has_volume = life.volume_e2.is_some_and(|volume| volume > 0);
+            self.window.is_none() && life.status == Status::Finalized && has_volume
         };
         let (whole, by_hour): (Vec<&Life>, Vec<&Life>) = lives.iter().partition(is_by_lifetime);
         let mut scores = lifetime_scores(&whole, store)?;
@@ -178,6 +180,9 @@ impl Scorer {
                 (opens.unwrap_or(BEGINNING), self.asker.exchange_now())
             });
             let (from, until) = self.hours(from, until);
+            if from == until {
+                self.verdict.incomplete("there is no full hour in it that is closed");
+            }
             for (market, compared) in self.compare(&by_hour, (from, until), store)? {
                 let Compared { stored_e2, exchange_e2, short } = compared;
                 let basis = Basis::Candles;
@@ -203,6 +208,10 @@ impl Scorer {
         for failure in &measured.troubles {
             self.verdict.failure(failure);
         }
+        if !measured.unmeasured.is_empty() {
+            let count = measured.unmeasured.len();
+            self.verdict.incomplete(&format!("the exchange has no figures of {count} markets"));
+        }
         let markets: Vec<Ticker> = measured.hours.keys().cloned().collect();
         let mut stored: HashMap<Ticker, Vec<HourVolume>> = HashMap::new();
         for hour in store.stored_by_hour(&markets, from, until)? {
@@ -226,7 +235,7 @@ impl Scorer {
         let mut jitter = Jitter::from_entropy();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
         let cutoff = match asked {
-            Ok(Some(cutoff)) => cutoff,
+            Ok(Some((cutoff, _))) => cutoff,
             Ok(None) => return Ok(false),
             Err(failure) => {
                 self.verdict.failure(&failure);

@@ -21,6 +21,9 @@ use crate::store::Store;
 /// rather than never.
 const UPDATED_OVERLAP: Duration = Duration::from_secs(60);
 
+/// Markets leave the live tier some sixty days after they settled, and its list of changes with it.
+const RELIST_AFTER: Duration = Duration::from_secs(30 * 86_400);
+
 /// The statuses that all markets of the exchange are listed by. Those settled are left out: there are
 /// many times as many, and one that settles is met as a change of a known one.
 const UNSETTLED: [&str; 4] = ["unopened", "open", "paused", "closed"];
@@ -121,7 +124,10 @@ impl Syncer<'_> {
     fn entry(&mut self, target: &Target, record: &WatchRecord) -> Result<(), Failure> {
         let mut first_answer = None;
         let mut found = false;
-        for list in lists(target, record.synced_until) {
+        // What settled and was archived since a sync so long ago is on no list of changes.
+        let now = self.now();
+        let synced_until = record.synced_until.filter(|until| now.since(*until) < RELIST_AFTER);
+        for list in lists(target, synced_until) {
             if !self.list(&list, &mut first_answer, &mut found)? {
                 self.synced.is_whole = false;
                 return Ok(());

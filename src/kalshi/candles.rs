@@ -1,5 +1,6 @@
 //! Candles, for the quantity that the exchange says was traded in each hour.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use percent_encoding::utf8_percent_encode;
@@ -65,7 +66,7 @@ impl Candle<'_> {
 impl Client {
     /// Asks for the hours of live markets that end after `from` and not after `until`, for at most
     /// [`MARKETS_PER_REQUEST`](super::MARKETS_PER_REQUEST) markets and [`CANDLES_PER_BATCH`] candles.
-    /// Nothing comes for markets that are archived or unknown.
+    /// Those that the answer names; archived and unknown ones have no hours.
     pub fn candles(
         &self,
         markets: &[Ticker],
@@ -73,21 +74,22 @@ impl Client {
         until: Timestamp,
         left: Duration,
         clock: &dyn Clock,
-    ) -> Result<Vec<HourVolume>, Failure> {
+    ) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
         let mut query = vec![("market_tickers", joined(markets))];
         query.extend(bounds(from, until));
         let about = format!("{} markets", markets.len());
         let question = list_question("/markets/candlesticks", query, &about);
         self.get(&question, left, clock, |bytes, _| {
             let wire: BatchBody<'_> = body(bytes, "a list of candles")?;
-            let mut hours = Vec::new();
+            let mut named = HashMap::new();
             for market in wire.markets.unwrap_or_default() {
                 let Some(ticker) = market_ticker(&market.market_ticker) else { continue };
-                for candle in market.candlesticks.unwrap_or_default() {
-                    hours.push(candle.volume(&ticker)?);
-                }
+                let candles = market.candlesticks.unwrap_or_default();
+                let hours: Result<Vec<HourVolume>, Failure> =
+                    candles.iter().map(|candle| candle.volume(&ticker)).collect();
+                named.insert(ticker, hours?);
             }
-            Ok(hours)
+            Ok(named)
         })
     }
 

@@ -15,14 +15,19 @@ const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 impl Client {
     /// Asks where the archive of trades ends: they are there if they are older, and live otherwise.
     /// It moves on by days; never assume it.
-    pub fn cutoff(&self, left: Duration, clock: &dyn Clock) -> Result<Timestamp, Failure> {
+    /// Also when the exchange said so: the answer may come from a cache.
+    pub fn cutoff(
+        &self,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<(Timestamp, Timestamp), Failure> {
         let question = Question {
             path: "/historical/cutoff".into(),
             query: Vec::new(),
             about: "the archive",
             body_bytes_max: BODY_BYTES_MAX,
         };
-        self.get(&question, left, clock, |body, _| decode::cutoff(body))
+        self.get(&question, left, clock, |body, as_of| Ok((decode::cutoff(body)?, as_of)))
     }
 
     /// Asks for one page of trades of a market, or of the tape.

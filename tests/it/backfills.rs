@@ -14,6 +14,7 @@ on_both_stores! {
     ninety_days_survive_kills_and_a_moving_cutoff,
     the_tape_is_filled_by_the_hour_whatever_kills_it,
     what_the_archive_grows_over_is_read_again,
+    a_strip_of_the_tape_is_read_for_everybody,
     a_finished_slice_is_read_again_only_by_force,
     a_deadline_keeps_what_was_read,
     many_short_markets_are_filled_from_the_tape,
@@ -174,6 +175,40 @@ fn what_the_archive_grows_over_is_read_again(database: &Database) {
     let from = NOON_US / DAY_US * DAY_US - 89 * DAY_US;
     assert_window(&bench, &["KXA"], from, NOON_US - HOUR_US, "nothing fell between the tiers");
     assert!(stderr(&output).contains("the archive has grown"), "{}", stderr(&output));
+}
+
+fn a_strip_of_the_tape_is_read_for_everybody(database: &Database) {
+    let bench = bench_with(database, &[], 0, 90);
+    let from = NOON_US - 6 * HOUR_US;
+    let names: Vec<String> = (0..50).map(|n| format!("KXS-A-{n}")).collect();
+    for name in &names {
+        bench.exchange.add_market(Market::new(name, "KXS-A", from, NOON_US + HOUR_US));
+    }
+    let mut all: Vec<&str> = names.iter().map(String::as_str).collect();
+    all.push("KXOTHER-1");
+    for (market, seed) in all.iter().zip(1..) {
+        bench.exchange.add_all(seeded_trades(seed, market, 30, from, NOON_US - HOUR_US));
+    }
+    database.execute(
+        "insert into ingestion_runs (command, started_at, tape_trades, tape_seconds)
+         values ('run', '2026-01-01T00:00:00.000000Z', 100, 1000.0)",
+    );
+    let (begin, until) = (instant(from), instant(NOON_US - HOUR_US));
+    let everything = ["--all", "--from", &begin, "--to", &until, "--deadline", "2s"];
+    let series = ["--series", "KXS", "--from", &begin, "--to", &until];
+    // Read, and then nobody says where the archive ends: nothing is complete yet.
+    let silence = [Fault::None, Fault::None].into_iter().chain([Fault::Status(503); 20]);
+    bench.exchange.script_for("/historical/cutoff", silence);
+    assert_eq!(backfill(&bench, &everything), 6);
+    bench.exchange.clear_faults();
+    database.execute("delete from prediction_market_trades");
+    // The archive grows over all of it; another selection comes by first.
+    bench.exchange.change(|world| world.rules.cutoff_s = NOON_US / SECOND_US);
+    assert_eq!(backfill(&bench, &series), 0);
+    assert_eq!(backfill(&bench, &everything[..5]), 0);
+    let mut truth = bench.truth(&all);
+    truth.retain(|row| row.5 < NOON_US - HOUR_US);
+    assert_rows(&bench.database.trades(), &truth, "the strip is everybody's");
 }
 
 fn a_finished_slice_is_read_again_only_by_force(database: &Database) {
