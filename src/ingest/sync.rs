@@ -125,8 +125,9 @@ impl Syncer<'_> {
         let mut first_answer = None;
         let mut found = false;
         // What settled and was archived since a sync so long ago is on no list of changes.
-        let now = self.now();
-        let synced_until = record.synced_until.filter(|until| now.since(*until) < RELIST_AFTER);
+        let ours = self.asker.budget().clock().now();
+        let is_recent = record.synced_at.is_some_and(|at| ours.since(at) < RELIST_AFTER);
+        let synced_until = record.synced_until.filter(|_| is_recent);
         for list in lists(target, synced_until) {
             if !self.list(&list, &mut first_answer, &mut found)? {
                 self.synced.is_whole = false;

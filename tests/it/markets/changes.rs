@@ -1,5 +1,8 @@
 //! What changes on the exchange is found, in few requests, and recorded once.
 
+use std::time::Duration;
+
+use kalshi_ingest::domain::time::Timestamp;
 use kalshi_simulator::{Market, Rules, Status};
 
 use super::{
@@ -318,8 +321,14 @@ fn a_pass_syncs_when_it_is_due(database: &Database) {
     assert_eq!(statuses(database), pairs(&both));
     assert_eq!(syncs(Some("15m")), 0, "not again within a quarter of an hour");
     assert_eq!(syncs(Some("0s")), 1, "unless that is wanted: what changed");
-    database.execute("update selection_watches set synced_at = '2026-07-25T00:00:00.000000Z'");
+    let synced_ago = |span| {
+        let at = Timestamp::from_chrono(chrono::Utc::now()).before(span);
+        database.execute(&format!("update selection_watches set synced_at = '{at}'"));
+    };
+    synced_ago(Duration::from_secs(16 * 60));
     assert_eq!(syncs(Some("15m")), 1, "or the quarter is over");
+    synced_ago(Duration::from_secs(40 * 86_400));
+    assert_eq!(syncs(Some("15m")), 2, "what was archived since then is on no list of changes");
     assert_eq!(syncs(Some("1d")), 0);
     assert_eq!(change_count(database), 2);
 }
