@@ -159,21 +159,13 @@ impl Filler {
             let fresh: Vec<Slice> = wanted.slices.iter().cloned().map(Slice::new).collect();
             store.add_slices(&fresh, true, self.now())?;
         }
-        let mut cutoff = span.cutoff;
         for _ in 0..ROUNDS_MAX {
-            self.confirm(store, &wanted, span, cutoff)?;
+            self.confirm(store, &wanted, span)?;
             let left = wanted.left(store, span)?;
             if left.is_empty() || self.asker.budget().is_over() || self.asker.is_forbidden() {
                 break;
             }
             self.read(store, &wanted, left, stop)?;
-            let read_until = self.asker.exchange_now();
-            match self.look_at_cutoff() {
-                // An answer from a cache that is older than the reading proves nothing about it.
-                Some((_, as_of)) if as_of.after(CLOCK_SLACK) < read_until => break,
-                Some((now, _)) => cutoff = now,
-                None => break,
-            }
         }
         let left = wanted.left(store, span)?;
         self.judge(&left, found.is_whole, stop);
@@ -222,18 +214,25 @@ impl Filler {
 
     /// Slices read from the live tier are complete once it is known that the cutoff has not passed over them;
     /// what it has passed over is to be read from the archive.
+    ///
+    /// The look comes after the ledger: somebody else may be at work on the same slices, and what
+    /// was read after a look is not confirmed by it.
     fn confirm(
-        &self,
+        &mut self,
         store: &mut dyn Store,
         wanted: &Wanted,
         span: Span,
-        cutoff: Timestamp,
     ) -> Result<(), Failure> {
         let ledger = store.slices(&wanted.names, span.from, span.until)?;
-        let (complete, strips) = backfill::confirm(&ledger, cutoff);
-        if complete.is_empty() && strips.is_empty() {
+        if !ledger.iter().any(|slice| slice.status == SliceStatus::Read) {
             return Ok(());
         }
+        let read_until = self.asker.exchange_now();
+        let look = self.look_at_cutoff();
+        // An answer from a cache that is older than the reading proves nothing about it.
+        let look = look.filter(|(_, as_of)| as_of.after(CLOCK_SLACK) >= read_until);
+        let Some((cutoff, _)) = look else { return Ok(()) };
+        let (complete, strips) = backfill::confirm(&ledger, cutoff);
         for strip in &strips {
             log::info!(
                 "the archive has grown over {} of {}; reading that again",

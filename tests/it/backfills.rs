@@ -15,6 +15,7 @@ on_both_stores! {
     the_tape_is_filled_by_the_hour_whatever_kills_it,
     what_the_archive_grows_over_is_read_again,
     a_strip_of_the_tape_is_read_for_everybody,
+    a_look_at_the_cutoff_confirms_nothing_read_after_it,
     a_finished_slice_is_read_again_only_by_force,
     a_deadline_keeps_what_was_read,
     many_short_markets_are_filled_from_the_tape,
@@ -209,6 +210,45 @@ fn a_strip_of_the_tape_is_read_for_everybody(database: &Database) {
     let mut truth = bench.truth(&all);
     truth.retain(|row| row.5 < NOON_US - HOUR_US);
     assert_rows(&bench.database.trades(), &truth, "the strip is everybody's");
+}
+
+fn a_look_at_the_cutoff_confirms_nothing_read_after_it(database: &Database) {
+    let bench = bench_with(database, &["KXA"], 900, 30);
+    let (from, until) = (NOON_US - 31 * DAY_US, NOON_US - HOUR_US);
+    let (begin, end) = (instant(from), instant(until));
+    let flags = ["--market", "KXA", "--from", &begin, "--to", &end];
+    // This run has looked, and asks which markets there are; meanwhile another one has read all of it from
+    // the live tier, where it was not to be had any more: the archive had grown over it.
+    let (asks, asked) = std::sync::mpsc::channel();
+    bench.exchange.on_request(move |asked| {
+        if asked.path.ends_with("/markets") {
+            let _ = asks.send(());
+        }
+    });
+    let slow = Fault::SlowBody { bytes_per_step: 100, pause_ms: 100 };
+    bench.exchange.script_for("/markets", [slow]);
+    let exit = std::thread::scope(|scope| {
+        let (bench, begin) = (&bench, &begin);
+        scope.spawn(move || {
+            asked.recv().unwrap();
+            bench.exchange.change(|world| world.rules.cutoff_s = until / SECOND_US);
+            // Cut as any run cuts it: at multiples of thirty days.
+            let month = 30 * DAY_US;
+            let edge = from.div_euclid(month) * month + month;
+            for (from, until) in [(from, edge), (edge, until)] {
+                database.execute(&format!(
+                    "insert into ingestion_windows
+                     (source, market_ticker, tier, window_from, window_until, status, created_at, updated_at, version)
+                     values ('kalshi', 'KXA', 'live', '{}', '{}', 'read', '{begin}', '{begin}', 1)",
+                    instant(from),
+                    instant(until),
+                ));
+            }
+        });
+        backfill(bench, &flags)
+    });
+    assert_eq!(exit, 0);
+    bench.assert_complete(&["KXA"], "what was read in vain is read from the archive");
 }
 
 fn a_finished_slice_is_read_again_only_by_force(database: &Database) {
