@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::markets::LONG;
-use super::run::{asker, finish};
+use super::session::{Done, LONG, Session, asker};
 use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::config::{BackfillPlan, Want};
@@ -20,11 +19,10 @@ use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::{self, Asker, Source, Work};
-use crate::logging;
 use crate::progress::SliceBar;
 use crate::report;
 use crate::retry::Jitter;
-use crate::store::{RunId, RunRecord, Store};
+use crate::store::{RunId, Store};
 
 /// How often what the cutoff has passed over is looked after before the rest is left to another run.
 const ROUNDS_MAX: u32 = 5;
@@ -35,19 +33,17 @@ pub(super) fn backfill(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
-    let started_at = clock.elapsed();
     let lock = store.try_lock(&format!("backfill-{}", plan.want.selection.shard().file_name()))?;
     if lock.is_none() {
         log::warn!("another backfill is at work; this one leaves it to that");
         return Ok(Exit::Incomplete);
     }
-    let run = store.begin_run("backfill", clock.now())?;
-    logging::set_run_id(run);
-    let asker = Arc::new(asker(plan.exchange, plan.deadline.unwrap_or(LONG), clock, stop));
+    let session = Session::begin("backfill", "backfill", store, clock, stop)?;
+    let asker = session.asker(plan.exchange, plan.deadline.unwrap_or(LONG));
     let mut filler = Filler {
         want: plan.want,
         asker,
-        run,
+        run: session.run(),
         workers: plan.workers,
         tally: Tally::default(),
         verdict: Verdict::default(),
@@ -56,21 +52,8 @@ pub(super) fn backfill(
     if let Err(failure) = filler.fill(store, stop) {
         filler.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
     }
-    let Filler { asker, mut tally, verdict, markets, .. } = filler;
-    (tally.requests, tally.retries) = (asker.requests(), asker.retries());
-    let exit = verdict.exit(stop);
-    let record = RunRecord {
-        finished_at: clock.now(),
-        exit_code: exit.code(),
-        markets,
-        tally,
-        ingestion_lag: None,
-        error: verdict.error,
-    };
-    let exit = finish(store, run, &record, exit);
-    let took = clock.elapsed().saturating_sub(started_at);
-    log::info!("{}", report::closing_line("backfill", &record, exit.code(), took));
-    Ok(exit)
+    let Filler { asker, tally, verdict, markets, .. } = filler;
+    Ok(session.end(Done { markets, tally, verdict }, Some(&asker), store))
 }
 
 /// A backfill at work.
@@ -257,14 +240,7 @@ impl Filler {
             .filter(|slice| slice.status == SliceStatus::Open)
             .map(|slice| Work::Slice { slice: slice.clone(), keep: wanted.keep(slice) })
             .collect();
-        let rules = Rules {
-            overlap: Duration::ZERO,
-            settle: Duration::ZERO,
-            since: None,
-            pages_max: u32::MAX,
-            slice: None,
-        };
-        let source = Arc::new(Source::new(Arc::clone(&self.asker), rules));
+        let source = Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT));
         let bar = SliceBar::start(readings.len());
         let ledger = Ledger::of_slices(left);
         let workers = self.workers;
@@ -295,8 +271,6 @@ impl Filler {
 const SETTLE: Duration = Duration::from_secs(120);
 /// How far two readings of one instant may be apart: whole seconds, told across a network.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
-/// A market's times can be moved: whoever lived so close to the window is asked for, too.
-const LIFE_MARGIN: Duration = Duration::from_secs(86_400);
 
 /// Says what would be done, and does nothing. `store` is missing where there is no database yet.
 pub(super) fn dry_run(
@@ -331,5 +305,5 @@ pub(super) fn dry_run(
 }
 
 fn around(span: Span) -> (Timestamp, Timestamp) {
-    (span.from.before(LIFE_MARGIN), span.until.after(LIFE_MARGIN))
+    (span.from.before(backfill::LIFE_MARGIN), span.until.after(backfill::LIFE_MARGIN))
 }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::markets::LONG;
-use super::run::{asker, finish};
+use super::session::{Done, LONG, Session};
 use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::config::CompletenessPlan;
@@ -16,20 +15,17 @@ use crate::domain::market::{Scope, Status};
 use crate::domain::page::Rules;
 use crate::domain::slice::{Slice, SliceKey};
 use crate::domain::tally::Tally;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Source, Work};
-use crate::logging;
 use crate::report::{self, MarketScore};
 use crate::retry::Jitter;
-use crate::store::{RunId, RunRecord, Store};
+use crate::store::{RunId, Store};
 
 /// Trades so young may still be joined by others.
 const SETTLE: Duration = Duration::from_secs(60);
-/// The exchange's first trades; no life begins earlier.
-const BEGINNING: Timestamp = Timestamp::from_seconds(1_609_459_200);
 const WORKERS: usize = 4;
 
 pub(super) fn completeness(
@@ -38,11 +34,9 @@ pub(super) fn completeness(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let started_at = clock.elapsed();
-    let run = store.begin_run("completeness", clock.now())?;
-    logging::set_run_id(run);
+    let session = Session::begin("completeness", "scoring", store, clock, stop)?;
     let CompletenessPlan { selection, window, exchange, min_score, is_healed, output } = plan;
-    let asker = Arc::new(asker(exchange, LONG, clock, stop));
+    let (asker, run) = (session.asker(exchange, LONG), session.run());
     let mut work =
         Scorer { window, asker, run, verdict: Verdict::of_command(), tally: Tally::default() };
     let found = match work.score_all(&selection, is_healed, store) {
@@ -58,21 +52,8 @@ pub(super) fn completeness(
         work.verdict.incomplete(&format!("{low} markets are below --min-score"));
     }
     super::answer(&report::scores(&found, output))?;
-    let Scorer { asker, mut tally, verdict, .. } = work;
-    (tally.requests, tally.retries) = (asker.requests(), asker.retries());
-    let exit = verdict.exit(stop);
-    let record = RunRecord {
-        finished_at: clock.now(),
-        exit_code: exit.code(),
-        markets: found.len(),
-        tally,
-        ingestion_lag: None,
-        error: verdict.error,
-    };
-    let exit = finish(store, run, &record, exit);
-    let took = clock.elapsed().saturating_sub(started_at);
-    log::info!("{}", report::closing_line("scoring", &record, exit.code(), took));
-    Ok(exit)
+    let Scorer { asker, tally, verdict, .. } = work;
+    Ok(session.end(Done { markets: found.len(), tally, verdict }, Some(&asker), store))
 }
 
 /// A scoring at work.
@@ -91,7 +72,8 @@ impl Scorer {
         is_healed: bool,
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
-        let span = self.window.unwrap_or((BEGINNING, Timestamp::from_seconds(i64::from(i32::MAX))));
+        let span =
+            self.window.unwrap_or((FIRST_TRADES, Timestamp::from_seconds(i64::from(i32::MAX))));
         let lives = self.lives(selection, span, store)?;
         let mut scores = self.score(&lives, store)?;
         if is_healed {
@@ -177,7 +159,7 @@ impl Scorer {
         if !by_hour.is_empty() {
             let (from, until) = self.window.unwrap_or_else(|| {
                 let opens = by_hour.iter().filter_map(|life| life.open_time).min();
-                (opens.unwrap_or(BEGINNING), self.asker.exchange_now())
+                (opens.unwrap_or(FIRST_TRADES), self.asker.exchange_now())
             });
             let (from, until) = self.hours(from, until);
             if from == until {
@@ -268,22 +250,15 @@ impl Scorer {
 
     fn life_hours(&self, life: &Life) -> (Timestamp, Timestamp) {
         let day = Duration::from_secs(86_400);
-        let from = life.open_time.map_or(BEGINNING, |at| at.before(day));
+        let from = life.open_time.map_or(FIRST_TRADES, |at| at.before(day));
         let until = life.close_time.map_or(self.asker.exchange_now(), |at| at.after(day));
         self.hours(from, until)
     }
 
     fn read(&mut self, slices: Vec<Slice>, store: &mut dyn Store) -> Result<(), Failure> {
-        let rules = Rules {
-            overlap: Duration::ZERO,
-            settle: Duration::ZERO,
-            since: None,
-            pages_max: u32::MAX,
-            slice: None,
-        };
         let readings: Vec<Work> =
             slices.iter().map(|s| Work::Slice { slice: s.clone(), keep: None }).collect();
-        let source = Arc::new(Source::new(Arc::clone(&self.asker), rules));
+        let source = Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT));
         let ledger = Ledger::of_slices(slices);
         let outcome =
             ingest::pass(store, self.run, ledger, readings, &source, WORKERS, &mut |_| {});

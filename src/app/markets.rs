@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::{asker, finish};
+use super::session::{Done, LONG, Session};
 use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::config::ExchangePlan;
@@ -12,12 +12,8 @@ use crate::domain::tally::Tally;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest;
-use crate::logging;
 use crate::report;
-use crate::store::{RunRecord, Store};
-
-/// Far more than listing everything takes at the slowest rate anybody sets.
-pub(super) const LONG: Duration = Duration::from_secs(86_400);
+use crate::store::Store;
 
 pub(super) fn markets(
     selection: &Selection,
@@ -26,10 +22,8 @@ pub(super) fn markets(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
-    let started_at = clock.elapsed();
-    let run = store.begin_run("markets", clock.now())?;
-    logging::set_run_id(run);
-    let asker = asker(exchange, LONG, clock, stop);
+    let session = Session::begin("markets", "sync", store, clock, stop)?;
+    let asker = session.asker(exchange, LONG);
     let mut verdict = Verdict::of_command();
     let mut count = 0;
     match ingest::sync(selection, store, &asker, Duration::ZERO) {
@@ -40,17 +34,7 @@ pub(super) fn markets(
         }
         Err(failure) => verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure)),
     }
-    let exit = verdict.exit(stop);
-    let record = RunRecord {
-        finished_at: clock.now(),
-        exit_code: exit.code(),
-        markets: usize::try_from(count).unwrap_or(usize::MAX),
-        tally: Tally { requests: asker.requests(), retries: asker.retries(), ..Tally::default() },
-        ingestion_lag: None,
-        error: verdict.error,
-    };
-    let exit = finish(store, run, &record, exit);
-    let took = clock.elapsed().saturating_sub(started_at);
-    log::info!("{}", report::command_line("sync", &record, exit.code(), took));
-    Ok(exit)
+    let markets = usize::try_from(count).unwrap_or(usize::MAX);
+    let done = Done { markets, tally: Tally::default(), verdict };
+    Ok(session.end(done, Some(&asker), store))
 }

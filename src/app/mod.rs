@@ -6,6 +6,7 @@ mod completeness;
 mod orderbooks;
 mod replay;
 mod run;
+mod session;
 mod status;
 mod verdict;
 

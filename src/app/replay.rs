@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::finish;
+use super::session::{Done, Session};
+use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::config::ReplayPlan;
 use crate::domain::tally::Tally;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, one_line};
 use crate::kalshi;
-use crate::logging;
 use crate::report;
-use crate::store::{ReplayPlace, Replayed, RunRecord, Store, TRADES_TABLE};
+use crate::store::{ReplayPlace, Replayed, Store, TRADES_TABLE};
 
 /// Events read and written together.
 const EVENTS_PER_BATCH: u32 = 10_000;
@@ -28,23 +28,12 @@ pub(super) fn replay(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let started_at = clock.elapsed();
-    let run = store.begin_run("replay", clock.now())?;
-    logging::set_run_id(run);
-    let mut tally = Tally::default();
-    rebuild(plan, store, stop, &mut tally)?;
-    let exit = stop.signal().map_or(Exit::Ok, Exit::of_signal);
-    let record = RunRecord {
-        finished_at: clock.now(),
-        exit_code: exit.code(),
-        markets: 0,
-        tally,
-        ingestion_lag: None,
-        error: None,
-    };
-    let exit = finish(store, run, &record, exit);
-    let took = clock.elapsed().saturating_sub(started_at);
-    log::info!("{}", report::closing_line("replay", &record, exit.code(), took));
+    let session = Session::begin("replay", "replay", store, clock, stop)?;
+    let (mut tally, mut verdict) = (Tally::default(), Verdict::default());
+    if let Err(failure) = rebuild(plan, store, stop, &mut tally) {
+        verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+    }
+    let exit = session.end(Done { markets: 0, tally, verdict }, None, store);
     if let Some(target) = plan.into.as_ref().filter(|_| plan.is_compared && exit == Exit::Ok) {
         let difference = store.compare_trades(target, EXAMPLES)?;
         super::answer(&report::difference(target, &difference))?;

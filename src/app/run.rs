@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::session::{Done, Session};
 use super::verdict::Verdict;
-use crate::clock::{Budget, Clock, StopFlag};
-use crate::config::{ExchangePlan, RunPlan};
+use crate::clock::{Clock, StopFlag};
+use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::{Checkpoint, Standing};
 use crate::domain::freshness::{self, Now};
@@ -20,13 +21,9 @@ use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Outcome, Resolved, Source, Work};
-use crate::kalshi::Client;
-use crate::logging;
-use crate::pace::Pace;
 use crate::progress::Bar;
 use crate::report;
-use crate::retry::Policy;
-use crate::store::{RunId, RunRecord, Store};
+use crate::store::{RunId, Store};
 
 /// A checkpoint older than this is a backlog worth a progress bar.
 const BACKLOG_MIN: Duration = Duration::from_secs(600);
@@ -37,17 +34,15 @@ pub(super) fn run(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
-    let started_at = clock.elapsed();
     let lock = store.try_lock(&format!("run-{}", plan.selection.shard().file_name()))?;
-    let run = store.begin_run("run", clock.now())?;
-    logging::set_run_id(run);
+    let session = Session::begin("run", "pass", store, clock, stop)?;
     let mut pass = Pass {
-        asker: Arc::new(asker(plan.exchange, plan.deadline, clock, stop)),
+        asker: session.asker(plan.exchange, plan.deadline),
         selection: plan.selection,
         rules: plan.rules,
         workers: plan.workers,
         sync_every: plan.sync_every,
-        run,
+        run: session.run(),
         tally: Tally::default(),
         verdict: Verdict::default(),
         markets: 0,
@@ -59,51 +54,8 @@ pub(super) fn run(
     if let Err(failure) = done {
         pass.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
     }
-    let Pass { asker, mut tally, verdict, markets, .. } = pass;
-    (tally.requests, tally.retries) = (asker.requests(), asker.retries());
-    let exit = verdict.exit(stop);
-    let record = RunRecord {
-        finished_at: clock.now(),
-        exit_code: exit.code(),
-        markets,
-        tally,
-        ingestion_lag: verdict.lag.map(to_milliseconds),
-        error: verdict.error,
-    };
-    let exit = finish(store, run, &record, exit);
-    let took = clock.elapsed().saturating_sub(started_at);
-    log::info!("{}", report::closing_line("pass", &record, exit.code(), took));
-    Ok(exit)
-}
-
-/// What asks the exchange, for so long.
-pub(super) fn asker(
-    exchange: ExchangePlan,
-    span: Duration,
-    clock: &Arc<dyn Clock>,
-    stop: &StopFlag,
-) -> Asker {
-    let budget = Budget::new(Arc::clone(clock), span, stop.clone());
-    Asker::new(Client::new(exchange.access), Pace::new(exchange.rate), Policy::default(), budget)
-}
-
-/// Closes the row of `ingestion_runs`; the exit status afterwards.
-pub(super) fn finish(store: &mut dyn Store, run: RunId, record: &RunRecord, exit: Exit) -> Exit {
-    match store.finish_run(run, record) {
-        Ok(()) => exit,
-        Err(failure) => {
-            // After the first complaint about the database a second one says nothing new.
-            if exit != Exit::Database {
-                log::error!("{}", one_line(&failure));
-            }
-            Exit::first([exit, Exit::Database])
-        }
-    }
-}
-
-/// Finer figures say nothing: the exchange tells its time in seconds.
-fn to_milliseconds(span: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+    let Pass { asker, tally, verdict, markets, .. } = pass;
+    Ok(session.end(Done { markets, tally, verdict }, Some(&asker), store))
 }
 
 /// A pass at work.

@@ -11,7 +11,7 @@ use crate::cli::{
 };
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::failure::Failure;
 use crate::kalshi::{Access, Endpoint, Signer};
 use crate::store::DatabaseUrl;
@@ -321,8 +321,6 @@ fn completeness(
     Ok(CompletenessPlan { selection, window, exchange, min_score, is_healed: heal, output })
 }
 
-/// Before it the exchange had no trades: its own daily files begin on 2021-06-30.
-const FIRST_TRADES: Timestamp = Timestamp::from_seconds(1_609_459_200);
 /// The part of the rate that a backfill leaves to the passes beside it.
 const RATE_SHARE: f64 = 0.75;
 

@@ -14,7 +14,7 @@ const MARKET_SLICE: Duration = Duration::from_secs(30 * 86_400);
 /// The tape is read by the hour.
 const TAPE_SLICE: Duration = Duration::from_secs(3_600);
 /// Opening and closing times can be moved; so much beyond them is read all the same.
-const LIFE_MARGIN: Duration = Duration::from_secs(86_400);
+pub const LIFE_MARGIN: Duration = Duration::from_secs(86_400);
 
 /// A market to fill, with what is known of its life.
 #[derive(Clone, Debug, PartialEq, Eq)]

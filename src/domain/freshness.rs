@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
-use super::time::Timestamp;
+use super::time::{CLOCK_SLACK, Timestamp};
 
 /// How a market stands, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +64,6 @@ pub fn staleness(checkpoint: &Checkpoint, now: Now) -> Duration {
         (None, None) => now.ours.since(checkpoint.first_selected_at),
     }
 }
-
-/// How far a claim may lie above what the two clocks say: whole seconds, told across a network.
-const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// Whether what the checkpoint claims can be true: no more can be complete than there was when it
 /// was read, whatever one answer's date said.

@@ -27,6 +27,17 @@ pub struct Rules {
     pub slice: Option<Duration>,
 }
 
+impl Rules {
+    /// A given window, all of it and nothing else.
+    pub const EXACT: Rules = Rules {
+        overlap: Duration::ZERO,
+        settle: Duration::ZERO,
+        since: None,
+        pages_max: u32::MAX,
+        slice: None,
+    };
+}
+
 /// Which of the exchange's two stores of trades: what is older than a cutoff, some sixty days ago,
 /// is in the archive and nowhere else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

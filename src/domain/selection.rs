@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
-use super::trade::Ticker;
+use super::trade::{Ticker, fingerprint};
 
 /// Every series, event and market of combos (multivariate markets) has a ticker that begins so.
 const COMBO_PREFIX: &str = "KXMVE";
@@ -88,10 +88,7 @@ impl Shard {
     /// FNV-1a, finished with a mixing step since tickers differ in their last characters only. It
     /// must never change: two shards of different builds would read a market twice or not at all.
     pub fn holds(self, ticker: &Ticker) -> bool {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in ticker.as_str().bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
+        let mut hash = fingerprint(ticker.as_str().bytes());
         hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         hash ^= hash >> 33;
         hash % u64::from(self.count) == u64::from(self.index)

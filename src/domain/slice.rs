@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::checkpoint::{OpenWalk, Progress, Window};
 use super::page::{Page, Rules, Step, Tier, Walked};
 use super::time::Timestamp;
-use super::trade::Ticker;
+use super::trade::{Ticker, fingerprint};
 use super::walk::Walk;
 
 /// What identifies a slice. Sorted, the oldest comes first.
@@ -111,12 +111,7 @@ impl Slice {
 
 /// The name in the ledger of the tape read for some markets only: `*` and a fingerprint of which.
 pub fn group_name(markets: &[Ticker]) -> Option<Ticker> {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for market in markets {
-        for byte in market.as_str().bytes().chain([0]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
+    let hash = fingerprint(markets.iter().flat_map(|market| market.as_str().bytes().chain([0])));
     Ticker::new(&format!("*{hash:016x}-{}", markets.len()))
 }
 

@@ -47,6 +47,12 @@ pub fn is_trade_id(text: &str) -> bool {
     is_token(text, TRADE_ID_LEN_MAX)
 }
 
+/// FNV-1a: the same in every build, since names and shares rest on it.
+pub(super) fn fingerprint(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
 fn is_token(text: &str, len_max: usize) -> bool {
     (1..=len_max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

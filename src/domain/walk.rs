@@ -12,11 +12,8 @@ use std::time::Duration;
 
 use super::checkpoint::{Checkpoint, OpenWalk, Progress, Window};
 use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Tier, Walked};
-use super::time::Timestamp;
+use super::time::{CLOCK_SLACK, Timestamp};
 use super::trade::{Event, Rejected, Ticker};
-
-/// How far two readings of one instant may be apart: whole seconds, told across a network.
-const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// Trades younger than this are still on the live endpoint, which holds about sixty days.
 const LIVE_MIN: Duration = Duration::from_secs(30 * 86_400);

@@ -78,7 +78,7 @@ pub fn sync_line(synced: &Synced) -> String {
     )
 }
 
-/// The one line at the end of a pass, in the words of the metrics.
+/// The one line at the end of what reads, in the words of the metrics.
 pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duration) -> String {
     let tally = &record.tally;
     let lag =
@@ -105,17 +105,6 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
         );
     }
     line
-}
-
-/// The one line at the end of a command that reads no trades.
-pub fn command_line(what: &str, record: &RunRecord, exit_code: u8, took: Duration) -> String {
-    format!(
-        "{what} ended after {:.1} s: markets={} requests={} retries={} exit={exit_code}",
-        took.as_secs_f64(),
-        record.markets,
-        record.tally.requests,
-        record.tally.retries,
-    )
 }
 
 /// RFC 3339 to the second.

@@ -85,12 +85,15 @@ fn shape(database: &Database) -> Vec<Option<String>> {
 fn every_row_key_and_number_survives() {
     let database = Database::postgres();
     let _bench = bench_with_trades(&database);
-    database.execute(
-        "grant select on prediction_market_trades to public;
-         grant select on prediction_market_trades_yes to public;
-         create index of_my_own on prediction_market_trades (ingested_at) where quantity > 1000;
-         create view of_my_own_too as select count(*) as trades from prediction_market_trades",
-    );
+    // Each by itself: a grant and an index in one transaction can deadlock with an autovacuum.
+    for statement in [
+        "grant select on prediction_market_trades to public",
+        "grant select on prediction_market_trades_yes to public",
+        "create index of_my_own on prediction_market_trades (ingested_at) where quantity > 1000",
+        "create view of_my_own_too as select count(*) as trades from prediction_market_trades",
+    ] {
+        database.execute(statement);
+    }
     let (before, shape_before) = (everything(&database), shape(&database));
     let last = database.number("select max(event_id) as x from raw_kalshi_trade_events");
     partition(&database).unwrap();

@@ -79,6 +79,9 @@ fn a_quiet_sync_says_nothing(database: &Database) {
     let output = process(&bench, "markets", &["--series", "KXA"]);
     let said = stderr(&output);
     assert!(said.contains("synced metadata: markets=1 status_changes=1"), "{said}");
-    assert!(said.contains("markets=1 requests=1 retries=0 exit=0"), "{said}");
+    assert!(
+        said.contains("sync ended") && said.contains("markets=1 requests=1 retries=0"),
+        "{said}"
+    );
     assert!(output.stdout.is_empty(), "stdout is for answers");
 }
