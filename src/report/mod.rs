@@ -89,7 +89,7 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
         took.as_secs_f64(),
         record.markets,
         tally.requests,
-        tally.retries,
+        tally.retries.total(),
         tally.pages,
         tally.events_ingested,
         tally.events_duplicate,

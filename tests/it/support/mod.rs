@@ -4,3 +4,4 @@ pub(crate) mod postgres;
 pub(crate) mod database;
 pub(crate) mod bench;
 pub(crate) mod round_trips;
+pub(crate) mod recorder;
