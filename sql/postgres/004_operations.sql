@@ -2,7 +2,7 @@
 
 alter table ingestion_runs
     add column late_trades          bigint,            -- new trades in windows that had been complete
-    add column lateness_max_seconds double precision,  -- the longest such lateness
+    add column overlap_used_seconds double precision,  -- how far below the end of that the deepest lay
     add column overlap_seconds      double precision;  -- of a pass
 
 -- Those at work, and those that were killed.

@@ -1,7 +1,7 @@
 -- What the person on call looks at: totals that outlive their runs, and what the passes were asked for.
 
 alter table ingestion_runs add column late_trades integer;           -- new trades in windows that had been complete
-alter table ingestion_runs add column lateness_max_seconds real;     -- the longest such lateness
+alter table ingestion_runs add column overlap_used_seconds real;     -- how far below the end of that the deepest lay
 alter table ingestion_runs add column overlap_seconds real;          -- of a pass
 
 -- Those at work, and those that were killed.

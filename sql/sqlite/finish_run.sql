@@ -16,7 +16,7 @@ set
     tape_trades = ?13,
     tape_seconds = ?14,
     late_trades = ?15,
-    lateness_max_seconds = ?16,
+    overlap_used_seconds = ?16,
     overlap_seconds = ?17
 where run_id = ?1 and finished_at is null
 returning events_ingested, events_duplicate, events_rejected

@@ -93,7 +93,7 @@ fn prometheus(
     let summaries =
         overview.summaries(Some(selection).filter(|s| !s.is_empty()), Now::by_our_clock(now));
     let last = overview.last_pass.as_ref().and_then(LastRun::of_row);
-    super::answer(&metrics::text(&overview, &summaries, last))?;
+    super::answer(&metrics::text(&overview, &summaries, last, selection.shard()))?;
     if summaries.is_empty() {
         log::error!("no pass ever selected anything on this database; check --database-url");
     }

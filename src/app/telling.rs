@@ -23,7 +23,11 @@ pub(super) fn metrics(
     match store.overview(now.ours) {
         Ok(overview) => {
             let summaries = overview.summaries(Some(selection), now);
-            hand_out(telling, selection, &metrics::text(&overview, &summaries, Some(last)));
+            hand_out(
+                telling,
+                selection,
+                &metrics::text(&overview, &summaries, Some(last), selection.shard()),
+            );
         }
         Err(failure) => {
             log::debug!("{}; the metrics of before are kept", one_line(&failure));
@@ -35,7 +39,11 @@ pub(super) fn metrics(
 /// The same when the database does not answer: how the pass ended is all that is new.
 pub(super) fn unavailable(telling: &Telling, selection: &Selection, last: LastRun) {
     let before = telling.metrics_file.as_deref().and_then(metrics::file::read);
-    hand_out(telling, selection, &metrics::amended(&before.unwrap_or_default(), last));
+    hand_out(
+        telling,
+        selection,
+        &metrics::amended(&before.unwrap_or_default(), last, selection.shard()),
+    );
 }
 
 fn hand_out(telling: &Telling, selection: &Selection, text: &str) {

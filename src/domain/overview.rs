@@ -42,8 +42,8 @@ pub struct Overview {
     pub runs: Vec<RunRow>,
     /// The last pass that ended.
     pub last_pass: Option<RunRow>,
-    /// The longest lateness that the passes of the last hour met.
-    pub lateness_max: Duration,
+    /// The most that the passes of the last hour used of their overlap to find late trades.
+    pub overlap_used: Duration,
     /// The overlap of the last pass that ended.
     pub overlap: Option<Duration>,
     /// What was done in each span of the last day, the oldest first.

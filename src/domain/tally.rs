@@ -92,6 +92,8 @@ pub struct Tally {
     pub late_trades: u64,
     /// The longest time between such a trade and the answer that first held it.
     pub lateness_max: Duration,
+    /// How much of the overlap it took to find the deepest of them.
+    pub overlap_used: Duration,
     /// Trades seen on the tape, of whatever market, in the span below.
     pub tape_trades: u64,
     /// How much of the exchange's time was read from the tape to the end.
@@ -111,6 +113,7 @@ impl Tally {
             commits,
             late_trades,
             lateness_max,
+            overlap_used,
             tape_trades,
             tape_span,
         } = other;
@@ -123,6 +126,7 @@ impl Tally {
         self.commits += commits;
         self.late_trades += late_trades;
         self.lateness_max = self.lateness_max.max(*lateness_max);
+        self.overlap_used = self.overlap_used.max(*overlap_used);
         self.tape_trades += tape_trades;
         self.tape_span += *tape_span;
     }
@@ -137,10 +141,11 @@ impl Tally {
         self.events_duplicate += count(commit.offered().saturating_sub(inserted));
         self.events_rejected += count(receipt.rejected.len());
         let late = receipt.inserted.iter().filter_map(|at| commit.rows().get(*at));
-        for row in late.filter(|row| row.is_late) {
+        for (row, late_by) in late.filter_map(|row| Some((row, row.late_by?))) {
             self.late_trades += 1;
             let lateness = row.seen_at.since(row.event.trade.traded_at);
             self.lateness_max = self.lateness_max.max(lateness);
+            self.overlap_used = self.overlap_used.max(late_by);
         }
     }
 }

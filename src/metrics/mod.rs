@@ -10,6 +10,7 @@ use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use crate::domain::overview::{Overview, RunRow, Summary};
+use crate::domain::selection::Shard;
 use crate::domain::tally::RetryReason;
 use crate::domain::time::Timestamp;
 
@@ -49,33 +50,41 @@ impl LastRun {
 }
 
 /// Everything, by name and label.
-pub fn text(overview: &Overview, summaries: &[Summary], last: Option<LastRun>) -> String {
-    let mut page = Page(String::new());
+///
+/// The values of a share of the markets carry which: of two files with the same names and labels on one
+/// machine the textfile collector drops one, without an error.
+pub fn text(
+    overview: &Overview,
+    summaries: &[Summary],
+    last: Option<LastRun>,
+    shard: Shard,
+) -> String {
+    let mut page = Page::new(shard);
     page.totals(overview);
     page.watches(summaries);
-    page.lateness(overview);
+    page.overlap(overview);
     if let Some(last) = last {
         page.last_run(last);
     }
     page.build();
-    page.0
+    page.text
 }
 
 /// The same text with another last pass: what is left to say when the database does not answer.
-pub fn amended(text: &str, last: LastRun) -> String {
+pub fn amended(text: &str, last: LastRun, shard: Shard) -> String {
     let is_kept = |line: &&str| {
         let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
         !name.starts_with("kalshi_ingest_last_run_")
             && !name.starts_with("kalshi_ingest_build_info")
     };
-    let mut page = Page(String::new());
+    let mut page = Page::new(shard);
     for line in text.lines().filter(is_kept) {
-        page.0.push_str(line);
-        page.0.push('\n');
+        page.text.push_str(line);
+        page.text.push('\n');
     }
     page.last_run(last);
     page.build();
-    page.0
+    page.text
 }
 
 #[derive(Clone, Copy)]
@@ -84,9 +93,18 @@ enum Kind {
     Gauge,
 }
 
-struct Page(String);
+struct Page {
+    text: String,
+    /// The label that every value has, if there is one.
+    share: Option<String>,
+}
 
 impl Page {
+    fn new(shard: Shard) -> Page {
+        let share = (shard != Shard::WHOLE).then(|| format!("shard=\"{}\"", shard.file_name()));
+        Page { text: String::new(), share }
+    }
+
     /// One metric with its values, each under its label; nothing when there is none.
     fn add<V: Display>(
         &mut self,
@@ -105,14 +123,16 @@ impl Page {
             Kind::Gauge => "gauge",
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "# HELP kalshi_ingest_{name} {help}");
-        let _ = writeln!(self.0, "# TYPE kalshi_ingest_{name} {kind}");
+        let _ = writeln!(self.text, "# HELP kalshi_ingest_{name} {help}");
+        let _ = writeln!(self.text, "# TYPE kalshi_ingest_{name} {kind}");
         for (of, value) in values {
-            let label = match label {
-                "" => String::new(),
-                _ => format!("{{{label}=\"{}\"}}", escaped(&of)),
+            let own = (!label.is_empty()).then(|| format!("{label}=\"{}\"", escaped(&of)));
+            let labels: Vec<String> = self.share.iter().cloned().chain(own).collect();
+            let labels = match &labels[..] {
+                [] => String::new(),
+                labels => format!("{{{}}}", labels.join(",")),
             };
-            let _ = writeln!(self.0, "kalshi_ingest_{name}{label} {value}");
+            let _ = writeln!(self.text, "kalshi_ingest_{name}{labels} {value}");
         }
     }
 
@@ -204,12 +224,12 @@ impl Page {
         );
     }
 
-    fn lateness(&mut self, overview: &Overview) {
+    fn overlap(&mut self, overview: &Overview) {
         self.one(
-            "lateness_max_seconds",
+            "overlap_used_seconds",
             Kind::Gauge,
-            "The longest time between a late trade and the answer that first held it, over the last hour.",
-            overview.lateness_max.as_secs_f64(),
+            "How far below its checkpoint the deepest late trade of the last hour was found.",
+            overview.overlap_used.as_secs_f64(),
         );
         if let Some(overlap) = overview.overlap {
             let help = "How far below its checkpoint each walk of the last pass re-read.";

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::domain::freshness::Now;
 use crate::domain::overview::{Entry, Scored, Totals};
-use crate::domain::selection::{Target, Watch};
+use crate::domain::selection::{Shard, Target, Watch};
 use crate::domain::trade::Ticker;
 
 fn last() -> LastRun {
@@ -32,7 +32,7 @@ fn overview() -> Overview {
 
 #[test]
 fn a_metric_is_a_help_line_a_type_and_its_values() {
-    let said = text(&overview(), &[], Some(last()));
+    let said = text(&overview(), &[], Some(last()), Shard::WHOLE);
     for line in [
         "# TYPE kalshi_ingest_requests_total counter",
         "kalshi_ingest_requests_total 7",
@@ -65,7 +65,7 @@ fn a_watch_is_a_label_whatever_it_is_called() {
     };
     let overview = Overview { entries: vec![entry], scores: vec![scored], ..Overview::default() };
     let summaries = overview.summaries(None, Now::by_our_clock(Timestamp::from_seconds(1_100)));
-    let said = text(&overview, &summaries, None);
+    let said = text(&overview, &summaries, None, Shard::WHOLE);
     for line in [
         r#"kalshi_ingest_ingestion_lag_seconds{watch="KX\"\\"} 100"#,
         r#"kalshi_ingest_stale_markets{watch="KX\"\\"} 1"#,
@@ -79,10 +79,29 @@ fn a_watch_is_a_label_whatever_it_is_called() {
 
 #[test]
 fn without_the_database_only_the_last_pass_is_news() {
-    let before = text(&overview(), &[], Some(LastRun { exit_code: 0, ..last() }));
-    let after = amended(&before, LastRun { exit_code: 5, ..last() });
+    let before = text(&overview(), &[], Some(LastRun { exit_code: 0, ..last() }), Shard::WHOLE);
+    let after = amended(&before, LastRun { exit_code: 5, ..last() }, Shard::WHOLE);
     let expected = before.replace("last_run_exit_code 0", "last_run_exit_code 5");
     assert_eq!(after, expected);
-    let first = amended("", LastRun { exit_code: 5, ..last() });
+    let first = amended("", LastRun { exit_code: 5, ..last() }, Shard::WHOLE);
     assert!(first.contains("kalshi_ingest_last_run_exit_code 5\n"), "{first}");
+}
+
+#[test]
+fn a_share_of_the_markets_says_which() {
+    let shard = Shard::new(1, 4).unwrap();
+    let said = text(&overview(), &[], Some(last()), shard);
+    for line in [
+        "kalshi_ingest_requests_total{shard=\"1-of-4\"} 7",
+        "kalshi_ingest_retries_total{shard=\"1-of-4\",reason=\"rate_limited\"} 4",
+    ] {
+        assert!(said.lines().any(|known| known == line), "{line} is not in\n{said}");
+    }
+    let values = said.lines().filter(|line| !line.starts_with('#'));
+    assert!(values.clone().count() > 0 && values.clone().all(|line| line.contains("1-of-4")));
+    let after = amended(&said, LastRun { exit_code: 5, ..last() }, shard);
+    assert_eq!(
+        after,
+        said.replace("exit_code{shard=\"1-of-4\"} 3", "exit_code{shard=\"1-of-4\"} 5")
+    );
 }

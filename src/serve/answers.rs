@@ -2,7 +2,7 @@
 
 use crate::domain::freshness::Now;
 use crate::domain::overview::{Overview, Summary};
-use crate::domain::selection::Selection;
+use crate::domain::selection::{Selection, Shard};
 use crate::domain::time::Timestamp;
 use crate::metrics::{self, LastRun};
 
@@ -33,6 +33,8 @@ pub(super) struct View {
     pub(super) now: Timestamp,
     /// What it said, or why it did not say anything.
     pub(super) overview: Result<Overview, String>,
+    /// Which share of the markets it is about.
+    pub(super) shard: Shard,
     /// What that comes to.
     pub(super) summaries: Vec<Summary>,
 }
@@ -44,12 +46,13 @@ impl View {
         selection: &Selection,
         now: Timestamp,
     ) -> View {
+        let shard = selection.shard();
         let selection = Some(selection).filter(|selection| !selection.is_empty());
         let summaries = overview.as_ref().map_or_else(
             |_| Vec::new(),
             |found| found.summaries(selection, Now::by_our_clock(now)),
         );
-        View { now, overview, summaries }
+        View { now, overview, shard, summaries }
     }
 }
 
@@ -57,7 +60,7 @@ pub(super) fn metrics(view: &View) -> Answer {
     match &view.overview {
         Ok(overview) => {
             let last = overview.last_pass.as_ref().and_then(LastRun::of_row);
-            let text = metrics::text(overview, &view.summaries, last);
+            let text = metrics::text(overview, &view.summaries, last, view.shard);
             Answer::new(200, "text/plain; version=0.0.4; charset=utf-8", text)
         }
         // A failed scrape is seen; old figures would not be.

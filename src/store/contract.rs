@@ -113,9 +113,9 @@ impl RunRecord {
         totals
     }
 
-    /// The longest lateness met; `None` when nothing was late.
-    pub(super) fn lateness_seconds(&self) -> Option<f64> {
-        Some(self.tally.lateness_max.as_secs_f64()).filter(|_| self.tally.late_trades > 0)
+    /// What was used of the overlap; `None` when nothing was late.
+    pub(super) fn overlap_used_seconds(&self) -> Option<f64> {
+        Some(self.tally.overlap_used.as_secs_f64()).filter(|_| self.tally.late_trades > 0)
     }
 
     pub(super) fn tape_seconds(&self) -> Option<f64> {

@@ -26,8 +26,8 @@ pub(super) const SCORES_MAX: i64 = 5_000;
 pub(super) const RETIRED_MAX: i64 = 200;
 /// The most commands shown, the latest.
 pub(super) const RUNS_MAX: i64 = 50;
-/// Over which passes the lateness is taken.
-pub(super) const LATENESS_SPAN: Duration = Duration::from_secs(3_600);
+/// Over which passes the use of the overlap is taken.
+pub(super) const OVERLAP_SPAN: Duration = Duration::from_secs(3_600);
 
 /// The spans of the day from those in which anything was done.
 pub(super) fn day(found: impl IntoIterator<Item = (i64, Span)>) -> Vec<Span> {

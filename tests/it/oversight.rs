@@ -28,7 +28,7 @@ on_both_stores! {
     a_run_that_ends_twice_is_counted_once,
     a_replay_counts_nothing_again,
     runs_of_the_last_day_are_summed_by_the_quarter_hour,
-    lateness_is_that_of_the_last_hour,
+    the_use_of_the_overlap_is_that_of_the_last_hour,
     the_latest_score_of_a_market_counts,
     retired_markets_are_shown_apart,
 }
@@ -238,16 +238,16 @@ fn runs_of_the_last_day_are_summed_by_the_quarter_hour(database: &Database) {
     assert_eq!((last.events_ingested, last.exit_code), (Some(32), Some(0)));
 }
 
-fn lateness_is_that_of_the_last_hour(database: &Database) {
+fn the_use_of_the_overlap_is_that_of_the_last_hour(database: &Database) {
     let mut store = database.open();
     for (second, late_s) in [(-9_000, 500), (-60, 45), (-30, 30)] {
         let run = store.begin_run("run", at(NOON + second)).unwrap();
-        let lateness_max = Duration::from_secs(late_s);
-        let tally = Tally { late_trades: 1, lateness_max, ..Tally::default() };
+        let overlap_used = Duration::from_secs(late_s);
+        let tally = Tally { late_trades: 1, overlap_used, ..Tally::default() };
         store.finish_run(run, &record(tally)).unwrap();
     }
     let overview = seen(store.as_mut());
-    assert_eq!(overview.lateness_max, Duration::from_secs(45));
+    assert_eq!(overview.overlap_used, Duration::from_secs(45));
     assert_eq!(overview.overlap, Some(Duration::from_secs(120)));
 }
 

@@ -17,7 +17,7 @@ use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::Failure;
 use crate::store::contract::{RunId, RunRecord};
 use crate::store::oversight::{
-    LATENESS_SPAN, NOTED_AGAIN_AFTER, Oversight, RETIRED_MAX, RUNS_MAX, SCORED_LATELY, SCORES_MAX,
+    NOTED_AGAIN_AFTER, OVERLAP_SPAN, Oversight, RETIRED_MAX, RUNS_MAX, SCORED_LATELY, SCORES_MAX,
     day,
 };
 
@@ -94,7 +94,7 @@ pub(super) fn finish_run(
             (tape, Type::INT8),
             (&record.tape_seconds(), Type::FLOAT8),
             (late, Type::INT8),
-            (&record.lateness_seconds(), Type::FLOAT8),
+            (&record.overlap_used_seconds(), Type::FLOAT8),
             (&record.overlap.map(|overlap| overlap.as_secs_f64()), Type::FLOAT8),
         ],
     )?;
@@ -124,8 +124,8 @@ fn read(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Overview, F
         .map_err(because(WHAT))?
         .get(0);
     let pass = last_pass(transaction, now)?;
-    let (last_pass, overlap, lateness_max) = match pass {
-        Some((pass, overlap, lateness)) => (Some(pass), overlap, lateness),
+    let (last_pass, overlap, overlap_used) = match pass {
+        Some((pass, overlap, used)) => (Some(pass), overlap, used),
         None => (None, None, None),
     };
     Ok(Overview {
@@ -145,7 +145,7 @@ fn read(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Overview, F
         totals: totals(transaction)?,
         runs: runs(transaction)?,
         last_pass,
-        lateness_max: lateness_max.unwrap_or_default(),
+        overlap_used: overlap_used.unwrap_or_default(),
         overlap,
         day: last_day(transaction, now)?,
     })
@@ -230,7 +230,7 @@ fn runs(transaction: &mut Transaction<'_>) -> Result<Vec<RunRow>, Failure> {
 type Pass = (RunRow, Option<Duration>, Option<Duration>);
 
 fn last_pass(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Option<Pass>, Failure> {
-    let since = now.before(LATENESS_SPAN).to_chrono();
+    let since = now.before(OVERLAP_SPAN).to_chrono();
     let rows = transaction
         .query_typed(
             include_str!("../../../sql/postgres/load_last_pass.sql"),
@@ -238,8 +238,8 @@ fn last_pass(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Option
         )
         .map_err(because(WHAT))?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let (overlap, lateness) = (row.get("overlap_seconds"), row.get("lateness_max_seconds"));
-    Ok(Some((run_row(row)?, seconds(overlap), seconds(lateness))))
+    let (overlap, used) = (row.get("overlap_seconds"), row.get("overlap_used_seconds"));
+    Ok(Some((run_row(row)?, seconds(overlap), seconds(used))))
 }
 
 fn run_row(row: &Row) -> Result<RunRow, Failure> {

@@ -15,7 +15,7 @@ use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::Failure;
 use crate::store::contract::{RunId, RunRecord};
 use crate::store::oversight::{
-    LATENESS_SPAN, NOTED_AGAIN_AFTER, Oversight, RETIRED_MAX, RUNS_MAX, SCORED_LATELY, SCORES_MAX,
+    NOTED_AGAIN_AFTER, OVERLAP_SPAN, Oversight, RETIRED_MAX, RUNS_MAX, SCORED_LATELY, SCORES_MAX,
     day,
 };
 
@@ -67,7 +67,7 @@ pub(super) fn finish_run(
         integer(tally.tape_trades),
         record.tape_seconds(),
         integer(tally.late_trades),
-        record.lateness_seconds(),
+        record.overlap_used_seconds(),
         record.overlap.map(|overlap| overlap.as_secs_f64()),
     ];
     let sql = include_str!("../../../sql/sqlite/finish_run.sql");
@@ -93,15 +93,15 @@ impl SqliteStore {
                 row.get(0)
             })
             .map_err(because(WHAT))?;
-        let since = now.before(LATENESS_SPAN).to_string();
+        let since = now.before(OVERLAP_SPAN).to_string();
         let pass = include_str!("../../../sql/sqlite/load_last_pass.sql");
         let mut passes = self.read(WHAT, pass, params![since], |row| {
             let record = Record { table: "ingestion_runs", row };
             let overlap = seconds(record.get("overlap_seconds")?);
-            Ok((run_row(row)?, overlap, seconds(record.get("lateness_max_seconds")?)))
+            Ok((run_row(row)?, overlap, seconds(record.get("overlap_used_seconds")?)))
         })?;
-        let (last_pass, overlap, lateness_max) = match passes.pop() {
-            Some((pass, overlap, lateness)) => (Some(pass), overlap, lateness),
+        let (last_pass, overlap, overlap_used) = match passes.pop() {
+            Some((pass, overlap, used)) => (Some(pass), overlap, used),
             None => (None, None, None),
         };
         let runs = include_str!("../../../sql/sqlite/load_runs.sql");
@@ -115,7 +115,7 @@ impl SqliteStore {
             totals: self.totals()?,
             runs: self.read(WHAT, runs, params![RUNS_MAX], run_row)?,
             last_pass,
-            lateness_max: lateness_max.unwrap_or_default(),
+            overlap_used: overlap_used.unwrap_or_default(),
             overlap,
             day: self.last_day(now)?,
         })
