@@ -25,6 +25,7 @@ mod tls;
 mod exchange_tls;
 mod signing;
 mod process;
+mod signals;
 mod kills;
 mod lost_answers;
 mod tidy;
