@@ -223,7 +223,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", env = "KALSHI_PUSH_GATEWAY", hide_env_values = true)]
     pub push_gateway: Option<String>,
 
-    /// A dead-man switch to tell /start and then /<exit status>, as healthchecks.io takes them
+    /// A dead-man switch that is told /start and then the exit status, as healthchecks.io takes them
     #[arg(long, value_name = "URL", env = "KALSHI_PING_URL", hide_env_values = true)]
     pub ping_url: Option<String>,
 

@@ -96,13 +96,13 @@ enum Kind {
 struct Page {
     text: String,
     /// The label that every value has, if there is one.
-    share: Option<String>,
+    constant: Option<String>,
 }
 
 impl Page {
     fn new(shard: Shard) -> Page {
-        let share = (shard != Shard::WHOLE).then(|| format!("shard=\"{}\"", shard.file_name()));
-        Page { text: String::new(), share }
+        let constant = (shard != Shard::WHOLE).then(|| format!("shard=\"{}\"", shard.file_name()));
+        Page { text: String::new(), constant }
     }
 
     /// One metric with its values, each under its label; nothing when there is none.
@@ -127,7 +127,7 @@ impl Page {
         let _ = writeln!(self.text, "# TYPE kalshi_ingest_{name} {kind}");
         for (of, value) in values {
             let own = (!label.is_empty()).then(|| format!("{label}=\"{}\"", escaped(&of)));
-            let labels: Vec<String> = self.share.iter().cloned().chain(own).collect();
+            let labels: Vec<String> = self.constant.iter().cloned().chain(own).collect();
             let labels = match &labels[..] {
                 [] => String::new(),
                 labels => format!("{{{}}}", labels.join(",")),
