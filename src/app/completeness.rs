@@ -51,8 +51,17 @@ pub(super) fn completeness(
     };
     let is_low = |score: &MarketScore| min_score.is_some_and(|least| score.score.value() < least);
     let low = found.iter().filter(|score| is_low(score)).count();
-    if low > 0 {
-        work.verdict.incomplete(&format!("{low} markets are below --min-score"));
+    if let Some(worst) = found
+        .iter()
+        .filter(|score| is_low(score))
+        .min_by(|a, b| a.score.value().total_cmp(&b.score.value()))
+    {
+        let (market, value) = (&worst.score.market, worst.score.value());
+        let more = if low > 1 { format!(" and {} more markets", low - 1) } else { String::new() };
+        work.verdict.below(format!(
+            "{market}{more} below --min-score: {value:.6} of what the exchange says was traded is stored; \
+             --heal reads it again"
+        ));
     }
     super::answer(&report::scores(&found, output))?;
     let Scorer { asker, tally, verdict, .. } = work;

@@ -140,6 +140,11 @@ impl Verdict {
         }
     }
 
+    /// What was asked to be watched for has happened: somebody has to look.
+    pub(super) fn below(&mut self, why: String) {
+        self.trouble(Exit::Incomplete, why);
+    }
+
     /// Not everything was done that was asked for; why, and what to do.
     pub(super) fn incomplete(&mut self, why: &str) {
         log::warn!("not complete yet: {why}");

@@ -126,7 +126,11 @@ fn markets_never_read_count(database: &Database) {
     assert_eq!(value["universe"]["never_read"], 1, "{value}");
     let score = value["universe"]["score"].as_f64().unwrap();
     assert!((0.1..0.9).contains(&score), "{value}");
-    assert_eq!(json(&bench, &[&flags[..], &["--min-score", "0.9"]].concat()).0, Some(6));
+    let quietly = [&flags[..], &["-q", "--min-score", "0.9"]].concat();
+    let output = bench.process_of("completeness", &quietly);
+    assert_eq!(output.status.code(), Some(6));
+    let said = stderr(&output);
+    assert!(said.lines().count() == 1 && said.contains("KXS-A-2 below --min-score"), "{said}");
     let (exit, value) = json(&bench, &[&flags[..], &["--heal", "--min-score", "1"]].concat());
     assert_eq!(exit, Some(0), "{value}");
     bench.assert_complete(&["KXS-A-1", "KXS-A-2"], "healing reads what was never read");
