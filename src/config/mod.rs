@@ -237,7 +237,7 @@ fn database(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<DatabaseUrl, Failure> {
     if let Some(url) = flag {
-        return DatabaseUrl::parse(&url);
+        return DatabaseUrl::parse(&url, environment);
     }
     let is_empty = |name: &str| environment(name).is_some_and(|value| value.trim().is_empty());
     if let Some(name) =
@@ -250,14 +250,14 @@ fn database(
         (Some(_), Some(_)) => Err(Failure::config(
             "both DATABASE_URL and DATABASE_URL_FILE are set; unset one of them",
         )),
-        (Some(url), None) => DatabaseUrl::parse(&url),
+        (Some(url), None) => DatabaseUrl::parse(&url, environment),
         (None, Some(path)) => {
             let url = std::fs::read_to_string(&path).map_err(|error| {
                 Failure::config(format!("DATABASE_URL_FILE {path} cannot be read")).because(error)
             })?;
-            DatabaseUrl::parse(url.trim())
+            DatabaseUrl::parse(url.trim(), environment)
         }
-        (None, None) => DatabaseUrl::parse(DATABASE_URL_DEFAULT),
+        (None, None) => DatabaseUrl::parse(DATABASE_URL_DEFAULT, environment),
     }
 }
 

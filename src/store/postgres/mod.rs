@@ -13,7 +13,7 @@ mod replay;
 use postgres::types::Type;
 use postgres::{Client, IsolationLevel, Transaction};
 
-pub(super) use connect::Target;
+pub(super) use connect::{Target, is_meant};
 
 use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
 use super::migrate::{Applied, Migration, migrations, pending};
