@@ -2,6 +2,7 @@
 //! the same order.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use super::{assert_no_password, command, fresh_name, psql_with};
 use crate::support::bench::stderr;
 
 /// The string, the variables, and who is let in: the first words of what the server says. In all
-/// of them, and in the files below, PORT, DATABASE, PASSWORD and HOME stand for the real ones.
+/// of them, and in the files below, PORT, SILENT, DATABASE, PASSWORD and HOME stand for the real ones.
 type Row = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
 
 const ANYHOW: Option<&str> = Some("user=anyhow database=DATABASE");
@@ -65,6 +66,11 @@ const ROWS: &[Row] = &[
     (
         "host=localhost port=PORT dbname=DATABASE user=anyhow",
         &[WORD, ("PGTARGETSESSIONATTRS", "any"), READ_ONLY],
+        ANYHOW,
+    ),
+    (
+        "host=127.0.0.1,localhost port=SILENT,PORT dbname=DATABASE user=anyhow connect_timeout=2",
+        &[WORD],
         ANYHOW,
     ),
     // The password file.
@@ -166,8 +172,14 @@ fn variables_and_files_count_as_for_psql() {
     let home = directory.path().to_str().unwrap();
     let (port, database) = (server.port.to_string(), server.server.create_database());
     let database = super::name_in(&database);
+    // Connections are made by the system and never answered.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_port = silent.local_addr().unwrap().port().to_string();
     let fill = |text: &str| {
-        let text = text.replace("PORT", &port).replace("DATABASE", &database);
+        let text = text
+            .replace("SILENT", &silent_port)
+            .replace("PORT", &port)
+            .replace("DATABASE", &database);
         text.replace("PASSWORD", PASSWORD).replace("HOME", home)
     };
     write_homes(directory.path(), &fill, &server.certificates);

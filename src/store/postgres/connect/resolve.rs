@@ -195,7 +195,9 @@ fn give_passwords(
     [database, user]: [&str; 2],
 ) {
     if let Some(password) = settings.get("password") {
-        places.iter_mut().for_each(|place| place.password = Some(password.to_owned()));
+        for place in places {
+            place.password = Some(password.to_owned());
+        }
         return;
     }
     let path = settings.get("passfile").map(PathBuf::from);
@@ -207,11 +209,10 @@ fn give_passwords(
     };
     for place in places {
         let host = match (&place.name, &place.way) {
-            (Some(name), _) => name.clone(),
+            (Some(name), _) | (None, Way::Name(name)) => name.clone(),
             (None, Way::Socket(path)) if *path == socket_directory() => "localhost".to_owned(),
             (None, Way::Socket(path)) => path.display().to_string(),
             (None, Way::Address(address)) => address.to_string(),
-            (None, Way::Name(name)) => name.clone(),
         };
         place.password = passfile::find(&text, [&host, &place.port.to_string(), database, user]);
     }
