@@ -79,7 +79,7 @@ impl Server {
             .unwrap();
         let watchdog = watch(server.id(), &directory);
         let host = directory.to_str().unwrap().replace('/', "%2F");
-        let template = format!("postgresql://postgres@/{{}}?host={host}");
+        let template = format!("postgresql://postgres@/{{}}?host={host}&port=5432");
         let server = Server { template, directory: Some(directory), _watchdog: Some(watchdog) };
         server.wait();
         server
