@@ -32,11 +32,9 @@ declare
     name text;
 begin
     foreach name in array array['kalshi_owner', 'kalshi_ingest', 'kalshi_reader'] loop
-        begin
+        if not exists (select from pg_roles where rolname = name) then
             execute format('create role %I login', name);
-        exception
-            when duplicate_object or unique_violation then null;
-        end;
+        end if;
     end loop;
     -- Who is no superuser can give a table only to a role that is theirs, too.
     if not pg_has_role(current_user, 'kalshi_owner', 'usage') then

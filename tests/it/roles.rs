@@ -1,7 +1,7 @@
 //! Each role of `examples/postgres/roles.sql` can do its work and nothing else. A server of its
 //! own: roles belong to a whole server, and these log in.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ::postgres::{Client, NoTls};
 use kalshi_simulator::{Market, Rules, seeded_trades};
@@ -28,7 +28,10 @@ struct Roles {
 impl Roles {
     fn new() -> Roles {
         static SERVER: OnceLock<Server> = OnceLock::new();
-        let server = SERVER.get_or_init(|| Server::start_with(&[], |_, _| {}));
+        Roles::on(SERVER.get_or_init(|| Server::start_with(&[], |_, _| {})))
+    }
+
+    fn on(server: &Server) -> Roles {
         let url = server.create_database();
         let comes_as = |role: &str| {
             let mut database = Database::sqlite();
@@ -42,7 +45,10 @@ impl Roles {
         roles
     }
 
+    /// One at a time: who finds no role makes one.
     fn run_script(&self) {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         self.postgres.execute(SCRIPT);
     }
 
@@ -226,6 +232,29 @@ fn tables_of_others_are_taken_over_and_new_ones_follow() {
     assert_denied(&roles.ingest, &["delete from later", "truncate later", "drop table later"]);
     assert_denied(&roles.reader, &["insert into later (x) values ('a')", "delete from later"]);
     assert_exit(&self::bench(&roles.owner), "replay", &["--into", "trades_new", "--compare"], 0);
+}
+
+#[test]
+fn the_databases_owner_can_run_the_script() {
+    let server = Server::start_with(&[], |_, _| {});
+    let url = server.create_database();
+    let mut database = Database::sqlite();
+    database.url.clone_from(&url);
+    let name = database.texts("select current_database() as x").remove(0).unwrap();
+    database.execute(&format!(
+        "create role manager login createrole; alter database {name} owner to manager"
+    ));
+    database.url = url.replacen("postgres@", "manager@", 1);
+    // With tables that were the manager's, and once more with those of the role.
+    drop(database.open());
+    database.execute(SCRIPT);
+    database.execute(SCRIPT);
+    let mut ingest = Database::sqlite();
+    ingest.url = url.replacen("postgres@", "kalshi_ingest@", 1);
+    let bench = bench(&ingest);
+    assert_eq!(bench.pass(SERIES), 0);
+    bench.assert_complete(&MARKETS, "as the ingester");
+    assert_denied(&ingest, &["truncate prediction_market_trades", "create table more (x text)"]);
 }
 
 fn status_writes_nothing(database: &Database) {

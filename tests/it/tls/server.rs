@@ -146,6 +146,9 @@ impl TlsServer {
         let certificates = data.with_file_name("certificates");
         fs::create_dir(&certificates).unwrap();
         let keys = make_certificates(&certificates);
+        // Whatever the mask of who runs the tests: the server reads this one.
+        owner.own(&certificates);
+        owner.own(&certificates.join("root.crt"));
         TlsServer { server, data, owner, port, certificates, keys, database }
     }
 
