@@ -23,7 +23,7 @@ When several apply, the first of 2, 5, 3, 4, 6 wins.";
 
 /// Every Kalshi trade exactly once, in PostgreSQL or SQLite: one pass per invocation.
 #[derive(Debug, Parser)]
-#[command(name = "kalshi-ingest", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "kalshi-ingest", version = env!("KALSHI_INGEST_VERSION"), after_help = AFTER_HELP, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// What every command takes.
@@ -177,8 +177,14 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Delete old raw events whose trade is stored
     Prune(PruneArgs),
+    /// Answer over HTTP how fresh everything is, from the database alone: /, /health, /metrics
+    Serve(ServeArgs),
     /// Bring the database's schema up to this build; run and status do it themselves
     Migrate,
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, of a command if one is named
+    Man(ManArgs),
 }
 
 /// Flags of `run`.
@@ -208,6 +214,18 @@ pub struct RunArgs {
     /// How many markets are read at once
     #[arg(long, value_name = "N", env = "KALSHI_WORKERS", default_value_t = 8)]
     pub workers: usize,
+
+    /// Replace this file with the metrics, for Prometheus's textfile collector
+    #[arg(long, value_name = "FILE", env = "KALSHI_METRICS_FILE")]
+    pub metrics_file: Option<PathBuf>,
+
+    /// Push the metrics to this gateway, where no file is collected
+    #[arg(long, value_name = "URL", env = "KALSHI_PUSH_GATEWAY", hide_env_values = true)]
+    pub push_gateway: Option<String>,
+
+    /// A dead-man switch that is told /start and then the exit status, as healthchecks.io takes them
+    #[arg(long, value_name = "URL", env = "KALSHI_PING_URL", hide_env_values = true)]
+    pub ping_url: Option<String>,
 
     /// Sync the markets' metadata in the pass when the last sync is that long ago [default: never]
     #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", value_parser = span)]
@@ -286,6 +304,32 @@ pub struct ReplayArgs {
     pub compare: bool,
 }
 
+/// Flags of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Where to listen; whoever can reach it can read it
+    #[arg(long, value_name = "HOST:PORT", env = "KALSHI_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+
+    /// How stale a market may be that is named here without an SLA of its own
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = span)]
+    pub sla: Duration,
+}
+
+/// What `completions` takes.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// What `man` takes.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// Of this command alone
+    pub command: Option<String>,
+}
+
 /// Flags of `prune`.
 #[derive(Args, Debug)]
 pub struct PruneArgs {
@@ -303,14 +347,14 @@ pub struct StatusArgs {
 
     /// What it looks like
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub output: Output,
+    pub output: StatusOutput,
 
     /// Exit as run would: with 3 when a market is stale
     #[arg(long)]
     pub check: bool,
 }
 
-/// What `status` looks like.
+/// What `completeness` looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people.
@@ -319,6 +363,19 @@ pub enum Output {
     Json,
     /// For spreadsheets; names are stable.
     Csv,
+}
+
+/// What `status` looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatusOutput {
+    /// For people.
+    Table,
+    /// For programs; names are stable.
+    Json,
+    /// For spreadsheets; names are stable.
+    Csv,
+    /// The metrics: one value a watch, not one a market.
+    Prometheus,
 }
 
 /// Reads a duration such as `90s`, `5m` or `2h`.

@@ -63,7 +63,7 @@ impl Exit {
             Kind::ExchangeForbids | Kind::ExchangeRefused | Kind::ExchangeUnreadable => {
                 Exit::Exchange
             }
-            Kind::StoreUnavailable | Kind::StoreRefused => Exit::Database,
+            Kind::StoreUnavailable | Kind::StoreInterrupted | Kind::StoreRefused => Exit::Database,
         }
     }
 

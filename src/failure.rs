@@ -22,6 +22,9 @@ pub enum Kind {
     ExchangeUnreadable,
     /// The database could not be reached.
     StoreUnavailable,
+    /// The database broke off in the middle: a lost connection, a restart, a deadlock. What was
+    /// committed is there; the rest can be done again.
+    StoreInterrupted,
     /// The database said no: schema, permission, constraint, disk.
     StoreRefused,
 }
@@ -33,7 +36,7 @@ impl Kind {
     /// answer HTML with status 200 on bad days.
     pub fn is_temporary(self) -> bool {
         match self {
-            Kind::ExchangeUnavailable | Kind::ExchangeUnreadable => true,
+            Kind::ExchangeUnavailable | Kind::ExchangeUnreadable | Kind::StoreInterrupted => true,
             Kind::Config
             | Kind::ExchangeForbids
             | Kind::ExchangeRefused

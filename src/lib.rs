@@ -2,7 +2,7 @@
 //!
 //! The modules below are listed in layers, lowest first: one sees only those above it. Data
 //! flows one way: HTTP bytes, wire struct, canonical trade, batch, store and checkpoint, tally,
-//! exit status. `ARCHITECTURE.md` walks one trade through them.
+//! metrics, exit status. `ARCHITECTURE.md` walks one trade through them.
 
 pub mod failure; // what can go wrong
 pub mod domain; // decides everything, does nothing
@@ -15,9 +15,13 @@ pub mod ingest; // the driver: the only place where they meet
 pub mod cli; // what can be typed
 pub mod exit; // what the scheduler sees
 pub mod report; // what people and scripts read
+pub mod metrics; // what Prometheus reads
+pub mod manual; // what the program says of itself
+pub mod outlet; // who else is told
 pub mod progress; // the bar on a terminal
 pub mod watchlist; // the file of what is selected
 pub mod config; // from what was typed to what will be done
 pub mod logging; // the log
 pub mod watchdog; // ends a pass that outlives its time
+pub mod serve; // what the database says, over HTTP
 pub mod app; // one invocation

@@ -19,12 +19,18 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(LogPlan::new(&cli.global));
     let stop = StopFlag::default();
-    // A pass ends after the batch in hand; any other command ends at once, as signals do.
+    // What works ends after the batch in hand; what only asks ends at once, as signals do.
     let deadline = match &cli.command {
         Command::Run(args) => Some(args.deadline),
         // Without a deadline it takes as long as it takes.
         Command::Backfill(args) => Some(args.deadline.unwrap_or(Duration::MAX)),
-        _ => None,
+        Command::Markets
+        | Command::Orderbooks
+        | Command::Completeness(_)
+        | Command::Replay(_)
+        | Command::Prune(_)
+        | Command::Serve(_) => Some(Duration::MAX),
+        Command::Status(_) | Command::Migrate | Command::Completions(_) | Command::Man(_) => None,
     };
     if let Some(deadline) = deadline {
         for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {

@@ -3,7 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::domain::tally::RetryReason;
+use crate::failure::{Failure, Kind};
 
 /// Exponential backoff with full jitter, bounded in attempts.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,17 @@ impl Policy {
     }
 }
 
+/// Why something that failed so is tried again.
+pub fn reason(failure: &Failure) -> RetryReason {
+    match (failure.kind, failure.status) {
+        (Kind::StoreInterrupted, _) => RetryReason::Database,
+        (_, Some(429)) => RetryReason::RateLimited,
+        (Kind::ExchangeUnreadable, _) => RetryReason::Unreadable,
+        (_, Some(_)) => RetryReason::ServerError,
+        (_, None) => RetryReason::NoAnswer,
+    }
+}
+
 /// A small pseudo-random sequence (SplitMix64): enough to spread waits, nothing else.
 #[derive(Clone, Debug)]
 pub struct Jitter(u64);
@@ -80,7 +92,6 @@ impl Jitter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Kind;
 
     const POLICY: Policy = Policy {
         attempts_max: 4,

@@ -38,7 +38,7 @@ pub(super) fn backfill(
         log::warn!("another backfill is at work; this one leaves it to that");
         return Ok(Exit::Incomplete);
     }
-    let session = Session::begin("backfill", "backfill", store, clock, stop)?;
+    let mut session = Session::begin("backfill", "backfill", store, clock, stop)?;
     let asker = session.asker(plan.exchange, plan.deadline.unwrap_or(LONG));
     let mut filler = Filler {
         want: plan.want,
@@ -49,7 +49,8 @@ pub(super) fn backfill(
         verdict: Verdict::default(),
         markets: 0,
     };
-    if let Err(failure) = filler.fill(store, stop) {
+    let budget = filler.asker.budget().clone();
+    if let Err(failure) = session.persevere(store, &budget, |store| filler.fill(store, stop)) {
         filler.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
     }
     let Filler { asker, tally, verdict, markets, .. } = filler;
@@ -244,13 +245,16 @@ impl Filler {
         let bar = SliceBar::start(readings.len());
         let ledger = Ledger::of_slices(left);
         let workers = self.workers;
-        let outcome =
+        let mut outcome =
             ingest::pass(store, self.run, ledger, readings, &source, workers, &mut |sight| {
                 bar.show(sight);
             });
         drop(bar);
-        self.verdict.judge_walks(&outcome, stop);
         self.tally.merge(&outcome.tally);
+        if let Some(failure) = outcome.broken_off() {
+            return Err(failure);
+        }
+        self.verdict.judge_walks(&outcome, stop);
         Ok(())
     }
 

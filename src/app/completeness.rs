@@ -34,12 +34,15 @@ pub(super) fn completeness(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let session = Session::begin("completeness", "scoring", store, clock, stop)?;
+    let mut session = Session::begin("completeness", "scoring", store, clock, stop)?;
     let CompletenessPlan { selection, window, exchange, min_score, is_healed, output } = plan;
     let (asker, run) = (session.asker(exchange, LONG), session.run());
     let mut work =
         Scorer { window, asker, run, verdict: Verdict::of_command(), tally: Tally::default() };
-    let found = match work.score_all(&selection, is_healed, store) {
+    let budget = work.asker.budget().clone();
+    let scored =
+        session.persevere(store, &budget, |store| work.score_all(&selection, is_healed, store));
+    let found = match scored {
         Ok(found) => found,
         Err(failure) => {
             work.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));

@@ -22,11 +22,14 @@ pub(super) fn markets(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
-    let session = Session::begin("markets", "sync", store, clock, stop)?;
+    let mut session = Session::begin("markets", "sync", store, clock, stop)?;
     let asker = session.asker(exchange, LONG);
     let mut verdict = Verdict::of_command();
     let mut count = 0;
-    match ingest::sync(selection, store, &asker, Duration::ZERO) {
+    let synced = session.persevere(store, asker.budget(), |store| {
+        ingest::sync(selection, store, &asker, Duration::ZERO)
+    });
+    match synced {
         Ok(synced) => {
             count = synced.markets;
             log::info!("{}", report::sync_line(&synced));

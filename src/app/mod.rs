@@ -8,6 +8,7 @@ mod replay;
 mod run;
 mod session;
 mod status;
+mod telling;
 mod verdict;
 
 use std::io::{self, Write as _};
@@ -23,6 +24,8 @@ use crate::domain::selection::{Listed, Roster, Selection};
 use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
+use crate::manual;
+use crate::serve;
 use crate::store::{Missing, Store};
 
 /// Does what was typed. The only place that turns an error into words and a number.
@@ -38,15 +41,22 @@ pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
 }
 
 fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result<Exit> {
+    if let Some(text) = manual::text(&cli.command) {
+        answer_bytes(&text?)?;
+        return Ok(Exit::Ok);
+    }
     // A value that is not Unicode is a wrong one, not a missing one.
     let environment =
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let Config { database, task } = Config::new(cli, clock.now(), &environment)?;
     match task {
         Task::Run(plan) => {
-            let mut store = database.open(Missing::Create)?;
-            migrate(store.as_mut(), clock.as_ref())?;
-            Ok(run::run(*plan, store.as_mut(), clock, stop)?)
+            let open = || {
+                let mut store = database.open(Missing::Create)?;
+                migrate(store.as_mut(), clock.as_ref())?;
+                Ok(store)
+            };
+            Ok(run::run(*plan, open, clock, stop)?)
         }
         Task::Status { selection, sla, output, check } => {
             let mut store = database.open(Missing::Refuse)?;
@@ -89,6 +99,7 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             migrate(store.as_mut(), clock.as_ref())?;
             Ok(replay::prune(raw_older_than, store.as_mut(), clock, stop)?)
         }
+        Task::Serve(plan) => Ok(serve::serve(&plan, database, clock, stop)?),
         Task::Migrate => {
             let mut store = database.open(Missing::Create)?;
             if migrate(store.as_mut(), clock.as_ref())? == 0 {
@@ -101,8 +112,12 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.
 fn answer(text: &str) -> anyhow::Result<()> {
+    answer_bytes(text.as_bytes())
+}
+
+fn answer_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("writing the answer to stdout failed"),
     }

@@ -25,11 +25,14 @@ pub(super) fn orderbooks(
         log::warn!("another snapshot is being taken; this one leaves it to that");
         return Ok(Exit::Ok);
     }
-    let session = Session::begin("orderbooks", "snapshot", store, clock, stop)?;
+    let mut session = Session::begin("orderbooks", "snapshot", store, clock, stop)?;
     let asker = session.asker(exchange, LONG);
     let mut verdict = Verdict::of_command();
     let mut books = 0;
-    if let Err(failure) = snapshot(selection, store, &asker, &mut verdict, &mut books) {
+    let taken = session.persevere(store, asker.budget(), |store| {
+        snapshot(selection, store, &asker, &mut verdict, &mut books)
+    });
+    if let Err(failure) = taken {
         verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
     }
     let done = Done { markets: books, tally: Tally::default(), verdict };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session::{Done, Session};
+use super::session::{Done, LONG, Session};
 use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::config::ReplayPlan;
@@ -28,9 +28,11 @@ pub(super) fn replay(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let session = Session::begin("replay", "replay", store, clock, stop)?;
+    let mut session = Session::begin("replay", "replay", store, clock, stop)?;
     let (mut tally, mut verdict) = (Tally::default(), Verdict::default());
-    if let Err(failure) = rebuild(plan, store, stop, &mut tally) {
+    let budget = session.budget(LONG);
+    let rebuilt = session.persevere(store, &budget, |store| rebuild(plan, store, stop, &mut tally));
+    if let Err(failure) = rebuilt {
         verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
     }
     let exit = session.end(Done { markets: 0, tally, verdict }, None, store);

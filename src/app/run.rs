@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session::{Done, Session};
+use super::session::{Closed, Done, Session};
+use super::telling;
 use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::config::RunPlan;
@@ -21,6 +22,8 @@ use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Outcome, Resolved, Source, Work};
+use crate::metrics::LastRun;
+use crate::outlet::Ping;
 use crate::progress::Bar;
 use crate::report;
 use crate::store::{RunId, Store};
@@ -28,14 +31,45 @@ use crate::store::{RunId, Store};
 /// A checkpoint older than this is a backlog worth a progress bar.
 const BACKLOG_MIN: Duration = Duration::from_secs(600);
 
+/// One pass over the database that `open` opens, and everybody told of it who is to be.
 pub(super) fn run(
+    plan: RunPlan,
+    open: impl FnOnce() -> Result<Box<dyn Store>, Failure>,
+    clock: &Arc<dyn Clock>,
+    stop: &StopFlag,
+) -> Result<Exit, Failure> {
+    let (telling, selection) = (plan.telling.clone(), plan.selection.clone());
+    let started_at = clock.elapsed();
+    let ping = telling.ping.clone().map(Ping::start);
+    let ended = open().and_then(|mut store| {
+        let closed = pass(plan, store.as_mut(), clock, stop)?;
+        telling::metrics(&telling, &selection, store.as_mut(), closed.last_run(), closed.now);
+        Ok(closed)
+    });
+    let (exit, words) = match &ended {
+        Ok(closed) => (closed.exit, closed.words()),
+        Err(failure) => (Exit::of_kind(failure.kind), one_line(failure)),
+    };
+    if ended.is_err() {
+        let (took, finished_at) = (clock.elapsed().saturating_sub(started_at), clock.now());
+        let last = LastRun::without_work(took, exit.code(), finished_at);
+        telling::unavailable(&telling, &selection, last);
+    }
+    if let Some(ping) = ping {
+        ping.end(exit.code(), &words);
+    }
+    ended.map(|closed| closed.exit)
+}
+
+fn pass(
     plan: RunPlan,
     store: &mut dyn Store,
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
-) -> Result<Exit, Failure> {
+) -> Result<Closed, Failure> {
     let lock = store.try_lock(&format!("run-{}", plan.selection.shard().file_name()))?;
-    let session = Session::begin("run", "pass", store, clock, stop)?;
+    let mut session = Session::begin("run", "pass", store, clock, stop)?;
+    session.overlap = Some(plan.rules.overlap);
     let mut pass = Pass {
         asker: session.asker(plan.exchange, plan.deadline),
         selection: plan.selection,
@@ -47,15 +81,16 @@ pub(super) fn run(
         verdict: Verdict::default(),
         markets: 0,
     };
-    let done = match lock {
-        Some(_held) => pass.drain(store, stop),
+    let budget = pass.asker.budget().clone();
+    let done = session.persevere(store, &budget, |store| match lock {
+        Some(_) => pass.drain(store, stop),
         None => pass.stand_by(store),
-    };
+    });
     if let Err(failure) = done {
         pass.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
     }
     let Pass { asker, tally, verdict, markets, .. } = pass;
-    Ok(session.end(Done { markets, tally, verdict }, Some(&asker), store))
+    Ok(session.close(Done { markets, tally, verdict }, Some(&asker), store))
 }
 
 /// A pass at work.
@@ -91,6 +126,7 @@ impl Pass {
 
     /// The pass proper.
     fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
+        store.note_selection(self.selection.watches(), self.now())?;
         let mut resolved = ingest::resolve(&self.selection, store, &self.asker)?;
         self.verdict.judge_resolution(&mut resolved, self.now());
         self.markets = resolved.roster.len();
@@ -101,9 +137,12 @@ impl Pass {
         let drained: HashSet<Ticker> =
             self.standings(&ledger, &resolved, Standing::Retired).collect();
         let readings = self.plan(store, &ledger)?;
-        let outcome = self.read(store, ledger, readings);
+        let mut outcome = self.read(store, ledger, readings);
+        self.tally.merge(&outcome.tally);
+        if let Some(failure) = outcome.broken_off() {
+            return Err(failure);
+        }
         self.verdict.judge_walks(&outcome, stop);
-        self.tally = outcome.tally;
         let mut ledger = outcome.ledger;
         if outcome.store_failure.is_none() {
             let now = self.clocks();

@@ -7,19 +7,25 @@ use std::time::Duration;
 use super::verdict::Verdict;
 use crate::clock::{Budget, Clock, StopFlag};
 use crate::config::ExchangePlan;
-use crate::domain::tally::Tally;
+use crate::domain::freshness::Now;
+use crate::domain::tally::{Retries, Tally};
 use crate::exit::Exit;
-use crate::failure::{Failure, one_line};
+use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::Asker;
 use crate::kalshi::Client;
 use crate::logging;
+use crate::metrics::LastRun;
 use crate::pace::Pace;
 use crate::report;
-use crate::retry::Policy;
+use crate::retry::{self, Decision, Jitter, Policy};
 use crate::store::{RunId, RunRecord, Store};
 
 /// Far more than anything takes at the slowest rate anybody sets.
 pub(super) const LONG: Duration = Duration::from_secs(86_400);
+
+/// A server that restarts is back within a minute, or needs a person.
+const PERSEVERANCE: Policy =
+    Policy { attempts_max: 10, base: Duration::from_millis(250), cap: Duration::from_secs(10) };
 
 /// A command at work.
 pub(super) struct Session<'a> {
@@ -29,6 +35,10 @@ pub(super) struct Session<'a> {
     /// What the closing line calls it.
     name: &'static str,
     run: RunId,
+    /// How far below their checkpoints the walks of a pass re-read.
+    pub(super) overlap: Option<Duration>,
+    /// How often the database had to be asked again.
+    retries: Retries,
 }
 
 /// What a command did.
@@ -39,6 +49,39 @@ pub(super) struct Done {
     pub(super) tally: Tally,
     /// What it came to.
     pub(super) verdict: Verdict,
+}
+
+/// A command that has ended.
+pub(super) struct Closed {
+    pub(super) exit: Exit,
+    pub(super) record: RunRecord,
+    pub(super) took: Duration,
+    /// The two clocks at its end.
+    pub(super) now: Now,
+    /// The closing line.
+    pub(super) line: String,
+}
+
+impl Closed {
+    /// What the metrics say of it.
+    pub(super) fn last_run(&self) -> LastRun {
+        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        LastRun {
+            duration: self.took,
+            exit_code: i16::from(self.exit.code()),
+            requests: count(self.record.tally.requests),
+            events_ingested: count(self.record.tally.events_ingested),
+            finished_at: self.record.finished_at,
+        }
+    }
+
+    /// The closing line, and before it the first thing that went wrong.
+    pub(super) fn words(&self) -> String {
+        match &self.record.error {
+            Some(error) => format!("{error}\n{}\n", self.line),
+            None => format!("{}\n", self.line),
+        }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -53,7 +96,8 @@ impl<'a> Session<'a> {
         let started_at = clock.elapsed();
         let run = store.begin_run(command, clock.now())?;
         logging::set_run_id(run);
-        Ok(Session { clock, stop, started_at, name, run })
+        let (overlap, retries) = (None, Retries::default());
+        Ok(Session { clock, stop, started_at, name, run, overlap, retries })
     }
 
     /// The row's number.
@@ -61,17 +105,67 @@ impl<'a> Session<'a> {
         self.run
     }
 
+    /// So long, or until the program is asked to stop.
+    pub(super) fn budget(&self, span: Duration) -> Budget {
+        Budget::new(Arc::clone(self.clock), span, self.stop.clone())
+    }
+
     /// What asks the exchange, for so long.
     pub(super) fn asker(&self, exchange: ExchangePlan, span: Duration) -> Arc<Asker> {
         Arc::new(asker(exchange, span, self.clock, self.stop))
     }
 
+    /// Does `work`, and does it again when the database breaks off: what was committed is there, so
+    /// it goes on from the last batch. Until the budget is over, and not for ever.
+    pub(super) fn persevere<T>(
+        &mut self,
+        store: &mut dyn Store,
+        budget: &Budget,
+        mut work: impl FnMut(&mut dyn Store) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut jitter = Jitter::from_entropy();
+        let mut attempt = 0;
+        loop {
+            let broken_off = match work(store) {
+                Err(failure) if failure.kind == Kind::StoreInterrupted => failure,
+                done => return done,
+            };
+            let mut words = one_line(&broken_off);
+            loop {
+                attempt += 1;
+                let fraction = jitter.next_fraction();
+                let decision = PERSEVERANCE.decide(&broken_off, attempt, budget.left(), fraction);
+                let Decision::Wait(wait) = decision else { return Err(broken_off) };
+                log::warn!(
+                    "{words}; going on from the last commit in {:.1} s (attempt {attempt} of {})",
+                    wait.as_secs_f64(),
+                    PERSEVERANCE.attempts_max,
+                );
+                if !budget.sleep(wait) {
+                    return Err(broken_off);
+                }
+                self.retries.add(retry::reason(&broken_off));
+                match store.reconnect() {
+                    Ok(()) => break,
+                    Err(failure) => words = one_line(&failure),
+                }
+            }
+        }
+    }
+
     /// Closes the row and says the closing line; the exit status.
     pub(super) fn end(self, done: Done, asker: Option<&Asker>, store: &mut dyn Store) -> Exit {
+        self.close(done, asker, store).exit
+    }
+
+    /// The same, with all that can be told of it.
+    pub(super) fn close(self, done: Done, asker: Option<&Asker>, store: &mut dyn Store) -> Closed {
         let Done { markets, mut tally, verdict } = done;
         if let Some(asker) = asker {
-            (tally.requests, tally.retries) = (asker.requests(), asker.retries());
+            tally.requests = asker.requests();
+            tally.retries.merge(&asker.retries());
         }
+        tally.retries.merge(&self.retries);
         let exit = verdict.exit(self.stop);
         let record = RunRecord {
             finished_at: self.clock.now(),
@@ -80,11 +174,16 @@ impl<'a> Session<'a> {
             tally,
             ingestion_lag: verdict.lag.map(to_milliseconds),
             error: verdict.error,
+            overlap: self.overlap,
+            is_from_exchange: asker.is_some(),
         };
         let exit = finish(store, self.run, &record, exit);
         let took = self.clock.elapsed().saturating_sub(self.started_at);
-        log::info!("{}", report::closing_line(self.name, &record, exit.code(), took));
-        exit
+        let line = report::closing_line(self.name, &record, exit.code(), took);
+        log::info!("{line}");
+        let exchange = asker.map_or(self.clock.now(), Asker::exchange_now);
+        let now = Now { exchange, ours: self.clock.now() };
+        Closed { exit, record, took, now, line }
     }
 }
 
@@ -100,7 +199,14 @@ pub(super) fn asker(
 }
 
 fn finish(store: &mut dyn Store, run: RunId, record: &RunRecord, exit: Exit) -> Exit {
-    match store.finish_run(run, record) {
+    let finished = match store.finish_run(run, record) {
+        // Once more: it was the last word of a connection that had been idle, perhaps.
+        Err(failure) if failure.kind == Kind::StoreInterrupted => {
+            store.reconnect().and_then(|()| store.finish_run(run, record))
+        }
+        finished => finished,
+    };
+    match finished {
         Ok(()) => exit,
         Err(failure) => {
             // After the first complaint about the database a second one says nothing new.

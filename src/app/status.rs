@@ -3,13 +3,14 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use crate::cli::Output;
+use crate::cli::{Output, StatusOutput};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{Now, State, state};
 use crate::domain::selection::{Selection, Target};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
+use crate::metrics::{self, LastRun};
 use crate::report;
 use crate::store::Store;
 
@@ -19,7 +20,7 @@ pub(super) struct Question {
     pub(super) selection: Selection,
     /// Of markets that were not selected by themselves.
     pub(super) sla: Duration,
-    pub(super) output: Output,
+    pub(super) output: StatusOutput,
     pub(super) check: bool,
 }
 
@@ -29,6 +30,12 @@ pub(super) fn status(
     now: Timestamp,
 ) -> anyhow::Result<Exit> {
     let Question { selection, sla, output, check } = question;
+    let output = match output {
+        StatusOutput::Prometheus => return prometheus(selection, *check, store, now),
+        StatusOutput::Table => Output::Table,
+        StatusOutput::Json => Output::Json,
+        StatusOutput::Csv => Output::Csv,
+    };
     let mut reports = store.report(now)?;
     let mut is_answered = !reports.is_empty();
     // Only read: an entry that is not on record has no markets.
@@ -74,5 +81,28 @@ pub(super) fn status(
         // A check of what is not there must not look like a good one.
         (true, false, _) => Exit::Usage,
         (true, true, true) => Exit::Stale,
+    })
+}
+
+/// The metrics of the selection; without one, of what the last passes were asked for.
+fn prometheus(
+    selection: &Selection,
+    is_checked: bool,
+    store: &mut dyn Store,
+    now: Timestamp,
+) -> anyhow::Result<Exit> {
+    let overview = store.overview(now)?;
+    let summaries =
+        overview.summaries(Some(selection).filter(|s| !s.is_empty()), Now::by_our_clock(now));
+    let last = overview.last_pass.as_ref().and_then(LastRun::of_row);
+    super::answer(&metrics::text(&overview, &summaries, last, selection.shard()))?;
+    if summaries.is_empty() {
+        log::error!("no pass ever selected anything on this database; check --database-url");
+    }
+    let is_stale = summaries.iter().any(|summary| summary.stale > 0);
+    Ok(match (is_checked, summaries.is_empty(), is_stale) {
+        (false, _, _) | (true, false, false) => Exit::Ok,
+        (true, true, _) => Exit::Usage,
+        (true, false, true) => Exit::Stale,
     })
 }

@@ -26,7 +26,7 @@ pub(super) struct Verdict {
     /// Whether it was said that the exchange refuses this client altogether.
     is_forbidden_said: bool,
     is_answer_needed: bool,
-    /// Failures that were told.
+    /// Troubles that were told.
     said: HashSet<String>,
 }
 
@@ -153,11 +153,7 @@ impl Verdict {
         if is_forbidden && std::mem::replace(&mut self.is_forbidden_said, true) {
             return;
         }
-        // Two parts of a pass can meet the same mistake.
         let line = one_line(failure);
-        if !self.said.insert(line.clone()) {
-            return;
-        }
         let exit = match failure.kind {
             Kind::ExchangeUnavailable if self.is_answer_needed => Exit::Exchange,
             kind => Exit::of_kind(kind),
@@ -167,6 +163,10 @@ impl Verdict {
 
     /// One line for whoever has to act: an error if the exit status will show it.
     pub(super) fn trouble(&mut self, exit: Exit, message: String) {
+        // Two parts of a pass can meet the same mistake, and so can two attempts.
+        if !self.said.insert(message.clone()) {
+            return;
+        }
         if exit == Exit::Ok {
             log::warn!("{message}");
         } else {

@@ -2,19 +2,26 @@
 //! the first connection.
 
 mod database;
+mod plan;
 mod selection;
+
+pub use plan::{
+    BackfillPlan, CompletenessPlan, ExchangePlan, ReplayPlan, RunPlan, ServePlan, Task, Telling,
+    Want,
+};
 
 use std::time::Duration;
 
 use crate::cli::{
-    BackfillArgs, Cli, Command, CompletenessArgs, Global, LogFormat, Output, PruneArgs, ReplayArgs,
-    RunArgs, StatusArgs,
+    BackfillArgs, Cli, Command, CompletenessArgs, Global, LogFormat, PruneArgs, ReplayArgs,
+    RunArgs, ServeArgs, StatusArgs,
 };
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::failure::Failure;
 use crate::kalshi::{Access, Endpoint, Signer};
+use crate::outlet::Outlet;
 use crate::store::DatabaseUrl;
 
 const WORKERS_MAX: usize = 64;
@@ -32,135 +39,6 @@ pub struct Config {
     pub database: DatabaseUrl,
     /// What to do there.
     pub task: Task,
-}
-
-/// What to do, with all that it takes and nothing else.
-#[derive(Debug)]
-pub enum Task {
-    /// One pass.
-    Run(Box<RunPlan>),
-    /// The freshness of the markets.
-    Status {
-        /// Only these, each with its SLA; all when empty.
-        selection: Selection,
-        /// How stale a market may be that was not selected by itself.
-        sla: Duration,
-        /// What the answer looks like.
-        output: Output,
-        /// Whether staleness decides the exit status.
-        check: bool,
-    },
-    /// Metadata of the selected markets.
-    Markets {
-        /// What is selected.
-        selection: Selection,
-        /// The exchange.
-        exchange: ExchangePlan,
-    },
-    /// Order books of the selected markets.
-    Orderbooks {
-        /// What is selected.
-        selection: Selection,
-        /// The exchange.
-        exchange: ExchangePlan,
-    },
-    /// A window of the past.
-    Backfill(Box<BackfillPlan>),
-    /// Scores.
-    Completeness(Box<CompletenessPlan>),
-    /// Trades from raw events.
-    Replay(ReplayPlan),
-    /// Fewer raw events.
-    Prune {
-        /// How old they may get.
-        raw_older_than: Duration,
-    },
-    /// The schema alone.
-    Migrate,
-}
-
-/// A scoring, resolved.
-#[derive(Debug)]
-pub struct CompletenessPlan {
-    /// What is selected.
-    pub selection: Selection,
-    /// The window; `None` for each market's whole life.
-    pub window: Option<(Timestamp, Timestamp)>,
-    /// The exchange.
-    pub exchange: ExchangePlan,
-    /// A market below it makes the exit status 6.
-    pub min_score: Option<f64>,
-    /// Whether what falls short is read again.
-    pub is_healed: bool,
-    /// What the answer looks like.
-    pub output: Output,
-}
-
-/// A replay, resolved.
-#[derive(Debug)]
-pub struct ReplayPlan {
-    /// Only events received from then on.
-    pub from: Option<Timestamp>,
-    /// Only events received before.
-    pub until: Option<Timestamp>,
-    /// A second table.
-    pub into: Option<String>,
-    /// Whether it is compared with the usual one.
-    pub is_compared: bool,
-}
-
-/// Which part of the past is wanted.
-#[derive(Debug)]
-pub struct Want {
-    /// What is selected.
-    pub selection: Selection,
-    /// The first instant.
-    pub from: Timestamp,
-    /// The first instant after it.
-    pub until: Timestamp,
-    /// Whether finished slices are read again.
-    pub is_forced: bool,
-}
-
-/// A backfill, resolved.
-#[derive(Debug)]
-pub struct BackfillPlan {
-    /// What is to be filled.
-    pub want: Want,
-    /// The exchange.
-    pub exchange: ExchangePlan,
-    /// How long it may take; `None`: as long as it does.
-    pub deadline: Option<Duration>,
-    /// How many slices are read at once.
-    pub workers: usize,
-    /// Whether it is only to be said what would be done.
-    pub is_dry: bool,
-}
-
-/// How the exchange is asked.
-#[derive(Debug)]
-pub struct ExchangePlan {
-    /// Where, and with which key.
-    pub access: Access,
-    /// Requests per second at most.
-    pub rate: f64,
-}
-
-/// One pass, resolved.
-#[derive(Debug)]
-pub struct RunPlan {
-    /// What is selected, each entry with its SLA.
-    pub selection: Selection,
-    /// The exchange.
-    pub exchange: ExchangePlan,
-    /// How walks are done.
-    pub rules: Rules,
-    /// How long the pass may take.
-    pub deadline: Duration,
-    /// How many walks are done at once.
-    pub workers: usize,
-    /// How old the last sync of metadata may be; `None`: no pass does one.
-    pub sync_every: Option<Duration>,
 }
 
 /// How the log is written; settled before anything can go wrong.
@@ -226,7 +104,15 @@ impl Config {
                 }
                 Task::Prune { raw_older_than }
             }
+            Command::Serve(ServeArgs { listen, sla }) => {
+                let selection = selection::selection(&global, sla, environment)?;
+                Task::Serve(ServePlan { listen, selection })
+            }
             Command::Migrate => Task::Migrate,
+            // They need nothing that is resolved here: see `app`.
+            Command::Completions(_) | Command::Man(_) => {
+                return Err(Failure::config("a command that prints itself has no configuration"));
+            }
         };
         Ok(Config { database, task })
     }
@@ -247,7 +133,18 @@ fn run(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<RunPlan, Failure> {
     // By pattern: a flag that nobody reads does not compile.
-    let RunArgs { sla, since, overlap, settle, deadline, workers, sync_markets } = *args;
+    let RunArgs {
+        sla,
+        since,
+        overlap,
+        settle,
+        deadline,
+        workers,
+        ref metrics_file,
+        ref push_gateway,
+        ref ping_url,
+        sync_markets,
+    } = *args;
     let selection = selection::required(selection::selection(&global, sla, environment)?)?;
     if !(1..=WORKERS_MAX).contains(&workers) {
         return Err(Failure::config("--workers is not between 1 and 64"));
@@ -270,7 +167,18 @@ fn run(
         deadline,
         workers,
         sync_every: sync_markets,
+        telling: Telling {
+            metrics_file: metrics_file.clone().filter(|path| !path.as_os_str().is_empty()),
+            push_gateway: outlet("--push-gateway", push_gateway.as_deref())?,
+            ping: outlet("--ping-url", ping_url.as_deref())?,
+        },
     })
+}
+
+/// An empty variable is an unset one.
+fn outlet(flag: &str, url: Option<&str>) -> Result<Option<Outlet>, Failure> {
+    let url = url.map(str::trim).filter(|url| !url.is_empty());
+    url.map(|url| Outlet::parse(flag, url)).transpose()
 }
 
 /// Younger raw events are not pruned.
@@ -376,82 +284,4 @@ fn exchange(global: Global, connections: usize) -> Result<ExchangePlan, Failure>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser as _;
-
-    fn resolve(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
-        let args = [&["kalshi-ingest"], args].concat();
-        let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
-        let environment = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
-        Config::new(cli, Timestamp::from_seconds(1_800_000_000), &environment)
-            .map_err(|failure| crate::failure::one_line(&failure))
-    }
-
-    #[test]
-    fn mistakes_are_named_before_anything_is_opened() {
-        for (args, part, why) in [
-            (&["run"][..], "nothing is selected", "nothing to do"),
-            (&["markets"], "nothing is selected", "nothing to do"),
-            (&["run", "--series", "A B"], "--series", "a blank in it"),
-            (&["run", "--all", "--shard", "4/4"], "--shard", "outside its range"),
-            (&["run", "--watchlist", "/no/such/file"], "/no/such/file", "no file"),
-            (&["run", "--market", "A B"], "is not a ticker", "a blank in it"),
-            (&["run", "--market", "*"], "is not a ticker", "the tape's own name"),
-            (&["migrate", "--database-url", "sqlite::memory:"], "names no file", "kept nowhere"),
-            (&["run", "--market", "A", "--api-key-id", "x"], "go together", "half a key"),
-            (
-                &["run", "--market", "A", "--api-key-id", "a b", "--private-key-file", "/x"],
-                "visible",
-                "a blank in the id",
-            ),
-            (&["run", "--market", "A", "--workers", "0"], "--workers", "nobody to work"),
-            (
-                &["run", "--market", "A", "--requests-per-second", "NaN"],
-                "--requests-per-second",
-                "not a rate",
-            ),
-            (&["run", "--market", "A", "--sla", "3s"], "--settle", "can never be met"),
-            (&["run", "--market", "A", "--since", "2100-01-01"], "future", "nothing there yet"),
-            (&["run", "--market", "A", "--base-url", "nowhere"], "base URL", "no URL"),
-            (
-                &["run", "--market", "A", "--database-url", "mysql://x"],
-                "sqlite:",
-                "another database",
-            ),
-            (&["run", "--market", "A", "--sla", "soon"], "write it like", "clap's own words"),
-        ] {
-            let error = resolve(args, &[]).unwrap_err();
-            assert!(error.contains(part), "{why}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_market_selected_twice_is_one_market() {
-        let config = resolve(&["run", "--market", "B,A", "--market", "A, B,"], &[]).unwrap();
-        let Task::Run(plan) = config.task else { panic!("not a run") };
-        let names: Vec<String> =
-            plan.selection.watches().iter().map(|watch| watch.target.name()).collect();
-        assert_eq!(names, ["market:A", "market:B"]);
-    }
-
-    #[test]
-    fn the_flag_beats_the_environment_and_that_beats_the_default() {
-        let place = |args: &[&str], variables: &[(&str, &str)]| {
-            resolve(args, variables).map(|config| config.database.to_string())
-        };
-        assert_eq!(place(&["migrate"], &[]).unwrap(), "SQLite file kalshi.db");
-        let variables = [("DATABASE_URL", "sqlite:env.db")];
-        assert_eq!(place(&["migrate"], &variables).unwrap(), "SQLite file env.db");
-        let flag = ["migrate", "--database-url", "sqlite:flag.db"];
-        assert_eq!(place(&flag, &variables).unwrap(), "SQLite file flag.db");
-        let both = [("DATABASE_URL", "sqlite:a"), ("DATABASE_URL_FILE", "b")];
-        assert!(place(&["migrate"], &both).unwrap_err().contains("unset one"));
-        let empty = [("DATABASE_URL", "")];
-        assert!(place(&["migrate"], &empty).unwrap_err().contains("set but empty"));
-        let missing = [("DATABASE_URL_FILE", "/no/such/file")];
-        assert!(place(&["migrate"], &missing).unwrap_err().contains("/no/such/file"));
-    }
-}
+mod tests;

@@ -222,6 +222,13 @@ impl Commit {
         self.offered
     }
 
+    /// What of it was new, was stored already, and was kept in the raw table only.
+    pub fn counts(&self, receipt: &Receipt) -> [i64; 3] {
+        let inserted = receipt.inserted.len();
+        [inserted, self.offered.saturating_sub(inserted), receipt.rejected.len()]
+            .map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
     /// Each trade once, in the order of its id.
     pub fn rows(&self) -> &[Row] {
         &self.rows

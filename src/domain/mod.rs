@@ -18,3 +18,4 @@ pub mod completeness;
 pub mod batch;
 pub mod tally;
 pub mod freshness;
+pub mod overview;

@@ -159,8 +159,8 @@ pub struct Row {
     pub event: Event,
     /// Exchange time of the answer it came in.
     pub seen_at: Timestamp,
-    /// Whether it belongs to a window that was already complete.
-    pub is_late: bool,
+    /// How far below the end of what was already complete it lies; `None` when it does not.
+    pub late_by: Option<Duration>,
 }
 
 /// The rows of one page worth storing, and what storing them proves. They cannot be parted: the

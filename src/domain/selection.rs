@@ -36,6 +36,40 @@ impl Target {
         }
     }
 
+    /// What has that key; `None` for what is none.
+    pub fn of_name(name: &str) -> Option<Target> {
+        let (kind, ticker) = match name.split_once(':') {
+            None => return (name == "all").then_some(Target::All),
+            Some((kind, ticker)) => (kind, Ticker::new(ticker)?),
+        };
+        match kind {
+            "market" => Some(Target::Market(ticker)),
+            "event" => Some(Target::Event(ticker)),
+            "series" => Some(Target::Series(ticker)),
+            _ => None,
+        }
+    }
+
+    /// What kind of entry it is, in one word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Target::Market(_) => "market",
+            Target::Event(_) => "event",
+            Target::Series(_) => "series",
+            Target::All => "all",
+        }
+    }
+
+    /// What it is called where it is shown: the ticker as the user wrote it, `*` for the tape.
+    pub fn label(&self) -> String {
+        match self {
+            Target::Market(ticker) | Target::Event(ticker) | Target::Series(ticker) => {
+                ticker.to_string()
+            }
+            Target::All => "*".to_owned(),
+        }
+    }
+
     /// Whether it stands for markets that only the exchange can name.
     pub fn is_resolved(&self) -> bool {
         matches!(self, Target::Event(_) | Target::Series(_))

@@ -4,13 +4,80 @@ use std::time::Duration;
 
 use super::batch::{Commit, Receipt};
 
+/// Why something was tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryReason {
+    /// The exchange said that it was asked too often.
+    RateLimited,
+    /// The exchange said that it was in trouble.
+    ServerError,
+    /// The exchange did not say anything.
+    NoAnswer,
+    /// The exchange's answer could not be decoded.
+    Unreadable,
+    /// The database broke off, or chose another's transaction over ours.
+    Database,
+}
+
+impl RetryReason {
+    /// All of them, in the order of [`Retries`].
+    pub const ALL: [RetryReason; 5] = [
+        RetryReason::RateLimited,
+        RetryReason::ServerError,
+        RetryReason::NoAnswer,
+        RetryReason::Unreadable,
+        RetryReason::Database,
+    ];
+
+    /// As the metrics and the database name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RetryReason::RateLimited => "rate_limited",
+            RetryReason::ServerError => "server_error",
+            RetryReason::NoAnswer => "no_answer",
+            RetryReason::Unreadable => "unreadable",
+            RetryReason::Database => "database",
+        }
+    }
+}
+
+/// How often something was tried again, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retries([u64; RetryReason::ALL.len()]);
+
+impl Retries {
+    /// Counts one more.
+    pub fn add(&mut self, reason: RetryReason) {
+        if let Some(at) = RetryReason::ALL.iter().position(|known| *known == reason) {
+            self.0[at] += 1;
+        }
+    }
+
+    /// Adds what another part counted.
+    pub fn merge(&mut self, other: &Retries) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Each reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (RetryReason, u64)> {
+        RetryReason::ALL.into_iter().zip(self.0)
+    }
+}
+
 /// Counts of one pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Requests sent to the exchange, retries included.
     pub requests: u64,
-    /// Requests sent again.
-    pub retries: u64,
+    /// Requests sent again, and transactions of the database begun again.
+    pub retries: Retries,
     /// Pages whose rows were taken into a batch.
     pub pages: u64,
     /// Trades stored that were not stored before.
@@ -25,6 +92,8 @@ pub struct Tally {
     pub late_trades: u64,
     /// The longest time between such a trade and the answer that first held it.
     pub lateness_max: Duration,
+    /// How much of the overlap it took to find the deepest of them.
+    pub overlap_used: Duration,
     /// Trades seen on the tape, of whatever market, in the span below.
     pub tape_trades: u64,
     /// How much of the exchange's time was read from the tape to the end.
@@ -44,11 +113,12 @@ impl Tally {
             commits,
             late_trades,
             lateness_max,
+            overlap_used,
             tape_trades,
             tape_span,
         } = other;
         self.requests += requests;
-        self.retries += retries;
+        self.retries.merge(retries);
         self.pages += pages;
         self.events_ingested += events_ingested;
         self.events_duplicate += events_duplicate;
@@ -56,6 +126,7 @@ impl Tally {
         self.commits += commits;
         self.late_trades += late_trades;
         self.lateness_max = self.lateness_max.max(*lateness_max);
+        self.overlap_used = self.overlap_used.max(*overlap_used);
         self.tape_trades += tape_trades;
         self.tape_span += *tape_span;
     }
@@ -70,10 +141,11 @@ impl Tally {
         self.events_duplicate += count(commit.offered().saturating_sub(inserted));
         self.events_rejected += count(receipt.rejected.len());
         let late = receipt.inserted.iter().filter_map(|at| commit.rows().get(*at));
-        for row in late.filter(|row| row.is_late) {
+        for (row, late_by) in late.filter_map(|row| Some((row, row.late_by?))) {
             self.late_trades += 1;
             let lateness = row.seen_at.since(row.event.trade.traded_at);
             self.lateness_max = self.lateness_max.max(lateness);
+            self.overlap_used = self.overlap_used.max(late_by);
         }
     }
 }

@@ -153,7 +153,7 @@ impl TapeWalk {
         let at = row.event.trade.traded_at;
         match self.riders.get(&row.event.trade.market) {
             Some(rider) => {
-                row.is_late = at < rider.from;
+                row.late_by = (at < rider.from).then(|| rider.from.since(at));
                 // Below its first window a rider claims nothing, unless everything is kept.
                 self.keeps_all || rider.complete_from.is_none_or(|from| from <= at)
             }

@@ -82,7 +82,7 @@ fn ask(walk: &mut TapeWalk, held: &mut BTreeMap<Ticker, Checkpoint>, rest: &str,
     let commit = batch.seal(&ledger, time("0"));
     let mut stored = String::new();
     for row in commit.rows() {
-        let mark = if row.is_late { "*" } else { "" };
+        let mark = if row.late_by.is_some() { "*" } else { "" };
         write!(stored, "{}{mark} ", row.event.trade.trade_id).unwrap();
     }
     for row in commit.rejected() {

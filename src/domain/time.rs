@@ -68,6 +68,13 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The last multiple of `step` that is not later, counted from 1970.
+    #[must_use]
+    pub fn floor_to(self, step: Duration) -> Timestamp {
+        let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
+        Timestamp(self.0 - self.0.rem_euclid(step))
+    }
+
     /// The same instant for libraries that speak chrono.
     pub fn to_chrono(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)

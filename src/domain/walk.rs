@@ -348,8 +348,8 @@ impl Walk {
         progress: Option<Progress>,
     ) -> Walked {
         let late_before = if self.has_completed_before { self.from } else { None };
-        let is_late = |at: Timestamp| late_before.is_some_and(|edge| at < edge);
-        let row = |event: Event| Row { is_late: is_late(event.trade.traded_at), event, seen_at };
+        let late_by = |at: Timestamp| late_before.filter(|edge| at < *edge).map(|e| e.since(at));
+        let row = |event: Event| Row { late_by: late_by(event.trade.traded_at), event, seen_at };
         Walked {
             scope: self.market.clone(),
             rows: events.into_iter().map(row).collect(),

@@ -56,7 +56,7 @@ pub(in crate::domain) fn play(transcript: &str) {
                 let commit = batch.seal(&ledger, time("0"));
                 let mut stored = String::new();
                 for row in commit.rows() {
-                    let mark = if row.is_late { "*" } else { "" };
+                    let mark = if row.late_by.is_some() { "*" } else { "" };
                     write!(stored, "{}{mark} ", row.event.trade.trade_id).unwrap();
                 }
                 for row in commit.rejected() {

@@ -1,15 +1,17 @@
 //! Asks the exchange one thing: no faster than the pace, as often as the policy allows, no longer
 //! than the budget lasts. All threads of a pass share one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Budget, Clock};
+use crate::domain::tally::Retries;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi::Client;
 use crate::pace::Pace;
-use crate::retry::{Decision, Jitter, Policy};
+use crate::retry::{self, Decision, Jitter, Policy};
 
 /// A request that the end of the pass cuts off sooner than this is no trouble of the exchange's.
 const ANSWER_USUAL: Duration = Duration::from_secs(1);
@@ -20,7 +22,7 @@ pub struct Asker {
     pace: Pace,
     policy: Policy,
     budget: Budget,
-    retries: AtomicU64,
+    retries: Mutex<Retries>,
     /// Set when the exchange refuses this client altogether: nobody needs to ask again.
     is_forbidden: AtomicBool,
 }
@@ -28,7 +30,7 @@ pub struct Asker {
 impl Asker {
     /// Asks through `client` no faster than `pace` and no longer than `budget`.
     pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget) -> Asker {
-        let (retries, is_forbidden) = (AtomicU64::new(0), AtomicBool::new(false));
+        let (retries, is_forbidden) = (Mutex::default(), AtomicBool::new(false));
         Asker { client, pace, policy, budget, retries, is_forbidden }
     }
 
@@ -43,8 +45,8 @@ impl Asker {
     }
 
     /// Requests sent again so far.
-    pub fn retries(&self) -> u64 {
-        self.retries.load(Ordering::Relaxed)
+    pub fn retries(&self) -> Retries {
+        *self.retries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The exchange's wall clock, as far as its answers told; ours until the first one.
@@ -117,7 +119,9 @@ impl Asker {
                     if !self.budget.sleep(wait) {
                         return Err(failure);
                     }
-                    self.retries.fetch_add(1, Ordering::Relaxed);
+                    let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
+                    retries.add(retry::reason(&failure));
+                    drop(retries);
                     last = Some(failure);
                 }
             }

@@ -30,7 +30,7 @@ pub use sync::{Synced, sync};
 
 use crate::domain::batch::Ledger;
 use crate::domain::tally::Tally;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::store::{RunId, Store};
 
 /// Pages that may wait between the readers and the writer.
@@ -53,6 +53,13 @@ pub struct Outcome {
     pub first_rejected: Option<String>,
     /// Why the database stopped taking rows, if it did.
     pub store_failure: Option<Failure>,
+}
+
+impl Outcome {
+    /// The failure of a database that broke off, after which the rest can be done again.
+    pub fn broken_off(&mut self) -> Option<Failure> {
+        self.store_failure.take_if(|failure| failure.kind == Kind::StoreInterrupted)
+    }
 }
 
 /// How far a pass is, to be shown.

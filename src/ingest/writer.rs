@@ -166,11 +166,8 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn finish(self) -> Outcome {
-        let mut tally = self.tally;
-        tally.requests = self.source.asker().requests();
-        tally.retries = self.source.asker().retries();
         Outcome {
-            tally,
+            tally: self.tally,
             ledger: self.ledger,
             done: self.done,
             unread: self.markets.saturating_sub(self.markets_done),

@@ -89,7 +89,7 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
         took.as_secs_f64(),
         record.markets,
         tally.requests,
-        tally.retries,
+        tally.retries.total(),
         tally.pages,
         tally.events_ingested,
         tally.events_duplicate,
@@ -99,9 +99,10 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
     if tally.late_trades > 0 {
         let _ = write!(
             line,
-            " late_trades={} lateness_max_seconds={:.1}",
+            " late_trades={} lateness_max_seconds={:.1} overlap_used_seconds={:.1}",
             tally.late_trades,
-            tally.lateness_max.as_secs_f64()
+            tally.lateness_max.as_secs_f64(),
+            tally.overlap_used.as_secs_f64()
         );
     }
     line

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::catalogue::Catalogue;
 use super::history::History;
+use super::oversight::Oversight;
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::tally::Tally;
@@ -27,17 +28,26 @@ pub trait Lock: Send {}
 ///   commit was computed from, and `complete_until` never moves back. One that may not move is
 ///   named in the receipt; the rows of the commit are stored all the same, which is harmless
 ///   since they are true.
+/// * The events of a commit are counted in the run's row in the same transaction.
 /// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be
-///   reached and [`Kind::StoreRefused`](crate::failure::Kind) when it says no; none names a password.
-pub trait Store: Catalogue + History + Send {
+///   reached, [`Kind::StoreInterrupted`](crate::failure::Kind) when it breaks off, and
+///   [`Kind::StoreRefused`](crate::failure::Kind) when it says no; none names a password.
+pub trait Store: Catalogue + History + Oversight + Send {
     /// Brings the schema up to this build in one transaction; answers with the names of the
     /// steps applied. A schema newer than the build, or one changed by hand, is refused.
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure>;
 
+    /// Whether the schema is that of this build; if not, who has to do what. Reads only.
+    fn check_schema(&mut self) -> Result<(), Failure>;
+
+    /// Connects anew after a [`Kind::StoreInterrupted`](crate::failure::Kind). What was committed is
+    /// there, everything else is to be done again.
+    fn reconnect(&mut self) -> Result<(), Failure>;
+
     /// Opens a row of `ingestion_runs`. It stays unfinished if the process dies.
     fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure>;
 
-    /// Closes it.
+    /// Closes it and adds what it did to the totals, once, however often it is called.
     fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure>;
 
     /// Takes the named lock, or answers `None` when somebody holds it. It is politeness: what
@@ -74,10 +84,40 @@ pub struct RunRecord {
     pub ingestion_lag: Option<Duration>,
     /// The first thing that went wrong, on one line.
     pub error: Option<String>,
+    /// The overlap of a pass.
+    pub overlap: Option<Duration>,
+    /// Whether its events came from the exchange: those that a replay reads were counted before.
+    pub is_from_exchange: bool,
 }
 
 impl RunRecord {
     /// The span of exchange time that it read from the tape; `None` when it read none.
+    /// What is added to the totals: metric, reason and count of what is not zero, by key. The
+    /// events are those that the run's row counts.
+    pub(super) fn totals(&self, events: [i64; 3]) -> Vec<(&'static str, &'static str, i64)> {
+        let [ingested, duplicate, rejected] = events;
+        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let mut totals = vec![
+            ("events_duplicate", "", duplicate),
+            ("events_ingested", "", ingested),
+            ("events_rejected", "", rejected),
+            ("late_trades", "", count(self.tally.late_trades)),
+            ("requests", "", count(self.tally.requests)),
+        ];
+        let retries = self.tally.retries.iter();
+        totals.extend(retries.map(|(reason, n)| ("retries", reason.as_str(), count(n))));
+        totals.retain(|(metric, _, total)| {
+            *total > 0 && (self.is_from_exchange || !metric.starts_with("events_"))
+        });
+        totals.sort_unstable();
+        totals
+    }
+
+    /// What was used of the overlap; `None` when nothing was late.
+    pub(super) fn overlap_used_seconds(&self) -> Option<f64> {
+        Some(self.tally.overlap_used.as_secs_f64()).filter(|_| self.tally.late_trades > 0)
+    }
+
     pub(super) fn tape_seconds(&self) -> Option<f64> {
         Some(self.tally.tape_span.as_secs_f64()).filter(|seconds| *seconds > 0.0)
     }

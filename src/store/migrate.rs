@@ -41,6 +41,20 @@ pub(super) struct Applied {
     pub(super) checksum: String,
 }
 
+/// Refuses a schema to which steps are still to be applied, where nothing may be written.
+pub(super) fn current(known: &[Migration], applied: &[Applied]) -> Result<(), Failure> {
+    match pending(known, applied)?.first() {
+        None => Ok(()),
+        Some(step) => Err(Failure::new(
+            Kind::StoreRefused,
+            format!(
+                "the database's schema lacks {}; run `kalshi-ingest migrate` as its owner",
+                step.name
+            ),
+        )),
+    }
+}
+
 /// What is left to run: the applied steps must be the first of the known ones.
 pub(super) fn pending<'a>(
     known: &'a [Migration],

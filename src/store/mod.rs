@@ -4,6 +4,7 @@ mod catalogue;
 mod contract;
 mod history;
 mod migrate;
+mod oversight;
 mod postgres;
 mod sqlite;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 pub use catalogue::Catalogue;
 pub use contract::{Lock, MarketReport, RunId, RunRecord, Store};
 pub use history::{Difference, History, RawEvent, ReplayPlace, Replayed, TRADES_TABLE};
+pub use oversight::Oversight;
 
 use crate::failure::Failure;
 

@@ -3,7 +3,7 @@
 use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
 use kalshi_ingest::domain::checkpoint::Checkpoint;
 use kalshi_ingest::domain::page::{Page, Rules};
-use kalshi_ingest::domain::tally::Tally;
+use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
 use kalshi_ingest::domain::walk::Walk;
@@ -104,7 +104,10 @@ fn commit(store: &mut dyn Store, checkpoint: &Checkpoint, pages: Vec<Page>) -> R
 fn a_fresh_database_is_migrated_once(database: &Database) {
     let mut store =
         DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
-    assert_eq!(store.migrate(at(0)).unwrap(), ["001_pipeline", "002_coverage", "003_history"]);
+    assert_eq!(
+        store.migrate(at(0)).unwrap(),
+        ["001_pipeline", "002_coverage", "003_history", "004_operations"]
+    );
     assert!(store.migrate(at(0)).unwrap().is_empty(), "again");
     assert!(database.open().migrate(at(0)).unwrap().is_empty(), "on another connection");
 }
@@ -347,9 +350,12 @@ fn a_run_is_open_until_it_is_finished(database: &Database) {
     assert_ne!(one, two);
     let open = "select count(*) as x from ingestion_runs where finished_at is null";
     assert_eq!(database.number(open), 2);
+    let mut retries = Retries::default();
+    retries.add(RetryReason::RateLimited);
+    retries.add(RetryReason::Database);
     let tally = Tally {
         requests: 9,
-        retries: 2,
+        retries,
         pages: 7,
         events_ingested: 40,
         events_duplicate: 3,
@@ -363,6 +369,8 @@ fn a_run_is_open_until_it_is_finished(database: &Database) {
         tally,
         ingestion_lag: Some(Duration::from_millis(6_500)),
         error: Some("it's gone".to_owned()),
+        overlap: Some(Duration::from_secs(120)),
+        is_from_exchange: true,
     };
     store.finish_run(two, &record).unwrap();
     assert_eq!(database.number(open), 1);

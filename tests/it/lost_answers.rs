@@ -13,9 +13,10 @@ use clap::Parser as _;
 use kalshi_ingest::app;
 use kalshi_ingest::cli::Cli;
 use kalshi_ingest::clock::StopFlag;
+use kalshi_ingest::domain::time::Timestamp;
 use kalshi_simulator::{Rules, seeded_trades};
-use postgres::Config;
 use postgres::config::Host;
+use postgres::{Client, Config, NoTls};
 
 use crate::support::bench::{Bench, NOON_US};
 use crate::support::database::Database;
@@ -57,13 +58,23 @@ fn server_side(config: &Config) -> Side {
     }
 }
 
+/// Whether the database can be reached again after it broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Back,
+    Gone,
+}
+
 /// A way to the database that breaks at the `nth` commit; answers with its port.
-fn breaking_at(nth: usize, lost: Lost, config: Config) -> u16 {
+fn breaking_at(nth: usize, lost: Lost, then: Then, config: Config) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let commits = Arc::new(AtomicUsize::new(0));
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
+            if then == Then::Gone && commits.load(Ordering::SeqCst) >= nth {
+                continue;
+            }
             let (from_server, to_server, end) = server_side(&config);
             let is_broken = Arc::new(AtomicBool::new(false));
             let back = (client.try_clone().unwrap(), Arc::clone(&is_broken));
@@ -115,8 +126,8 @@ fn carry_back(mut server: Box<dyn Read + Send>, mut client: &TcpStream, is_broke
     let _ = client.shutdown(Shutdown::Both);
 }
 
-/// A pass that loses its database so; nothing may be claimed that is not stored, nor missing.
-fn broken_pass(bench: &Bench<'_>, lost: Lost, nth: usize, why: &str) {
+/// A pass that loses its database so; its exit status.
+fn broken_pass(bench: &Bench<'_>, lost: Lost, then: Then, nth: usize) -> u8 {
     let database = bench.database;
     let until = NOON_US - 10 * SECOND_US;
     let trades = seeded_trades(1, "KXA", 25_000, until - 3_600 * SECOND_US, until);
@@ -127,15 +138,17 @@ fn broken_pass(bench: &Bench<'_>, lost: Lost, nth: usize, why: &str) {
     if let Some(password) = config.get_password() {
         user = format!("{user}:{}", String::from_utf8_lossy(password));
     }
-    let port = breaking_at(METADATA_COMMITS + nth, lost, config);
+    let port = breaking_at(METADATA_COMMITS + nth, lost, then, config);
     let url = format!("postgres://{user}@127.0.0.1:{port}/{name}?sslmode=disable");
-    let mut args = bench.args("KXA", &[]);
+    let flags: &[&str] = if then == Then::Gone { &["--deadline", "2s"] } else { &[] };
+    let mut args = bench.args("KXA", flags);
     let at = args.iter().position(|arg| *arg == database.url).unwrap();
     args[at] = url;
-    let exit = app::main(Cli::try_parse_from(args).unwrap(), &StopFlag::default());
-    assert_eq!(exit.code(), 5, "{why}");
+    app::main(Cli::try_parse_from(args).unwrap(), &StopFlag::default()).code()
+}
 
-    // The checkpoint claims neither more nor less than what is stored.
+/// The checkpoint claims neither more nor less than what is stored.
+fn assert_truthful(database: &Database, lost: Lost, nth: usize, why: &str) {
     let stored = database.trades().len();
     let happened = if lost == Lost::Answer { nth } else { nth.saturating_sub(1) };
     assert_eq!(stored > 0, happened > 0, "{why}: {stored} trades");
@@ -153,19 +166,77 @@ fn a_commit_nobody_heard_of_is_neither_lost_nor_doubled() {
             let why = format!("{lost:?} of commit {nth}");
             let database = Database::postgres();
             let bench = Bench::new(&database, Rules::default());
-            broken_pass(&bench, lost, nth, &why);
+            assert_eq!(broken_pass(&bench, lost, Then::Gone, nth), 5, "{why}");
+            assert_truthful(&database, lost, nth, &why);
             assert_eq!(bench.run("KXA", &[]), 0, "{why}");
             bench.assert_complete(&["KXA"], &why);
+            assert_counted(&database, &why);
         }
     }
+}
+
+/// What the metrics will say is what is stored, whatever a pass heard of its commits.
+fn assert_counted(database: &Database, why: &str) {
+    let totals = database.open().overview(Timestamp::from_seconds(0)).unwrap().totals;
+    let stored = i64::try_from(database.trades().len()).unwrap();
+    assert_eq!(totals.events_ingested, stored, "{why}");
+}
+
+#[test]
+fn a_database_that_comes_back_is_gone_on_with_in_the_same_pass() {
+    for lost in [Lost::Request, Lost::Answer] {
+        for nth in 0..=4 {
+            let why = format!("{lost:?} of commit {nth}, and back");
+            let database = Database::postgres();
+            let bench = Bench::new(&database, Rules::default());
+            assert_eq!(broken_pass(&bench, lost, Then::Back, nth), 0, "{why}");
+            bench.assert_complete(&["KXA"], &why);
+            assert_counted(&database, &why);
+            let unfinished = "select count(*) as x from ingestion_runs where finished_at is null";
+            assert_eq!(database.number(unfinished), 0, "{why}");
+            let retries = "select coalesce(sum(total), 0) as x from ingestion_totals where reason = 'database'";
+            assert_eq!(database.number(retries), i64::from(nth < 4), "{why}: the end is no retry");
+        }
+    }
+}
+
+#[test]
+fn a_backend_that_is_terminated_costs_nothing() {
+    let database = Database::postgres();
+    let bench = Bench::new(&database, Rules::default());
+    let until = NOON_US - 10 * SECOND_US;
+    bench.exchange.add_all(seeded_trades(1, "KXA", 25_000, until - 3_600 * SECOND_US, until));
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let killer = scope.spawn(|| {
+            let mut client = Client::connect(&database.url, NoTls).unwrap();
+            let mut killed = 0;
+            while killed < 3 && !is_done.load(Ordering::SeqCst) {
+                // Once something of the pass is stored, everybody else on this database is ended.
+                let sql = "select pg_terminate_backend(pid) from pg_stat_activity \
+                    where datname = current_database() and pid <> pg_backend_pid() \
+                    and application_name = 'kalshi-ingest' \
+                    and (select count(*) from prediction_market_trades) > 8000";
+                killed += usize::from(!client.query(sql, &[]).unwrap().is_empty());
+                thread::sleep(Duration::from_millis(20));
+            }
+            killed
+        });
+        assert_eq!(bench.run("KXA", &[]), 0);
+        is_done.store(true, Ordering::SeqCst);
+        assert!(killer.join().unwrap() > 0, "nobody was ended");
+    });
+    bench.assert_complete(&["KXA"], "after its backends were terminated");
+    assert_counted(&database, "after its backends were terminated");
 }
 
 #[test]
 fn rows_held_by_a_client_that_vanished_are_given_free() {
     let database = Database::postgres();
     let bench = Bench::new(&database, Rules::default());
-    broken_pass(&bench, Lost::Client, 1, "a vanished client");
     let started = Instant::now();
+    assert_eq!(broken_pass(&bench, Lost::Client, Then::Gone, 1), 5);
+    assert_truthful(&database, Lost::Client, 1, "a vanished client");
     let exits: Vec<u8> =
         (0..12).map(|_| bench.run("KXA", &[])).take_while(|exit| *exit != 0).collect();
     assert!(exits.iter().all(|exit| *exit == 5), "loud as long as it lasts: {exits:?}");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use kalshi_simulator::{Market, Rules, seeded_trades};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
+use crate::serving::Serving;
 use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::Database;
 use crate::support::pooler::Pooler;
@@ -125,6 +126,12 @@ fn every_command_works_through_a_transaction_pooler() {
     through(&bench, &url, "backfill", &window);
     through(&bench, &url, "completeness", &[&window[..], &["--min-score", "1"]].concat());
     through(&bench, &url, "status", &[&series[..], &["--check", "--sla", "3650d"]].concat());
+    let serving = Serving::start(&url, &[]);
+    for path in ["/readyz", "/metrics", "/overview.json"] {
+        let heard = serving.get(path);
+        assert_eq!(heard.status, 200, "{path}: {}", heard.body);
+    }
+    drop(serving);
     direct.execute("delete from prediction_market_trades where market_ticker = 'KXP-A'");
     through(&bench, &url, "replay", &[]);
     bench.assert_complete(&MARKETS, "replayed");

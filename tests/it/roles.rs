@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ::postgres::{Client, NoTls};
 use kalshi_simulator::{Market, Rules, seeded_trades};
 
+use crate::serving::Serving;
 use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 use crate::support::postgres::Server;
@@ -164,6 +165,12 @@ fn the_reader_sees_all_and_changes_nothing() {
     for flags in [&[][..], SERIES, &["--series", "NEVER"], &["--all"], &["--market", MARKETS[0]]] {
         let flags = [flags, &["--output", "json"]].concat();
         assert_exit(&bench, "status", &flags, 0);
+    }
+    assert_exit(&bench, "status", &["--output", "prometheus"], 0);
+    let serving = Serving::start(&roles.reader.url, &[]);
+    for path in ["/", "/readyz", "/metrics", "/overview.json"] {
+        let heard = serving.get(path);
+        assert!(heard.status == 200 && !heard.body.contains("denied"), "{path}: {}", heard.body);
     }
     assert_exit(&bench, "migrate", &[], 0);
     let after = roles.postgres.number("select count(*) as x from selection_watches");

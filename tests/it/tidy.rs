@@ -12,16 +12,17 @@ const FILE_LINES_MAX: usize = 500;
 
 /// The layers, lowest first: a module sees itself and the lower layers, two modules of one
 /// layer do not see each other.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["failure"],
     &["domain"],
     &["clock"],
     &["retry", "pace"],
     &["kalshi", "store"],
     &["ingest", "cli"],
-    &["exit", "report", "progress", "watchlist"],
+    &["exit", "report", "metrics", "manual", "outlet", "progress", "watchlist"],
     &["config"],
     &["logging", "watchdog"],
+    &["serve"],
     &["app"],
 ];
 

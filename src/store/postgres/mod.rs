@@ -9,6 +9,7 @@ mod catalogue;
 mod markets;
 mod history;
 mod replay;
+mod oversight;
 
 use postgres::types::Type;
 use postgres::{Client, IsolationLevel, Transaction};
@@ -16,7 +17,7 @@ use postgres::{Client, IsolationLevel, Transaction};
 pub(super) use connect::{Target, is_meant};
 
 use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
-use super::migrate::{Applied, Migration, migrations, pending};
+use super::migrate::{self, Applied, Migration, migrations, pending};
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::time::Timestamp;
@@ -24,7 +25,7 @@ use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
 const MIGRATIONS: &[Migration] =
-    migrations!("postgres": "001_pipeline", "002_coverage", "003_history");
+    migrations!("postgres": "001_pipeline", "002_coverage", "003_history", "004_operations");
 
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
@@ -79,11 +80,16 @@ impl Drop for AdvisoryLock {
 fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
     move |error| {
         let kind = match error.code().map(postgres::error::SqlState::code) {
-            // Connection trouble, shutting down, out of connections: it may come back.
-            None => Kind::StoreUnavailable,
-            Some(code) if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => {
-                Kind::StoreUnavailable
+            // A statement given up for its time limit would meet it again.
+            Some("57014") => Kind::StoreUnavailable,
+            // No code: the connection is gone. A transaction that lost to another one, or waited
+            // too long for it; a restart.
+            None | Some("40001" | "40P01" | "55P03") => Kind::StoreInterrupted,
+            Some(code) if ["08", "57"].iter().any(|class| code.starts_with(class)) => {
+                Kind::StoreInterrupted
             }
+            // Out of connections, memory or disk.
+            Some(code) if code.starts_with("53") => Kind::StoreUnavailable,
             Some(_) => Kind::StoreRefused,
         };
         let failure = Failure::new(kind, format!("{what} failed in PostgreSQL"));
@@ -227,6 +233,16 @@ impl Store for PostgresStore {
         Ok(steps.iter().map(|step| step.name).collect())
     }
 
+    fn check_schema(&mut self) -> Result<(), Failure> {
+        let applied = Self::applied(&mut self.client).map_err(because("looking at the schema"))?;
+        migrate::current(MIGRATIONS, &applied)
+    }
+
+    fn reconnect(&mut self) -> Result<(), Failure> {
+        self.client = self.target.connect()?;
+        Ok(())
+    }
+
     fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
         self.client
             .query_typed_one(
@@ -238,40 +254,9 @@ impl Store for PostgresStore {
     }
 
     fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure> {
-        let tally = &record.tally;
-        let counts = [
-            tally.requests,
-            tally.retries,
-            tally.pages,
-            tally.events_ingested,
-            tally.events_duplicate,
-            tally.events_rejected,
-            tally.tape_trades,
-        ]
-        .map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-        let [requests, retries, pages, ingested, duplicate, rejected, tape] = &counts;
-        self.client
-            .execute_typed(
-                include_str!("../../../sql/postgres/finish_run.sql"),
-                &[
-                    (&run, Type::INT8),
-                    (&record.finished_at.to_chrono(), Type::TIMESTAMPTZ),
-                    (&i16::from(record.exit_code), Type::INT2),
-                    (&i32::try_from(record.markets).unwrap_or(i32::MAX), Type::INT4),
-                    (requests, Type::INT8),
-                    (retries, Type::INT8),
-                    (pages, Type::INT8),
-                    (ingested, Type::INT8),
-                    (duplicate, Type::INT8),
-                    (rejected, Type::INT8),
-                    (&record.ingestion_lag.map(|lag| lag.as_secs_f64()), Type::FLOAT8),
-                    (&record.error, Type::TEXT),
-                    (tape, Type::INT8),
-                    (&record.tape_seconds(), Type::FLOAT8),
-                ],
-            )
-            .map(|_| ())
-            .map_err(because("recording the end of the run"))
+        self.within("recording the end of the run", COMMIT_LIMITS, |transaction| {
+            oversight::finish_run(transaction, run, record)
+        })
     }
 
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {

@@ -36,6 +36,18 @@ pub(super) fn write(
     if !commit.slices().is_empty() {
         history::advance(transaction, commit, now, &receipt.inserted)?;
     }
+    if commit.offered() + receipt.rejected.len() > 0 {
+        let counts = commit.counts(&receipt);
+        transaction.execute_typed(
+            include_str!("../../../sql/postgres/tally_run.sql"),
+            &[
+                (&run, Type::INT8),
+                (&counts[0], Type::INT8),
+                (&counts[1], Type::INT8),
+                (&counts[2], Type::INT8),
+            ],
+        )?;
+    }
     Ok(receipt)
 }
 

@@ -5,6 +5,7 @@ mod catalogue;
 mod markets;
 mod history;
 mod replay;
+mod oversight;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use rusqlite::{
 
 use super::Missing;
 use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
-use super::migrate::{Applied, Migration, migrations, pending};
+use super::migrate::{self, Applied, Migration, migrations, pending};
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::time::Timestamp;
@@ -24,7 +25,7 @@ use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
 const MIGRATIONS: &[Migration] =
-    migrations!("sqlite": "001_pipeline", "002_coverage", "003_history");
+    migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations");
 
 /// Longer than any transaction of ours takes, so that overlapping passes queue up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -190,6 +191,16 @@ impl Store for SqliteStore {
         Ok(steps.iter().map(|step| step.name).collect())
     }
 
+    fn check_schema(&mut self) -> Result<(), Failure> {
+        let applied = Self::applied(&self.connection).map_err(because("looking at the schema"))?;
+        migrate::current(MIGRATIONS, &applied)
+    }
+
+    fn reconnect(&mut self) -> Result<(), Failure> {
+        // A file does not hang up.
+        Ok(())
+    }
+
     fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
         self.connection
             .query_row(
@@ -201,29 +212,9 @@ impl Store for SqliteStore {
     }
 
     fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure> {
-        let tally = &record.tally;
-        self.connection
-            .execute(
-                include_str!("../../../sql/sqlite/finish_run.sql"),
-                params![
-                    run,
-                    record.finished_at.to_string(),
-                    record.exit_code,
-                    rows::integer(record.markets),
-                    rows::integer(tally.requests),
-                    rows::integer(tally.retries),
-                    rows::integer(tally.pages),
-                    rows::integer(tally.events_ingested),
-                    rows::integer(tally.events_duplicate),
-                    rows::integer(tally.events_rejected),
-                    record.ingestion_lag.map(|lag| lag.as_secs_f64()),
-                    record.error,
-                    rows::integer(tally.tape_trades),
-                    record.tape_seconds(),
-                ],
-            )
-            .map(|_| ())
-            .map_err(because("recording the end of the run"))
+        self.write("recording the end of the run", |transaction| {
+            oversight::finish_run(transaction, run, record)
+        })
     }
 
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {

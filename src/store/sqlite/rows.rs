@@ -66,6 +66,11 @@ pub(super) fn write(
     if !commit.slices().is_empty() {
         history::advance(transaction, commit, &now, &receipt.inserted)?;
     }
+    if commit.offered() + receipt.rejected.len() > 0 {
+        let [ingested, duplicate, kept] = commit.counts(&receipt);
+        let sql = include_str!("../../../sql/sqlite/tally_run.sql");
+        transaction.prepare_cached(sql)?.execute(params![run, ingested, duplicate, kept])?;
+    }
     Ok(receipt)
 }
 

@@ -116,6 +116,8 @@ fn run(store: &mut dyn Store, tape_trades: u64, span: Duration) -> i64 {
         tally: Tally { tape_trades, tape_span: span, ..Tally::default() },
         ingestion_lag: None,
         error: None,
+        overlap: None,
+        is_from_exchange: true,
     };
     store.finish_run(run, &record).unwrap();
     run

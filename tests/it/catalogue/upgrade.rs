@@ -33,8 +33,8 @@ fn apply_the_first_step(database: &Database) {
 fn a_database_of_the_first_release_is_brought_up(database: &Database) {
     apply_the_first_step(database);
     database.execute(&format!(
-        "insert into ingestion_runs (command, started_at, finished_at, exit_code, requests)
-             values ('run', '{0}', '{0}', 3, 17);
+        "insert into ingestion_runs (command, started_at, finished_at, exit_code, requests, events_ingested)
+             values ('run', '{0}', '{0}', 3, 17, 40);
          insert into ingestion_checkpoints
                  (source, market_ticker, complete_until, first_selected_at, updated_at, version)
              values ('kalshi', 'A', '{0}', '{0}', '{0}', 5)",
@@ -42,7 +42,10 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
     ));
     let mut store =
         DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
-    assert_eq!(store.migrate(at(2_000)).unwrap(), ["002_coverage", "003_history"]);
+    assert_eq!(
+        store.migrate(at(2_000)).unwrap(),
+        ["002_coverage", "003_history", "004_operations"]
+    );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");
 
     let checkpoint = store.checkpoints(&[ticker("A")], at(3_000)).unwrap().remove(0);
@@ -51,6 +54,8 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
         and exit_code = 3 and tape_trades is null and tape_seconds is null";
     assert_eq!(database.number(run), 1);
     assert_eq!(store.tape_rate().unwrap(), None);
+    let totals = store.overview(at(3_000)).unwrap().totals;
+    assert_eq!((totals.requests, totals.events_ingested), (17, 40), "what was before is counted");
     assert_eq!(store.begin_run("run", at(3_000)).unwrap(), 2);
     assert_eq!(see(store.as_mut(), "A", "active", 10), 1, "the new tables are there");
 }

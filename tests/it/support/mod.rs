@@ -5,3 +5,4 @@ pub(crate) mod pooler;
 pub(crate) mod database;
 pub(crate) mod bench;
 pub(crate) mod round_trips;
+pub(crate) mod recorder;

@@ -1,0 +1,11 @@
+-- SQLite has no arrays: the members are a JSON list.
+select
+    w.watch, w.sla_seconds, w.selected_at, coalesce(w.resolved_at, w.first_selected_at) as resolved_at,
+    (
+        select json_group_array(m.market_ticker order by m.market_ticker)
+        from selection_members m
+        where m.source = w.source and m.watch = w.watch
+    ) as members
+from selection_watches w
+where w.source = ?1 and w.selected_at is not null
+order by w.watch

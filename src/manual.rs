@@ -1,0 +1,81 @@
+//! What the program says of itself: shell completions and manual pages, made from its own flags.
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+const NAME: &str = "kalshi-ingest";
+
+/// What is to be printed; `None` of a command that does something.
+pub fn text(command: &Command) -> Option<Result<Vec<u8>, Failure>> {
+    match command {
+        Command::Completions(args) => {
+            let mut out = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut out);
+            Some(Ok(out))
+        }
+        Command::Man(args) => Some(page(args.command.as_deref())),
+        _ => None,
+    }
+}
+
+fn page(of: Option<&str>) -> Result<Vec<u8>, Failure> {
+    let mut whole = Cli::command();
+    // Only a built command knows the flags that it shares with the others.
+    whole.build();
+    let command = match of {
+        None => whole,
+        Some(name) => {
+            let found = whole.get_subcommands().find(|command| command.get_name() == name);
+            found.cloned().ok_or_else(|| unknown(&whole, name))?
+        }
+    };
+    let mut out = Vec::new();
+    Man::new(command)
+        .render(&mut out)
+        .map_err(|error| Failure::config("the manual page cannot be made").because(error))?;
+    Ok(out)
+}
+
+fn unknown(whole: &clap::Command, name: &str) -> Failure {
+    let names: Vec<&str> = whole.get_subcommands().map(clap::Command::get_name).collect();
+    Failure::config(format!("there is no command {name:?}; there is {}", names.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    fn said(args: &[&str]) -> Result<String, Failure> {
+        let cli = Cli::try_parse_from([&[NAME], args].concat()).unwrap();
+        text(&cli.command).unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn every_shell_gets_every_command() {
+        for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+            let completions = said(&["completions", shell]).unwrap();
+            for word in ["run", "backfill", "serve", "watchlist", "metrics-file"] {
+                assert!(completions.contains(word), "{shell} lacks {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_manual_has_a_page_for_the_whole_and_one_for_each_command() {
+        let whole = said(&["man"]).unwrap();
+        assert!(whole.contains(".TH kalshi-ingest 1") && whole.contains("Exit status"), "{whole}");
+        let run = said(&["man", "run"]).unwrap();
+        assert!(run.contains("kalshi\\-ingest\\-run") && run.contains("\\-\\-settle"), "{run}");
+        assert!(said(&["man", "fly"]).unwrap_err().to_string().contains("backfill"));
+    }
+
+    #[test]
+    fn a_command_that_works_prints_nothing() {
+        let cli = Cli::try_parse_from([NAME, "migrate"]).unwrap();
+        assert!(text(&cli.command).is_none());
+    }
+}

@@ -1,0 +1,131 @@
+//! What a pass tells others over HTTP: the dead-man switch and the push gateway. Nobody waits for
+//! them long, and what becomes of it never changes the exit status.
+
+use std::fmt;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::Uri;
+use ureq::tls::{RootCerts, TlsConfig};
+
+use crate::failure::{Failure, one_line};
+
+/// What a pass spends on one of them at most.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The end is said again if it was not heard.
+const ATTEMPTS: u32 = 2;
+const PROMETHEUS: &str = "text/plain; version=0.0.4";
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// The URL of somebody who is told. Its path may be a secret, so only the host is ever shown.
+#[derive(Clone)]
+pub struct Outlet {
+    base: String,
+    host: String,
+}
+
+impl Outlet {
+    /// Reads what `flag` was given. Errors do not repeat it.
+    pub fn parse(flag: &str, url: &str) -> Result<Outlet, Failure> {
+        let wrong = || Failure::config(format!("{flag} is not a URL like https://host/path"));
+        let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
+            return Err(wrong());
+        }
+        Ok(Outlet { base: url.trim_end_matches('/').to_owned(), host: host.to_owned() })
+    }
+
+    /// One POST below the URL.
+    fn post(&self, below: &str, content_type: &str, body: &str) -> Result<(), Failure> {
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let agent: Agent = Agent::config_builder()
+            .tls_config(tls)
+            .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .new_agent();
+        let sent = agent
+            .post(format!("{}{below}", self.base))
+            .content_type(content_type)
+            .send(body.as_bytes());
+        sent.map(|_| ()).map_err(|error| {
+            Failure::config(format!("telling {} failed; check its URL", self.host)).because(error)
+        })
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outlet({})", self.host)
+    }
+}
+
+/// A dead-man switch in the style of healthchecks.io: it is told `/start`, then `/<exit status>`
+/// (<https://healthchecks.io/docs/signaling_failures/>), and raises the alarm when it hears nothing.
+pub struct Ping {
+    outlet: Outlet,
+    started: Option<JoinHandle<()>>,
+}
+
+impl Ping {
+    /// Says that a pass begins, beside it.
+    pub fn start(outlet: Outlet) -> Ping {
+        let told = outlet.clone();
+        let tell = move || {
+            if let Err(failure) = told.post("/start", PLAIN, "") {
+                log::warn!("{}", one_line(&failure));
+            }
+        };
+        Ping { outlet, started: thread::Builder::new().name("ping".to_owned()).spawn(tell).ok() }
+    }
+
+    /// Says how it ended, with its closing line.
+    pub fn end(self, exit_code: u8, words: &str) {
+        if let Some(started) = self.started {
+            // Said out of order, the start would count as the latest word.
+            let _ = started.join();
+        }
+        let mut last = Ok(());
+        for _ in 0..ATTEMPTS {
+            last = self.outlet.post(&format!("/{exit_code}"), PLAIN, words);
+            if last.is_ok() {
+                return;
+            }
+        }
+        if let Err(failure) = last {
+            log::warn!("{}", one_line(&failure));
+        }
+    }
+}
+
+/// Replaces what the push gateway holds of this shard, metric by metric.
+pub fn push(outlet: &Outlet, shard: &str, metrics: &str) -> Result<(), Failure> {
+    let below = format!("/metrics/job/kalshi_ingest/shard/{shard}");
+    outlet.post(&below, PROMETHEUS, metrics)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_url_that_can_be_told_something_is_taken_and_none_is_repeated() {
+        for url in ["", "hunter2", "ftp://host/hunter2", "https://", "https://host/p?key=hunter2"] {
+            let error = Outlet::parse("--ping-url", url).unwrap_err();
+            let line = one_line(&error);
+            assert!(line.contains("--ping-url") && !line.contains("hunter2"), "{line}");
+        }
+        let outlet = Outlet::parse("--ping-url", "https://hc.example/hunter2/").unwrap();
+        assert_eq!(outlet.base, "https://hc.example/hunter2");
+        assert_eq!(format!("{outlet:?}"), "Outlet(hc.example)");
+    }
+
+    #[test]
+    fn a_failure_names_the_host_alone() {
+        let outlet = Outlet::parse("--ping-url", "http://127.0.0.1:1/hunter2").unwrap();
+        let line = one_line(&outlet.post("/start", PLAIN, "").unwrap_err());
+        assert!(line.contains("127.0.0.1") && !line.contains("hunter2"), "{line}");
+    }
+}

@@ -1,0 +1,120 @@
+//! `/health`: in the shape that many monitors know
+//! (<https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06>).
+
+use serde_json::{Value, json};
+
+use super::answers::{Answer, View};
+use crate::domain::freshness::{Now, staleness};
+use crate::domain::overview::{Overview, Summary};
+use crate::domain::time::Timestamp;
+use crate::report;
+
+const HEALTH: &str = "application/health+json";
+
+/// How an entry of the selection is, in the words of the format.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Status {
+    /// Every market is within its SLA.
+    Pass,
+    /// So it is, but some failed in the last pass.
+    Warn,
+    /// At least one is not.
+    Fail,
+}
+
+impl Status {
+    pub(super) fn of(summary: &Summary) -> Status {
+        // Behind and within the SLA is how every market begins.
+        match (summary.stale, summary.failing) {
+            (0, 0) => Status::Pass,
+            (0, _) => Status::Warn,
+            _ => Status::Fail,
+        }
+    }
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Status::Pass => "pass",
+            Status::Warn => "warn",
+            Status::Fail => "fail",
+        }
+    }
+}
+
+/// One check a watch; 503 when one of them fails, or when nobody knows.
+pub(super) fn health(view: &View) -> Answer {
+    let overview = match &view.overview {
+        Ok(overview) => overview,
+        Err(words) => return failed(words),
+    };
+    if view.summaries.is_empty() {
+        return failed("no pass ever selected anything on this database");
+    }
+    let checks: Vec<Value> =
+        view.summaries.iter().map(|summary| check(summary, overview, view.now)).collect();
+    let worst = view.summaries.iter().map(Status::of).max().unwrap_or(Status::Fail);
+    let body = json!({
+        "status": worst.as_str(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": { "kalshi:freshness": checks },
+    });
+    Answer::new(if worst == Status::Fail { 503 } else { 200 }, HEALTH, format!("{body:#}\n"))
+}
+
+/// Whether the database answers.
+pub(super) fn ready(view: &View) -> Answer {
+    match &view.overview {
+        Ok(_) => Answer::text(200, "ok\n"),
+        Err(words) => Answer::text(503, &format!("{words}\n")),
+    }
+}
+
+fn failed(words: &str) -> Answer {
+    let body = json!({
+        "status": Status::Fail.as_str(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "output": words,
+    });
+    Answer::new(503, HEALTH, format!("{body:#}\n"))
+}
+
+fn check(summary: &Summary, overview: &Overview, now: Timestamp) -> Value {
+    let status = Status::of(summary);
+    let mut check = json!({
+        "componentId": summary.label,
+        "componentType": "component",
+        "observedValue": summary.lag.as_secs_f64(),
+        "observedUnit": "s",
+        "status": status.as_str(),
+        "time": now.to_string(),
+        "sla_seconds": summary.sla.as_secs_f64(),
+        "markets": summary.markets.len(),
+        "stale_markets": summary.stale,
+    });
+    if let Some(words) = words(summary, overview, now) {
+        check["output"] = Value::from(words);
+    }
+    check
+}
+
+/// What is wrong with it: its stalest market, in the words of a pass.
+fn words(summary: &Summary, overview: &Overview, now: Timestamp) -> Option<String> {
+    if summary.stale == 0 {
+        return None;
+    }
+    let clocks = Now::by_our_clock(now);
+    let worst = overview
+        .active
+        .iter()
+        .filter(|row| summary.markets.contains(&row.market))
+        .max_by_key(|row| staleness(row, clocks))
+        .map(|row| (row, staleness(row, clocks)))
+        .filter(|(_, staleness)| *staleness > summary.sla);
+    Some(match (worst, summary.unresolved_since) {
+        (Some((row, staleness)), _) => report::breach_line(row, staleness, summary.sla),
+        (None, since) => {
+            let staleness = since.map(|since| now.since(since)).unwrap_or_default();
+            report::unresolved_line(&summary.target, staleness, summary.sla)
+        }
+    })
+}

@@ -1,0 +1,281 @@
+//! `serve`: what it answers, from a real process over real HTTP.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kalshi_simulator::{Rules, seeded_trades};
+use serde_json::Value;
+
+use crate::support::bench::{Bench, stderr};
+use crate::support::database::{Database, on_both_stores};
+use crate::support::recorder::free_address;
+
+on_both_stores! {
+    a_fresh_market_passes,
+    a_stale_market_fails_and_is_named,
+    nothing_ever_selected_is_no_health,
+    the_metrics_are_those_of_status,
+    the_page_shows_what_the_json_says,
+    a_selection_of_its_own_narrows_it_down,
+    nothing_is_written,
+}
+
+const MARKET: &str = "KXA-1-B";
+
+/// A server, ended with the value.
+pub(crate) struct Serving {
+    base: String,
+    process: Child,
+}
+
+pub(crate) struct Heard {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Heard {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+impl Serving {
+    pub(crate) fn start(database_url: &str, flags: &[&str]) -> Serving {
+        let base = free_address().to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
+        command.args(["serve", "-v", "--listen", &base, "--database-url", database_url]);
+        let process = command.args(flags).stderr(Stdio::piped()).spawn().unwrap();
+        let serving = Serving { base, process };
+        let until = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(&serving.base).is_err() {
+            assert!(Instant::now() < until, "nobody listens on {}", serving.base);
+            thread::sleep(Duration::from_millis(20));
+        }
+        serving
+    }
+
+    /// What is answered to these bytes, to the end of the connection.
+    fn raw(&self, request: &[u8]) -> Heard {
+        let mut stream = TcpStream::connect(&self.base).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request).unwrap();
+        let mut bytes = Vec::new();
+        // A server that has refused may hang up with our bytes unread.
+        let _ = stream.read_to_end(&mut bytes);
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Heard { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Heard {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        self.raw(request.as_bytes())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Heard {
+        self.ask("GET", path)
+    }
+
+    /// Its exit status after this signal.
+    fn end(mut self, signal: &str) -> Option<i32> {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A database after one pass, with a market that is complete until now.
+fn filled(database: &Database) -> Bench<'_> {
+    let bench = Bench::new(database, Rules::default());
+    let now = chrono::Utc::now().timestamp_micros();
+    bench.exchange.set_now(now);
+    let market = kalshi_simulator::Market::new(MARKET, MARKET, now - 9_000_000_000, now * 2);
+    bench.exchange.add_market(market);
+    bench.exchange.add_all(seeded_trades(1, MARKET, 30, now - 60_000_000, now - 10_000_000));
+    assert_eq!(bench.pass(&["--market", MARKET]), 0);
+    bench
+}
+
+const LONG_AGO: &str = "update ingestion_checkpoints set complete_from = null, \
+     complete_until = '2026-01-01T00:00:00.000000Z', complete_as_of = '2026-01-01T00:00:00.000000Z'";
+
+fn a_fresh_market_passes(database: &Database) {
+    let _bench = filled(database);
+    let serving = Serving::start(&database.url, &[]);
+    let health = serving.get("/health");
+    assert_eq!(health.status, 200, "{}", health.body);
+    assert!(health.head.contains("content-type: application/health+json"), "{}", health.head);
+    let health = health.json();
+    assert_eq!((&health["status"], &health["version"]), (&"pass".into(), &"0.1.0".into()));
+    let check = &health["checks"]["kalshi:freshness"][0];
+    assert_eq!((&check["componentId"], &check["observedUnit"]), (&MARKET.into(), &"s".into()));
+    assert_eq!(check["sla_seconds"].as_f64(), Some(300.0));
+    assert!(check["observedValue"].as_f64().unwrap() < 300.0, "{check}");
+    for path in ["/livez", "/readyz"] {
+        assert_eq!((serving.get(path).status, serving.get(path).body.as_str()), (200, "ok\n"));
+    }
+    assert_eq!(serving.end("-TERM"), Some(0), "to be ended is no failure");
+}
+
+fn a_stale_market_fails_and_is_named(database: &Database) {
+    let _bench = filled(database);
+    database.execute(LONG_AGO);
+    let serving = Serving::start(&database.url, &[]);
+    let health = serving.get("/health");
+    assert_eq!(health.status, 503);
+    let health = health.json();
+    assert_eq!(health["status"], "fail");
+    let words = health["checks"]["kalshi:freshness"][0]["output"].as_str().unwrap().to_owned();
+    assert!(words.starts_with("KXA-1-B is stale: complete until 2026-01-01T00:00:00Z"), "{words}");
+    assert_eq!(serving.get("/readyz").status, 200, "it can answer");
+}
+
+fn nothing_ever_selected_is_no_health(database: &Database) {
+    drop(database.open());
+    let serving = Serving::start(&database.url, &[]);
+    let health = serving.get("/health");
+    assert_eq!(health.status, 503);
+    assert!(health.body.contains("no pass ever selected anything"), "{}", health.body);
+    assert_eq!(serving.get("/").status, 200, "the page says what to do");
+}
+
+fn the_metrics_are_those_of_status(database: &Database) {
+    let bench = filled(database);
+    let serving = Serving::start(&database.url, &[]);
+    let metrics = serving.get("/metrics");
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
+    let output = bench.process_of("status", &["--output", "prometheus"]);
+    let without_lag = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.contains("lag_seconds{")).map(str::to_owned).collect()
+    };
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(without_lag(&metrics.body), without_lag(&printed));
+}
+
+fn the_page_shows_what_the_json_says(database: &Database) {
+    let _bench = filled(database);
+    database.execute("update ingestion_checkpoints set last_error = '</script><b>', failures = 2");
+    let serving = Serving::start(&database.url, &[]);
+    let json = serving.get("/overview.json").json();
+    assert_eq!(json["watches"][0]["watch"], MARKET);
+    assert_eq!(json["watches"][0]["status"], "warn");
+    assert_eq!(json["markets"][0]["state"], "failing");
+    assert_eq!(json["markets"][0]["last_error"], "</script><b>");
+    assert_eq!(json["runs"][0]["exit_code"], 0);
+    assert_eq!(json["totals"]["events_ingested"], 30);
+    let day = json["day"]["events_ingested"].as_array().unwrap();
+    assert_eq!((day.len(), day.iter().filter_map(Value::as_i64).sum::<i64>()), (96, 30));
+    let page = serving.get("/");
+    assert!(page.body.contains(r"\u003c/script>\u003cb>"), "what the exchange says stays text");
+    for header in ["content-security-policy: default-src 'none'; style-src 'sha256-", "nosniff"] {
+        assert!(page.head.contains(header), "{}", page.head);
+    }
+}
+
+fn a_selection_of_its_own_narrows_it_down(database: &Database) {
+    let bench = filled(database);
+    bench.list_markets("KXB-1-B");
+    assert_eq!(bench.pass(&["--market", "KXA-1-B,KXB-1-B"]), 0);
+    let serving = Serving::start(&database.url, &["--market", "KXB-1-B", "--sla", "1h"]);
+    let watches = serving.get("/overview.json").json()["watches"].clone();
+    assert_eq!(watches.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&watches[0]["watch"], watches[0]["sla_seconds"].as_f64()),
+        (&"KXB-1-B".into(), Some(3_600.0))
+    );
+}
+
+fn nothing_is_written(database: &Database) {
+    let _bench = filled(database);
+    let serving = Serving::start(&database.url, &[]);
+    for (method, status) in [("POST", 405), ("PUT", 405), ("DELETE", 405), ("HEAD", 200)] {
+        let heard = serving.ask(method, "/health");
+        assert_eq!((heard.status, heard.body.is_empty()), (status, method == "HEAD"), "{method}");
+    }
+    let runs = database.number("select count(*) as x from ingestion_runs");
+    for path in ["/", "/metrics", "/overview.json", "/health"] {
+        assert_eq!(serving.get(path).status, 200);
+    }
+    assert_eq!(serving.get("/etc/passwd").status, 404);
+    assert_eq!(database.number("select count(*) as x from ingestion_runs"), runs);
+}
+
+#[test]
+fn a_database_that_goes_and_comes_back_is_told_of_and_found_again() {
+    let database = Database::sqlite();
+    let path = database.url.strip_prefix("sqlite:").unwrap().to_owned();
+    let serving = Serving::start(&database.url, &[]);
+    for path in ["/readyz", "/health", "/metrics"] {
+        let heard = serving.get(path);
+        assert_eq!(heard.status, 503, "{path}");
+        assert!(heard.body.contains("does not exist"), "{path}: {}", heard.body);
+    }
+    assert_eq!((serving.get("/livez").status, serving.get("/").status), (200, 200));
+    assert!(serving.get("/overview.json").json()["error"].as_str().unwrap().contains(&path));
+    let _bench = filled(&database);
+    let until = Instant::now() + Duration::from_secs(30);
+    while serving.get("/health").status != 200 {
+        assert!(Instant::now() < until, "{}", serving.get("/health").body);
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_client_that_says_nothing_or_too_much_is_let_go() {
+    let database = Database::sqlite();
+    let _bench = filled(&database);
+    let serving = Serving::start(&database.url, &[]);
+    let begun = Instant::now();
+    let heard = serving.raw(b"GET / HTTP/1.1\r\nhost: x\r\n");
+    assert_ne!(heard.status, 200, "the request never ended");
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    let long = format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "a".repeat(1 << 20));
+    assert_ne!(serving.raw(long.as_bytes()).status, 200);
+    assert_ne!(serving.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n").status, 200);
+    assert_eq!(serving.get("/livez").status, 200, "the others are served");
+}
+
+#[test]
+fn many_at_once_are_all_answered() {
+    let database = Database::sqlite();
+    let _bench = filled(&database);
+    let serving = Serving::start(&database.url, &[]);
+    thread::scope(|scope| {
+        let clients: Vec<_> =
+            (0..100).map(|_| scope.spawn(|| serving.get("/metrics").status)).collect();
+        for client in clients {
+            assert_eq!(client.join().unwrap(), 200);
+        }
+    });
+}
+
+#[test]
+fn a_place_that_is_taken_or_none_is_a_mistake() {
+    let database = Database::sqlite();
+    drop(database.open());
+    let serving = Serving::start(&database.url, &[]);
+    for (listen, part) in
+        [(serving.base.as_str(), "choose another --listen"), ("nowhere", "--listen")]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
+        command.args(["serve", "-q", "--listen", listen, "--database-url", &database.url]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = stderr(&output);
+        assert!(said.lines().count() == 1 && said.contains(part), "{said}");
+    }
+    assert_eq!(serving.end("-INT"), Some(0));
+}
