@@ -19,7 +19,8 @@ use anyhow::Context as _;
 use crate::cli::Cli;
 use crate::clock::{Clock, StopFlag, SystemClock};
 use crate::config::{Config, Task};
-use crate::domain::selection::{Listed, Roster, Selection, Watch};
+use crate::domain::market::WatchRecord;
+use crate::domain::selection::{Listed, Roster, Selection};
 use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
@@ -122,27 +123,35 @@ fn answer_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// The markets that a selection stands for, as far as the database knows: nobody is asked.
+/// The markets that a selection stands for, as far as the database knows: nobody is asked. What
+/// was never selected before is, now.
 fn roster_on_record(
     selection: &Selection,
     store: &mut dyn Store,
     now: Timestamp,
 ) -> Result<Roster, Failure> {
+    let names = resolved_names(selection);
+    let records = if names.is_empty() { Vec::new() } else { store.watches(&names, now)? };
+    Ok(roster_of(selection, &records))
+}
+
+/// The entries of a selection that stand for markets which others name.
+fn resolved_names(selection: &Selection) -> Vec<String> {
+    let watches = selection.watches().iter().filter(|watch| watch.target.is_resolved());
+    watches.map(|watch| watch.target.name()).collect()
+}
+
+/// The markets that were named, and those that these records name.
+fn roster_of(selection: &Selection, records: &[WatchRecord]) -> Roster {
     let mut roster = selection.named();
-    let many: Vec<&Watch> =
-        selection.watches().iter().filter(|watch| watch.target.is_resolved()).collect();
-    let names: Vec<String> = many.iter().map(|watch| watch.target.name()).collect();
-    if names.is_empty() {
-        return Ok(roster);
-    }
-    for record in store.watches(&names, now)? {
-        for watch in many.iter().filter(|watch| watch.target.name() == record.watch) {
-            for member in &record.members {
-                roster.add(selection.shard(), member.clone(), watch.sla, Listed::No);
-            }
+    for watch in selection.watches().iter().filter(|watch| watch.target.is_resolved()) {
+        let name = watch.target.name();
+        for member in records.iter().filter(|record| record.watch == name).flat_map(|r| &r.members)
+        {
+            roster.add(selection.shard(), member.clone(), watch.sla, Listed::No);
         }
     }
-    Ok(roster)
+    roster
 }
 
 /// Applies what is missing; answers with how many steps that were.

@@ -38,7 +38,9 @@ pub(super) fn status(
     };
     let mut reports = store.report(now)?;
     let mut is_answered = !reports.is_empty();
-    let roster = super::roster_on_record(selection, store, now)?;
+    // Only read: an entry that is not on record has no markets.
+    let records = store.watches_on_record(&super::resolved_names(selection))?;
+    let roster = super::roster_of(selection, &records);
     if !selection.is_empty() {
         reports.retain(|report| roster.place(&report.checkpoint.market).is_some());
         is_answered = !reports.is_empty();

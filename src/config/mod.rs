@@ -1,6 +1,7 @@
 //! From what was typed to what will be done: every mistake of the user is found here, before
 //! the first connection.
 
+mod database;
 mod plan;
 mod selection;
 
@@ -23,7 +24,6 @@ use crate::kalshi::{Access, Endpoint, Signer};
 use crate::outlet::Outlet;
 use crate::store::DatabaseUrl;
 
-const DATABASE_URL_DEFAULT: &str = "sqlite:kalshi.db";
 const WORKERS_MAX: usize = 64;
 /// What was measured to run clean without a key, and the lowest tier with one.
 const RATE_KEYLESS: f64 = 4.0;
@@ -67,7 +67,7 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, Failure> {
         let Cli { mut global, command } = cli;
-        let database = database(global.database_url.take(), environment)?;
+        let database = database::database(global.database_url.take(), environment)?;
         let task = match command {
             Command::Run(args) => Task::Run(Box::new(run(&args, global, now, environment)?)),
             Command::Status(args) => {
@@ -115,35 +115,6 @@ impl Config {
             }
         };
         Ok(Config { database, task })
-    }
-}
-
-fn database(
-    flag: Option<String>,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<DatabaseUrl, Failure> {
-    if let Some(url) = flag {
-        return DatabaseUrl::parse(&url);
-    }
-    let is_empty = |name: &str| environment(name).is_some_and(|value| value.trim().is_empty());
-    if let Some(name) =
-        ["DATABASE_URL", "DATABASE_URL_FILE"].into_iter().find(|name| is_empty(name))
-    {
-        // A secret that got lost on the way must not end in a file somewhere else.
-        return Err(Failure::config(format!("{name} is set but empty; set or unset it")));
-    }
-    match (environment("DATABASE_URL"), environment("DATABASE_URL_FILE")) {
-        (Some(_), Some(_)) => Err(Failure::config(
-            "both DATABASE_URL and DATABASE_URL_FILE are set; unset one of them",
-        )),
-        (Some(url), None) => DatabaseUrl::parse(&url),
-        (None, Some(path)) => {
-            let url = std::fs::read_to_string(&path).map_err(|error| {
-                Failure::config(format!("DATABASE_URL_FILE {path} cannot be read")).because(error)
-            })?;
-            DatabaseUrl::parse(url.trim())
-        }
-        (None, None) => DatabaseUrl::parse(DATABASE_URL_DEFAULT),
     }
 }
 

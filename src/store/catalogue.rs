@@ -18,6 +18,10 @@ pub trait Catalogue {
     /// selected now, for each that has none.
     fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure>;
 
+    /// The records of those of these entries that have one, in any order. Nothing is written: a
+    /// role that may only read can ask.
+    fn watches_on_record(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure>;
+
     /// Records what was learnt about entries, in one transaction.
     fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure>;
 

@@ -37,8 +37,12 @@ pub enum Missing {
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite:PATH` or `postgres://…`; nothing is opened. Errors never repeat the URL.
-    pub fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
+    /// Reads `sqlite:PATH`, `postgres://…` or libpq's `key=value` form, which the environment and
+    /// its files complete; no database is opened. Errors never repeat the URL.
+    pub fn parse(
+        url: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<DatabaseUrl, Failure> {
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             if path.is_empty() || path == ":memory:" {
@@ -48,13 +52,13 @@ impl DatabaseUrl {
             }
             return Ok(DatabaseUrl(Location::Sqlite(PathBuf::from(path))));
         }
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return postgres::Target::parse(url)
+        if postgres::is_meant(url) {
+            return postgres::Target::parse(url, environment)
                 .map(|target| DatabaseUrl(Location::Postgres(Box::new(target))));
         }
         Err(Failure::config(
             "the database URL begins with neither sqlite: nor postgres://; write it like \
-             sqlite:kalshi.db or postgres://user@host/database",
+             sqlite:kalshi.db, postgres://user@host/database or host=… user=… dbname=…",
         ))
     }
 

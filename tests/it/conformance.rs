@@ -102,7 +102,8 @@ fn commit(store: &mut dyn Store, checkpoint: &Checkpoint, pages: Vec<Page>) -> R
 }
 
 fn a_fresh_database_is_migrated_once(database: &Database) {
-    let mut store = DatabaseUrl::parse(&database.url).unwrap().open(Missing::Create).unwrap();
+    let mut store =
+        DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
     assert_eq!(
         store.migrate(at(0)).unwrap(),
         ["001_pipeline", "002_coverage", "003_history", "004_operations"]

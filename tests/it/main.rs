@@ -19,6 +19,8 @@ mod backfills;
 mod scores;
 mod replays;
 mod partitions;
+mod roles;
+mod poolers;
 mod faults;
 mod shapes;
 mod tls;

@@ -111,7 +111,8 @@ fn an_empty_database_has_nothing_to_show(database: &Database) {
 }
 
 fn a_schema_that_lacks_a_step_is_named(database: &Database) {
-    let mut store = DatabaseUrl::parse(&database.url).unwrap().open(Missing::Create).unwrap();
+    let mut store =
+        DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
     let failure = store.check_schema().unwrap_err();
     assert_eq!(failure.kind, Kind::StoreRefused);
     let words = failure.to_string();

@@ -26,15 +26,15 @@ on_both_stores! {
 const MARKET: &str = "KXA-1-B";
 
 /// A server, ended with the value.
-struct Serving {
+pub(crate) struct Serving {
     base: String,
     process: Child,
 }
 
-struct Heard {
-    status: u16,
+pub(crate) struct Heard {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Heard {
@@ -44,7 +44,7 @@ impl Heard {
 }
 
 impl Serving {
-    fn start(database_url: &str, flags: &[&str]) -> Serving {
+    pub(crate) fn start(database_url: &str, flags: &[&str]) -> Serving {
         let base = free_address().to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
         command.args(["serve", "-v", "--listen", &base, "--database-url", database_url]);
@@ -77,7 +77,7 @@ impl Serving {
         self.raw(request.as_bytes())
     }
 
-    fn get(&self, path: &str) -> Heard {
+    pub(crate) fn get(&self, path: &str) -> Heard {
         self.ask("GET", path)
     }
 

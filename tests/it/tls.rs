@@ -2,6 +2,9 @@
 //! with the same URL, and that no password is ever shown.
 
 mod server;
+mod rows;
+mod surroundings;
+mod warnings;
 
 use std::env;
 use std::fs;
@@ -10,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use kalshi_simulator::{Rules, seeded_trades};
 
+use self::rows::{AS_LIBPQ, MATRIX, MODES, Row, UNLIKE_LIBPQ, VERIFY};
 use self::server::{At, PASSWORD, PASSWORD_IN_URL, Shows, TlsServer, name_in};
 use crate::support::bench::{Bench, NOON_US, stderr};
 use crate::support::database::{Database, assert_rows};
@@ -26,150 +30,17 @@ enum Seen {
 }
 use Seen::{Encrypted, Misread, Plain, Refused};
 
-/// One row of the table: what the server shows, how it is named, who comes (see `pg_hba.conf`
-/// above), with what options; what is to become of it and what the one line says about it.
-type Row = (Shows, At, &'static str, &'static str, Seen, &'static str);
-
-/// Rows on which libpq agrees, both on whether they connect and on the encryption. (It must be
-/// of version 15 or later: older ones know no addresses in certificates.)
-const AS_LIBPQ: &[Row] = &[
-    // Who takes no TLS, and who asks for none.
-    (Shows::Nothing, At::Localhost, "anyhow", "", Plain, ""),
-    (Shows::Nothing, At::Localhost, "anyhow", "sslmode=disable", Plain, ""),
-    (Shows::Nothing, At::Localhost, "anyhow", "sslmode=prefer", Plain, ""),
-    (Shows::Nothing, At::Localhost, "anyhow", "sslmode=require", Refused, "does not support TLS"),
-    (Shows::Nothing, At::Localhost, "anyhow", VERIFY, Refused, "does not support TLS"),
-    (Shows::Nothing, At::Socket, "anyhow", "sslmode=prefer", Plain, ""),
-    (Shows::Good, At::Localhost, "anyhow", "sslmode=disable", Plain, ""),
-    (Shows::Good, At::Localhost, "plain", "sslmode=disable", Plain, ""),
-    (Shows::Good, At::Localhost, "encrypted", "sslmode=disable", Refused, "no encryption"),
-    (Shows::Good, At::Socket, "encrypted", "sslmode=prefer", Plain, ""),
-    // A certificate for this server, signed by the root.
-    (Shows::Good, At::Localhost, "anyhow", "", Encrypted, ""),
-    (Shows::Good, At::Localhost, "encrypted", "sslmode=prefer", Encrypted, ""),
-    (Shows::Good, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
-    (Shows::Good, At::Localhost, "plain", "sslmode=require", Refused, "pg_hba.conf"),
-    (Shows::Good, At::Localhost, "encrypted", CHAIN, Encrypted, ""),
-    (Shows::Good, At::Localhost, "encrypted", VERIFY, Encrypted, ""),
-    (Shows::Good, At::Number, "encrypted", VERIFY, Encrypted, ""),
-    (Shows::Good, At::Elsewhere, "encrypted", CHAIN, Encrypted, ""),
-    (Shows::Good, At::Elsewhere, "encrypted", VERIFY, Refused, "db.example"),
-    (Shows::Chained, At::Localhost, "encrypted", CHAIN, Encrypted, ""),
-    (Shows::Chained, At::Localhost, "encrypted", VERIFY, Encrypted, ""),
-    // The password's exchange is tied to the certificate, whatever signed that.
-    (Shows::Good, At::Localhost, "encrypted", BOUND, Encrypted, ""),
-    (Shows::Chained, At::Localhost, "encrypted", BOUND, Encrypted, ""),
-    // For another host: only `verify-full` asks.
-    (Shows::OtherHost, At::Localhost, "encrypted", "sslmode=prefer", Encrypted, ""),
-    (Shows::OtherHost, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
-    (Shows::OtherHost, At::Localhost, "encrypted", CHAIN, Encrypted, ""),
-    (Shows::OtherHost, At::Localhost, "encrypted", VERIFY, Refused, "not valid for name"),
-    (Shows::OtherHost, At::Number, "encrypted", VERIFY, Refused, "not valid for name"),
-    (Shows::OtherHost, At::Elsewhere, "encrypted", VERIFY, Encrypted, ""),
-    // Signed by nobody: nobody but itself vouches for it.
-    (Shows::SelfSigned, At::Localhost, "encrypted", "sslmode=prefer", Encrypted, ""),
-    (Shows::SelfSigned, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
-    (Shows::SelfSigned, At::Localhost, "encrypted", CHAIN, Refused, "UnknownIssuer"),
-    (Shows::SelfSigned, At::Localhost, "encrypted", VERIFY, Refused, "UnknownIssuer"),
-    (Shows::SelfSigned, At::Localhost, "encrypted", CHAIN_ITSELF, Encrypted, ""),
-    (Shows::SelfSigned, At::Localhost, "encrypted", VERIFY_ITSELF, Encrypted, ""),
-    (Shows::SelfSignedAuthority, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
-    (Shows::SelfSignedAuthority, At::Localhost, "encrypted", VERIFY, Refused, "certificate"),
-    // Too old: whoever checks the chain minds.
-    (Shows::Expired, At::Localhost, "encrypted", "sslmode=prefer", Encrypted, ""),
-    (Shows::Expired, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
-    (Shows::Expired, At::Localhost, "encrypted", CHAIN, Refused, "expired"),
-    (Shows::Expired, At::Localhost, "encrypted", VERIFY, Refused, "expired"),
-    // The older customs.
-    (Shows::CommonName, At::Localhost, "encrypted", "sslmode=require", Encrypted, ""),
-    (Shows::CommonName, At::Localhost, "encrypted", CHAIN, Encrypted, ""),
-    // `sslrootcert` that is no such thing.
-    (Shows::Good, At::Localhost, "encrypted", VERIFY_MISSING, Misread, "/no/such/root.crt"),
-    (Shows::Good, At::Localhost, "encrypted", VERIFY_GARBAGE, Misread, "it holds no certificate"),
-    (Shows::Good, At::Localhost, "encrypted", "sslmode=maybe", Misread, "sslmode=\"maybe\""),
-];
-
-const BOUND: &str = "sslmode=require&channel_binding=require";
-const CHAIN: &str = "sslmode=require&sslrootcert=ROOT";
-const CHAIN_ITSELF: &str = "sslmode=require&sslrootcert=ITSELF";
-const CHAIN_MISSING: &str = "sslmode=require&sslrootcert=/no/such/root.crt";
-const VERIFY: &str = "sslmode=verify-full&sslrootcert=ROOT";
-const VERIFY_ITSELF: &str = "sslmode=verify-full&sslrootcert=ITSELF";
-const VERIFY_MISSING: &str = "sslmode=verify-full&sslrootcert=/no/such/root.crt";
-const VERIFY_GARBAGE: &str = "sslmode=verify-full&sslrootcert=GARBAGE";
-
-/// Rows on which libpq differs: what it does, and why that is so.
-const UNLIKE_LIBPQ: &[(Row, Seen, &str)] = &[
-    (
-        (Shows::Good, At::Localhost, "encrypted", CHAIN_MISSING, Misread, "/no/such/root.crt"),
-        Encrypted,
-        "libpq checks nothing when the file is missing; a file that is named is meant",
-    ),
-    (
-        (Shows::Good, At::Localhost, "plain", "sslmode=prefer", Refused, "pg_hba.conf"),
-        Plain,
-        "libpq tries once more without TLS",
-    ),
-    (
-        (Shows::SelfSigned, At::Localhost, "encrypted", PREFER_ROOT, Encrypted, ""),
-        Refused,
-        "libpq checks the chain if a root is there, and without TLS this role is not let in",
-    ),
-    (
-        (Shows::SelfSigned, At::Localhost, "anyhow", PREFER_ROOT, Encrypted, ""),
-        Plain,
-        "libpq checks the chain if a root is there, and goes on without TLS",
-    ),
-    (
-        (Shows::Nothing, At::Socket, "anyhow", "sslmode=require", Refused, "TLS"),
-        Plain,
-        "libpq ignores sslmode on a Unix socket",
-    ),
-    (
-        (Shows::Good, At::Nameless, "encrypted", "", Refused, "hostname"),
-        Encrypted,
-        "libpq needs no name when it compares none",
-    ),
-    (
-        (Shows::Good, At::Localhost, "encrypted", VERIFY_CA, Misread, "verify-ca"),
-        Encrypted,
-        "the same is written require with sslrootcert here",
-    ),
-    (
-        (Shows::CommonName, At::Localhost, "encrypted", VERIFY, Refused, "not valid for name"),
-        Encrypted,
-        "libpq takes the common name when there is no other",
-    ),
-    (
-        (Shows::SelfSignedAuthority, At::Localhost, "encrypted", VERIFY_ITSELF, Refused, "CaUsed"),
-        Encrypted,
-        "rustls takes no authority's certificate for a server's",
-    ),
-    (
-        (Shows::SelfSignedAuthority, At::Localhost, "encrypted", CHAIN_ITSELF, Refused, "CaUsed"),
-        Encrypted,
-        "rustls takes no authority's certificate for a server's",
-    ),
-    (
-        (Shows::VersionOne, At::Localhost, "encrypted", "sslmode=require", Refused, "Version"),
-        Encrypted,
-        "rustls reads X.509 version 3 only, even where nothing is checked",
-    ),
-    (
-        (Shows::VersionOne, At::Localhost, "encrypted", "", Refused, "Version"),
-        Encrypted,
-        "rustls reads X.509 version 3 only, even where nothing is checked",
-    ),
-];
-
-const PREFER_ROOT: &str = "sslmode=prefer&sslrootcert=ROOT";
-const VERIFY_CA: &str = "sslmode=verify-ca&sslrootcert=ROOT";
-
 #[test]
 fn sslmode_and_certificate_decide_as_in_libpq() {
-    let like = AS_LIBPQ.iter().map(|row| (row, row.4, "as libpq"));
-    let unlike = UNLIKE_LIBPQ.iter().map(|(row, libpq, why)| (row, *libpq, *why));
+    let like = AS_LIBPQ.iter().map(|row| (*row, row.4, "as libpq"));
+    let unlike = UNLIKE_LIBPQ.iter().map(|(row, libpq, why)| (*row, *libpq, *why));
     let mut rows: Vec<_> = like.chain(unlike).collect();
+    let queries = queries();
+    for (shows, role, with_root, seen) in MATRIX {
+        for (query, seen) in queries[usize::from(*with_root)].iter().zip(seen) {
+            rows.push(((*shows, At::Localhost, *role, query, *seen, ""), *seen, "the matrix"));
+        }
+    }
     // One reload a certificate.
     rows.sort_by_key(|(row, ..)| row.0);
     let mut wrong = Vec::new();
@@ -184,11 +55,25 @@ fn sslmode_and_certificate_decide_as_in_libpq() {
     assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Every `sslmode`, without a root and with one.
+fn queries() -> [Vec<String>; 2] {
+    let all = |rest: &str| MODES.iter().map(|mode| format!("sslmode={mode}{rest}")).collect();
+    [all(""), all("&sslrootcert=ROOT")]
+}
+
 /// Runs both programs on a row; the error says what was unexpected.
-fn check(server: &TlsServer, row: &Row, libpq: Seen) -> Result<(), String> {
+fn check(server: &TlsServer, row: &Row<'_>, libpq: Seen) -> Result<(), String> {
     let (shows, at, role, query, seen, says) = *row;
     let query = query
+        .replace(
+            "V1ROOT",
+            concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/it/fixtures/throwaway-keys/x509-v1-root.crt"
+            ),
+        )
         .replace("ROOT", &server.root())
+        .replace("CERTS", &server.certificates.display().to_string())
         .replace("ITSELF", &server.certificate(shows).display().to_string())
         .replace("GARBAGE", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     let url = |application: &str| {
@@ -249,11 +134,16 @@ fn ingest(args: &[&str]) -> Output {
 
 /// libpq's own opinion, without the files of whoever runs the tests.
 fn psql(url: &str) -> Output {
+    psql_with(url, &[("HOME", "/nonexistent")])
+}
+
+/// The same with these variables.
+fn psql_with(url: &str, variables: &[(&str, &str)]) -> Output {
     Command::new("psql")
         .env_clear()
         .envs(env::var_os("PATH").map(|path| ("PATH", path)))
-        .env("HOME", "/nonexistent")
         .env("LC_ALL", "C")
+        .envs(variables.iter().copied())
         .args(["--no-psqlrc", "--no-password", "--command", "select 1", url])
         .output()
         .unwrap_or_else(|error| {

@@ -23,18 +23,6 @@ const MARKETS: &str = "markets";
 const WATCHES: &str = "watches";
 
 impl PostgresStore {
-    fn load_watches(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
-        self.client
-            .query_typed(
-                include_str!("../../../sql/postgres/load_watches.sql"),
-                &[(&SOURCE, Type::TEXT), (&names, Type::TEXT_ARRAY)],
-            )
-            .map_err(because("loading the selection"))?
-            .iter()
-            .map(watch)
-            .collect()
-    }
-
     fn load_markets(
         &mut self,
         sql: &str,
@@ -51,7 +39,7 @@ impl PostgresStore {
 
 impl Catalogue for PostgresStore {
     fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure> {
-        let known = self.load_watches(names)?;
+        let known = self.watches_on_record(names)?;
         if known.len() == names.len() {
             return Ok(known);
         }
@@ -65,7 +53,19 @@ impl Catalogue for PostgresStore {
                 ],
             )
             .map_err(because("recording the selection"))?;
-        self.load_watches(names)
+        self.watches_on_record(names)
+    }
+
+    fn watches_on_record(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
+        self.client
+            .query_typed(
+                include_str!("../../../sql/postgres/load_watches.sql"),
+                &[(&SOURCE, Type::TEXT), (&names, Type::TEXT_ARRAY)],
+            )
+            .map_err(because("loading the selection"))?
+            .iter()
+            .map(watch)
+            .collect()
     }
 
     fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure> {

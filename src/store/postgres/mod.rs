@@ -14,7 +14,7 @@ mod oversight;
 use postgres::types::Type;
 use postgres::{Client, IsolationLevel, Transaction};
 
-pub(super) use connect::Target;
+pub(super) use connect::{Target, is_meant};
 
 use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
 use super::migrate::{self, Applied, Migration, migrations, pending};
@@ -44,6 +44,15 @@ const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_ti
 const HOLD_LOCK: &str = "begin; set local idle_in_transaction_session_timeout = 0;
     set local tcp_keepalives_idle = 10; set local tcp_keepalives_interval = 10;
     set local tcp_keepalives_count = 3";
+
+/// Whether this role may go on where the last step ended, and who may if it may not.
+const SCHEMA_RIGHTS: &str = "select current_user::text as role,
+        coalesce(has_schema_privilege(current_schema(), 'create'), false)
+            and coalesce(pg_has_role(recorded.relowner, 'usage'), true) as may_change,
+        pg_get_userbyid(recorded.relowner)::text as owner
+    from (select 1) as one
+    left join pg_class recorded
+        on recorded.relname = 'kalshi_ingest_migrations' and pg_table_is_visible(recorded.oid)";
 
 /// A store on a server.
 pub(super) struct PostgresStore {
@@ -123,6 +132,25 @@ impl PostgresStore {
         }
     }
 
+    /// A role that only works here must not fail somewhere in the middle, with the server's words.
+    fn check_rights(transaction: &mut Transaction<'_>, next: &Migration) -> Result<(), Failure> {
+        let what = "asking what the role may do";
+        let row = transaction.query_typed_one(SCHEMA_RIGHTS, &[]).map_err(because(what))?;
+        if row.get("may_change") {
+            return Ok(());
+        }
+        let (role, owner): (&str, Option<&str>) = (row.get("role"), row.get("owner"));
+        Err(Failure::new(
+            Kind::StoreRefused,
+            format!(
+                "the schema is not up to date (step {} is next), and {role} may not change it; \
+                 run `kalshi-ingest migrate` as {}",
+                next.name,
+                owner.unwrap_or("a role that may create tables there"),
+            ),
+        ))
+    }
+
     /// A transaction that nobody else is in who names the same lock: what it compares with
     /// stays as it is. Each of its statements sees what was committed before that statement,
     /// whatever the server's default, since the wait for the lock is over by then.
@@ -179,6 +207,8 @@ impl Store for PostgresStore {
         // Again, now that nobody else can be at it.
         let applied = Self::applied(&mut transaction).map_err(because(what))?;
         let steps = pending(MIGRATIONS, &applied)?;
+        let Some(next) = steps.first() else { return Ok(Vec::new()) };
+        Self::check_rights(&mut transaction, next)?;
         transaction
             .batch_execute(
                 "create table if not exists kalshi_ingest_migrations (

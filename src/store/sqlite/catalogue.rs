@@ -15,11 +15,6 @@ use crate::failure::Failure;
 use crate::store::catalogue::{Catalogue, storable};
 
 impl SqliteStore {
-    fn load_watches(&self, names: &str) -> Result<Vec<WatchRecord>, Failure> {
-        let sql = include_str!("../../../sql/sqlite/load_watches.sql");
-        self.read("loading the selection", sql, params![SOURCE, names], watch)
-    }
-
     fn load_markets(&self, sql: &str, parameters: impl Params) -> Result<Vec<Known>, Failure> {
         self.read("loading markets", sql, parameters, known)
     }
@@ -27,18 +22,24 @@ impl SqliteStore {
 
 impl Catalogue for SqliteStore {
     fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure> {
-        let list = serde_json::Value::from(names).to_string();
-        let known = self.load_watches(&list)?;
+        let known = self.watches_on_record(names)?;
         if known.len() == names.len() {
             return Ok(known);
         }
+        let list = serde_json::Value::from(names).to_string();
         self.connection
             .execute(
                 include_str!("../../../sql/sqlite/select_watches.sql"),
                 params![SOURCE, list, now.to_string()],
             )
             .map_err(because("recording the selection"))?;
-        self.load_watches(&list)
+        self.watches_on_record(names)
+    }
+
+    fn watches_on_record(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
+        let list = serde_json::Value::from(names).to_string();
+        let sql = include_str!("../../../sql/sqlite/load_watches.sql");
+        self.read("loading the selection", sql, params![SOURCE, list], watch)
     }
 
     fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure> {

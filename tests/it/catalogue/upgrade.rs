@@ -40,7 +40,8 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
              values ('kalshi', 'A', '{0}', '{0}', '{0}', 5)",
         at(1_000),
     ));
-    let mut store = DatabaseUrl::parse(&database.url).unwrap().open(Missing::Create).unwrap();
+    let mut store =
+        DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
     assert_eq!(
         store.migrate(at(2_000)).unwrap(),
         ["002_coverage", "003_history", "004_operations"]

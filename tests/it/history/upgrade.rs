@@ -48,7 +48,8 @@ fn a_database_of_the_second_release_is_brought_up(database: &Database) {
         at(1_000),
     ));
     let before = dump(database, TRADES_TABLE);
-    let mut store = DatabaseUrl::parse(&database.url).unwrap().open(Missing::Create).unwrap();
+    let mut store =
+        DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
     assert_eq!(store.migrate(at(2_000)).unwrap(), ["003_history", "004_operations"]);
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");
 

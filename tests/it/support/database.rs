@@ -49,7 +49,8 @@ impl Database {
 
     /// The store under test, migrated.
     pub(crate) fn open(&self) -> Box<dyn Store> {
-        let mut store = DatabaseUrl::parse(&self.url).unwrap().open(Missing::Create).unwrap();
+        let mut store =
+            DatabaseUrl::parse(&self.url, &|_| None).unwrap().open(Missing::Create).unwrap();
         store.migrate(Timestamp::from_seconds(0)).unwrap();
         store
     }

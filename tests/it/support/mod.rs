@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod postgres;
+pub(crate) mod pooler;
 pub(crate) mod database;
 pub(crate) mod bench;
 pub(crate) mod round_trips;

@@ -79,7 +79,7 @@ impl Server {
             .unwrap();
         let watchdog = watch(server.id(), &directory);
         let host = directory.to_str().unwrap().replace('/', "%2F");
-        let template = format!("postgresql://postgres@/{{}}?host={host}");
+        let template = format!("postgresql://postgres@/{{}}?host={host}&port=5432");
         let server = Server { template, directory: Some(directory), _watchdog: Some(watchdog) };
         server.wait();
         server
@@ -143,7 +143,7 @@ fn binaries() -> Option<PathBuf> {
 pub(crate) struct Owner(Option<(u32, u32)>);
 
 impl Owner {
-    fn find() -> Owner {
+    pub(crate) fn find() -> Owner {
         if fs::metadata("/proc/self").map_or(1, |metadata| metadata.uid()) != 0 {
             return Owner(None);
         }
@@ -156,7 +156,8 @@ impl Owner {
         Owner(Some(ids.expect("a user other than root to run PostgreSQL as")))
     }
 
-    fn command(self, program: &Path, directory: &Path) -> Command {
+    /// A program run as this user, with nothing said about PostgreSQL.
+    pub(crate) fn command(self, program: &Path, directory: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(directory);
         for (name, _) in env::vars_os().filter(|(name, _)| {
@@ -178,8 +179,8 @@ impl Owner {
     }
 }
 
-/// Short (a socket path has at most 107 bytes) and readable by the server's user.
-fn fresh_directory(owner: Owner) -> PathBuf {
+/// A new one. Short (a socket path has at most 107 bytes) and readable by the server's user.
+pub(crate) fn fresh_directory(owner: Owner) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let directory = PathBuf::from(format!("/tmp/kpg-{}-{number}", std::process::id()));
@@ -191,7 +192,7 @@ fn fresh_directory(owner: Owner) -> PathBuf {
 }
 
 /// Ends the server and removes its directory as soon as this process is gone.
-fn watch(server: u32, directory: &Path) -> Child {
+pub(crate) fn watch(server: u32, directory: &Path) -> Child {
     let script = "trap '' INT TERM HUP; read _; kill -QUIT $1; \
                   while kill -0 $1 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
     Command::new("sh")

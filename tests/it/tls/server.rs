@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 use crate::support::postgres::{Owner, Server};
@@ -22,6 +23,10 @@ pub(super) const PASSWORD_IN_URL: &str = "Tr0ub4dor%20w%40rd%2F3";
 const RSA_KEY: &str = include_str!("../fixtures/throwaway-keys/rsa.pkcs8.pem");
 const V1_CERTIFICATE: &str = include_str!("../fixtures/throwaway-keys/x509-v1.crt");
 const V1_KEY: &str = include_str!("../fixtures/throwaway-keys/x509-v1.key");
+const V1_SIGNED: &str = include_str!("../fixtures/throwaway-keys/x509-v1-signed.crt");
+const ENCRYPTED_KEY: &str = include_str!("../fixtures/throwaway-keys/rsa.encrypted.pem");
+/// Of the good certificate, for a list of those taken back.
+const GOOD_SERIAL: u64 = 4_711;
 
 /// What the server shows to whoever asks for TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,11 +47,13 @@ pub(super) enum Shows {
     CommonName,
     /// X.509 version 1: what `openssl x509 -req` made without an extension file before 3.2.
     VersionOne,
+    /// The same, signed by an authority of its own.
+    VersionOneSigned,
     /// No TLS at all.
     Nothing,
 }
 
-const CERTIFICATES: [Shows; 8] = [
+const CERTIFICATES: [Shows; 9] = [
     Shows::Good,
     Shows::Chained,
     Shows::OtherHost,
@@ -55,6 +62,7 @@ const CERTIFICATES: [Shows; 8] = [
     Shows::Expired,
     Shows::CommonName,
     Shows::VersionOne,
+    Shows::VersionOneSigned,
 ];
 
 /// How a URL names the server, which listens on 127.0.0.1.
@@ -66,6 +74,8 @@ pub(super) enum At {
     Elsewhere,
     /// `hostaddr` alone.
     Nameless,
+    /// A name that leads nowhere, with an address that leads here and does not look like it.
+    Abroad,
     /// The server's Unix socket.
     Socket,
 }
@@ -102,11 +112,15 @@ impl TlsServer {
             &format!("port={port}"),
             "log_connections=on",
             "password_encryption=scram-sha-256",
+            // Beside the data; read when there is TLS.
+            "ssl_ca_file=../certificates/root.crt",
         ];
         let server = Server::start_with(&settings, |data, owner| {
             let rules = "local all all trust\n\
                          host all anyhow 127.0.0.1/32 scram-sha-256\n\
                          hostssl all encrypted,stranger 127.0.0.1/32 scram-sha-256\n\
+                         hostssl all certified 127.0.0.1/32 cert\n\
+                         hostssl all vouched 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n\
                          hostnossl all plain 127.0.0.1/32 scram-sha-256\n";
             fs::write(data.join("pg_hba.conf"), rules).unwrap();
             // The support knows the socket by its default name, which has the default port in it.
@@ -120,6 +134,8 @@ impl TlsServer {
             ("anyhow", PASSWORD),
             ("encrypted", PASSWORD),
             ("plain", PASSWORD),
+            ("certified", PASSWORD),
+            ("vouched", PASSWORD),
             ("stranger", "another"),
         ] {
             // What they may do is not the question here.
@@ -130,6 +146,9 @@ impl TlsServer {
         let certificates = data.with_file_name("certificates");
         fs::create_dir(&certificates).unwrap();
         let keys = make_certificates(&certificates);
+        // Whatever the mask of who runs the tests: the server reads this one.
+        owner.own(&certificates);
+        owner.own(&certificates.join("root.crt"));
         TlsServer { server, data, owner, port, certificates, keys, database }
     }
 
@@ -181,13 +200,17 @@ impl TlsServer {
 
     /// Which connections of this application the server let in, and how: encrypted or not.
     pub(super) fn admitted(&self, application: &str) -> Vec<bool> {
-        self.log()
-            .lines()
-            .filter(|line| line.contains("connection authorized:"))
-            .filter(|line| {
-                line.split(' ').any(|word| word == format!("application_name={application}"))
-            })
-            .map(|line| line.contains(" SSL enabled "))
+        self.authorized(application).iter().map(|line| line.contains(" SSL enabled ")).collect()
+    }
+
+    /// What the server says of each connection of this application that it let in: for whom, to
+    /// which database, and how it is encrypted.
+    pub(super) fn authorized(&self, application: &str) -> Vec<String> {
+        let name = format!("application_name={application}");
+        let log = self.log();
+        let said = log.lines().filter_map(|line| line.split("connection authorized: ").nth(1));
+        said.filter(|said| said.split(' ').any(|word| word == name))
+            .map(|said| said.replace(&name, ""))
             .collect()
     }
 
@@ -202,6 +225,9 @@ impl TlsServer {
             }
             At::Nameless => {
                 format!("postgres://{who}@/{database}?hostaddr=127.0.0.1&port={port}&")
+            }
+            At::Abroad => {
+                format!("postgres://{who}@db.example:{port}/{database}?hostaddr=0.0.0.0&")
             }
             At::Socket => format!("postgres://{who}@/{database}?host={sockets}&port={port}&"),
         };
@@ -228,6 +254,10 @@ fn make_certificates(directory: &Path) -> BTreeMap<Shows, String> {
     let root = authority("the tests' root", None);
     let middle = authority("the tests' middle", Some(&root));
     fs::write(directory.join("root.crt"), root.pem()).unwrap();
+    make_clients(directory, &root);
+    for (name, serial) in [("this.crl", GOOD_SERIAL), ("other.crl", 1)] {
+        fs::write(directory.join(name), revoked(serial, &root)).unwrap();
+    }
     let make = |shows: Shows| {
         let key = KeyPair::generate().unwrap();
         let mut localhost =
@@ -238,6 +268,7 @@ fn make_certificates(directory: &Path) -> BTreeMap<Shows, String> {
         match shows {
             Shows::Good => {
                 let rsa = KeyPair::from_pem(RSA_KEY).unwrap();
+                localhost.serial_number = Some(SerialNumber::from(GOOD_SERIAL));
                 (by(&localhost, &rsa, &root), RSA_KEY.to_owned())
             }
             Shows::Chained => {
@@ -268,6 +299,7 @@ fn make_certificates(directory: &Path) -> BTreeMap<Shows, String> {
                 (by(&bare, &key, &root), key.serialize_pem())
             }
             Shows::VersionOne => (V1_CERTIFICATE.to_owned(), V1_KEY.to_owned()),
+            Shows::VersionOneSigned => (V1_SIGNED.to_owned(), V1_KEY.to_owned()),
             Shows::Nothing => unreachable!("not a certificate"),
         }
     };
@@ -284,10 +316,56 @@ type Authority = CertifiedIssuer<'static, KeyPair>;
 fn authority(name: &str, issuer: Option<&Authority>) -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.distinguished_name.push(DnType::CommonName, name);
     let key = KeyPair::generate().unwrap();
     match issuer {
         None => CertifiedIssuer::self_signed(params, key).unwrap(),
         Some(issuer) => CertifiedIssuer::signed_by(params, key, issuer).unwrap(),
     }
+}
+
+/// Writes a `.crt` and a `.key` for each kind of client.
+fn make_clients(directory: &Path, root: &Authority) {
+    let elsewhere = authority("another root", None);
+    let rsa = KeyPair::from_pem(RSA_KEY).unwrap();
+    for (file, name, issuer, key) in [
+        ("certified", "certified", root, &KeyPair::generate().unwrap()),
+        ("other-name", "somebody", root, &KeyPair::generate().unwrap()),
+        ("other-authority", "certified", &elsewhere, &KeyPair::generate().unwrap()),
+        ("locked", "certified", root, &rsa),
+    ] {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(key, issuer).unwrap().pem();
+        fs::write(directory.join(format!("{file}.crt")), certificate).unwrap();
+        write_key(&directory.join(format!("{file}.key")), &key.serialize_pem(), 0o600);
+    }
+    write_key(&directory.join("locked.key"), ENCRYPTED_KEY, 0o600);
+    let key = fs::read_to_string(directory.join("certified.key")).unwrap();
+    write_key(&directory.join("open.key"), &key, 0o644);
+}
+
+fn write_key(path: &Path, pem: &str, mode: u32) {
+    fs::write(path, pem).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The root's list of what it takes back: the certificate with this number.
+fn revoked(serial: u64, root: &Authority) -> String {
+    let revoked = RevokedCertParams {
+        serial_number: SerialNumber::from(serial),
+        revocation_time: date_time_ymd(2026, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 1, 1),
+        next_update: date_time_ymd(2126, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: vec![revoked],
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    list.signed_by(root).unwrap().pem().unwrap()
 }

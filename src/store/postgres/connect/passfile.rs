@@ -1,0 +1,104 @@
+//! The password file: `host:port:database:user:password`, the first line that fits.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// The text of the file, if it may be used: others may not be able to read it.
+pub(super) fn read(path: &Path) -> Option<String> {
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => {
+            log::warn!("the password file {} cannot be read: {error}", path.display());
+            return None;
+        }
+    };
+    if !about.is_file() {
+        log::warn!("the password file {} is not a plain file; it is ignored", path.display());
+        return None;
+    }
+    if about.permissions().mode() & 0o077 != 0 {
+        let path = path.display();
+        log::warn!("the password file {path} can be read by others and is ignored; chmod 0600 it");
+        return None;
+    }
+    let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    text.map_err(|error| log::warn!("the password file {} cannot be read: {error}", path.display()))
+        .ok()
+}
+
+/// The password of the first line that fits.
+pub(super) fn find(text: &str, wanted: [&str; 4]) -> Option<String> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let password = |line| wanted.iter().try_fold(line, |rest, word| after(rest, word));
+    lines.filter_map(password).map(|rest| field(rest).0).next()
+}
+
+/// What follows the first field of `line`, if that is `word` or `*`.
+fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
+    if let Some(rest) = line.strip_prefix("*:") {
+        return Some(rest);
+    }
+    let (text, rest) = field(line);
+    rest.filter(|_| text == word)
+}
+
+/// The first field of `line` without its escapes, and what follows its colon.
+fn field(line: &str) -> (String, Option<&str>) {
+    let mut text = String::new();
+    let mut letters = line.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            ':' => return (text, Some(&line[at + 1..])),
+            '\\' => text.push(letters.next().map_or('\\', |(_, letter)| letter)),
+            other => text.push(other),
+        }
+    }
+    (text, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_that_fits_counts() {
+        let text = "# db:5432:kalshi:me:commented\n\
+                    \n\
+                    short:line\n\
+                    db:5432:kalshi:me:exact\n\
+                    db:*:kalshi:me:any port\n\
+                    localhost:5432:*:*:local\r\n\
+                    \\:\\:1:5432:k\\\\l:me:a\\:b\\\\c\n\
+                    ends:5432:k:me:before:after\n\
+                    *:*:*:other:everywhere\n";
+        for (wanted, password) in [
+            (["db", "5432", "kalshi", "me"], Some("exact")),
+            (["db", "5433", "kalshi", "me"], Some("any port")),
+            (["localhost", "5432", "x", "y"], Some("local")),
+            (["::1", "5432", "k\\l", "me"], Some("a:b\\c")),
+            (["ends", "5432", "k", "me"], Some("before")),
+            (["nowhere", "1", "x", "other"], Some("everywhere")),
+            (["nowhere", "1", "x", "me"], None),
+            (["*", "5432", "x", "me"], None),
+        ] {
+            assert_eq!(find(text, wanted).as_deref(), password, "{wanted:?}");
+        }
+        assert_eq!(find("a:b:c:d", ["a", "b", "c", "d"]), None, "a line without a password");
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_ignored() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pgpass");
+        assert_eq!(read(&path), None, "no file");
+        assert_eq!(read(directory.path()), None, "no plain file");
+        fs::write(&path, "*:*:*:*:x").unwrap();
+        for (mode, is_read) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&path).is_some(), is_read, "{mode:o}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Fills in what the connection string leaves out, in libpq's order: the string, the service,
+//! the environment, the defaults.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use postgres::Config;
+use postgres::config::ChannelBinding;
+
+use super::parameters::{Origin, PARAMETERS, Settings, named};
+use super::tls::{Mode, Root, Tls};
+use super::{passfile, service};
+use crate::failure::Failure;
+
+pub(super) const PORT: u16 = 5432;
+/// Where Debian's servers have their sockets, and where others do.
+const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
+
+/// libpq waits for ever; a pass has a minute.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A peer that vanished is noticed after this long, well within a pass.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
+/// Silence is only noticed by asking: the system's default is to ask after two hours.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_COUNT: u32 = 2;
+
+/// What stands around the connection string.
+pub(super) struct Surroundings<'a> {
+    pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The name of the operating system's user, which is the last resort.
+    pub(super) os_user: &'a dyn Fn() -> Option<String>,
+}
+
+/// One server that may be connected to. No `Debug`: there is a password in it.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) way: Way,
+    /// What the certificate has to be for.
+    pub(super) name: Option<String>,
+    pub(super) port: u16,
+    pub(super) password: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The directory of a Unix socket.
+    Socket(PathBuf),
+    Address(IpAddr),
+    /// To be looked up when it is needed.
+    Name(String),
+}
+
+/// Of which kind the server has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Session {
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
+    PreferStandby,
+}
+
+/// All that is needed to connect.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) places: Vec<Place>,
+    /// Everything but the place, its password and TLS.
+    pub(super) base: Config,
+    pub(super) tls: Tls,
+    pub(super) session: Session,
+    /// Whether the places are tried in a random order.
+    pub(super) is_shuffled: bool,
+}
+
+/// From what was said to what will be done; reads the service file and the password file.
+pub(super) fn plan(mut settings: Settings, around: &Surroundings<'_>) -> Result<Plan, Failure> {
+    fill(&mut settings, around)?;
+    settings.check_treatments()?;
+    let home = home(around);
+    let user = match settings.get("user") {
+        Some(user) => user.to_owned(),
+        None => (around.os_user)().ok_or_else(|| {
+            Failure::config("the database URL has no user, and neither has the operating system")
+        })?,
+    };
+    let database = settings.get("dbname").unwrap_or(&user).to_owned();
+    let mut places = places(&settings)?;
+    give_passwords(&mut places, &settings, home.as_deref(), [&database, &user]);
+    let load_balance = [("disable", false), ("random", true)];
+    let session = [
+        ("any", Session::Any),
+        ("read-write", Session::ReadWrite),
+        ("read-only", Session::ReadOnly),
+        ("primary", Session::Primary),
+        ("standby", Session::Standby),
+        ("prefer-standby", Session::PreferStandby),
+    ];
+    Ok(Plan {
+        places,
+        base: base(&settings, &user, &database)?,
+        tls: tls(&settings, home.as_deref())?,
+        session: settings.word("target_session_attrs", &session, Session::Any)?,
+        is_shuffled: settings.word("load_balance_hosts", &load_balance, false)?,
+    })
+}
+
+/// An empty variable is an unset one.
+fn variable(around: &Surroundings<'_>, name: &str) -> Option<String> {
+    (around.environment)(name).filter(|value| !value.is_empty())
+}
+
+fn home(around: &Surroundings<'_>) -> Option<PathBuf> {
+    variable(around, "HOME").map(PathBuf::from)
+}
+
+fn fill(settings: &mut Settings, around: &Surroundings<'_>) -> Result<(), Failure> {
+    let said = |settings: &Settings, name: &str, variable_name: &str| {
+        settings.get(name).map(str::to_owned).or_else(|| variable(around, variable_name))
+    };
+    if let Some(name) = said(settings, "service", "PGSERVICE") {
+        let files = service::Files {
+            named: said(settings, "servicefile", "PGSERVICEFILE").map(PathBuf::from),
+            home: home(around),
+            system: variable(around, "PGSYSCONFDIR").map(PathBuf::from),
+        };
+        service::fill(settings, &name, &files)?;
+    }
+    for parameter in PARAMETERS {
+        let Some(name) = parameter.variable else { continue };
+        if let Some(value) = variable(around, name) {
+            settings.fill(parameter, value, Origin::Variable(name));
+        }
+    }
+    // What PGSSLMODE was before there was one.
+    if let Some(mode) = named("sslmode")
+        && variable(around, "PGREQUIRESSL").is_some_and(|value| value.starts_with('1'))
+    {
+        settings.fill(mode, "require".to_owned(), Origin::Variable("PGREQUIRESSL"));
+    }
+    Ok(())
+}
+
+fn places(settings: &Settings) -> Result<Vec<Place>, Failure> {
+    let list = |name: &str| -> Vec<&str> {
+        settings.get(name).map(|list| list.split(',').map(str::trim).collect()).unwrap_or_default()
+    };
+    let (hosts, addresses, ports) = (list("host"), list("hostaddr"), list("port"));
+    let count = [addresses.len(), hosts.len()].into_iter().find(|count| *count > 0).unwrap_or(1);
+    if !hosts.is_empty() && hosts.len() != count {
+        return Err(settings.wrong("hostaddr", "there has to be one for each host"));
+    }
+    if ports.len() > 1 && ports.len() != count {
+        return Err(settings.wrong("port", "there has to be one, or one for each host"));
+    }
+    let at = |list: &[&str], at: usize| list.get(at).map_or(String::new(), |&one| one.to_owned());
+    let place = |number: usize| {
+        let host = at(&hosts, number);
+        let port = at(&ports, if ports.len() == 1 { 0 } else { number });
+        let port = if port.is_empty() { Ok(PORT) } else { port.parse() };
+        let port = port
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| settings.wrong("port", "use a number from 1 to 65535"))?;
+        let way = match at(&addresses, number) {
+            address if !address.is_empty() => Way::Address(address.parse().map_err(|_| {
+                settings.wrong("hostaddr", "use an IP address; a name belongs into host")
+            })?),
+            _ if host.is_empty() => Way::Socket(socket_directory()),
+            _ if host.starts_with('/') => Way::Socket(PathBuf::from(&host)),
+            // libpq's mark of an abstract socket; here rather a password that is not encoded.
+            _ if host.contains('@') => {
+                return Err(settings.wrong("host", "there is an @ in it"));
+            }
+            _ => Way::Name(host.clone()),
+        };
+        let name = Some(host).filter(|host| !host.is_empty() && !host.starts_with('/'));
+        Ok(Place { way, name, port, password: None })
+    };
+    (0..count).map(place).collect()
+}
+
+fn socket_directory() -> PathBuf {
+    let exists = |directory: &&&str| Path::new(directory).is_dir();
+    let first = SOCKET_DIRECTORIES.iter().find(exists).unwrap_or(&SOCKET_DIRECTORIES[0]);
+    PathBuf::from(first)
+}
+
+/// The password that was said, or for each place the one that the password file has for it.
+fn give_passwords(
+    places: &mut [Place],
+    settings: &Settings,
+    home: Option<&Path>,
+    [database, user]: [&str; 2],
+) {
+    if let Some(password) = settings.get("password") {
+        for place in places {
+            place.password = Some(password.to_owned());
+        }
+        return;
+    }
+    let path = settings.get("passfile").map(PathBuf::from);
+    let Some(text) = path
+        .or_else(|| home.map(|home| home.join(".pgpass")))
+        .and_then(|path| passfile::read(&path))
+    else {
+        return;
+    };
+    for place in places {
+        let host = match (&place.name, &place.way) {
+            (Some(name), _) | (None, Way::Name(name)) => name.clone(),
+            (None, Way::Socket(path)) if *path == socket_directory() => "localhost".to_owned(),
+            (None, Way::Socket(path)) => path.display().to_string(),
+            (None, Way::Address(address)) => address.to_string(),
+        };
+        place.password = passfile::find(&text, [&host, &place.port.to_string(), database, user]);
+    }
+}
+
+fn base(settings: &Settings, user: &str, database: &str) -> Result<Config, Failure> {
+    let mut config = Config::new();
+    config.user(user).dbname(database);
+    if let Some(options) = settings.get("options") {
+        config.options(options);
+    }
+    let said = ["application_name", "fallback_application_name"];
+    let said = said.into_iter().find_map(|name| settings.get(name));
+    config.application_name(said.unwrap_or("kalshi-ingest"));
+    let binding = [
+        ("disable", ChannelBinding::Disable),
+        ("prefer", ChannelBinding::Prefer),
+        ("require", ChannelBinding::Require),
+    ];
+    config.channel_binding(settings.word("channel_binding", &binding, ChannelBinding::Prefer)?);
+    let seconds = |name: &str, default: Duration| -> Result<Option<Duration>, Failure> {
+        let said = settings.number(name)?.map(|said| u64::try_from(said).unwrap_or(0));
+        Ok(Some(said.map_or(default, Duration::from_secs)).filter(|time| !time.is_zero()))
+    };
+    if let Some(timeout) = seconds("connect_timeout", CONNECT_TIMEOUT)? {
+        config.connect_timeout(timeout.max(Duration::from_secs(2)));
+    }
+    let milliseconds =
+        settings.number("tcp_user_timeout")?.map(|said| u64::try_from(said).unwrap_or(0));
+    let unacknowledged = milliseconds.map_or(UNACKNOWLEDGED_MAX, Duration::from_millis);
+    if !unacknowledged.is_zero() {
+        config.tcp_user_timeout(unacknowledged);
+    }
+    config.keepalives(settings.number("keepalives")?.is_none_or(|said| said != 0));
+    if let Some(idle) = seconds("keepalives_idle", KEEPALIVE)? {
+        config.keepalives_idle(idle);
+    }
+    if let Some(interval) = seconds("keepalives_interval", KEEPALIVE)? {
+        config.keepalives_interval(interval);
+    }
+    let count = settings.number("keepalives_count")?.map(|said| u32::try_from(said).unwrap_or(0));
+    let count = count.unwrap_or(KEEPALIVE_COUNT);
+    if count > 0 {
+        config.keepalives_retries(count);
+    }
+    Ok(config)
+}
+
+fn tls(settings: &Settings, home: Option<&Path>) -> Result<Tls, Failure> {
+    let modes = [
+        ("disable", Mode::Disable),
+        ("allow", Mode::Allow),
+        ("prefer", Mode::Prefer),
+        ("require", Mode::Require),
+        ("verify-ca", Mode::VerifyCa),
+        ("verify-full", Mode::VerifyFull),
+    ];
+    let at_home = |name: &str| home.map(|home| home.join(".postgresql").join(name));
+    let file = |parameter: &str, name: &str| {
+        settings.get(parameter).map(PathBuf::from).or_else(|| at_home(name))
+    };
+    let is_system = settings.get("sslrootcert") == Some("system");
+    let default = if is_system { Mode::VerifyFull } else { Mode::Prefer };
+    let mode = settings.word("sslmode", &modes, default)?;
+    if is_system && mode != Mode::VerifyFull {
+        return Err(settings.wrong(
+            "sslmode",
+            "with sslrootcert=system anybody's certificate would do; use verify-full",
+        ));
+    }
+    let root = match settings.get("sslrootcert") {
+        Some("system") => Root::System,
+        Some(path) => Root::Named(PathBuf::from(path)),
+        None => Root::Usual(at_home("root.crt")),
+    };
+    let versions = [("TLSv1", 10), ("TLSv1.1", 11), ("TLSv1.2", 12), ("TLSv1.3", 13)];
+    let oldest = settings.word("ssl_min_protocol_version", &versions, 12)?;
+    let newest = settings.word("ssl_max_protocol_version", &versions, 13)?;
+    if newest < oldest.max(12) {
+        return Err(settings.wrong(
+            "ssl_max_protocol_version",
+            "it is older than ssl_min_protocol_version, or than TLSv1.2",
+        ));
+    }
+    Ok(Tls {
+        mode,
+        root,
+        certificate: file("sslcert", "postgresql.crt"),
+        key: file("sslkey", "postgresql.key"),
+        revoked: file("sslcrl", "root.crl"),
+        is_revoked_named: settings.get("sslcrl").is_some(),
+        is_name_sent: settings.word("sslsni", &[("0", false), ("1", true)], true)?,
+        has_version: [oldest <= 12, newest >= 13],
+    })
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

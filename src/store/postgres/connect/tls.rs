@@ -1,0 +1,280 @@
+//! What TLS is to be like, and rustls set up for it.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+
+use super::verify::Verifier;
+use crate::failure::{Failure, Kind};
+
+/// `sslmode`, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mode {
+    Disable,
+    Allow,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// Who vouches for the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Root {
+    /// Whom the platform trusts.
+    System,
+    /// The file that was named.
+    Named(PathBuf),
+    /// The file in the user's home, if it is there.
+    Usual(Option<PathBuf>),
+}
+
+/// How much of the server's certificate is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    Nothing,
+    /// Signed by the root, for whatever host.
+    Chain,
+    /// Signed by the root for this host.
+    Host,
+}
+
+/// What was said about TLS. Files are looked at when a connection is made.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    pub(super) mode: Mode,
+    pub(super) root: Root,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) revoked: Option<PathBuf>,
+    pub(super) is_revoked_named: bool,
+    /// Whether the server is told which host is wanted.
+    pub(super) is_name_sent: bool,
+    /// Whether TLS 1.2 and 1.3 may be spoken.
+    pub(super) has_version: [bool; 2],
+}
+
+impl Tls {
+    /// As libpq: whoever has a root wants it asked, whatever `sslmode` says.
+    pub(super) fn check(&self) -> Check {
+        let is_there = match &self.root {
+            Root::System => true,
+            Root::Named(path) => path.exists(),
+            Root::Usual(path) => path.as_ref().is_some_and(|path| path.exists()),
+        };
+        match (self.mode, is_there) {
+            (Mode::VerifyFull, _) => Check::Host,
+            (Mode::VerifyCa, _) | (_, true) => Check::Chain,
+            (_, false) => Check::Nothing,
+        }
+    }
+
+    /// Sets rustls up.
+    pub(super) fn client(&self) -> Result<ClientConfig, Failure> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let check = self.check();
+        if let (Check::Nothing, Root::Named(path)) = (check, &self.root) {
+            log::debug!(
+                "sslrootcert {} does not exist: nobody vouches for the server",
+                path.display()
+            );
+        }
+        let roots = if check == Check::Nothing { Vec::new() } else { self.roots()? };
+        let signed_by = match check {
+            Check::Nothing => None,
+            _ => Some(self.webpki(&roots, &provider)?),
+        };
+        let verifier = Verifier {
+            provider: Arc::clone(&provider),
+            signed_by,
+            roots,
+            is_host_checked: check == Check::Host,
+        };
+        let [two, three] = self.has_version;
+        let versions: Vec<&SupportedProtocolVersion> =
+            [(two, &rustls::version::TLS12), (three, &rustls::version::TLS13)]
+                .into_iter()
+                .filter_map(|(is_wanted, version)| is_wanted.then_some(version))
+                .collect();
+        let what = |error| Failure::new(Kind::StoreUnavailable, "setting up TLS").because(error);
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&versions)
+            .map_err(what)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut client = match self.identity()? {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| {
+                Failure::config("sslcert and sslkey do not go together").because(error)
+            })?,
+        };
+        client.enable_sni = self.is_name_sent;
+        Ok(client)
+    }
+
+    fn roots(&self) -> Result<Vec<CertificateDer<'static>>, Failure> {
+        match &self.root {
+            Root::Usual(Some(path)) if path.exists() => items(path, "sslrootcert"),
+            Root::Named(path) => items(path, "sslrootcert"),
+            // libpq gives up on verify-full without a file; the platform's authorities are no
+            // weaker than what it takes with sslrootcert=system.
+            Root::System | Root::Usual(_) if self.mode == Mode::VerifyFull => {
+                Ok(rustls_native_certs::load_native_certs().certs)
+            }
+            Root::System | Root::Usual(_) => Err(Failure::config(
+                "sslmode=verify-ca needs a root certificate; give sslrootcert, \
+                 or use sslmode=verify-full with the platform's",
+            )),
+        }
+    }
+
+    fn webpki(
+        &self,
+        roots: &[CertificateDer<'static>],
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<WebPkiServerVerifier>, Failure> {
+        let mut store = RootCertStore::empty();
+        // Authorities that rustls cannot read vouch for nobody.
+        let (_, unread) = store.add_parsable_certificates(roots.iter().cloned());
+        if unread > 0 {
+            log::debug!("{unread} root certificates cannot be read");
+        }
+        let mut builder =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider));
+        let revoked = self.revoked.as_ref().filter(|path| self.is_revoked_named || path.exists());
+        if let Some(path) = revoked {
+            let lists: Vec<CertificateRevocationListDer<'static>> = items(path, "sslcrl")?;
+            builder = builder.with_crls(lists).enforce_revocation_expiration();
+        }
+        builder.build().map_err(|error| {
+            Failure::config(
+                "there is no root certificate to check the database server with; give sslrootcert",
+            )
+            .because(error)
+        })
+    }
+
+    /// The certificate and key to show the server, if it asks. As in libpq a certificate that is
+    /// not there is none; one without its key is a mistake.
+    fn identity(
+        &self,
+    ) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, Failure> {
+        let Some(path) = self.certificate.as_ref().filter(|path| path.exists()) else {
+            return Ok(None);
+        };
+        let chain = items(path, "sslcert")?;
+        let Some(key) = self.key.as_ref().filter(|key| key.exists()) else {
+            let path = path.display();
+            return Err(Failure::config(format!("there is no sslkey for the sslcert {path}")));
+        };
+        check_key_file(key)?;
+        let pem = read(key, "sslkey")?;
+        if pem.windows(9).any(|part| part == b"ENCRYPTED") {
+            let key = key.display();
+            return Err(Failure::config(format!(
+                "sslkey {key} is encrypted, which is not supported; decrypt it with `openssl pkey` \
+                 into a file of mode 0600"
+            )));
+        }
+        let wrong = |error| unreadable(key, "sslkey").because(error);
+        Ok(Some((chain, PrivateKeyDer::from_pem_slice(&pem).map_err(wrong)?)))
+    }
+}
+
+fn unreadable(path: &Path, parameter: &str) -> Failure {
+    Failure::config(format!("{parameter} {} cannot be read", path.display()))
+}
+
+fn read(path: &Path, parameter: &str) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| unreadable(path, parameter).because(error))
+}
+
+/// All items of this kind in a PEM file; at least one.
+fn items<T: PemObject>(path: &Path, parameter: &str) -> Result<Vec<T>, Failure> {
+    let pem = read(path, parameter)?;
+    let found: Result<Vec<T>, _> = T::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|error| unreadable(path, parameter).because(error))?;
+    if found.is_empty() {
+        let what = if parameter == "sslcrl" { "list" } else { "certificate" };
+        return Err(unreadable(path, parameter).because(format!("it holds no {what}")));
+    }
+    Ok(found)
+}
+
+/// libpq's rule: the owner's alone, or root's and readable by a group.
+fn check_key_file(path: &Path) -> Result<(), Failure> {
+    let about = fs::metadata(path).map_err(|error| unreadable(path, "sslkey").because(error))?;
+    let name = path.display();
+    if !about.is_file() {
+        return Err(Failure::config(format!("sslkey {name} is not a plain file")));
+    }
+    if about.permissions().mode() & forbidden(about.uid()) != 0 {
+        return Err(Failure::config(format!(
+            "sslkey {name} can be read by others; chmod 0600 it, or 0640 if it is root's"
+        )));
+    }
+    Ok(())
+}
+
+fn forbidden(owner: u32) -> u32 {
+    if owner == 0 { 0o037 } else { 0o077 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_its_owners_alone() {
+        for (owner, mode, is_fine) in [
+            (1_000, 0o600, true),
+            (1_000, 0o400, true),
+            (1_000, 0o640, false),
+            (1_000, 0o604, false),
+            (0, 0o640, true),
+            (0, 0o660, false),
+            (0, 0o644, false),
+        ] {
+            assert_eq!(mode & forbidden(owner) == 0, is_fine, "{owner} {mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_root_that_is_there_is_asked() {
+        let here = Root::Named(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")));
+        let missing = Root::Named(PathBuf::from("/no/such/file"));
+        for (mode, root, check) in [
+            (Mode::Prefer, &Root::Usual(None), Check::Nothing),
+            (Mode::Require, &Root::Usual(None), Check::Nothing),
+            (Mode::Require, &missing, Check::Nothing),
+            (Mode::Allow, &here, Check::Chain),
+            (Mode::Prefer, &here, Check::Chain),
+            (Mode::Require, &here, Check::Chain),
+            (Mode::VerifyCa, &here, Check::Chain),
+            (Mode::VerifyCa, &missing, Check::Chain),
+            (Mode::VerifyFull, &here, Check::Host),
+            (Mode::VerifyFull, &Root::System, Check::Host),
+            (Mode::VerifyFull, &Root::Usual(None), Check::Host),
+        ] {
+            let tls = Tls {
+                mode,
+                root: root.clone(),
+                certificate: None,
+                key: None,
+                revoked: None,
+                is_revoked_named: false,
+                is_name_sent: true,
+                has_version: [true, true],
+            };
+            assert_eq!(tls.check(), check, "{mode:?} {root:?}");
+        }
+        assert!(Mode::Disable < Mode::Allow && Mode::VerifyCa < Mode::VerifyFull);
+    }
+}

@@ -1,0 +1,53 @@
+//! Who is told that somebody on the way could read along, or be somebody else.
+
+use super::negotiate::Spot;
+use super::tls::Check;
+
+/// What is to be said of a connection as it came about; `None` if all is well or nothing leaves
+/// the machine.
+pub(super) fn warning(host: &str, spot: &Spot, is_encrypted: bool, check: Check) -> Option<String> {
+    match spot {
+        Spot::Address(address) if !address.to_canonical().is_loopback() => {}
+        _ => return None,
+    }
+    match (is_encrypted, check) {
+        (false, _) => {
+            Some(format!("the connection to {host} is not encrypted; set sslmode=verify-full"))
+        }
+        (true, Check::Nothing) => Some(format!(
+            "the connection to {host} is encrypted but the server's certificate is not checked; \
+             set sslmode=verify-full"
+        )),
+        (true, Check::Chain | Check::Host) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn only_what_leaves_the_machine_is_warned_of() {
+        let spot = |text: &str| Spot::Address(text.parse().unwrap());
+        for (spot, is_encrypted, check, words) in [
+            (spot("192.0.2.1"), false, Check::Nothing, Some("not encrypted")),
+            (spot("192.0.2.1"), false, Check::Host, Some("not encrypted")),
+            (spot("2001:db8::1"), true, Check::Nothing, Some("certificate is not checked")),
+            (spot("192.0.2.1"), true, Check::Chain, None),
+            (spot("192.0.2.1"), true, Check::Host, None),
+            (spot("127.0.0.2"), false, Check::Nothing, None),
+            (spot("::1"), false, Check::Nothing, None),
+            (spot("::ffff:127.0.0.1"), false, Check::Nothing, None),
+            (Spot::Socket(PathBuf::from("/tmp")), false, Check::Nothing, None),
+        ] {
+            let said = warning("db.example", &spot, is_encrypted, check);
+            assert_eq!(said.is_some(), words.is_some(), "{spot:?} {said:?}");
+            if let (Some(said), Some(words)) = (said, words) {
+                assert!(said.contains(words) && said.contains("db.example"), "{said}");
+                assert!(said.ends_with("set sslmode=verify-full"), "{said}");
+            }
+        }
+    }
+}
