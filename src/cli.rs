@@ -43,7 +43,7 @@ pub struct Global {
         long,
         global = true,
         value_name = "URL",
-        help = "Where trades are stored: sqlite:PATH or postgres://user@host/database \
+        help = "Where trades are stored: sqlite:PATH, postgres://user@host/database or \"host=… dbname=…\" \
                 [env: DATABASE_URL, or DATABASE_URL_FILE naming a file that holds it] \
                 [default: sqlite:kalshi.db]"
     )]
