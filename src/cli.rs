@@ -66,6 +66,7 @@ pub struct Global {
         global = true,
         value_name = "PATH",
         env = "KALSHI_TRADES_PATH",
+        hide_env_values = true,
         default_value = "/markets/trades"
     )]
     pub trades_path: String,
@@ -81,7 +82,13 @@ pub struct Global {
     pub api_key_id: Option<String>,
 
     /// The key's PEM file: RSA or Ed25519
-    #[arg(long, global = true, value_name = "FILE", env = "KALSHI_PRIVATE_KEY_FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "KALSHI_PRIVATE_KEY_FILE",
+        hide_env_values = true
+    )]
     pub private_key_file: Option<PathBuf>,
 
     /// How fast to ask at most [default: 4 without a key, 20 with one]

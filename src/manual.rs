@@ -34,6 +34,8 @@ fn page(of: Option<&str>) -> Result<Vec<u8>, Failure> {
     };
     let mut out = Vec::new();
     Man::new(command)
+        .source(concat!("kalshi-ingest ", env!("CARGO_PKG_VERSION")))
+        .manual("User Commands")
         .render(&mut out)
         .map_err(|error| Failure::config("the manual page cannot be made").because(error))?;
     Ok(out)
@@ -69,6 +71,7 @@ mod tests {
         let whole = said(&["man"]).unwrap();
         assert!(whole.contains(".TH kalshi-ingest 1") && whole.contains("Exit status"), "{whole}");
         let run = said(&["man", "run"]).unwrap();
+        assert!(run.contains("KALSHI_SETTLE"), "{run}");
         assert!(run.contains("kalshi\\-ingest\\-run") && run.contains("\\-\\-settle"), "{run}");
         assert!(said(&["man", "fly"]).unwrap_err().to_string().contains("backfill"));
     }

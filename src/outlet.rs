@@ -11,8 +11,8 @@ use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::failure::{Failure, one_line};
 
-/// What a pass spends on one of them at most.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What a pass spends on one word to one of them at most.
+const PATIENCE: Duration = Duration::from_millis(2_500);
 /// The end is said again if it was not heard.
 const ATTEMPTS: u32 = 2;
 const PROMETHEUS: &str = "text/plain; version=0.0.4";
@@ -31,28 +31,41 @@ impl Outlet {
         let wrong = || Failure::config(format!("{flag} is not a URL like https://host/path"));
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
+        let is_bare = uri.query().is_none() && !url.contains('#');
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || !is_bare {
             return Err(wrong());
         }
         Ok(Outlet { base: url.trim_end_matches('/').to_owned(), host: host.to_owned() })
     }
 
     /// One POST below the URL.
-    fn post(&self, below: &str, content_type: &str, body: &str) -> Result<(), Failure> {
+    fn post(
+        &self,
+        below: &str,
+        content_type: &str,
+        body: &str,
+        patience: Duration,
+    ) -> Result<(), Failure> {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let agent: Agent = Agent::config_builder()
             .tls_config(tls)
             .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
-            .timeout_global(Some(PATIENCE))
+            // Followed, a POST would become a GET, and what that says is for nobody.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(patience))
             .build()
             .new_agent();
         let sent = agent
             .post(format!("{}{below}", self.base))
             .content_type(content_type)
             .send(body.as_bytes());
-        sent.map(|_| ()).map_err(|error| {
-            Failure::config(format!("telling {} failed; check its URL", self.host)).because(error)
-        })
+        let failed = || Failure::config(format!("telling {} failed; check its URL", self.host));
+        let answer = sent.map_err(|error| failed().because(error))?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        Err(failed().because(format!("it answered {}", answer.status().as_u16())))
     }
 }
 
@@ -74,7 +87,7 @@ impl Ping {
     pub fn start(outlet: Outlet) -> Ping {
         let told = outlet.clone();
         let tell = move || {
-            if let Err(failure) = told.post("/start", PLAIN, "") {
+            if let Err(failure) = told.post("/start", PLAIN, "", PATIENCE) {
                 log::warn!("{}", one_line(&failure));
             }
         };
@@ -89,7 +102,7 @@ impl Ping {
         }
         let mut last = Ok(());
         for _ in 0..ATTEMPTS {
-            last = self.outlet.post(&format!("/{exit_code}"), PLAIN, words);
+            last = self.outlet.post(&format!("/{exit_code}"), PLAIN, words, PATIENCE);
             if last.is_ok() {
                 return;
             }
@@ -103,7 +116,7 @@ impl Ping {
 /// Replaces what the push gateway holds of this shard, metric by metric.
 pub fn push(outlet: &Outlet, shard: &str, metrics: &str) -> Result<(), Failure> {
     let below = format!("/metrics/job/kalshi_ingest/shard/{shard}");
-    outlet.post(&below, PROMETHEUS, metrics)
+    outlet.post(&below, PROMETHEUS, metrics, 2 * PATIENCE)
 }
 
 #[cfg(test)]
@@ -112,7 +125,14 @@ mod tests {
 
     #[test]
     fn only_a_url_that_can_be_told_something_is_taken_and_none_is_repeated() {
-        for url in ["", "hunter2", "ftp://host/hunter2", "https://", "https://host/p?key=hunter2"] {
+        for url in [
+            "",
+            "hunter2",
+            "ftp://host/hunter2",
+            "https://",
+            "https://host/p?key=hunter2",
+            "https://host/hunter2#start",
+        ] {
             let error = Outlet::parse("--ping-url", url).unwrap_err();
             let line = one_line(&error);
             assert!(line.contains("--ping-url") && !line.contains("hunter2"), "{line}");
@@ -125,7 +145,7 @@ mod tests {
     #[test]
     fn a_failure_names_the_host_alone() {
         let outlet = Outlet::parse("--ping-url", "http://127.0.0.1:1/hunter2").unwrap();
-        let line = one_line(&outlet.post("/start", PLAIN, "").unwrap_err());
+        let line = one_line(&outlet.post("/start", PLAIN, "", PATIENCE).unwrap_err());
         assert!(line.contains("127.0.0.1") && !line.contains("hunter2"), "{line}");
     }
 }

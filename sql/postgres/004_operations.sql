@@ -27,7 +27,8 @@ from (
         coalesce(sum(events_duplicate), 0)::bigint as duplicate,
         coalesce(sum(events_rejected), 0)::bigint as rejected
     from ingestion_runs
-    where finished_at is not null
+    -- What a replay wrote was counted when it was received.
+    where finished_at is not null and command <> 'replay'
 ) as s,
 lateral (values
     ('requests', requests), ('events_ingested', ingested), ('events_duplicate', duplicate), ('events_rejected', rejected)
@@ -42,5 +43,26 @@ create index ingestion_checkpoints_active
     on ingestion_checkpoints (source, market_ticker) where retired_at is null;
 create index ingestion_checkpoints_retired
     on ingestion_checkpoints (retired_at) where retired_at is not null;
-create index completeness_scores_time
-    on completeness_scores (scored_at);
+
+-- The latest score of each market, so that the lowest of a series is found without looking at all.
+alter table prediction_markets
+    add column score     double precision,
+    add column scored_at timestamptz;
+
+update prediction_markets m
+set
+    score = s.score,
+    scored_at = s.scored_at
+from (
+    select distinct on (source, market_ticker) source, market_ticker, score, scored_at
+    from completeness_scores
+    order by source, market_ticker, scored_at desc, score_id desc
+) as s
+where m.source = s.source and m.market_ticker = s.market_ticker;
+
+create index prediction_markets_scores
+    on prediction_markets (source, score, market_ticker) where score is not null;
+create index prediction_markets_scores_series
+    on prediction_markets (source, series_ticker, score, market_ticker) where score is not null;
+create index prediction_markets_scores_event
+    on prediction_markets (source, event_ticker, score, market_ticker) where score is not null;

@@ -17,3 +17,4 @@ where
     selection_watches.sla_seconds is distinct from excluded.sla_seconds
     or selection_watches.selected_at is null
     or selection_watches.selected_at < $5
+    or selection_watches.selected_at > $4    -- by a clock that was ahead

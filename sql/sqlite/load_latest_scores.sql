@@ -1,9 +1,46 @@
--- The latest score of each market scored since ?2, the lowest first.
-select s.market_ticker, m.event_ticker, m.series_ticker, s.score, s.scored_at
-from completeness_scores s
-left join prediction_markets m on m.source = s.source and m.market_ticker = s.market_ticker
-where s.score_id in (
-    select max(score_id) from completeness_scores where source = ?1 and scored_at >= ?2 group by market_ticker
+-- The latest score of the worst market of each watch and of each market that is not retired, if they were
+-- scored since ?2; the lowest first.
+with wanted as (
+    select (
+        select m.market_ticker
+        from prediction_markets m
+        where m.source = w.source and m.series_ticker = substr(w.watch, 8) and m.score is not null and m.scored_at >= ?2
+        order by m.score, m.market_ticker
+        limit 1
+    ) as market_ticker
+    from selection_watches w
+    where w.source = ?1 and w.selected_at is not null and w.watch like 'series:%'
+    union
+    select (
+        select m.market_ticker
+        from prediction_markets m
+        where m.source = w.source and m.event_ticker = substr(w.watch, 7) and m.score is not null and m.scored_at >= ?2
+        order by m.score, m.market_ticker
+        limit 1
+    ) as market_ticker
+    from selection_watches w
+    where w.source = ?1 and w.selected_at is not null and w.watch like 'event:%'
+    union
+    select (
+        select m.market_ticker
+        from prediction_markets m
+        where m.source = w.source and m.score is not null and m.scored_at >= ?2
+        order by m.score, m.market_ticker
+        limit 1
+    ) as market_ticker
+    from selection_watches w
+    where w.source = ?1 and w.selected_at is not null and w.watch = 'all'
+    union
+    select substr(w.watch, 8)
+    from selection_watches w
+    where w.source = ?1 and w.selected_at is not null and w.watch like 'market:%'
+    union
+    select c.market_ticker
+    from ingestion_checkpoints c
+    where c.source = ?1 and c.retired_at is null
 )
-order by s.score, s.market_ticker
-limit ?3
+select m.market_ticker, m.event_ticker, m.series_ticker, m.score, m.scored_at
+from wanted
+join prediction_markets m on m.source = ?1 and m.market_ticker = wanted.market_ticker
+where m.score is not null and m.scored_at >= ?2
+order by m.score, m.market_ticker

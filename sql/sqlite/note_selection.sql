@@ -10,3 +10,4 @@ where
     sla_seconds is not excluded.sla_seconds
     or selected_at is null
     or selected_at < ?5
+    or selected_at > ?4    -- by a clock that was ahead

@@ -48,6 +48,7 @@ pub(super) fn backfill(
         tally: Tally::default(),
         verdict: Verdict::default(),
         markets: 0,
+        set_back: HashSet::new(),
     };
     let budget = filler.asker.budget().clone();
     if let Err(failure) = session.persevere(store, &budget, |store| filler.fill(store, stop)) {
@@ -66,6 +67,8 @@ struct Filler {
     tally: Tally,
     verdict: Verdict,
     markets: usize,
+    /// With --force: what was set back to be read again.
+    set_back: HashSet<SliceKey>,
 }
 
 /// The slices that are wanted, under the names that they have in the ledger.
@@ -131,6 +134,7 @@ impl Filler {
     }
 
     fn fill(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
+        self.verdict.begin_again();
         let Some(span) = self.span() else { return Ok(()) };
         let found = ingest::lives(&self.want.selection, store, &self.asker, around(span))?;
         for failure in &found.troubles {
@@ -140,8 +144,7 @@ impl Filler {
         let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);
         let wanted = Wanted::new(&self.want, &found.lives, span, tape_rate);
         if self.want.is_forced {
-            let fresh: Vec<Slice> = wanted.slices.iter().cloned().map(Slice::new).collect();
-            store.add_slices(&fresh, true, self.now())?;
+            self.set_back(store, &wanted)?;
         }
         for _ in 0..ROUNDS_MAX {
             self.confirm(store, &wanted, span)?;
@@ -153,6 +156,15 @@ impl Filler {
         }
         let left = wanted.left(store, span)?;
         self.judge(&left, found.is_whole, stop);
+        Ok(())
+    }
+
+    /// Has finished slices read again: each once, however often the database breaks off meanwhile.
+    fn set_back(&mut self, store: &mut dyn Store, wanted: &Wanted) -> Result<(), Failure> {
+        let keys = wanted.slices.iter().filter(|key| !self.set_back.contains(*key));
+        let fresh: Vec<Slice> = keys.cloned().map(Slice::new).collect();
+        store.add_slices(&fresh, true, self.now())?;
+        self.set_back.extend(fresh.into_iter().map(|slice| slice.key));
         Ok(())
     }
 
@@ -252,6 +264,7 @@ impl Filler {
         drop(bar);
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
+            self.verdict.judge_rejected(&outcome);
             return Err(failure);
         }
         self.verdict.judge_walks(&outcome, stop);

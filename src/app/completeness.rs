@@ -84,6 +84,7 @@ impl Scorer {
         is_healed: bool,
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
+        self.verdict.begin_again();
         let span =
             self.window.unwrap_or((FIRST_TRADES, Timestamp::from_seconds(i64::from(i32::MAX))));
         let lives = self.lives(selection, span, store)?;

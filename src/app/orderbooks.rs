@@ -46,6 +46,7 @@ fn snapshot(
     verdict: &mut Verdict,
     books: &mut usize,
 ) -> Result<(), Failure> {
+    verdict.begin_again();
     let mut resolved = ingest::resolve(selection, store, asker)?;
     verdict.judge_resolution(&mut resolved, asker.budget().clock().now());
     let taken = ingest::take_books(selection, &resolved, store, asker)?;

@@ -20,7 +20,7 @@ use crate::domain::tally::Tally;
 use crate::domain::tape::BEGINS_AGO;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
-use crate::failure::{Failure, one_line};
+use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::{self, Asker, Outcome, Resolved, Source, Work};
 use crate::metrics::LastRun;
 use crate::outlet::Ping;
@@ -67,7 +67,7 @@ fn pass(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> Result<Closed, Failure> {
-    let lock = store.try_lock(&format!("run-{}", plan.selection.shard().file_name()))?;
+    let lock_name = format!("run-{}", plan.selection.shard().file_name());
     let mut session = Session::begin("run", "pass", store, clock, stop)?;
     session.overlap = Some(plan.rules.overlap);
     let mut pass = Pass {
@@ -82,9 +82,12 @@ fn pass(
         markets: 0,
     };
     let budget = pass.asker.budget().clone();
-    let done = session.persevere(store, &budget, |store| match lock {
-        Some(_) => pass.drain(store, stop),
-        None => pass.stand_by(store),
+    let mut lock = None;
+    let done = session.persevere(store, &budget, |store| {
+        // It goes with the connection that broke off; who has come in meanwhile goes on alone.
+        drop(lock.take());
+        lock = store.try_lock(&lock_name)?;
+        if lock.is_some() { pass.drain(store, stop) } else { pass.stand_by(store) }
     });
     if let Err(failure) = done {
         pass.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
@@ -126,6 +129,7 @@ impl Pass {
 
     /// The pass proper.
     fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
+        self.verdict.begin_again();
         store.note_selection(self.selection.watches(), self.now())?;
         let mut resolved = ingest::resolve(&self.selection, store, &self.asker)?;
         self.verdict.judge_resolution(&mut resolved, self.now());
@@ -140,6 +144,7 @@ impl Pass {
         let mut outcome = self.read(store, ledger, readings);
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
+            self.verdict.judge_rejected(&outcome);
             return Err(failure);
         }
         self.verdict.judge_walks(&outcome, stop);
@@ -150,13 +155,20 @@ impl Pass {
                 drained.contains(&row.market) && freshness::is_possible(row, now)
             })?;
         }
+        // Judged last: what is said cannot be taken back if the database breaks off before.
+        let synced = match outcome.store_failure {
+            None => self.sync(store),
+            Some(_) => Ok(()),
+        };
+        if let Err(failure) = &synced
+            && failure.kind == Kind::StoreInterrupted
+        {
+            return synced;
+        }
         let checkpoints = self.committed(&ledger, &tickers, store);
         let now = self.clocks();
         self.verdict.judge_staleness(&checkpoints, &resolved.roster, now);
-        if outcome.store_failure.is_none() {
-            self.sync(store)?;
-        }
-        Ok(())
+        synced
     }
 
     /// Which walks are to be done.

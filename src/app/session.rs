@@ -27,6 +27,11 @@ pub(super) const LONG: Duration = Duration::from_secs(86_400);
 const PERSEVERANCE: Policy =
     Policy { attempts_max: 10, base: Duration::from_millis(250), cap: Duration::from_secs(10) };
 
+/// A database that held for so long is well again: the next trouble is another one.
+const HELD: Duration = Duration::from_secs(10);
+/// What the closing record may take when the database breaks off just then.
+const END_MAX: Duration = Duration::from_secs(5);
+
 /// A command at work.
 pub(super) struct Session<'a> {
     clock: &'a Arc<dyn Clock>,
@@ -126,10 +131,14 @@ impl<'a> Session<'a> {
         let mut jitter = Jitter::from_entropy();
         let mut attempt = 0;
         loop {
+            let begun_at = self.clock.elapsed();
             let broken_off = match work(store) {
                 Err(failure) if failure.kind == Kind::StoreInterrupted => failure,
                 done => return done,
             };
+            if self.clock.elapsed().saturating_sub(begun_at) > HELD {
+                attempt = 0;
+            }
             let mut words = one_line(&broken_off);
             loop {
                 attempt += 1;
@@ -153,13 +162,32 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn finish(&mut self, store: &mut dyn Store, record: &RunRecord, exit: Exit) -> Exit {
+        let (run, budget) = (self.run, self.budget(END_MAX));
+        match self.persevere(store, &budget, |store| store.finish_run(run, record)) {
+            Ok(()) => exit,
+            Err(failure) => {
+                // After the first complaint about the database a second one says nothing new.
+                if exit != Exit::Database {
+                    log::error!("{}", one_line(&failure));
+                }
+                Exit::first([exit, Exit::Database])
+            }
+        }
+    }
+
     /// Closes the row and says the closing line; the exit status.
     pub(super) fn end(self, done: Done, asker: Option<&Asker>, store: &mut dyn Store) -> Exit {
         self.close(done, asker, store).exit
     }
 
     /// The same, with all that can be told of it.
-    pub(super) fn close(self, done: Done, asker: Option<&Asker>, store: &mut dyn Store) -> Closed {
+    pub(super) fn close(
+        mut self,
+        done: Done,
+        asker: Option<&Asker>,
+        store: &mut dyn Store,
+    ) -> Closed {
         let Done { markets, mut tally, verdict } = done;
         if let Some(asker) = asker {
             tally.requests = asker.requests();
@@ -173,11 +201,11 @@ impl<'a> Session<'a> {
             markets,
             tally,
             ingestion_lag: verdict.lag.map(to_milliseconds),
-            error: verdict.error,
+            error: verdict.into_error(),
             overlap: self.overlap,
             is_from_exchange: asker.is_some(),
         };
-        let exit = finish(store, self.run, &record, exit);
+        let exit = self.finish(store, &record, exit);
         let took = self.clock.elapsed().saturating_sub(self.started_at);
         let line = report::closing_line(self.name, &record, exit.code(), took);
         log::info!("{line}");
@@ -196,26 +224,6 @@ pub(super) fn asker(
 ) -> Asker {
     let budget = Budget::new(Arc::clone(clock), span, stop.clone());
     Asker::new(Client::new(exchange.access), Pace::new(exchange.rate), Policy::default(), budget)
-}
-
-fn finish(store: &mut dyn Store, run: RunId, record: &RunRecord, exit: Exit) -> Exit {
-    let finished = match store.finish_run(run, record) {
-        // Once more: it was the last word of a connection that had been idle, perhaps.
-        Err(failure) if failure.kind == Kind::StoreInterrupted => {
-            store.reconnect().and_then(|()| store.finish_run(run, record))
-        }
-        finished => finished,
-    };
-    match finished {
-        Ok(()) => exit,
-        Err(failure) => {
-            // After the first complaint about the database a second one says nothing new.
-            if exit != Exit::Database {
-                log::error!("{}", one_line(&failure));
-            }
-            Exit::first([exit, Exit::Database])
-        }
-    }
 }
 
 /// Finer figures say nothing: the exchange tells its time in seconds.

@@ -99,10 +99,14 @@ fn prometheus(
     if summaries.is_empty() {
         log::error!("no pass ever selected anything on this database; check --database-url");
     }
+    for summary in summaries.iter().filter(|summary| summary.is_unknown) {
+        log::error!("{} was never selected by a run on this database", summary.target.name());
+    }
+    let is_answered = !summaries.is_empty() && !summaries.iter().any(|summary| summary.is_unknown);
     let is_stale = summaries.iter().any(|summary| summary.stale > 0);
-    Ok(match (is_checked, summaries.is_empty(), is_stale) {
-        (false, _, _) | (true, false, false) => Exit::Ok,
-        (true, true, _) => Exit::Usage,
-        (true, false, true) => Exit::Stale,
+    Ok(match (is_checked, is_answered, is_stale) {
+        (false, _, _) | (true, true, false) => Exit::Ok,
+        (true, false, _) => Exit::Usage,
+        (true, true, true) => Exit::Stale,
     })
 }

@@ -26,6 +26,8 @@ pub(super) struct Verdict {
     /// Whether it was said that the exchange refuses this client altogether.
     is_forbidden_said: bool,
     is_answer_needed: bool,
+    /// Events that could not be read, in whatever attempt.
+    rejected: Option<String>,
     /// Troubles that were told.
     said: HashSet<String>,
 }
@@ -35,6 +37,14 @@ impl Verdict {
     /// answer is a failure, since nothing else would tell.
     pub(super) fn of_command() -> Verdict {
         Verdict { is_answer_needed: true, ..Verdict::default() }
+    }
+
+    /// Forgets what an attempt came to that the database broke off: the next one judges anew. What was said stays said,
+    /// and events that could not be read are still there.
+    pub(super) fn begin_again(&mut self) {
+        let Verdict { exits, lag, error, is_forbidden_said, .. } = self;
+        exits.clear();
+        (*lag, *error, *is_forbidden_said) = (None, None, false);
     }
 
     /// What finding out about the selection came to.
@@ -101,7 +111,7 @@ impl Verdict {
     }
 
     /// Nothing is lost and nothing is blocked by an event that is no trade, but a person has to know.
-    fn judge_rejected(&mut self, outcome: &Outcome) {
+    pub(super) fn judge_rejected(&mut self, outcome: &Outcome) {
         let Some(first) = &outcome.first_rejected else { return };
         let message = format!(
             "{} events could not be read as trades and are kept in raw_kalshi_trade_events only; the first: {first}",
@@ -112,7 +122,12 @@ impl Verdict {
             self.exits.push(Exit::Exchange);
         }
         log::error!("{message}");
-        self.error.get_or_insert(message);
+        self.rejected.get_or_insert(message);
+    }
+
+    /// The first thing that went wrong, for the record.
+    pub(super) fn into_error(self) -> Option<String> {
+        self.error.or(self.rejected)
     }
 
     /// Says of every market whether it breaches its SLA.

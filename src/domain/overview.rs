@@ -10,8 +10,9 @@ use super::selection::{Selection, Shard, Target, Watch};
 use super::time::Timestamp;
 use super::trade::Ticker;
 
-/// An entry that no pass has selected for so long, while others were, has been taken out.
-const SELECTED_LATELY: Duration = Duration::from_secs(900);
+/// An entry that no pass has selected for so long, while others were, has been taken out; or for three times
+/// its SLA, if that is longer: whose passes stopped must become stale before it is forgotten.
+const SELECTED_LATELY: Duration = Duration::from_secs(3_600);
 
 /// How many spans of [`DAY_STEP`] the last day has.
 pub const DAY_STEPS: usize = 96;
@@ -34,7 +35,8 @@ pub struct Overview {
     pub retired: Vec<Checkpoint>,
     /// How many markets are retired.
     pub retired_total: i64,
-    /// The latest score of each market scored lately, the lowest first.
+    /// The latest scores of the worst market of each entry and of the markets that are not retired, as far as they
+    /// were scored lately, the lowest first.
     pub scores: Vec<Scored>,
     /// What all commands together have done, ever.
     pub totals: Totals,
@@ -179,15 +181,21 @@ pub struct Summary {
     pub unresolved_since: Option<Timestamp>,
     /// Its market with the lowest score.
     pub completeness: Option<Scored>,
+    /// Whether no pass was ever asked for it: nobody knows anything of it.
+    pub is_unknown: bool,
 }
 
 impl Overview {
-    /// The entries that are still selected: those that were, shortly before the last pass that was
+    /// The entries that are still selected: those that were, not long before the last pass that was
     /// asked for any. When no pass comes any more they all remain, and become stale.
-    pub fn selected(&self) -> Vec<&Entry> {
-        let last = self.entries.iter().map(|entry| entry.selected_at).max();
-        let is_current =
-            |entry: &&Entry| last.is_some_and(|at| entry.selected_at >= at.before(SELECTED_LATELY));
+    pub fn selected(&self, now: Timestamp) -> Vec<&Entry> {
+        // A pass whose clock was ahead says nothing about the others.
+        let noted = self.entries.iter().map(|entry| entry.selected_at);
+        let last = noted.filter(|at| *at <= now).max().unwrap_or(now);
+        let is_current = |entry: &&Entry| {
+            let kept = SELECTED_LATELY.max(entry.watch.sla.saturating_mul(3));
+            last.since(entry.selected_at) <= kept
+        };
         self.entries.iter().filter(is_current).collect()
     }
 
@@ -198,7 +206,7 @@ impl Overview {
         let shard = selection.map_or(Shard::WHOLE, Selection::shard);
         let watches: Vec<Watch> = match selection {
             Some(selection) => selection.watches().to_vec(),
-            None => self.selected().into_iter().map(|entry| entry.watch.clone()).collect(),
+            None => self.selected(now.ours).into_iter().map(|entry| entry.watch.clone()).collect(),
         };
         let mut summaries: BTreeMap<String, Summary> = BTreeMap::new();
         for watch in watches {
@@ -228,11 +236,17 @@ impl Overview {
             Target::All => vec![Ticker::tape()],
             _ => entry.map(|entry| entry.members.clone()).unwrap_or_default(),
         };
+        let is_known = entry.is_some()
+            || markets.iter().any(|market| {
+                let is_retired = |row: &Checkpoint| row.market == *market;
+                checkpoints.contains_key(market) || self.retired.iter().any(is_retired)
+            });
         let is_ours = |ticker: &Ticker| shard.holds(ticker) && checkpoints.contains_key(ticker);
         let markets: Vec<Ticker> = markets.into_iter().filter(is_ours).collect();
         let resolved_at = entry.filter(|_| target.is_resolved()).map(|entry| entry.resolved_at);
         let completeness = self.scores.iter().find(|scored| target.has(scored)).cloned();
         let mut summary = Summary::new(target, sla, completeness);
+        summary.is_unknown = !is_known;
         for market in markets {
             summary.count(checkpoints[&market], now);
             summary.markets.push(market);
@@ -261,6 +275,7 @@ impl Summary {
             newest_trade_at: None,
             unresolved_since: None,
             completeness,
+            is_unknown: false,
         }
     }
 
@@ -288,6 +303,7 @@ impl Summary {
         self.newest_trade_at = self.newest_trade_at.max(other.newest_trade_at);
         self.unresolved_since = least(self.unresolved_since, other.unresolved_since);
         self.completeness = self.completeness.take().or(other.completeness);
+        self.is_unknown &= other.is_unknown;
         self.markets.extend(other.markets.into_iter().filter(|market| !known.contains(market)));
     }
 

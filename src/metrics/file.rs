@@ -1,6 +1,7 @@
 //! The metrics as a file for the textfile collector.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -22,7 +23,8 @@ pub fn replace(path: &Path, text: &str) -> Result<(), Failure> {
         Failure::config(message).because(error)
     };
     let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
+    // Not the process's number: that of the only process of a container is 1, in each of them.
+    beside.push(format!(".{:016x}", RandomState::new().hash_one(std::process::id())));
     let beside = Path::new(&beside);
     let written = write(beside, text).and_then(|()| fs::rename(beside, path));
     if let Err(error) = written {
@@ -39,7 +41,7 @@ pub fn replace(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = File::create_new(path)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;

@@ -145,14 +145,14 @@ impl Page {
         self.one(
             "requests_total",
             Kind::Counter,
-            "Requests sent to the exchange, by all commands ever.",
+            "Requests sent to the exchange, by all commands that ended.",
             totals.requests,
         );
         let count = |reason: &RetryReason| totals.retries.get(reason.as_str()).copied();
         self.add(
             "retries_total",
             Kind::Counter,
-            "Requests and transactions tried again, by all commands ever.",
+            "Requests and transactions tried again, by all commands that ended.",
             "reason",
             RetryReason::ALL
                 .iter()

@@ -26,6 +26,7 @@ impl Status {
     pub(super) fn of(summary: &Summary) -> Status {
         // Behind and within the SLA is how every market begins.
         match (summary.stale, summary.failing) {
+            _ if summary.is_unknown => Status::Fail,
             (0, 0) => Status::Pass,
             (0, _) => Status::Warn,
             _ => Status::Fail,
@@ -99,6 +100,9 @@ fn check(summary: &Summary, overview: &Overview, now: Timestamp) -> Value {
 
 /// What is wrong with it: its stalest market, in the words of a pass.
 fn words(summary: &Summary, overview: &Overview, now: Timestamp) -> Option<String> {
+    if summary.is_unknown {
+        return Some(format!("no pass was ever asked for {}", summary.target.name()));
+    }
     if summary.stale == 0 {
         return None;
     }

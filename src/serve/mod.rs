@@ -1,31 +1,33 @@
-//! `serve`: what the database says, over HTTP. Reads only; an answer is at most a second old.
+//! `serve`: what the database says, over HTTP. Reads only.
 //!
 //! A one-shot program cannot be asked how it is; the database can, also when no pass comes any more.
 
 mod answers;
+mod desk;
 mod health;
 mod page;
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use oxhttp::Server;
 use oxhttp::model::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use oxhttp::model::{Body, Method, Request, Response, StatusCode};
+use oxhttp::model::{Body, HeaderValue, Method, Request, Response, StatusCode};
 
-use self::answers::{Answer, View};
+use self::answers::Answer;
+use self::desk::Desk;
 use crate::clock::{Clock, StopFlag};
 use crate::config::ServePlan;
 use crate::exit::Exit;
-use crate::failure::{Failure, one_line};
-use crate::store::{DatabaseUrl, Missing, Store};
+use crate::failure::Failure;
+use crate::store::DatabaseUrl;
 
-/// How old an answer may be: many who ask at once cost the database one look.
-const FRESH_FOR: Duration = Duration::from_secs(1);
 /// How long a client may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Clients at once; more have to wait.
@@ -40,12 +42,10 @@ pub fn serve(
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
-    let desk = Arc::new(Desk::new(database, plan.clone(), Arc::clone(clock)));
-    // Said now, and not to the first who asks.
-    if let Err(words) = desk.look().overview.as_ref() {
-        log::warn!("{words}; serving all the same, and looking again for every answer");
-    }
-    let mut server = Server::new(move |request| respond(&desk, request))
+    let no_room = |error| Failure::config("there is no room for a thread").because(error);
+    let desk = Desk::open(database, plan.selection.clone(), Arc::clone(clock)).map_err(no_room)?;
+    let asked = Arc::clone(&desk);
+    let mut server = Server::new(move |request| respond(&asked, request))
         .with_global_timeout(PATIENCE)
         .with_max_concurrent_connections(CONNECTIONS_MAX);
     let addresses = addresses(&plan.listen)?;
@@ -57,11 +57,28 @@ pub fn serve(
             .because(error)
     })?;
     log::info!("serving http://{}/", plan.listen);
+    keep_quiet();
+    // What is wrong with the database is said now, and not to the first who asks.
+    desk.look();
     while stop.signal().is_none() {
         clock.sleep(POLL);
     }
     // It was asked to end, and has nothing in hand.
     Ok(Exit::Ok)
+}
+
+/// The library panics over targets that are no paths. Its thread ends with the connection, and
+/// nobody needs to read of it.
+fn keep_quiet() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let is_theirs = thread::current().name().is_some_and(|name| name.contains("OxHTTP"));
+        if is_theirs {
+            log::debug!("a request could not be read: {info}");
+        } else {
+            usual(info);
+        }
+    }));
 }
 
 fn addresses(listen: &str) -> Result<Vec<SocketAddr>, Failure> {
@@ -70,67 +87,6 @@ fn addresses(listen: &str) -> Result<Vec<SocketAddr>, Failure> {
     let found: Vec<SocketAddr> =
         listen.to_socket_addrs().map_err(|error| wrong().because(error))?.collect();
     if found.is_empty() { Err(wrong()) } else { Ok(found) }
-}
-
-/// Where all who ask are answered, one after the other.
-struct Desk {
-    database: DatabaseUrl,
-    plan: ServePlan,
-    clock: Arc<dyn Clock>,
-    seat: Mutex<Seat>,
-}
-
-#[derive(Default)]
-struct Seat {
-    store: Option<Box<dyn Store>>,
-    last: Option<(Duration, Arc<View>)>,
-}
-
-impl Desk {
-    fn new(database: DatabaseUrl, plan: ServePlan, clock: Arc<dyn Clock>) -> Desk {
-        Desk { database, plan, clock, seat: Mutex::default() }
-    }
-
-    /// What the database says now, or a moment ago.
-    fn look(&self) -> Arc<View> {
-        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, view)) = &seat.last
-            && self.clock.elapsed().saturating_sub(*at) < FRESH_FOR
-        {
-            return Arc::clone(view);
-        }
-        let now = self.clock.now();
-        let overview = seat.read(&self.database, now).map_err(|failure| {
-            // A connection in an unknown state is not asked again.
-            seat.store = None;
-            let words = one_line(&failure);
-            log::debug!("{words}");
-            words
-        });
-        let view = Arc::new(View::new(overview, &self.plan.selection, now));
-        seat.last = Some((self.clock.elapsed(), Arc::clone(&view)));
-        view
-    }
-}
-
-impl Seat {
-    fn read(
-        &mut self,
-        database: &DatabaseUrl,
-        now: crate::domain::time::Timestamp,
-    ) -> Result<crate::domain::overview::Overview, Failure> {
-        if let Some(store) = &mut self.store {
-            // A connection that was idle for long may be gone without a word.
-            if let Ok(overview) = store.overview(now) {
-                return Ok(overview);
-            }
-        }
-        let mut store = database.open(Missing::Refuse)?;
-        store.check_schema()?;
-        let overview = store.overview(now)?;
-        self.store = Some(store);
-        Ok(overview)
-    }
 }
 
 fn respond(desk: &Desk, request: &mut Request<Body>) -> Response<Body> {
@@ -142,12 +98,16 @@ fn respond(desk: &Desk, request: &mut Request<Body>) -> Response<Body> {
     } else {
         Answer::text(405, "this server only answers; use GET\n")
     };
+    // The library ends an idle connection with an answer to nothing, which the client may take for
+    // that to its next request: it looks here whether to keep one.
+    request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let body = if is_head { Body::empty() } else { Body::from(answer.body) };
     let mut response = Response::builder()
         .status(answer.status)
         .header(CONTENT_TYPE, answer.content_type)
         .header(CONTENT_SECURITY_POLICY, answer.policy)
         .header(CACHE_CONTROL, "no-store")
+        .header(CONNECTION, "close")
         .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(X_FRAME_OPTIONS, "DENY")
         .header(REFERRER_POLICY, "no-referrer")

@@ -20,8 +20,6 @@ pub trait Oversight {
 pub(super) const NOTED_AGAIN_AFTER: Duration = Duration::from_secs(300);
 /// Scores older than this say little about today.
 pub(super) const SCORED_LATELY: Duration = Duration::from_secs(30 * 86_400);
-/// The most scores looked at, the lowest first.
-pub(super) const SCORES_MAX: i64 = 5_000;
 /// The most retired markets shown, those that retired last.
 pub(super) const RETIRED_MAX: i64 = 200;
 /// The most commands shown, the latest.

@@ -30,4 +30,5 @@ mod process;
 mod signals;
 mod kills;
 mod lost_answers;
+mod perseverance;
 mod tidy;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kalshi_ingest::domain::batch::{Batch, Ledger};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::freshness::Now;
-use kalshi_ingest::domain::market::WatchChange;
+use kalshi_ingest::domain::market::{Market, Sighting, Status, WatchChange};
 use kalshi_ingest::domain::overview::{DAY_STEPS, Overview};
 use kalshi_ingest::domain::page::{Page, Rules};
 use kalshi_ingest::domain::selection::{Target, Watch};
@@ -46,6 +46,27 @@ fn ticker(text: &str) -> Ticker {
 
 fn series(name: &str, sla_s: u64) -> Watch {
     Watch { target: Target::Series(ticker(name)), sla: Duration::from_secs(sla_s) }
+}
+
+fn sighting(name: &str, series: &str) -> Sighting {
+    let market = Market {
+        ticker: ticker(name),
+        event: "KXA-1".into(),
+        series: Some(series.into()),
+        title: None,
+        status: Status::Finalized,
+        result: None,
+        open_time: None,
+        close_time: None,
+        expected_expiration_time: None,
+        latest_expiration_time: None,
+        settlement_time: None,
+        settlement_value: None,
+        volume_e2: None,
+        price_level_structure: None,
+        payload: "{}".into(),
+    };
+    Sighting { market, seen_at: at(NOON) }
 }
 
 fn record(tally: Tally) -> RunRecord {
@@ -155,10 +176,19 @@ fn an_entry_that_is_taken_out_is_forgotten_after_a_while(database: &Database) {
     };
     store.note_selection(&[series("KXA", 60), series("KXB", 60)], at(NOON)).unwrap();
     assert_eq!(labels(store.as_mut()), ["KXA", "KXB"], "however long ago the last pass was");
-    store.note_selection(&[series("KXB", 60)], at(NOON + 900)).unwrap();
+    store.note_selection(&[series("KXB", 60)], at(NOON + 3_600)).unwrap();
     assert_eq!(labels(store.as_mut()), ["KXA", "KXB"]);
-    store.note_selection(&[series("KXB", 60)], at(NOON + 1_201)).unwrap();
+    store.note_selection(&[series("KXB", 60)], at(NOON + 3_901)).unwrap();
     assert_eq!(labels(store.as_mut()), ["KXB"]);
+    // Whose SLA is long must be able to breach it first.
+    store.note_selection(&[series("KXA", 2_000)], at(NOON)).unwrap();
+    assert_eq!(labels(store.as_mut()), ["KXA", "KXB"]);
+    // A pass whose clock is a day ahead takes nobody with it, and the next one sets its note right.
+    store.note_selection(&[series("KXC", 60)], at(NOON + 90_000)).unwrap();
+    assert_eq!(labels(store.as_mut()), ["KXA", "KXB", "KXC"]);
+    store.note_selection(&[series("KXC", 60)], at(NOON + 3_950)).unwrap();
+    let noted = seen(store.as_mut()).entries.remove(2).selected_at;
+    assert_eq!(noted, at(NOON + 3_950));
 }
 
 fn totals_outlive_their_runs(database: &Database) {
@@ -254,6 +284,10 @@ fn the_use_of_the_overlap_is_that_of_the_last_hour(database: &Database) {
 
 fn the_latest_score_of_a_market_counts(database: &Database) {
     let mut store = database.open();
+    let sightings = ["A", "B", "OLD", "REST"].map(|name| sighting(name, "KXA"));
+    store.save_markets(&sightings, &[], at(NOON)).unwrap();
+    store.note_selection(&[series("KXA", 60)], at(NOON)).unwrap();
+    store.checkpoints(&[ticker("A")], at(NOON)).unwrap();
     let of = |market: &str, stored: i64| Score {
         market: ticker(market),
         from: None,
@@ -265,9 +299,12 @@ fn the_latest_score_of_a_market_counts(database: &Database) {
     store.save_scores(&[of("A", 10), of("B", 90)], at(NOON - 50)).unwrap();
     store.save_scores(&[of("A", 100)], at(NOON)).unwrap();
     store.save_scores(&[of("OLD", 1)], at(NOON - 40 * 86_400)).unwrap();
-    let scores = seen(store.as_mut()).scores;
-    let found: Vec<_> = scores.iter().map(|s| (s.market.as_str(), s.score)).collect();
-    assert_eq!(found, [("B", 0.9), ("A", 1.0)], "the lowest first, none of last month");
+    store.save_scores(&[of("REST", 95)], at(NOON)).unwrap();
+    let overview = seen(store.as_mut());
+    let found: Vec<_> = overview.scores.iter().map(|s| (s.market.as_str(), s.score)).collect();
+    assert_eq!(found, [("B", 0.9), ("A", 1.0)], "the worst of the series, and what is not retired");
+    let summary = overview.summaries(None, Now::by_our_clock(at(NOON + 60))).remove(0);
+    assert_eq!(summary.completeness.map(|worst| worst.market), Some(ticker("B")));
 }
 
 fn retired_markets_are_shown_apart(database: &Database) {

@@ -1,7 +1,7 @@
 //! `serve`: what it answers, from a real process over real HTTP.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ impl Serving {
     pub(crate) fn start(database_url: &str, flags: &[&str]) -> Serving {
         let base = free_address().to_string();
         let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
-        command.args(["serve", "-v", "--listen", &base, "--database-url", database_url]);
+        command.args(["serve", "--listen", &base, "--database-url", database_url]);
         let process = command.args(flags).stderr(Stdio::piped()).spawn().unwrap();
         let serving = Serving { base, process };
         let until = Instant::now() + Duration::from_secs(30);
@@ -216,15 +216,17 @@ fn nothing_is_written(database: &Database) {
 #[test]
 fn a_database_that_goes_and_comes_back_is_told_of_and_found_again() {
     let database = Database::sqlite();
-    let path = database.url.strip_prefix("sqlite:").unwrap().to_owned();
+    let path_of = database.url.strip_prefix("sqlite:").unwrap().to_owned();
     let serving = Serving::start(&database.url, &[]);
     for path in ["/readyz", "/health", "/metrics"] {
         let heard = serving.get(path);
         assert_eq!(heard.status, 503, "{path}");
-        assert!(heard.body.contains("does not exist"), "{path}: {}", heard.body);
+        assert!(heard.body.contains("the database cannot be read"), "{path}: {}", heard.body);
+        assert!(!heard.body.contains(&path_of), "{path}: where it is is for the log");
     }
     assert_eq!((serving.get("/livez").status, serving.get("/").status), (200, 200));
-    assert!(serving.get("/overview.json").json()["error"].as_str().unwrap().contains(&path));
+    let words = serving.get("/overview.json").json()["error"].as_str().unwrap().to_owned();
+    assert!(words.contains("the log of kalshi-ingest serve says why"), "{words}");
     let _bench = filled(&database);
     let until = Instant::now() + Duration::from_secs(30);
     while serving.get("/health").status != 200 {
@@ -278,4 +280,61 @@ fn a_place_that_is_taken_or_none_is_a_mistake() {
         assert!(said.lines().count() == 1 && said.contains(part), "{said}");
     }
     assert_eq!(serving.end("-INT"), Some(0));
+}
+
+#[test]
+fn a_database_that_says_nothing_keeps_nobody_waiting() {
+    // It accepts, as a server does that was stopped, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://me@{}/kalshi?sslmode=disable", silent.local_addr().unwrap());
+    let serving = Serving::start(&url, &[]);
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let heard = serving.get("/readyz");
+                assert_eq!(
+                    (heard.status, heard.body.as_str()),
+                    (503, "the database does not answer\n")
+                );
+            });
+        }
+        let begun = Instant::now();
+        assert_eq!(serving.get("/livez").status, 200);
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    });
+    let begun = Instant::now();
+    assert_eq!(serving.end("-TERM"), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_target_that_is_no_path_is_nobodys_trouble() {
+    let database = Database::sqlite();
+    let _bench = filled(&database);
+    let mut serving = Serving::start(&database.url, &["-q"]);
+    for request in
+        ["CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n", "GET a:80 HTTP/1.1\r\nhost: a\r\n\r\n"]
+    {
+        assert_ne!(serving.raw(request.as_bytes()).status, 200);
+    }
+    assert_eq!(serving.get("/livez").status, 200);
+    let mut said = serving.process.stderr.take().unwrap();
+    assert_eq!(serving.end("-TERM"), Some(0));
+    let mut text = String::new();
+    said.read_to_string(&mut text).unwrap();
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[test]
+fn what_nobody_ever_asked_for_is_no_health() {
+    let database = Database::sqlite();
+    let bench = filled(&database);
+    for flags in [["--market", "NEVER"], ["--series", "KXNEVER"]] {
+        let serving = Serving::start(&database.url, &flags);
+        let health = serving.get("/health");
+        assert_eq!(health.status, 503, "{}", health.body);
+        assert!(health.body.contains("no pass was ever asked for"), "{}", health.body);
+        let checked = [&flags[..], &["--output", "prometheus", "--check"]].concat();
+        assert_eq!(bench.process_of("status", &checked).status.code(), Some(2));
+    }
 }

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::store::catalogue::{Catalogue, storable};
 
 /// One at a time compares markets with what is on record, and writes what changed.
-const MARKETS: &str = "markets";
+pub(super) const MARKETS: &str = "markets";
 const WATCHES: &str = "watches";
 
 impl PostgresStore {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use postgres::types::Type;
 use postgres::{Error, Row, Transaction};
 
+use super::catalogue::MARKETS;
 use super::rows::{Instants, Record};
 use super::{COMMIT_LIMITS, PostgresStore, SCAN_LIMITS, because, replay};
 use crate::domain::batch::Commit;
@@ -120,9 +121,10 @@ impl History for PostgresStore {
     }
 
     fn save_scores(&mut self, scores: &[Score], now: Timestamp) -> Result<(), Failure> {
-        self.within("storing scores", COMMIT_LIMITS, |transaction| {
-            insert_scores(transaction, scores, now.to_chrono())
-        })
+        let what = "storing scores";
+        let mut transaction = self.alone(MARKETS).map_err(because(what))?;
+        insert_scores(&mut transaction, scores, now.to_chrono()).map_err(because(what))?;
+        transaction.commit().map_err(because(what))
     }
 
     fn raw_events(&mut self, place: &ReplayPlace, count: u32) -> Result<Vec<RawEvent>, Failure> {
@@ -356,6 +358,15 @@ fn insert_scores(
             (&exchange, Type::INT8_ARRAY),
             (&values, Type::FLOAT8_ARRAY),
             (&bases, Type::TEXT_ARRAY),
+            (&now, Type::TIMESTAMPTZ),
+        ],
+    )?;
+    transaction.execute_typed(
+        include_str!("../../../sql/postgres/mark_scores.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&markets, Type::TEXT_ARRAY),
+            (&values, Type::FLOAT8_ARRAY),
             (&now, Type::TIMESTAMPTZ),
         ],
     )?;

@@ -82,13 +82,15 @@ fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
         let kind = match error.code().map(postgres::error::SqlState::code) {
             // A statement given up for its time limit would meet it again.
             Some("57014") => Kind::StoreUnavailable,
-            // No code: the connection is gone. A transaction that lost to another one, or waited
-            // too long for it; a restart.
-            None | Some("40001" | "40P01" | "55P03") => Kind::StoreInterrupted,
+            None if is_lost(&error) => Kind::StoreInterrupted,
+            // A transaction that lost to another one, or waited too long for it or for us; a
+            // server that is not the primary any more.
+            Some("40001" | "40P01" | "55P03" | "25P03" | "25006") => Kind::StoreInterrupted,
             Some(code) if ["08", "57"].iter().any(|class| code.starts_with(class)) => {
                 Kind::StoreInterrupted
             }
-            // Out of connections, memory or disk.
+            // Out of connections, memory or disk; or words that the client does not know.
+            None => Kind::StoreUnavailable,
             Some(code) if code.starts_with("53") => Kind::StoreUnavailable,
             Some(_) => Kind::StoreRefused,
         };
@@ -98,6 +100,18 @@ fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
             None => failure.because(error),
         }
     }
+}
+
+/// Whether the connection is gone.
+fn is_lost(error: &postgres::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if inner.is::<std::io::Error>() {
+            return true;
+        }
+        cause = inner.source();
+    }
+    error.is_closed()
 }
 
 impl PostgresStore {

@@ -17,8 +17,7 @@ use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::Failure;
 use crate::store::contract::{RunId, RunRecord};
 use crate::store::oversight::{
-    NOTED_AGAIN_AFTER, OVERLAP_SPAN, Oversight, RETIRED_MAX, RUNS_MAX, SCORED_LATELY, SCORES_MAX,
-    day,
+    NOTED_AGAIN_AFTER, OVERLAP_SPAN, Oversight, RETIRED_MAX, RUNS_MAX, SCORED_LATELY, day,
 };
 
 const WHAT: &str = "reading what there is to be seen";
@@ -191,11 +190,7 @@ fn scores(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Vec<Score
     let rows = transaction
         .query_typed(
             include_str!("../../../sql/postgres/load_latest_scores.sql"),
-            &[
-                (&SOURCE, Type::TEXT),
-                (&now.before(SCORED_LATELY).to_chrono(), Type::TIMESTAMPTZ),
-                (&SCORES_MAX, Type::INT8),
-            ],
+            &[(&SOURCE, Type::TEXT), (&now.before(SCORED_LATELY).to_chrono(), Type::TIMESTAMPTZ)],
         )
         .map_err(because(WHAT))?;
     let scored = |row: &Row| {

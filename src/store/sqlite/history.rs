@@ -237,6 +237,8 @@ fn insert_scores(
 ) -> rusqlite::Result<()> {
     let mut insert =
         transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_scores.sql"))?;
+    let mut mark =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/mark_scores.sql"))?;
     for score in scores {
         insert.execute(params![
             SOURCE,
@@ -249,6 +251,7 @@ fn insert_scores(
             score.basis.as_str(),
             now,
         ])?;
+        mark.execute(params![SOURCE, score.market.as_str(), score.value(), now])?;
     }
     Ok(())
 }

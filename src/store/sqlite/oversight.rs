@@ -15,8 +15,7 @@ use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::Failure;
 use crate::store::contract::{RunId, RunRecord};
 use crate::store::oversight::{
-    NOTED_AGAIN_AFTER, OVERLAP_SPAN, Oversight, RETIRED_MAX, RUNS_MAX, SCORED_LATELY, SCORES_MAX,
-    day,
+    NOTED_AGAIN_AFTER, OVERLAP_SPAN, Oversight, RETIRED_MAX, RUNS_MAX, SCORED_LATELY, day,
 };
 
 const WHAT: &str = "reading what there is to be seen";
@@ -124,7 +123,7 @@ impl SqliteStore {
     fn scores(&self, now: Timestamp) -> Result<Vec<Scored>, Failure> {
         let sql = include_str!("../../../sql/sqlite/load_latest_scores.sql");
         let since = now.before(SCORED_LATELY).to_string();
-        self.read(WHAT, sql, params![SOURCE, since, SCORES_MAX], |row| {
+        self.read(WHAT, sql, params![SOURCE, since], |row| {
             let record = Record { table: "completeness_scores", row };
             Ok(Scored {
                 market: record.ticker("market_ticker")?,
