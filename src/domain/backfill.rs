@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::market::{Market, Status};
-use super::page::{ROWS_PER_PAGE, Tier};
+use super::page::ROWS_PER_PAGE;
 use super::slice::{Slice, SliceKey, SliceStatus};
+use super::tier::Tier;
 use super::time::Timestamp;
 use super::trade::Ticker;
 

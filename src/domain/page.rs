@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::checkpoint::Progress;
 use super::slice::SliceProgress;
+use super::tier::Tier;
 use super::time::Timestamp;
 use super::trade::{Event, Rejected, Ticker};
 
@@ -36,32 +37,6 @@ impl Rules {
         pages_max: u32::MAX,
         slice: None,
     };
-}
-
-/// Which of the exchange's two stores of trades: what is older than a cutoff, some sixty days ago,
-/// is in the archive and nowhere else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Tier {
-    /// Older than the cutoff.
-    Archive,
-    /// Newer than the cutoff.
-    #[default]
-    Live,
-}
-
-impl Tier {
-    /// As stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Tier::Archive => "archive",
-            Tier::Live => "live",
-        }
-    }
-
-    /// Reads what is stored.
-    pub fn parse(word: &str) -> Option<Tier> {
-        [Tier::Archive, Tier::Live].into_iter().find(|tier| tier.as_str() == word)
-    }
 }
 
 /// One request for trades. Every filter is sent on every page: cursors carry none.

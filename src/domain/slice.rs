@@ -1,14 +1,10 @@
-//! A slice of a backfill: a bounded window of one market (or the tape) in one tier, its place in
-//! the ledger of backfills, and the walk that reads it. Pure.
+//! A slice of a backfill: a bounded window of one market (or the tape) in one tier, and its place in
+//! the ledger of backfills.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-
-use super::checkpoint::{OpenWalk, Progress, Window};
-use super::page::{Page, Rules, Step, Tier, Walked};
+use super::checkpoint::Window;
+use super::tier::Tier;
 use super::time::Timestamp;
 use super::trade::{Ticker, fingerprint};
-use super::walk::Walk;
 
 /// What identifies a slice. Sorted, the oldest comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +20,11 @@ impl SliceKey {
     pub fn new(market: Ticker, tier: Tier, from: Timestamp, until: Timestamp) -> Option<SliceKey> {
         let window = Window::new(Some(from), until).filter(|_| from < until)?;
         Some(SliceKey { window, market, tier })
+    }
+
+    /// Its window.
+    pub(super) fn window(&self) -> Window {
+        self.window
     }
 
     /// The same of another window.
@@ -122,67 +123,4 @@ pub(super) struct SliceProgress {
     pub(super) status: SliceStatus,
     pub(super) cursor: Option<String>,
     pub(super) low: Option<Timestamp>,
-}
-
-/// The walk of one slice.
-#[derive(Clone, Debug)]
-pub struct SliceWalk {
-    walk: Walk,
-    key: SliceKey,
-    /// Whose rows are kept; `None`: everybody's.
-    keep: Option<Arc<HashSet<Ticker>>>,
-}
-
-impl SliceWalk {
-    /// Takes up what the ledger left of the slice. `keep` is for the tape read for some markets.
-    pub fn new(slice: &Slice, keep: Option<Arc<HashSet<Ticker>>>, rules: Rules) -> SliceWalk {
-        let key = slice.key.clone();
-        let market = if keep.is_some() { Ticker::tape() } else { key.market.clone() };
-        let open = OpenWalk {
-            window: key.window,
-            cursor: slice.cursor.clone(),
-            low: slice.low,
-            opened_at: None,
-        };
-        let walk = Walk::of_window(market, key.tier, &open, rules);
-        SliceWalk { walk, key, keep }
-    }
-
-    /// What to ask next, or how it ended.
-    pub fn next(&self) -> Step {
-        self.walk.next()
-    }
-
-    /// The walk itself, for its cursor.
-    pub fn walk_mut(&mut self) -> &mut Walk {
-        &mut self.walk
-    }
-
-    /// Takes the answer to the request in hand; says what to store and what that proves.
-    pub fn page(&mut self, page: Page) -> Walked {
-        let mut walked = self.walk.page(page);
-        if let Some(keep) = &self.keep {
-            walked.rows.retain(|row| keep.contains(&row.event.trade.market));
-            walked.rejected.retain(|row| row.market.is_tape() || keep.contains(&row.market));
-        }
-        let progress = walked.progress.pop().map(|(_, progress)| progress);
-        walked.slice = progress.map(|progress| match progress {
-            Progress::Continues(open) => self.at(SliceStatus::Open, open.cursor, open.low),
-            Progress::Completed { .. } => match self.key.tier {
-                Tier::Live => self.at(SliceStatus::Read, None, None),
-                // What is in the archive stays there.
-                Tier::Archive => self.at(SliceStatus::Complete, None, None),
-            },
-        });
-        walked
-    }
-
-    fn at(
-        &self,
-        status: SliceStatus,
-        cursor: Option<String>,
-        low: Option<Timestamp>,
-    ) -> SliceProgress {
-        SliceProgress { key: self.key.clone(), status, cursor, low }
-    }
 }

@@ -11,7 +11,8 @@
 use std::time::Duration;
 
 use super::checkpoint::{Checkpoint, OpenWalk, Progress, Window};
-use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Tier, Walked};
+use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Walked};
+use super::tier::Tier;
 use super::time::{CLOCK_SLACK, Timestamp};
 use super::trade::{Event, Rejected, Ticker};
 

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::decode::{cursor, excerpt};
-use super::markets::{BookAnswer, MarketsPage};
 use super::wire::Text;
 use crate::domain::book::{Book, Level, Snapshot};
 use crate::domain::fixed;
@@ -13,6 +12,30 @@ use crate::domain::market::{EventRecord, Market, Sighting, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, Quantity, Ticker};
 use crate::failure::{Failure, Kind};
+
+/// One decoded answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarketsPage {
+    /// Every market named in it.
+    pub tickers: Vec<Ticker>,
+    /// Those whose description could be read; without a series, which markets do not name.
+    pub markets: Vec<Sighting>,
+    /// Why one could not be read, the first of them.
+    pub first_unreadable: Option<String>,
+    /// Where the exchange says to go on; `None` at the end of the list.
+    pub cursor: Option<String>,
+    /// The answer's `Date`.
+    pub exchange_now: Timestamp,
+}
+
+/// The books of some markets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookAnswer {
+    /// Those that could be read.
+    pub books: Vec<Snapshot>,
+    /// Why one could not be read, the first of them.
+    pub first_unreadable: Option<String>,
+}
 
 #[derive(serde::Deserialize)]
 struct MarketsBody<'a> {

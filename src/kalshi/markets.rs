@@ -5,11 +5,9 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::client::{Client, Question};
-use super::decode_market;
+use super::decode_market::{self, BookAnswer, MarketsPage};
 use crate::clock::Clock;
-use crate::domain::book::Snapshot;
-use crate::domain::market::{EventRecord, Sighting};
-use crate::domain::time::Timestamp;
+use crate::domain::market::EventRecord;
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
@@ -94,30 +92,6 @@ impl MarketList {
             (None, None, [first, rest @ ..]) => format!("{first} and {} more", rest.len()),
         }
     }
-}
-
-/// One decoded answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MarketsPage {
-    /// Every market named in it.
-    pub tickers: Vec<Ticker>,
-    /// Those whose description could be read; without a series, which markets do not name.
-    pub markets: Vec<Sighting>,
-    /// Why one could not be read, the first of them.
-    pub first_unreadable: Option<String>,
-    /// Where the exchange says to go on; `None` at the end of the list.
-    pub cursor: Option<String>,
-    /// The answer's `Date`.
-    pub exchange_now: Timestamp,
-}
-
-/// The books of some markets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BookAnswer {
-    /// Those that could be read.
-    pub books: Vec<Snapshot>,
-    /// Why one could not be read, the first of them.
-    pub first_unreadable: Option<String>,
 }
 
 impl Client {

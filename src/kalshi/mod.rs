@@ -12,7 +12,8 @@ mod candles;
 
 pub use candles::{CANDLES_PER_BATCH, CANDLES_PER_MARKET};
 pub use client::{Access, Client, Endpoint};
-pub use markets::{BookAnswer, MARKETS_PER_REQUEST, MarketList, MarketsPage};
+pub use decode_market::{BookAnswer, MarketsPage};
+pub use markets::{MARKETS_PER_REQUEST, MarketList};
 pub use sign::Signer;
 
 use crate::domain::trade::{Event, Rejected, Ticker};

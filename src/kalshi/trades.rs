@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::client::{Client, Question};
 use super::decode;
 use crate::clock::Clock;
-use crate::domain::page::{Page, PageRequest, ROWS_PER_PAGE, Tier};
+use crate::domain::page::{Page, PageRequest, ROWS_PER_PAGE};
+use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 

@@ -11,8 +11,10 @@ mod upgrade;
 use std::time::Duration;
 
 use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
-use kalshi_ingest::domain::page::{Page, Rules, Tier};
-use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus, SliceWalk};
+use kalshi_ingest::domain::page::{Page, Rules};
+use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
+use kalshi_ingest::domain::slice_walk::SliceWalk;
+use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
 use kalshi_ingest::store::{RawEvent, ReplayPlace, Replayed, Store};

@@ -7,7 +7,7 @@ use postgres::types::{ToSql, Type};
 use postgres::{Error, Row, Transaction};
 
 use super::rows::{Instants, Record};
-use super::{COMMIT_LIMITS, PostgresStore, because, markets};
+use super::{COMMIT_LIMITS, MARKETS, PostgresStore, WATCHES, because, markets};
 use crate::domain::backfill::Life;
 use crate::domain::book::{Figures, Snapshot};
 use crate::domain::market::{
@@ -17,10 +17,6 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, SOURCE, Ticker};
 use crate::failure::Failure;
 use crate::store::catalogue::{Catalogue, storable};
-
-/// One at a time compares markets with what is on record, and writes what changed.
-pub(super) const MARKETS: &str = "markets";
-const WATCHES: &str = "watches";
 
 impl PostgresStore {
     fn load_markets(

@@ -4,13 +4,12 @@ use chrono::{DateTime, Utc};
 use postgres::types::Type;
 use postgres::{Error, Row, Transaction};
 
-use super::catalogue::MARKETS;
 use super::rows::{Instants, Record};
-use super::{COMMIT_LIMITS, PostgresStore, SCAN_LIMITS, because, replay};
+use super::{COMMIT_LIMITS, MARKETS, PostgresStore, SCAN_LIMITS, because, replay};
 use crate::domain::batch::Commit;
 use crate::domain::completeness::{HourVolume, Score};
-use crate::domain::page::Tier;
 use crate::domain::slice::{Slice, SliceKey, SliceStatus};
+use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::Failure;

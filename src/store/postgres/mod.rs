@@ -5,6 +5,7 @@
 
 mod connect;
 mod rows;
+mod commit;
 mod catalogue;
 mod markets;
 mod history;
@@ -29,6 +30,10 @@ const MIGRATIONS: &[Migration] =
 
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
+
+/// One at a time compares markets, or the selection, with what is on record, and writes what changed.
+const MARKETS: &str = "markets";
+const WATCHES: &str = "watches";
 
 /// A transaction that waits longer than this is in trouble; the next pass tries again. If we
 /// vanish without a word in the middle of it, the server gives its rows free again.
@@ -312,7 +317,7 @@ impl Store for PostgresStore {
 
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
         self.within("storing trades", COMMIT_LIMITS, |transaction| {
-            rows::write(transaction, run, commit)
+            commit::write(transaction, run, commit)
         })
     }
 

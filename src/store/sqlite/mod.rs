@@ -1,6 +1,7 @@
 //! SQLite: the embedded default. One file, no server.
 
 mod rows;
+mod commit;
 mod catalogue;
 mod markets;
 mod history;
@@ -255,7 +256,7 @@ impl Store for SqliteStore {
     }
 
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
-        self.write("storing trades", |transaction| rows::write(transaction, run, commit))
+        self.write("storing trades", |transaction| commit::write(transaction, run, commit))
     }
 
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {

@@ -1,8 +1,9 @@
 //! Slices in a commit.
 
 use kalshi_ingest::domain::batch::{Batch, Ledger};
-use kalshi_ingest::domain::page::Tier;
-use kalshi_ingest::domain::slice::{Slice, SliceStatus, SliceWalk};
+use kalshi_ingest::domain::slice::{Slice, SliceStatus};
+use kalshi_ingest::domain::slice_walk::SliceWalk;
+use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::failure::Kind;
 use kalshi_ingest::store::Store;
 

@@ -1,7 +1,7 @@
 //! The ledger of backfills.
 
-use kalshi_ingest::domain::page::Tier;
 use kalshi_ingest::domain::slice::{Slice, SliceStatus};
+use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
 
 use super::{at, count, fresh, instant, is_sqlite, key, slices, tickers, with_status};
