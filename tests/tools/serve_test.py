@@ -47,9 +47,9 @@ class Serve(unittest.TestCase):
     def assert_quiet(self):
         self.assertEqual([], [entry["message"] for entry in self.browser.console()])
 
-    def test_before_the_first_pass_it_says_what_is_missing(self):
+    def test_without_its_database_it_says_so(self):
         text = self.show(self.serve())
-        self.assertIn("does not exist", text)
+        self.assertIn("database cannot be read", text)
         self.assert_quiet()
 
     def test_an_empty_database_says_how_to_begin(self):
