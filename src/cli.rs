@@ -307,7 +307,7 @@ pub struct ReplayArgs {
     pub into: Option<String>,
 
     /// Say how the second table differs from the usual one
-    #[arg(long, requires = "into")]
+    #[arg(long, requires = "into", conflicts_with_all = ["from", "to"])]
     pub compare: bool,
 }
 
@@ -348,9 +348,9 @@ pub struct PruneArgs {
 /// Flags of `status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
-    /// How stale a market may be
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = span)]
-    pub sla: Duration,
+    /// How stale a market may be [default: as the last pass that was asked for it was told, else 5m]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", value_parser = span)]
+    pub sla: Option<Duration>,
 
     /// What it looks like
     #[arg(long, value_name = "FORMAT", default_value = "table")]

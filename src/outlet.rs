@@ -22,7 +22,8 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 #[derive(Clone)]
 pub struct Outlet {
     base: String,
-    host: String,
+    /// The flag that named it, and its host.
+    name: String,
 }
 
 impl Outlet {
@@ -35,7 +36,9 @@ impl Outlet {
         if !matches!(uri.scheme_str(), Some("http" | "https")) || !is_bare {
             return Err(wrong());
         }
-        Ok(Outlet { base: url.trim_end_matches('/').to_owned(), host: host.to_owned() })
+        let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let name = format!("{flag} at {host}{port}");
+        Ok(Outlet { base: url.trim_end_matches('/').to_owned(), name })
     }
 
     /// One POST below the URL.
@@ -60,7 +63,7 @@ impl Outlet {
             .post(format!("{}{below}", self.base))
             .content_type(content_type)
             .send(body.as_bytes());
-        let failed = || Failure::config(format!("telling {} failed; check its URL", self.host));
+        let failed = || Failure::config(format!("telling {} failed; check the URL", self.name));
         let answer = sent.map_err(|error| failed().because(error))?;
         if answer.status().is_success() {
             return Ok(());
@@ -71,7 +74,7 @@ impl Outlet {
 
 impl fmt::Debug for Outlet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outlet({})", self.host)
+        write!(f, "Outlet({})", self.name)
     }
 }
 
@@ -139,7 +142,7 @@ mod tests {
         }
         let outlet = Outlet::parse("--ping-url", "https://hc.example/hunter2/").unwrap();
         assert_eq!(outlet.base, "https://hc.example/hunter2");
-        assert_eq!(format!("{outlet:?}"), "Outlet(hc.example)");
+        assert_eq!(format!("{outlet:?}"), "Outlet(--ping-url at hc.example)");
     }
 
     #[test]

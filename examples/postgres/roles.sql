@@ -1,4 +1,4 @@
--- Three roles with no more rights than each needs. In the program's database, as its owner or a superuser:
+-- Three roles with no more rights than each needs. In the program's database, as a superuser, or as its owner with the right to create roles:
 --
 --     psql -v ON_ERROR_STOP=1 -f examples/postgres/roles.sql "$DATABASE_URL"
 --     DATABASE_URL=postgres://kalshi_owner@… kalshi-ingest migrate

@@ -14,8 +14,6 @@ mod verdict;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
-use anyhow::Context as _;
-
 use crate::cli::Cli;
 use crate::clock::{Clock, StopFlag, SystemClock};
 use crate::config::{Config, Task};
@@ -119,7 +117,11 @@ fn answer_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("writing the answer to stdout failed"),
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let message = "writing the answer to stdout failed; check where it goes to";
+            Err(Failure::config(message).because(error).into())
+        }
     }
 }
 

@@ -120,10 +120,19 @@ impl Pass {
         self.verdict.error = Some("another pass was at work".to_owned());
         self.verdict.is_locked_out = true;
         let now = self.now();
+        store.note_selection(self.selection.watches(), now)?;
         let roster = super::roster_on_record(&self.selection, store, now)?;
         self.markets = roster.len();
         let checkpoints = store.checkpoints(&roster.tickers(), now)?;
-        self.verdict.judge_staleness(&checkpoints, &roster, Now::by_our_clock(now));
+        let clocks = Now::by_our_clock(now);
+        self.verdict.judge_staleness(&checkpoints, &roster, clocks);
+        // Nobody was asked, but for how long nobody has answered is on record.
+        for summary in store.overview(now)?.summaries(Some(&self.selection), clocks) {
+            if let Some(since) = summary.unresolved_since {
+                let line = report::unresolved_line(&summary.target, now.since(since), summary.sla);
+                self.verdict.trouble(Exit::Stale, line);
+            }
+        }
         Ok(())
     }
 

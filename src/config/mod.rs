@@ -22,8 +22,10 @@ use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::failure::Failure;
 use crate::kalshi::{Access, Endpoint, Signer};
 use crate::outlet::Outlet;
-use crate::store::DatabaseUrl;
+use crate::store::{DatabaseUrl, TRADES_TABLE};
 
+/// That of `run`, where no pass says otherwise.
+pub const SLA_DEFAULT: Duration = Duration::from_secs(300);
 const WORKERS_MAX: usize = 64;
 /// What was measured to run clean without a key, and the lowest tier with one.
 const RATE_KEYLESS: f64 = 4.0;
@@ -72,7 +74,8 @@ impl Config {
             Command::Run(args) => Task::Run(Box::new(run(&args, global, now, environment)?)),
             Command::Status(args) => {
                 let StatusArgs { sla, output, check } = args;
-                let selection = selection::selection(&global, sla, environment)?;
+                let selection =
+                    selection::selection(&global, sla.unwrap_or(SLA_DEFAULT), environment)?;
                 Task::Status { selection, sla, output, check }
             }
             Command::Markets => {
@@ -93,6 +96,11 @@ impl Config {
             Command::Replay(ReplayArgs { from, to, into, compare }) => {
                 if from.zip(to).is_some_and(|(from, to)| from >= to) {
                     return Err(Failure::config("--to is not after --from; the window is empty"));
+                }
+                if into.as_deref() == Some(TRADES_TABLE) {
+                    return Err(Failure::config(
+                        "--into names the usual table; leave it out to rebuild that one",
+                    ));
                 }
                 Task::Replay(ReplayPlan { from, until: to, into, is_compared: compare })
             }
@@ -192,6 +200,11 @@ fn completeness(
 ) -> Result<CompletenessPlan, Failure> {
     let CompletenessArgs { from, to, min_score, heal, output } = *args;
     let window = from.zip(to).map(|(from, to)| window(from, to, now)).transpose()?;
+    if window.is_some_and(|(from, until)| !has_full_hour(from, until)) {
+        return Err(Failure::config(
+            "--from and --to hold no full hour; the exchange's figures are by the hour",
+        ));
+    }
     if min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         return Err(Failure::config("--min-score is not between 0 and 1"));
     }
@@ -219,6 +232,12 @@ fn window(
         return Err(Failure::config("--to lies in the future; nothing is there yet"));
     }
     Ok((from.floor(), until.ceil()))
+}
+
+/// Whether an hour by the clock lies in it.
+fn has_full_hour(from: Timestamp, until: Timestamp) -> bool {
+    let hour = Duration::from_secs(3_600);
+    until.floor_to(hour) > from && until.floor_to(hour).before(hour) >= from
 }
 
 fn backfill(

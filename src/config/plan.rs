@@ -19,8 +19,8 @@ pub enum Task {
     Status {
         /// Only these, each with its SLA; all when empty.
         selection: Selection,
-        /// How stale a market may be that was not selected by itself.
-        sla: Duration,
+        /// How stale a market may be that was not selected by itself; `None`: as on record.
+        sla: Option<Duration>,
         /// What the answer looks like.
         output: StatusOutput,
         /// Whether staleness decides the exit status.

@@ -39,6 +39,26 @@ fn mistakes_are_named_before_anything_is_opened() {
         (&["run", "--market", "A", "--base-url", "nowhere"], "base URL", "no URL"),
         (&["run", "--market", "A", "--database-url", "mysql://x"], "sqlite:", "another database"),
         (&["run", "--market", "A", "--sla", "soon"], "write it like", "clap's own words"),
+        (&["run", "--market", "A", "--ping-url", "nobody"], "--ping-url", "no URL"),
+        (&["replay", "--into", "prediction_market_trades"], "usual table", "itself"),
+        (
+            &["replay", "--into", "t", "--compare", "--from", "2026-01-01"],
+            "--compare",
+            "a part against the whole",
+        ),
+        (
+            &[
+                "completeness",
+                "--market",
+                "A",
+                "--from",
+                "2026-01-01T10:00:01Z",
+                "--to",
+                "2026-01-01T11:59:59Z",
+            ],
+            "no full hour",
+            "never to be had",
+        ),
     ] {
         let error = resolve(args, &[]).unwrap_err();
         assert!(error.contains(part), "{why}: {error}");

@@ -199,12 +199,12 @@ impl Overview {
         self.entries.iter().filter(is_current).collect()
     }
 
-    /// What the entries of this selection come to, by label; without one, those that are selected.
+    /// What the entries of this selection come to, by label; if it names none, those that are selected.
     pub fn summaries(&self, selection: Option<&Selection>, now: Now) -> Vec<Summary> {
         let checkpoints: HashMap<&Ticker, &Checkpoint> =
             self.active.iter().map(|row| (&row.market, row)).collect();
         let shard = selection.map_or(Shard::WHOLE, Selection::shard);
-        let watches: Vec<Watch> = match selection {
+        let watches: Vec<Watch> = match selection.filter(|selection| !selection.is_empty()) {
             Some(selection) => selection.watches().to_vec(),
             None => self.selected(now.ours).into_iter().map(|entry| entry.watch.clone()).collect(),
         };

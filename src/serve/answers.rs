@@ -47,10 +47,9 @@ impl View {
         now: Timestamp,
     ) -> View {
         let shard = selection.shard();
-        let selection = Some(selection).filter(|selection| !selection.is_empty());
         let summaries = overview.as_ref().map_or_else(
             |_| Vec::new(),
-            |found| found.summaries(selection, Now::by_our_clock(now)),
+            |found| found.summaries(Some(selection), Now::by_our_clock(now)),
         );
         View { now, overview, shard, summaries }
     }

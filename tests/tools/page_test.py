@@ -451,8 +451,9 @@ class Words(PageCase):
         self.show(three_markets())
         self.browser.click("[data-do=whole][data-of=passes]")
         text = self.text("#passes table")
-        words = "at work or killed, 3 stale, 5 database, 4 exchange, 143 stopped, 130 stopped, 6 incomplete, 1 bug, 2 usage"
-        for word in words.split(", "):
+        words = ["at work or killed", "stale (exit 3)", "database (exit 5)", "exchange (exit 4)", "stopped (exit 143)",
+                 "stopped (exit 130)", "incomplete (exit 6)", "bug (exit 1)", "usage (exit 2)"]
+        for word in words:
             self.assertIn(word, text)
         self.assertEqual(50, self.count("#passes tbody tr"))
 

@@ -70,12 +70,16 @@ impl SqliteStore {
                 ),
             ));
         }
+        let is_new = !path.exists();
         let what = format!("opening {}", path.display());
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(because(&what))?;
         Self::configure(&connection).map_err(because(&what))?;
+        if is_new {
+            log::info!("made the SQLite file {}", path.display());
+        }
         Ok(SqliteStore { path: path.to_owned(), connection })
     }
 
