@@ -80,6 +80,7 @@ fn pass(
         tally: Tally::default(),
         verdict: Verdict::default(),
         markets: 0,
+        drained: None,
     };
     let budget = pass.asker.budget().clone();
     let mut lock = None;
@@ -107,6 +108,8 @@ struct Pass {
     tally: Tally,
     verdict: Verdict,
     markets: usize,
+    /// The markets that were over and drained when the pass began.
+    drained: Option<HashSet<Ticker>>,
 }
 
 impl Pass {
@@ -147,8 +150,10 @@ impl Pass {
         let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);
         self.stand(store, &mut ledger, &resolved, Standing::Reopened, |_| true)?;
         // A pass alone does not retire a market: one answer with a wrong date could have drained it.
+        // Nor do two attempts of one, seconds apart: what was drained before the first one counts.
         let drained: HashSet<Ticker> =
             self.standings(&ledger, &resolved, Standing::Retired).collect();
+        let drained = self.drained.get_or_insert(drained).clone();
         let readings = self.plan(store, &ledger)?;
         let mut outcome = self.read(store, ledger, readings);
         self.tally.merge(&outcome.tally);

@@ -1,7 +1,7 @@
 //! A database that breaks off again and again: the work goes on from the last commit, costs what was
 //! broken off and no more, and is judged by how it ended.
 
-use kalshi_simulator::{Market, Rules, Trade, seeded_trades};
+use kalshi_simulator::{Market, Rules, Status, Trade, seeded_trades};
 
 use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::Database;
@@ -81,6 +81,29 @@ fn events_that_could_not_be_read_are_told_of_although_the_pass_was_broken_off() 
     let kept = "select count(*) as x from ingestion_runs where events_rejected = 1 and error like '%could not be read%'";
     assert_eq!(database.number(kept), 1);
     assert_eq!(database.number("select count(*) as x from prediction_market_trades"), 25_000);
+}
+
+#[test]
+fn two_attempts_are_one_pass_to_a_market_that_retires() {
+    for hit in 1..=8 {
+        let database = Database::postgres();
+        let bench = Bench::new(&database, Rules::default());
+        let (open, close) = (NOON_US - 3 * DAY_US, NOON_US - 2 * DAY_US);
+        let mut market = Market::new("KXA-1-B", "KXA-1", open, close);
+        market.status = Some(Status::Finalized);
+        market.settled_us = Some(close);
+        bench.exchange.add_market(market);
+        bench.exchange.add_all(seeded_trades(1, "KXA-1-B", 50, open, close));
+        let flags = ["--market", "KXA-1-B", "--sync-markets", "1s"];
+        break_off(&database, "prediction_markets", &hit.to_string());
+        assert_eq!(bench.pass(&flags), 0, "hit {hit}");
+        let retired =
+            "select count(*) as x from ingestion_checkpoints where retired_at is not null";
+        assert_eq!(database.number(retired), 0, "hit {hit}: one pass could be misled by one date");
+        assert_eq!(bench.pass(&flags), 0);
+        assert_eq!(database.number(retired), 1, "hit {hit}: two agree");
+        bench.assert_complete(&["KXA-1-B"], "retired with all its trades");
+    }
 }
 
 #[test]
