@@ -88,6 +88,7 @@ fn pass(
         // It goes with the connection that broke off; who has come in meanwhile goes on alone.
         drop(lock.take());
         lock = store.try_lock(&lock_name)?;
+        pass.verdict.begin_again();
         if lock.is_some() { pass.drain(store, stop) } else { pass.stand_by(store) }
     });
     if let Err(failure) = done {
@@ -141,7 +142,6 @@ impl Pass {
 
     /// The pass proper.
     fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
-        self.verdict.begin_again();
         store.note_selection(self.selection.watches(), self.now())?;
         let mut resolved = ingest::resolve(&self.selection, store, &self.asker)?;
         self.verdict.judge_resolution(&mut resolved, self.now());
