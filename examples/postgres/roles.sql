@@ -27,7 +27,7 @@ declare
     -- What it never changes once it is there.
     only_added_to constant text[] := array[
         'prediction_market_trades', 'raw_kalshi_trade_events', 'market_status_changes', 'orderbook_snapshots',
-        'completeness_scores', 'kalshi_ingest_migrations'
+        'completeness_scores', 'claim_corrections', 'kalshi_ingest_migrations'
     ];
     name text;
 begin

@@ -15,7 +15,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use crate::cli::Cli;
-use crate::clock::{Clock, StopFlag, SystemClock};
+use crate::clock::{Clock, StopFlag, SystemClock, TurnedClock};
 use crate::config::{Config, Task};
 use crate::domain::market::WatchRecord;
 use crate::domain::selection::{Listed, Roster, Selection};
@@ -28,8 +28,16 @@ use crate::store::{Missing, Store};
 
 /// Does what was typed. The only place that turns an error into words and a number.
 pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-    match dispatch(cli, &clock, stop) {
+    let clock: Arc<dyn Clock> = match TurnedClock::from_environment() {
+        Some(turned) => Arc::new(turned),
+        None => Arc::new(SystemClock::start()),
+    };
+    main_by(cli, stop, &clock)
+}
+
+/// The same by another clock.
+pub fn main_by(cli: Cli, stop: &StopFlag, clock: &Arc<dyn Clock>) -> Exit {
+    match dispatch(cli, clock, stop) {
         Ok(exit) => exit,
         Err(error) => {
             log::error!("{}", one_line(error.as_ref()));

@@ -45,14 +45,14 @@ fn kills_lose_nothing_and_double_nothing(database: &Database) {
         let status = child.wait().unwrap();
         kills += usize::from(status.code().is_none());
         assert_no_checkpoint_is_ahead(database, &truth);
-        bench.exchange.advance(SECOND_US);
+        bench.advance(SECOND_US);
         if kills >= 12 && status.code().is_some() {
             break;
         }
         if status.code().is_some() {
             // It got through: new work for the next victims.
             let now = bench.exchange.now_us();
-            bench.exchange.advance(3_600 * SECOND_US);
+            bench.advance(3_600 * SECOND_US);
             for (n, market) in (0..).zip(MARKETS) {
                 let seed = 1_000 + u64::try_from(kills).unwrap() * 10 + n;
                 let until = now + 3_500 * SECOND_US;
@@ -62,7 +62,7 @@ fn kills_lose_nothing_and_double_nothing(database: &Database) {
         }
     }
     assert!(kills >= 12, "only {kills} were killed at work");
-    bench.exchange.advance(60 * SECOND_US);
+    bench.advance(60 * SECOND_US);
     assert_eq!(bench.run(&MARKETS.join(","), &[]), 0);
     let truth = bench.truth(&MARKETS);
     bench.assert_complete(&MARKETS, "after all kills");

@@ -111,7 +111,7 @@ fn what_the_exchange_does_not_answer_is_taken_from_the_last_time(database: &Data
         trade(&bench, market, 1, 20, NOON_US - 10 * SECOND_US);
     }
     assert_eq!(bench.pass(&["--series", "KXS"]), 0);
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     trade(&bench, "KXS-A-2", 2, 30, NOON_US + 50 * SECOND_US);
     for fault in [
         kalshi_simulator::Fault::Status(503),
@@ -184,7 +184,7 @@ fn a_market_that_comes_back_is_read_again(database: &Database) {
     bench.exchange.settle_market("KXS-A-1", "no", 0);
     let flags = ["--series", "KXS", "--market", "KXS-A-1"];
     for _ in 0..4 {
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
         assert_eq!(bench.pass(&flags), 0);
     }
     assert_eq!(retired(database), BTreeSet::from(["KXS-A-1".to_owned()]));
@@ -196,7 +196,7 @@ fn a_market_that_comes_back_is_read_again(database: &Database) {
         market.settled_us = None;
         market.result = String::new();
     });
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     trade(&bench, "KXS-A-1", 2, 20, now + 50 * SECOND_US);
     assert_eq!(bench.pass(&flags), 0);
     assert_eq!(retired(database), BTreeSet::new());
@@ -209,16 +209,16 @@ fn an_archived_market_is_read_once_and_left_alone(database: &Database) {
     let bench = Bench::new(database, rules);
     let closes = cutoff - DAY_US;
     bench.exchange.add_market(Market::new("KXOLD-1", "KXOLD", closes - DAY_US, closes));
-    bench.exchange.set_now(closes);
+    bench.set_now(closes);
     bench.exchange.settle_market("KXOLD-1", "yes", 10_000);
-    bench.exchange.set_now(NOON_US);
+    bench.set_now(NOON_US);
     for _ in 0..2 {
         assert_eq!(bench.pass(&["--market", "KXOLD-1"]), 0, "known to the archive");
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
     }
     assert_eq!(retired(database), BTreeSet::from(["KXOLD-1".to_owned()]));
     bench.exchange.forget_requests();
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     assert_eq!(bench.pass(&["--market", "KXOLD-1"]), 0);
     assert_eq!(bench.exchange.requests().len(), 0, "nothing is asked any more");
 }

@@ -198,7 +198,7 @@ fn a_hundred_markets_are_one_request(database: &Database) {
     }
     let named: Vec<String> = (0..250).map(|n| format!("KXA-1-{n:03}")).collect();
     for selection in [["--series", "KXA"], ["--market", &named.join(",")], ["--all", "-q"]] {
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
         assert_eq!(invoke(&bench, "orderbooks", &selection), 0, "{selection:?}");
         let requests = asked_books(&asked(&bench));
         let counts: Vec<usize> = requests.iter().map(Vec::len).collect();
@@ -243,10 +243,10 @@ fn markets_that_do_not_trade_are_not_asked_for(database: &Database) {
     {
         assert_eq!(invoke(&bench, "orderbooks", &selection), 0, "{selection:?}");
         assert_eq!(asked_books(&asked(&bench)), live, "{selection:?}");
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
     }
     // What was live at the last look and is not any more is not taken for one without bids.
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     for name in ["A-OPEN", "B-PAUSED"] {
         bench.exchange.settle_market(&format!("KXA-1-{name}"), "yes", 10_000);
     }
@@ -256,7 +256,7 @@ fn markets_that_do_not_trade_are_not_asked_for(database: &Database) {
         assert_eq!(invoke(&bench, "orderbooks", &selection), 0, "{selection:?}");
         // By now the other one is open.
         assert_eq!(asked_books(&asked(&bench)), [["KXA-1-C-SOON"]], "{selection:?}");
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
     }
     assert_eq!(stored(database).len(), 4 * 2 + 4);
 }
@@ -287,10 +287,10 @@ fn markets_come_from_events_series_and_everything(database: &Database) {
     ] {
         assert_eq!(invoke(&bench, "orderbooks", selection), 0, "{selection:?}");
         assert_eq!(asked_books(&asked(&bench)), [expected], "{selection:?}: each once");
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
     }
     let shards = ["0/2", "1/2"].map(|shard| {
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
         assert_eq!(invoke(&bench, "orderbooks", &["--all", "--shard", shard]), 0);
         asked_books(&asked(&bench)).concat()
     });
@@ -305,10 +305,10 @@ fn each_snapshot_is_a_row_of_its_own(database: &Database) {
     let second = seeded_book(2, "second");
     list_book(&bench, "KXA-1-X", &first);
     assert_eq!(invoke(&bench, "orderbooks", &["--series", "KXA"]), 0);
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     bench.exchange.set_book("KXA-1-X", second.clone());
     assert_eq!(invoke(&bench, "orderbooks", &["--series", "KXA"]), 0);
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     assert_eq!(invoke(&bench, "orderbooks", &["--series", "KXA"]), 0);
     let expected = [&first, &second, &second].map(|book| truth("KXA-1-X", book));
     assert_rows(&stored(database), &expected, "in order, also when nothing changed");
@@ -377,7 +377,7 @@ fn an_exchange_that_is_down_is_status_four(database: &Database) {
     assert_eq!(invoke(&bench, "orderbooks", &["--market", "KXA-1-X"]), 0);
     // What is known from the last time is enough to ask for its book.
     bench.exchange.fail_always("/markets", Some(Fault::Status(503)));
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     assert_eq!(invoke(&bench, "orderbooks", &["--market", "KXA-1-X"]), 0);
     assert_eq!(stored(database).len(), 2);
     bench.exchange.clear_faults();
@@ -392,7 +392,7 @@ fn a_quiet_snapshot_says_nothing(database: &Database) {
     list_book(&bench, "KXA-1-X", &Book::default());
     let output = process(&bench, "orderbooks", &["-q", "--series", "KXA"]);
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     asked(&bench);
     let output = process(&bench, "orderbooks", &["--series", "KXA"]);
     let said = stderr(&output);

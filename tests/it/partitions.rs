@@ -141,7 +141,7 @@ fn passes_go_on_and_store_nothing_twice() {
     assert_eq!(bench.run(ALL, &[]), 0);
     assert_eq!(ingested(2), 0, "all of it is known, in the new tables too");
     assert_eq!(database.raw_counts(), (3_600, REFUSED), "a refused event is still kept once");
-    bench.exchange.advance(60 * SECOND_US);
+    bench.advance(60 * SECOND_US);
     for (seed, market) in (11..).zip(MARKETS) {
         let trades = seeded_trades(seed, market, 700, NOON_US, NOON_US + 50 * SECOND_US);
         bench.exchange.add_all(trades);
@@ -302,7 +302,7 @@ fn the_copy_for_timescale_gets_each_new_trade_once() {
     database.execute(&(first_half.replace(extension, "") + "commit;"));
     let copy = "prediction_market_trades_by_time";
     assert!(rows(&database, copy) == rows(&database, TABLES[0]), "what was there before");
-    bench.exchange.advance(60 * SECOND_US);
+    bench.advance(60 * SECOND_US);
     bench.exchange.add_all(seeded_trades(9, "KXA", 300, NOON_US, NOON_US + 50 * SECOND_US));
     assert_eq!(bench.run(ALL, &[]), 0);
     bench.assert_complete(&MARKETS, "beside the copy");

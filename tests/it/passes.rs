@@ -80,7 +80,7 @@ fn new_and_late_trades_are_added_and_nothing_else(database: &Database) {
     bench.exchange.add_all(seeded_trades(2, "KXA", 1_500, until - HOUR_US, until));
     assert_eq!(bench.run("KXA", &[]), 0);
     bench.assert_complete(&["KXA"], "first");
-    bench.exchange.advance(60 * SECOND_US);
+    bench.advance(60 * SECOND_US);
     bench.exchange.add(trade("KXA", "late-90s", NOON_US - 90 * SECOND_US));
     bench.exchange.add(trade("KXA", "late-6s", NOON_US - 6 * SECOND_US));
     bench.exchange.add_all(seeded_trades(3, "KXA", 40, NOON_US, NOON_US + 50 * SECOND_US));
@@ -89,7 +89,7 @@ fn new_and_late_trades_are_added_and_nothing_else(database: &Database) {
     let ingested =
         database.number("select events_ingested as x from ingestion_runs where run_id = 2");
     assert_eq!(ingested, 42, "exactly the new and the late ones, not the unsettled one");
-    bench.exchange.advance(60 * SECOND_US);
+    bench.advance(60 * SECOND_US);
     assert_eq!(bench.run("KXA", &[]), 0);
     bench.assert_complete(&["KXA"], "third");
     let ingested =
@@ -110,7 +110,7 @@ fn growth_between_pages_neither_repeats_nor_skips(database: &Database) {
     });
     assert_eq!(bench.run("KXA", &[]), 0);
     bench.exchange.before_each_page(|_, _| {});
-    bench.exchange.advance(20 * SECOND_US);
+    bench.advance(20 * SECOND_US);
     assert_eq!(bench.run("KXA", &[]), 0);
     bench.assert_complete(&["KXA"], "with everything that came in between");
 }
@@ -143,7 +143,7 @@ fn trades_on_window_edges_are_stored_once(database: &Database) {
         let until = NOON_US + (pass * 10 - 5) * SECOND_US;
         let expected = bench.truth(&["KXA"]).iter().filter(|row| row.5 < until).count();
         assert_eq!(database.trades().len(), expected, "pass {pass}: everything before the edge");
-        bench.exchange.advance(10 * SECOND_US);
+        bench.advance(10 * SECOND_US);
     }
     assert_eq!(bench.run("KXA", &["--overlap", "0s"]), 0);
     bench.assert_complete(&["KXA"], "without any overlap");
@@ -202,7 +202,7 @@ fn those_that_fail_do_not_keep_the_others_waiting(database: &Database) {
     assert_eq!(bench.run("KXA,KXB,KXC", &[]), 0);
     database.execute("update ingestion_checkpoints set failures = 3 where market_ticker = 'KXA'");
     bench.exchange.forget_requests();
-    bench.exchange.advance(SECOND_US);
+    bench.advance(SECOND_US);
     assert_eq!(bench.run("KXA,KXB,KXC", &["--workers", "1"]), 0);
     let order: Vec<String> = bench
         .exchange

@@ -50,7 +50,7 @@ fn trade_on(bench: &Bench<'_>, market: &str, pass: i64) {
     let at = NOON_US + 2 * pass * MINUTE_US;
     let trades = seeded_trades(10 + pass.unsigned_abs(), market, 500, at, at + MINUTE_US);
     bench.exchange.add_all(trades);
-    bench.exchange.set_now(at + 2 * MINUTE_US);
+    bench.set_now(at + 2 * MINUTE_US);
 }
 
 /// One command through the pooler; what it said.

@@ -140,7 +140,7 @@ fn archived_markets_have_candles_under_other_names(database: &Database) {
     let bench = bench_with(database, &["KXA"]);
     bench.exchange.settle_market("KXA", "yes", 10_000);
     let later = NOON_US + 100 * DAY_US;
-    bench.exchange.set_now(later);
+    bench.set_now(later);
     bench.exchange.change(|world| {
         world.rules.markets_cutoff_s = (later - 60 * DAY_US) / SECOND_US;
         world.rules.cutoff_s = world.rules.markets_cutoff_s;
@@ -180,7 +180,7 @@ fn only_closed_hours_count(database: &Database) {
     let bench = bench_with(database, &["KXA"]);
     // Traded a minute ago, and not read yet: the hour is still running.
     let now = NOON_US / HOUR_US * HOUR_US + HOUR_US / 2;
-    bench.exchange.set_now(now);
+    bench.set_now(now);
     bench.exchange.add_all(seeded_trades(77, "KXA", 20, now - 60 * SECOND_US, now));
     let (from, until) = (instant(NOON_US - 12 * HOUR_US), instant(now));
     let (exit, value) =

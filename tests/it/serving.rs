@@ -100,7 +100,7 @@ impl Drop for Serving {
 fn filled(database: &Database) -> Bench<'_> {
     let bench = Bench::new(database, Rules::default());
     let now = chrono::Utc::now().timestamp_micros();
-    bench.exchange.set_now(now);
+    bench.set_now(now);
     let market = kalshi_simulator::Market::new(MARKET, MARKET, now - 9_000_000_000, now * 2);
     bench.exchange.add_market(market);
     bench.exchange.add_all(seeded_trades(1, MARKET, 30, now - 60_000_000, now - 10_000_000));

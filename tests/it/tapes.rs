@@ -87,7 +87,7 @@ fn a_thousand_level_markets_take_a_dozen_requests(database: &Database) {
     let mut asked = Vec::new();
     for minute in 1..=3_i64 {
         let now = NOON_US + minute * MINUTE_US;
-        bench.exchange.set_now(now);
+        bench.set_now(now);
         busy(10 + minute.cast_unsigned(), now - MINUTE_US - 10 * SECOND_US, now - 10 * SECOND_US);
         bench.exchange.forget_requests();
         // The tape goes on while it is read.
@@ -108,7 +108,7 @@ fn a_thousand_level_markets_take_a_dozen_requests(database: &Database) {
     }
     assert!(asked.iter().all(|requests| *requests <= 12), "{asked:?} instead of {alone}");
     bench.exchange.before_each_page(|_, _| {});
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     assert_eq!(bench.run(&selected, &[]), 0);
     bench.assert_complete(&names(ours), "and nothing of the five hundred others");
 }
@@ -121,7 +121,7 @@ fn a_thousand_markets_take_hardly_more_round_trips_than_one() {
     let count = Arc::new(AtomicUsize::new(0));
     let url = round_trips::counted(&database.url, &count);
     let pass = |markets: &[String], seed| {
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
         let now = bench.exchange.now_us();
         let from = now - 50 * SECOND_US;
         bench.exchange.add_all(trades(seed, markets, 900, from, now - 10 * SECOND_US));
@@ -151,7 +151,7 @@ fn kills_and_a_late_joiner_cost_nothing(database: &Database) {
     let (mut kills, mut tape_pages) = (0, 0);
     for round in 0..60_u64 {
         let now = bench.exchange.now_us() + MINUTE_US;
-        bench.exchange.set_now(now);
+        bench.set_now(now);
         // Above everything that the pass before can have claimed.
         let until = now - 4 * SECOND_US;
         bench.exchange.add_all(trades(100 + round, &markets, 12_000, until - MINUTE_US, until));
@@ -178,7 +178,7 @@ fn kills_and_a_late_joiner_cost_nothing(database: &Database) {
     }
     assert!(kills >= 10, "only {kills} were killed at work");
     assert!(tape_pages > kills, "the tape was read: {tape_pages} pages");
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     let exit = bench.run(&selected.join(","), &[]);
     assert_eq!(exit, 0);
     bench.assert_complete(&names(&selected), "after all kills");
@@ -202,7 +202,7 @@ fn the_whole_exchange_is_one_checkpoint(database: &Database) {
     crate::support::database::assert_rows(&database.trades(), &truth, "since an hour ago");
     assert_eq!(database.number("select count(*) as x from ingestion_checkpoints"), 1);
     bench.exchange.forget_requests();
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     bench.exchange.add_all(trades(3, &markets, 900, NOON_US, NOON_US + 50 * SECOND_US));
     assert_eq!(bench.pass(&["--all"]), 0);
     assert!(bench.exchange.requests().len() <= 2, "what is new and the overlap");
@@ -218,7 +218,7 @@ fn after_an_outage_the_oldest_slice_is_complete_first(database: &Database) {
     assert_eq!(bench.pass(&["--all"]), 0);
     // Two hours without a pass.
     let now = NOON_US + 120 * MINUTE_US;
-    bench.exchange.set_now(now);
+    bench.set_now(now);
     bench.exchange.add_all(trades(2, &markets, 60_000, NOON_US, now - 10 * SECOND_US));
     let mut complete = database.complete_until("*").unwrap();
     let mut exits = Vec::new();
@@ -254,7 +254,7 @@ fn a_market_beside_the_tape_has_its_whole_history(database: &Database) {
     let flags = ["--all", "--market", &markets[3]];
     assert_eq!(bench.pass(&flags), 0);
     bench.exchange.forget_requests();
-    bench.exchange.advance(MINUTE_US);
+    bench.advance(MINUTE_US);
     bench.exchange.add_all(trades(2, &markets, 500, NOON_US, NOON_US + 50 * SECOND_US));
     assert_eq!(bench.pass(&flags), 0);
     assert_eq!(bench.requests(), 1, "the market rides on the tape");
@@ -273,7 +273,7 @@ fn one_unreadable_event_on_the_tape_is_kept_once(database: &Database) {
     bench.exchange.add_event(&markets[1], at, "odd", strange);
     for pass in 0..3 {
         assert_eq!(bench.pass(&["--all"]), 0, "pass {pass}");
-        bench.exchange.advance(10 * SECOND_US);
+        bench.advance(10 * SECOND_US);
     }
     assert_eq!(database.raw_counts(), (50, 1));
     let query = "select market_ticker as x from raw_kalshi_trade_events where rejected is not null";
@@ -290,7 +290,7 @@ fn a_tape_that_makes_no_sense_is_replaced_market_by_market(database: &Database) 
         // The exchange refused: a person has to look, though nothing is missing.
         ([Fault::Status(400), Fault::None], 4),
     ] {
-        bench.exchange.advance(MINUTE_US);
+        bench.advance(MINUTE_US);
         let now = bench.exchange.now_us();
         let (from, until) = (now - 50 * SECOND_US, now - 10 * SECOND_US);
         bench.exchange.add_all(trades(u64::try_from(now).unwrap(), &markets, 1_200, from, until));

@@ -79,7 +79,7 @@ fn counters_go_on_where_the_last_pass_left_them(database: &Database) {
         let stored = database.number("select count(*) as x from prediction_market_trades");
         let counted = value(&text, "events_ingested_total");
         assert!((counted - f64::from(i32::try_from(stored).unwrap())).abs() < 1e-9, "{text}");
-        bench.exchange.advance(60_000_000);
+        bench.advance(60_000_000);
         let (from, until) = (NOON_US + i64::from(round) * 60_000_000, NOON_US + 50_000_000);
         let more = seeded_trades(u64::from(round) + 2, MARKET, 7, from, until.max(from + 1));
         bench.exchange.add_all(more);

@@ -40,7 +40,7 @@ fn a_second_sync_reads_what_changed(database: &Database) {
     let pages: Vec<usize> = first.iter().map(|asked| asked.row_count).collect();
     assert_eq!(pages, [1_000, 1_000, 500, 0], "three pages and the archive");
     assert_eq!((market_count(database), change_count(database)), (2_500, 2_500));
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     bench.exchange.change_market("KXA-0-0007", |market| market.close_us += DAY_US);
     bench.exchange.change_market("KXA-99-2499", |market| market.status = Some(Status::Inactive));
     bench.exchange.add_market(Market {
@@ -56,7 +56,7 @@ fn a_second_sync_reads_what_changed(database: &Database) {
     let paused = statuses(database).into_iter().filter(|(_, status)| status != "active");
     assert_eq!(paused.collect::<Vec<_>>(), pairs(&[("KXA-99-2499", "inactive")]));
     assert_eq!((market_count(database), change_count(database)), (2_501, 2_502));
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     let third = asked(&bench);
     let since = since + 3_600;
@@ -96,10 +96,10 @@ fn each_change_of_status_is_one_row(database: &Database) {
         for look in 0..2 {
             assert_eq!(invoke(&bench, "markets", &KXA), 0, "{word}");
             assert_eq!(changes(database, "KXA-1"), pairs(&expected), "{word}, look {look}");
-            bench.exchange.advance(SECOND_US);
+            bench.advance(SECOND_US);
         }
         bench.exchange.change_market("KXA-1", |market| market.title.push('!'));
-        bench.exchange.advance(2 * MINUTE_US);
+        bench.advance(2 * MINUTE_US);
         previous = word;
     }
     let title = database.texts("select title as x from prediction_markets");
@@ -119,11 +119,11 @@ fn what_opens_and_closes_silently_is_noticed(database: &Database) {
     bench.exchange.add_market(silent("KXA-1-STAYS"));
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     assert_eq!(asked(&bench).len(), 2);
-    bench.exchange.advance(HOUR_US - 2 * SECOND_US);
+    bench.advance(HOUR_US - 2 * SECOND_US);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     assert_eq!(asked(&bench).len(), 1, "nothing can have happened yet");
     assert_eq!(change_count(database), 3);
-    bench.exchange.advance(4 * SECOND_US);
+    bench.advance(4 * SECOND_US);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     let asked = asked(&bench);
     assert_eq!(asked[0].row_count, 0, "the exchange lists neither as updated");
@@ -149,7 +149,7 @@ fn what_was_asked_too_early_is_asked_again(database: &Database) {
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     bench.exchange.add_market(opens);
     bench.exchange.add_market(closes);
-    bench.exchange.advance(2 * MINUTE_US);
+    bench.advance(2 * MINUTE_US);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     let now = pairs(&[("KXA-1-CLOSES", "closed"), ("KXA-1-OPENS", "active")]);
     assert_eq!(statuses(database), now);
@@ -180,20 +180,20 @@ fn a_late_settlement_is_picked_up(database: &Database) {
     let bench = Bench::new(database, Rules::default());
     bench.exchange.add_market(closed_market());
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     bench.exchange.change_market("KXA-1-X", |market| {
         market.status = Some(Status::Determined);
         "yes".clone_into(&mut market.result);
     });
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
-    bench.exchange.advance(3 * DAY_US);
+    bench.advance(3 * DAY_US);
     bench.exchange.settle_market("KXA-1-X", "yes", 10_000);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     assert_eq!(settlement(database), settled());
     let expected = [("-", "closed"), ("closed", "determined"), ("determined", "finalized")];
     assert_eq!(changes(database, "KXA-1-X"), pairs(&expected));
     asked(&bench);
-    bench.exchange.advance(DAY_US);
+    bench.advance(DAY_US);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     assert_eq!(asked(&bench).len(), 1, "what is settled is not asked for again");
 }
@@ -210,9 +210,9 @@ fn a_settlement_is_found_in_the_archive(database: &Database) {
         bench.exchange.add_market(closed_market());
         bench.exchange.add_market(open_market("KXA-1-Y", "KXA-1"));
         assert_eq!(invoke(&bench, "markets", selection), 0);
-        bench.exchange.advance(HOUR_US);
+        bench.advance(HOUR_US);
         bench.exchange.settle_market("KXA-1-X", "yes", 10_000);
-        bench.exchange.advance(70 * DAY_US);
+        bench.advance(70 * DAY_US);
         bench.exchange.change(|world| {
             world.rules.markets_cutoff_s = (NOON_US + 10 * DAY_US) / SECOND_US;
         });
@@ -234,7 +234,7 @@ fn a_market_that_vanishes_is_believed_gone_after_a_while(database: &Database) {
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     bench.exchange.remove_market("KXA-1-X");
     for (minutes, status) in [(10, "closed"), (2, "closed"), (2, "closed"), (2, "vanished")] {
-        bench.exchange.advance(minutes * MINUTE_US);
+        bench.advance(minutes * MINUTE_US);
         assert_eq!(invoke(&bench, "markets", &KXA), 0, "no mistake of the operator's");
         assert_eq!(statuses(database), pairs(&[("KXA-1-X", status)]));
     }
@@ -255,7 +255,7 @@ fn combos_are_read_whole_every_time(database: &Database) {
     assert_eq!(invoke(&bench, "markets", &series), 0);
     let first = ["/markets?series_ticker=KXMVEX", "/historical/markets?series_ticker=KXMVEX"];
     assert_eq!(queries(&asked(&bench)), first, "they would be filtered out otherwise");
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     bench.exchange.settle_market("KXMVEX-S1-1", "no", 0);
     assert_eq!(invoke(&bench, "markets", &series), 0);
     assert_eq!(queries(&asked(&bench)), first[..1], "changes of combos are on no list");

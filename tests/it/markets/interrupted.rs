@@ -78,7 +78,7 @@ fn a_first_sync_that_fails_is_begun_again(database: &Database) {
 fn changes_during_a_failed_sync_are_not_missed(database: &Database) {
     let bench = bench(database);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     bench.exchange.change(|world| {
         for n in 0..1_500 {
             world.change_market(&format!("KXA-{n:04}"), |it| it.status = Some(Status::Inactive));
@@ -88,16 +88,16 @@ fn changes_during_a_failed_sync_are_not_missed(database: &Database) {
     assert_eq!(invoke(&bench, "markets", &KXA), 4);
     assert_eq!(paused_count(database), 1_000, "the page that was read is stored");
     bench.exchange.change_market("KXA-2400", |market| market.status = Some(Status::Inactive));
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     bench.exchange.script_for("/markets", [Fault::Status(400)]);
     assert_eq!(invoke(&bench, "markets", &KXA), 4);
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     asked(&bench);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     assert_eq!(since(&bench), Some(-60), "since the last one that came to its end");
     assert_eq!(paused_count(database), 1_501);
     assert_eq!(change_count(database), 2_500 + 1_501, "each once");
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     assert_eq!(since(&bench), Some(3 * 3_600 - 60));
 }
@@ -132,7 +132,7 @@ fn changes_during_a_sync_are_for_the_next_one(database: &Database) {
 fn a_killed_sync_is_as_if_it_had_not_been(database: &Database) {
     let bench = bench(database);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     bench.exchange.change(|world| {
         for n in 0..1_200 {
             world.change_market(&format!("KXA-{n:04}"), |it| it.status = Some(Status::Inactive));
@@ -148,7 +148,7 @@ fn a_killed_sync_is_as_if_it_had_not_been(database: &Database) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     asked(&bench);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     assert_eq!(since(&bench), Some(-60));
@@ -166,7 +166,7 @@ fn an_exchange_that_is_down_is_status_four_and_loses_nothing(database: &Database
     assert!(error[0].as_ref().unwrap().contains("the series KXA"), "{error:?}");
     assert_eq!(statuses(database), pairs(&[("KXA-1", "active")]));
     bench.exchange.clear_faults();
-    bench.exchange.advance(HOUR_US);
+    bench.advance(HOUR_US);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     assert_eq!(changes(database, "KXA-1"), pairs(&[("-", "active"), ("active", "finalized")]));
 }
@@ -178,7 +178,7 @@ fn an_answer_of_something_else_is_no_empty_list(database: &Database) {
         bench.exchange.script_for("/markets", [fault]);
         assert_eq!(invoke(&bench, "markets", &KXA), 0);
         assert_eq!(market_count(database), 1, "{fault:?}: asked again");
-        bench.exchange.advance(HOUR_US);
+        bench.advance(HOUR_US);
         bench.exchange.change_market("KXA-1", |market| market.title.push('!'));
     }
     let title = database.texts("select title as x from prediction_markets");

@@ -68,7 +68,7 @@ fn everything_is_what_is_not_settled_without_combos(database: &Database) {
     let without_series = "select count(*) as x from prediction_markets where series_ticker is null";
     assert_eq!(database.number(without_series), 0);
     // What settles now is a change of a known one; so is what settled before it was ever seen.
-    bench.exchange.advance(30 * SECOND_US);
+    bench.advance(30 * SECOND_US);
     bench.exchange.settle_market("KXCLOSED-3-00199", "yes", 10_000);
     bench.exchange.settle_market("KXMVEX-0-00000", "no", 0);
     assert_eq!(invoke(&bench, "markets", &["--all"]), 0);
@@ -95,7 +95,7 @@ fn twenty_thousand_markets_take_a_page_a_thousand(database: &Database) {
     let events = requests.len() - lists;
     assert_eq!(lists, 23, "twenty pages, and three statuses that no market has");
     assert_eq!(events, 4, "400 events tell their series a hundred at a time");
-    bench.exchange.advance(5 * MINUTE_US);
+    bench.advance(5 * MINUTE_US);
     bench.exchange.change_market("KXOPEN-7-00350", |market| market.close_us += DAY_US);
     assert_eq!(invoke(&bench, "markets", &["--all"]), 0);
     let requests = asked(&bench);

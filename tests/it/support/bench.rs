@@ -1,11 +1,13 @@
 //! A simulated exchange and a database, and passes between them.
 
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use clap::Parser as _;
 use kalshi_ingest::app;
 use kalshi_ingest::cli::Cli;
-use kalshi_ingest::clock::StopFlag;
+use kalshi_ingest::clock::{Clock, StopFlag, SystemClock, TURNED_BY, TurnedClock};
+use kalshi_ingest::domain::time::Timestamp;
 use kalshi_simulator::{Asked, Exchange, Market, Rules, Server, Shape, Trade};
 
 use super::database::{Database, StoredTrade, assert_rows};
@@ -19,6 +21,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) exchange: Exchange,
     pub(crate) server: Server,
     pub(crate) database: &'a Database,
+    /// Ours: right by the exchange's until a test turns it.
+    pub(crate) clock: Arc<TurnedClock>,
 }
 
 impl<'a> Bench<'a> {
@@ -32,7 +36,20 @@ impl<'a> Bench<'a> {
         let exchange = Exchange::new(rules);
         exchange.set_now(NOON_US);
         let server = exchange.serve().unwrap();
-        Bench { exchange, server, database }
+        let clock = Arc::new(TurnedClock::start(Timestamp::from_micros(NOON_US), 1));
+        Bench { exchange, server, database, clock }
+    }
+
+    /// Lets time pass, by both clocks.
+    pub(crate) fn advance(&self, us: i64) {
+        self.exchange.advance(us);
+        self.clock.turn(us);
+    }
+
+    /// Sets both clocks.
+    pub(crate) fn set_now(&self, now_us: i64) {
+        self.exchange.set_now(now_us);
+        self.clock.set(Timestamp::from_micros(now_us));
     }
 
     /// A command with these flags, and what they do not say.
@@ -60,7 +77,8 @@ impl<'a> Bench<'a> {
     /// One command in this process; its exit status.
     pub(crate) fn main(&self, name: &str, flags: &[&str]) -> u8 {
         let cli = Cli::try_parse_from(self.args_of(name, flags)).unwrap();
-        app::main(cli, &StopFlag::default()).code()
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        app::main_by(cli, &StopFlag::default(), &clock).code()
     }
 
     /// One pass over whatever the flags select, in this process; its exit status.
@@ -72,8 +90,14 @@ impl<'a> Bench<'a> {
     pub(crate) fn command_of(&self, name: &str, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
         command.args(&self.args_of(name, flags)[1..]);
-        command.env_remove("RUST_LOG");
+        command.env_remove("RUST_LOG").env(TURNED_BY, self.turned_by());
         command
+    }
+
+    /// How a process of its own comes to our clock.
+    fn turned_by(&self) -> String {
+        let machine = SystemClock::start().now();
+        (self.clock.now().second() - machine.second()).to_string()
     }
 
     /// One command as a process of its own.
