@@ -23,6 +23,7 @@ mod replays;
 mod partitions;
 mod roles;
 mod poolers;
+mod cached;
 mod faults;
 mod shapes;
 mod tls;
