@@ -5,6 +5,7 @@ alter table ingestion_checkpoints
     add column checked_until  timestamptz,         -- exchange time up to which silence was heard
     add column anchor_at      timestamptz,         -- the newest trade below which nothing is missing…
     add column anchor_id      text collate "C",    -- …and its id; null: not noted
+    add column footing_at     timestamptz,         -- a trade below all that the next walk reads
     add column quiet_until    timestamptz,         -- the last walk showed the anchor, and nothing above it until then
     add column carried_until  timestamptz,         -- two walks of different passes did
     add column quiet_run      bigint,              -- the pass of the last of them
@@ -19,6 +20,11 @@ set
     anchor_at = case when walk_until is null then last_trade_at end,
     level_at = case when complete_until is not null then coalesce(last_success_at, updated_at) end;
 
+-- They followed one answer's date.
+alter table ingestion_checkpoints
+    drop column complete_as_of,
+    drop column walk_opened_at;
+
 -- What the passes of a shard remember of the exchange behind a host.
 create table exchange_records (
     source          text collate "C" not null,
@@ -29,7 +35,8 @@ create table exchange_records (
     offset_seconds  double precision,              -- the exchange's clock minus ours, when both last moved alike
     newest_at       timestamptz,                   -- the newest trade of the tape
     newest_id       text collate "C",
-    moved_share     double precision,              -- in which share of the recent passes it had moved
+    moved_share     double precision,              -- in which share of the recent passes it had moved…
+    moved_passes    double precision,              -- …and how many of them that was learnt from
     still_passes    bigint not null default 0,     -- passes since it last moved
     cutoff          timestamptz,                   -- where the archive ended…
     cutoff_at       timestamptz,                   -- …when that was asked, by our clock

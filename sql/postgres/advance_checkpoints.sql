@@ -1,16 +1,20 @@
--- Compare and set: a row that another pass changed, or that would move back, stays as it is
--- and is missing from the answer. Rows are locked in the order of their key, so that two
--- writers cannot wait for each other.
+-- Compare and set: a row that another pass changed, or that would move back although its claim
+-- was not found false, stays as it is and is missing from the answer. Rows are locked in the
+-- order of their key, so that two writers cannot wait for each other.
 with offered as (
     select *
     from unnest(
         $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::integer[], $13::text[],
-        $14::timestamptz[], $16::timestamptz[], $17::timestamptz[]
+        $14::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::timestamptz[], $20::bigint[],
+        $21::timestamptz[], $22::timestamptz[], $23::text[], $24::timestamptz[], $25::double precision[],
+        $26::boolean[], $27::timestamptz[], $28::timestamptz[]
     ) as t (
         market_ticker, expected_version, complete_from, complete_until, last_trade_at, last_success_at,
         walk_from, walk_until, walk_cursor, walk_low, failures, last_error,
-        retired_at, complete_as_of, walk_opened_at
+        retired_at, checked_until, anchor_at, anchor_id, quiet_until, quiet_run,
+        carried_until, walk_anchor_at, walk_anchor_id, level_at, left_seconds,
+        is_lowered, left_at, footing_at
     )
 ),
 held as (
@@ -33,8 +37,18 @@ set
     failures = o.failures,
     last_error = o.last_error,
     retired_at = o.retired_at,
-    complete_as_of = o.complete_as_of,
-    walk_opened_at = o.walk_opened_at,
+    checked_until = o.checked_until,
+    anchor_at = o.anchor_at,
+    anchor_id = o.anchor_id,
+    quiet_until = o.quiet_until,
+    quiet_run = o.quiet_run,
+    carried_until = o.carried_until,
+    walk_anchor_at = o.walk_anchor_at,
+    walk_anchor_id = o.walk_anchor_id,
+    level_at = o.level_at,
+    left_seconds = o.left_seconds,
+    left_at = o.left_at,
+    footing_at = o.footing_at,
     updated_at = $15,
     version = c.version + 1
 from offered o
@@ -43,5 +57,5 @@ where
     c.source = $1
     and c.market_ticker = o.market_ticker
     and c.version = o.expected_version
-    and (c.complete_until is null or c.complete_until <= o.complete_until)
+    and (c.complete_until is null or c.complete_until <= o.complete_until or o.is_lowered)
 returning c.market_ticker

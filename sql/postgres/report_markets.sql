@@ -1,8 +1,9 @@
 -- What `status` shows: each checkpoint with the trades stored for its market; the tape's are
 -- those of every market.
 select
-    c.market_ticker, c.complete_from, c.complete_until, c.complete_as_of, c.last_trade_at, c.last_success_at,
-    c.walk_from, c.walk_until, c.walk_cursor, c.walk_low, c.walk_opened_at, c.failures, c.last_error, c.retired_at,
+    c.market_ticker, c.complete_from, c.complete_until, c.checked_until, c.anchor_at, c.anchor_id, c.footing_at, c.quiet_until, c.quiet_run, c.carried_until,
+    c.last_trade_at, c.last_success_at, c.walk_from, c.walk_until, c.walk_cursor, c.walk_low, c.walk_anchor_at, c.walk_anchor_id,
+    c.level_at, c.left_seconds, c.left_at, c.failures, c.last_error, c.retired_at,
     c.first_selected_at, c.version,
     case c.market_ticker
         when '*' then (select count(*) from prediction_market_trades t where t.source = $1)

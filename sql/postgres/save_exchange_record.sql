@@ -2,10 +2,10 @@
 -- may be at work at once.
 insert into exchange_records (
     source, shard, host, told_date, told_at, offset_seconds, newest_at, newest_id, moved_share,
-    still_passes, cutoff, cutoff_at, status_at, is_trading, updated_at
+    still_passes, cutoff, cutoff_at, status_at, is_trading, updated_at, moved_passes
 )
 values (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
 )
 on conflict (source, shard, host) do update
 set
@@ -15,6 +15,7 @@ set
     newest_at = excluded.newest_at,
     newest_id = excluded.newest_id,
     moved_share = excluded.moved_share,
+    moved_passes = excluded.moved_passes,
     still_passes = excluded.still_passes,
     cutoff = excluded.cutoff,
     cutoff_at = excluded.cutoff_at,

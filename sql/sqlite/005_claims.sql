@@ -4,6 +4,7 @@
 alter table ingestion_checkpoints add column checked_until text;     -- exchange time up to which silence was heard
 alter table ingestion_checkpoints add column anchor_at text;         -- the newest trade below which nothing is missing…
 alter table ingestion_checkpoints add column anchor_id text;         -- …and its id; null: not noted
+alter table ingestion_checkpoints add column footing_at text;        -- a trade below all that the next walk reads
 alter table ingestion_checkpoints add column quiet_until text;       -- the last walk showed the anchor, and nothing above it until then
 alter table ingestion_checkpoints add column carried_until text;     -- two walks of different passes did
 alter table ingestion_checkpoints add column quiet_run integer;      -- the pass of the last of them
@@ -18,6 +19,10 @@ set
     anchor_at = case when walk_until is null then last_trade_at end,
     level_at = case when complete_until is not null then coalesce(last_success_at, updated_at) end;
 
+-- They followed one answer's date.
+alter table ingestion_checkpoints drop column complete_as_of;
+alter table ingestion_checkpoints drop column walk_opened_at;
+
 -- What the passes of a shard remember of the exchange behind a host.
 create table exchange_records (
     source          text not null,
@@ -28,7 +33,8 @@ create table exchange_records (
     offset_seconds  real,                          -- the exchange's clock minus ours, when both last moved alike
     newest_at       text,                          -- the newest trade of the tape
     newest_id       text,
-    moved_share     real,                          -- in which share of the recent passes it had moved
+    moved_share     real,                          -- in which share of the recent passes it had moved…
+    moved_passes    real,                          -- …and how many of them that was learnt from
     still_passes    integer not null default 0,    -- passes since it last moved
     cutoff          text,                          -- where the archive ended…
     cutoff_at       text,                          -- …when that was asked, by our clock

@@ -1,4 +1,5 @@
--- Compare and set: a row that another pass changed, or that would move back, stays as it is.
+-- Compare and set: a row that another pass changed, or that would move back, stays as it is. ?26
+-- says that the claim was found false.
 update ingestion_checkpoints
 set
     complete_from = ?4,
@@ -13,11 +14,21 @@ set
     last_error = ?13,
     retired_at = ?14,
     updated_at = ?15,
-    complete_as_of = ?16,
-    walk_opened_at = ?17,
+    checked_until = ?16,
+    anchor_at = ?17,
+    anchor_id = ?18,
+    quiet_until = ?19,
+    quiet_run = ?20,
+    carried_until = ?21,
+    walk_anchor_at = ?22,
+    walk_anchor_id = ?23,
+    level_at = ?24,
+    left_seconds = ?25,
+    left_at = ?27,
+    footing_at = ?28,
     version = version + 1
 where
     source = ?1
     and market_ticker = ?2
     and version = ?3
-    and (complete_until is null or complete_until <= ?5)
+    and (complete_until is null or complete_until <= ?5 or ?26)

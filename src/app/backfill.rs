@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{self, Asker, Source, Work};
+use crate::ingest::{self, Asker, Background, Source, Work};
 use crate::progress::SliceBar;
 use crate::report;
 use crate::retry::Jitter;
@@ -253,7 +253,8 @@ impl Filler {
             .filter(|slice| slice.status == SliceStatus::Open)
             .map(|slice| Work::Slice { slice: slice.clone(), keep: wanted.keep(slice) })
             .collect();
-        let source = Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT));
+        let source =
+            Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT, Background::default()));
         let bar = SliceBar::start(readings.len());
         let ledger = Ledger::of_slices(left);
         let workers = self.workers;

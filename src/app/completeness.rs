@@ -19,7 +19,7 @@ use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
-use crate::ingest::{self, Asker, Source, Work};
+use crate::ingest::{self, Asker, Background, Source, Work};
 use crate::report::{self, MarketScore};
 use crate::retry::Jitter;
 use crate::store::{RunId, Store};
@@ -271,7 +271,8 @@ impl Scorer {
     fn read(&mut self, slices: Vec<Slice>, store: &mut dyn Store) -> Result<(), Failure> {
         let readings: Vec<Work> =
             slices.iter().map(|s| Work::Slice { slice: s.clone(), keep: None }).collect();
-        let source = Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT));
+        let source =
+            Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT, Background::default()));
         let ledger = Ledger::of_slices(slices);
         let outcome =
             ingest::pass(store, self.run, ledger, readings, &source, WORKERS, &mut |_| {});

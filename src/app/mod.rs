@@ -3,6 +3,7 @@
 mod backfill;
 mod markets;
 mod completeness;
+mod memory;
 mod orderbooks;
 mod replay;
 mod run;

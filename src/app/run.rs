@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::memory::{self, Memory};
 use super::session::{Closed, Done, Session};
 use super::telling;
 use super::verdict::Verdict;
@@ -11,22 +12,24 @@ use crate::clock::{Clock, StopFlag};
 use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::{Checkpoint, Standing};
-use crate::domain::freshness::{self, Now};
+use crate::domain::freshness::Now;
 use crate::domain::lifecycle;
 use crate::domain::market::WatchChange;
+use crate::domain::page::Rules;
 use crate::domain::plan::{self, Outlook, Reading, TAPE_RATE_DEFAULT};
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
 use crate::domain::tape::BEGINS_AGO;
+use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{self, Asker, Outcome, Resolved, Source, Work};
+use crate::ingest::{self, Asker, Background, Closing, Outcome, Resolved, Source, Work};
 use crate::metrics::LastRun;
 use crate::outlet::Ping;
 use crate::progress::Bar;
 use crate::report;
-use crate::store::{RunId, Store};
+use crate::store::{ExchangeKey, RunId, Store};
 
 /// A checkpoint older than this is a backlog worth a progress bar.
 const BACKLOG_MIN: Duration = Duration::from_secs(600);
@@ -70,7 +73,12 @@ fn pass(
     let lock_name = format!("run-{}", plan.selection.shard().file_name());
     let mut session = Session::begin("run", "pass", store, clock, stop)?;
     session.overlap = Some(plan.rules.overlap);
+    let key = ExchangeKey {
+        shard: plan.selection.shard().to_string(),
+        host: plan.exchange.access.endpoint.host().to_owned(),
+    };
     let mut pass = Pass {
+        key,
         asker: session.asker(plan.exchange, plan.deadline),
         selection: plan.selection,
         rules: plan.rules,
@@ -80,7 +88,6 @@ fn pass(
         tally: Tally::default(),
         verdict: Verdict::default(),
         markets: 0,
-        drained: None,
     };
     let budget = pass.asker.budget().clone();
     let mut lock = None;
@@ -100,21 +107,20 @@ fn pass(
 
 /// A pass at work.
 struct Pass {
+    key: ExchangeKey,
     selection: Selection,
     asker: Arc<Asker>,
-    rules: crate::domain::page::Rules,
+    rules: Rules,
     workers: usize,
     sync_every: Option<Duration>,
     run: RunId,
     tally: Tally,
     verdict: Verdict,
     markets: usize,
-    /// The markets that were over and drained when the pass began.
-    drained: Option<HashSet<Ticker>>,
 }
 
 impl Pass {
-    fn now(&self) -> crate::domain::time::Timestamp {
+    fn now(&self) -> Timestamp {
         self.asker.budget().clock().now()
     }
 
@@ -128,10 +134,11 @@ impl Pass {
         let roster = super::roster_on_record(&self.selection, store, now)?;
         self.markets = roster.len();
         let checkpoints = store.checkpoints(&roster.tickers(), now)?;
-        let clocks = Now::by_our_clock(now);
+        let overview = store.overview(now)?;
+        let clocks = overview.clocks(now);
         self.verdict.judge_staleness(&checkpoints, &roster, clocks);
         // Nobody was asked, but for how long nobody has answered is on record.
-        for summary in store.overview(now)?.summaries(Some(&self.selection), clocks) {
+        for summary in overview.summaries(Some(&self.selection), clocks) {
             if let Some(since) = summary.unresolved_since {
                 let line = report::unresolved_line(&summary.target, now.since(since), summary.sla);
                 self.verdict.trouble(Exit::Stale, line);
@@ -143,31 +150,23 @@ impl Pass {
     /// The pass proper.
     fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
         store.note_selection(self.selection.watches(), self.now())?;
+        let mut memory = Memory::load(self.key.clone(), store, &self.asker, self.now())?;
         let mut resolved = ingest::resolve(&self.selection, store, &self.asker)?;
         self.verdict.judge_resolution(&mut resolved, self.now());
         self.markets = resolved.roster.len();
         let tickers = resolved.roster.tickers();
         let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);
-        self.stand(store, &mut ledger, &resolved, Standing::Reopened, |_| true)?;
-        // A pass alone does not retire a market: one answer with a wrong date could have drained it.
-        // Nor do two attempts of one, seconds apart: what was drained before the first one counts.
-        let drained: HashSet<Ticker> =
-            self.standings(&ledger, &resolved, Standing::Retired).collect();
-        let drained = self.drained.get_or_insert(drained).clone();
-        let readings = self.plan(store, &ledger)?;
-        let mut outcome = self.read(store, ledger, readings);
+        self.stand(store, &mut ledger, &resolved, Standing::Reopened)?;
+        let mut outcome = self.read(store, ledger, &resolved, &mut memory)?;
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
             self.verdict.judge_rejected(&outcome);
             return Err(failure);
         }
         self.verdict.judge_walks(&outcome, stop);
-        let mut ledger = outcome.ledger;
         if outcome.store_failure.is_none() {
-            let now = self.clocks();
-            self.stand(store, &mut ledger, &resolved, Standing::Retired, |row| {
-                drained.contains(&row.market) && freshness::is_possible(row, now)
-            })?;
+            self.close(store, &mut outcome, &mut memory)?;
+            self.stand(store, &mut outcome.ledger, &resolved, Standing::Retired)?;
         }
         // Judged last: what is said cannot be taken back if the database breaks off before.
         let synced = match outcome.store_failure {
@@ -179,17 +178,36 @@ impl Pass {
         {
             return synced;
         }
-        let checkpoints = self.committed(&ledger, &tickers, store);
+        memory.tell_clock(&self.asker);
+        let checkpoints = self.committed(&outcome.ledger, &tickers, store);
         let now = self.clocks();
         self.verdict.judge_staleness(&checkpoints, &resolved.roster, now);
         synced
     }
 
+    /// Commits what was heard, as far as silence is plausible, and notes what the exchange told.
+    fn close(
+        &self,
+        store: &mut dyn Store,
+        outcome: &mut Outcome,
+        memory: &mut Memory,
+    ) -> Result<(), Failure> {
+        let is_silent = |(market, until): (&Ticker, &Timestamp)| {
+            outcome.ledger.get(market).is_some_and(|row| memory::is_silent(row, *until))
+        };
+        let needs = outcome.heard.iter().any(is_silent);
+        let now = self.now();
+        if !memory.judge_silence(outcome.head.take(), needs, &self.asker, now) {
+            outcome.heard.clear();
+        }
+        let Outcome { ledger, heard, .. } = outcome;
+        let closing = Closing { heard, exchange: self.asker.exchange_now(), ours: now };
+        ingest::close(store, self.run, ledger, &closing)?;
+        memory.save(store, &self.asker, now)
+    }
+
     /// Which walks are to be done.
-    fn plan(&self, store: &mut dyn Store, ledger: &Ledger) -> Result<Vec<Reading>, Failure> {
-        let active: Vec<Checkpoint> =
-            ledger.iter().filter(|row| row.retired_at.is_none()).cloned().collect();
-        let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);
+    fn plan(&self, active: Vec<Checkpoint>, tape_rate: f64) -> Vec<Reading> {
         let readings = plan::plan(active, self.outlook(tape_rate));
         if let Some(Reading::Tape { riders, .. }) = readings.first() {
             log::debug!(
@@ -198,7 +216,7 @@ impl Pass {
                 readings.len() - 1,
             );
         }
-        Ok(readings)
+        readings
     }
 
     fn outlook(&self, tape_rate: f64) -> Outlook {
@@ -207,20 +225,36 @@ impl Pass {
         Outlook { now, tape_rate, overlap: self.rules.overlap, tape_since }
     }
 
-    fn read(&self, store: &mut dyn Store, ledger: Ledger, readings: Vec<Reading>) -> Outcome {
-        let source = Arc::new(Source::new(Arc::clone(&self.asker), self.rules));
+    fn read(
+        &self,
+        store: &mut dyn Store,
+        ledger: Ledger,
+        resolved: &Resolved,
+        memory: &mut Memory,
+    ) -> Result<Outcome, Failure> {
+        let active: Vec<Checkpoint> =
+            ledger.iter().filter(|row| row.retired_at.is_none()).cloned().collect();
+        let bar = self.bar(&active);
+        let tape_rate = store.tape_rate()?;
+        let rules = memory.rules(self.rules, &active, &self.asker, self.now());
+        let rules = Rules { tape_rate, ..rules };
+        let readings = self.plan(active, tape_rate.unwrap_or(TAPE_RATE_DEFAULT));
+        let traded = resolved.known.iter().map(|(ticker, known)| (ticker.clone(), known.traded()));
+        let background = Background { traded: traded.collect(), newest: memory.newest().cloned() };
+        let source = Arc::new(Source::new(Arc::clone(&self.asker), rules, background));
+        let work = readings.into_iter().map(Work::Planned).collect();
+        Ok(ingest::pass(store, self.run, ledger, work, &source, self.workers, &mut |sight| {
+            bar.show(sight);
+        }))
+    }
+
+    fn bar(&self, active: &[Checkpoint]) -> Bar {
         let now = self.now();
         let is_behind = |row: &Checkpoint| {
-            row.walk.is_some() || row.complete_until.is_none_or(|at| now.since(at) > BACKLOG_MIN)
+            row.walk.is_some() || row.known_until().is_none_or(|at| now.since(at) > BACKLOG_MIN)
         };
-        let active = ledger.iter().filter(|row| row.retired_at.is_none());
-        let (count, is_any_behind) =
-            active.fold((0, false), |(n, any), row| (n + 1, any || is_behind(row)));
-        let bar = Bar::start(count, log::log_enabled!(log::Level::Info) && is_any_behind);
-        let work = readings.into_iter().map(Work::Planned).collect();
-        ingest::pass(store, self.run, ledger, work, &source, self.workers, &mut |sight| {
-            bar.show(sight);
-        })
+        let is_any_behind = active.iter().any(is_behind);
+        Bar::start(active.len(), log::log_enabled!(log::Level::Info) && is_any_behind)
     }
 
     fn clocks(&self) -> Now {
@@ -243,20 +277,16 @@ impl Pass {
         })
     }
 
-    /// Retires or reopens the markets for which it is time, if `is_sure` says so, too.
+    /// Retires or reopens the markets for which it is time.
     fn stand(
         &self,
         store: &mut dyn Store,
         ledger: &mut Ledger,
         resolved: &Resolved,
         wanted: Standing,
-        is_sure: impl Fn(&Checkpoint) -> bool,
     ) -> Result<(), Failure> {
-        let standings: Vec<(Ticker, Standing)> = self
-            .standings(ledger, resolved, wanted)
-            .filter(|ticker| ledger.get(ticker).is_some_and(&is_sure))
-            .map(|ticker| (ticker, wanted))
-            .collect();
+        let standings: Vec<(Ticker, Standing)> =
+            self.standings(ledger, resolved, wanted).map(|ticker| (ticker, wanted)).collect();
         let retired: HashSet<Ticker> = standings.iter().map(|(ticker, _)| ticker.clone()).collect();
         ingest::stand(store, self.run, ledger, standings, self.now())?;
         if wanted == Standing::Retired {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cli::{Output, StatusOutput};
 use crate::config::SLA_DEFAULT;
 use crate::domain::checkpoint::Checkpoint;
-use crate::domain::freshness::{Now, State, state};
+use crate::domain::freshness::{State, state};
 use crate::domain::market::WatchRecord;
 use crate::domain::overview::Overview;
 use crate::domain::selection::{Selection, Target, Watch};
@@ -41,6 +41,7 @@ pub(super) fn status(
     };
     let mut reports = store.report(now)?;
     let overview = store.overview(now)?;
+    let clocks = overview.clocks(now);
     let selection = asked_for(named, *sla, &overview, now);
     // Only read: an entry that is not on record has no markets.
     let records = store.watches_on_record(&super::resolved_names(&selection))?;
@@ -72,14 +73,13 @@ pub(super) fn status(
             let is_shown = |row: &Checkpoint| row.retired_at.is_none() || is_named(&row.market);
             let before = reports.len();
             reports.retain(|report| is_shown(&report.checkpoint));
-            report::table(&reports, before - reports.len(), now, &sla_of, colour)
+            report::table(&reports, before - reports.len(), clocks, &sla_of, colour)
         }
-        Output::Json => report::json(&reports, now, &sla_of),
-        Output::Csv => report::csv(&reports, now, &sla_of),
+        Output::Json => report::json(&reports, clocks, &sla_of),
+        Output::Csv => report::csv(&reports, clocks, &sla_of),
     };
     super::answer(&text)?;
-    let is_stale =
-        |row: &Checkpoint| state(row, Now::by_our_clock(now), sla_of(&row.market)) == State::Stale;
+    let is_stale = |row: &Checkpoint| state(row, clocks, sla_of(&row.market)) == State::Stale;
     let any_stale = is_any_unresolved || reports.iter().any(|report| is_stale(&report.checkpoint));
     Ok(match (*check, is_answered, any_stale) {
         (false, _, _) | (true, true, false) => Exit::Ok,
@@ -135,7 +135,7 @@ fn tell_unresolved(overview: &Overview, selection: &Selection, now: Timestamp) -
     if selection.is_empty() {
         return false;
     }
-    let summaries = overview.summaries(Some(selection), Now::by_our_clock(now));
+    let summaries = overview.summaries(Some(selection), overview.clocks(now));
     let unresolved: Vec<_> =
         summaries.iter().filter_map(|s| Some((s, s.unresolved_since?))).collect();
     for (summary, since) in &unresolved {
@@ -152,7 +152,7 @@ fn prometheus(
     now: Timestamp,
 ) -> anyhow::Result<Exit> {
     let overview = store.overview(now)?;
-    let summaries = overview.summaries(Some(selection), Now::by_our_clock(now));
+    let summaries = overview.summaries(Some(selection), overview.clocks(now));
     let last = overview.last_pass.as_ref().and_then(LastRun::of_row);
     super::answer(&metrics::text(&overview, &summaries, last, selection.shard()))?;
     if summaries.is_empty() {

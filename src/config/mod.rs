@@ -170,7 +170,7 @@ fn run(
     }
     Ok(RunPlan {
         exchange: exchange(global, workers)?,
-        rules: Rules { overlap, settle, since, pages_max: PAGES_PER_WALK_MAX, slice: None },
+        rules: Rules { overlap, settle, since, pages_max: PAGES_PER_WALK_MAX, ..Rules::EXACT },
         selection,
         deadline,
         workers,

@@ -4,8 +4,9 @@
 //! store takes. There is no other way to move a checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
-use super::checkpoint::{Change, Checkpoint, Standing};
+use super::checkpoint::{Change, Checkpoint, Claim, Correction, Progress, Standing};
 use super::page::{Row, TapeSpan, Walked};
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::time::Timestamp;
@@ -76,7 +77,7 @@ pub struct Batch {
 impl Batch {
     /// Adds the rows of a page together with what storing them proves.
     pub fn push(&mut self, walked: Walked) {
-        let Walked { scope, rows, rejected, progress, tape, slice } = walked;
+        let Walked { scope, rows, rejected, progress, tape, slice, heard: _, head: _ } = walked;
         self.note_newest(&scope, &rows);
         if let Some(slice) = slice {
             self.slices.insert(slice.key.clone(), slice);
@@ -126,6 +127,22 @@ impl Batch {
         self.changes.entry(market).or_default().standing = Some(standing);
     }
 
+    /// Records up to when a market was heard to have nothing more.
+    pub fn check(&mut self, market: Ticker, until: Timestamp) {
+        let change = self.changes.entry(market).or_default();
+        change.checked_until = change.checked_until.max(Some(until));
+    }
+
+    /// Records that something claimed of a market is false.
+    pub fn correct(&mut self, market: Ticker, correction: Correction) {
+        self.changes.entry(market).or_default().progress.push(Progress::Corrected(correction));
+    }
+
+    /// Records how much is still to be read of a market that was never level.
+    pub fn leave(&mut self, market: Ticker, span: Duration) {
+        self.changes.entry(market).or_default().left = Some(span);
+    }
+
     /// How many rows would be sent.
     pub fn row_count(&self) -> usize {
         self.rows.len() + self.rejected.len()
@@ -143,8 +160,8 @@ impl Batch {
     /// their index work), and every checkpoint as it will be.
     ///
     /// The checkpoint of a market that the ledger no longer holds stays where it is; its rows
-    /// are stored all the same.
-    pub fn seal(self, ledger: &Ledger, now: Timestamp) -> Commit {
+    /// are stored all the same. `run` is the pass that does it.
+    pub fn seal(self, ledger: &Ledger, run: i64, now: Timestamp) -> Commit {
         let Batch { mut rows, mut rejected, changes, tape, mut slices, broken } = self;
         let offered = rows.len();
         rows.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
@@ -157,8 +174,8 @@ impl Batch {
             .into_iter()
             .filter_map(|(market, change)| {
                 let committed = ledger.get(&market)?;
-                let next = committed.after(&change, now);
-                Some(CheckpointUpdate { expected_version: committed.version, next })
+                let (next, corrections) = committed.after(&change, run, now);
+                Some(CheckpointUpdate { expected_version: committed.version, next, corrections })
             })
             .collect();
         for key in broken {
@@ -185,12 +202,23 @@ impl Batch {
 pub struct CheckpointUpdate {
     expected_version: i64,
     next: Checkpoint,
+    corrections: Vec<Correction>,
 }
 
 impl CheckpointUpdate {
     /// What the row's `version` must be for the update to happen.
     pub fn expected_version(&self) -> i64 {
         self.expected_version
+    }
+
+    /// What was found false: to be recorded if the update happens. Without any the claim never moves back.
+    pub fn corrections(&self) -> &[Correction] {
+        &self.corrections
+    }
+
+    /// Whether the claim may move back.
+    pub fn is_lowered(&self) -> bool {
+        self.corrections.iter().any(|correction| correction.claim == Claim::CompleteUntil)
     }
 
     /// The row after it.

@@ -1,5 +1,8 @@
 //! How far a market is complete, and the walk that was interrupted, if there is one.
 
+use std::time::Duration;
+
+use super::evidence::Anchor;
 use super::time::Timestamp;
 use super::trade::Ticker;
 
@@ -43,8 +46,33 @@ pub struct OpenWalk {
     /// How far down it has come: the oldest trade time of the pages that led to the cursor;
     /// `None` when no trade was seen yet.
     pub low: Option<Timestamp>,
-    /// Our clock when its first page was read.
-    pub opened_at: Option<Timestamp>,
+    /// The newest trade that it began with: the market's anchor once it is finished.
+    pub anchor: Option<Anchor>,
+}
+
+/// What the last walk of a quiet market heard: its anchor, and nothing above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// Up to when, by the answer's `Date`.
+    pub until: Timestamp,
+    /// Which pass heard it.
+    pub run: i64,
+}
+
+/// How much was still to be read of a market that was never level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The span of time, at the least so far.
+    pub span: Duration,
+    /// Our clock when it last became less.
+    pub since: Timestamp,
+}
+
+impl Left {
+    /// From what is stored; `None` if that is no span.
+    pub fn of_seconds(seconds: f64, since: Timestamp) -> Option<Left> {
+        Duration::try_from_secs_f64(seconds).ok().map(|span| Left { span, since })
+    }
 }
 
 /// One row of `ingestion_checkpoints`.
@@ -56,15 +84,27 @@ pub struct Checkpoint {
     pub complete_from: Option<Timestamp>,
     /// Everything before this instant is stored; `None` until the first walk is finished.
     pub complete_until: Option<Timestamp>,
-    /// Our clock when the first page of the last completed window was read. `complete_until`
-    /// follows the exchange's `Date`; this is the witness against one that lied.
-    pub complete_as_of: Option<Timestamp>,
-    /// The newest trade stored by a walk of this market.
+    /// Up to when the exchange was heard to have nothing more. It says how fresh the market is
+    /// and is never the edge of a walk.
+    pub checked_until: Option<Timestamp>,
+    /// The newest trade below which nothing is missing: the next walk has to be shown it again.
+    pub anchor: Option<Anchor>,
+    /// A trade below all that the next walk reads, or the first there is: a list that reaches down to it was not cut short.
+    pub footing: Option<Timestamp>,
+    /// What the last walk heard, if that was silence.
+    pub quiet: Option<Quiet>,
+    /// Up to where silence was heard by walks of two passes.
+    pub carried_until: Option<Timestamp>,
+    /// The newest trade stored of this market.
     pub last_trade_at: Option<Timestamp>,
     /// When a window was last completed.
     pub last_success_at: Option<Timestamp>,
     /// The interrupted walk.
     pub walk: Option<OpenWalk>,
+    /// Our clock when the market was first read to the end.
+    pub level_at: Option<Timestamp>,
+    /// What was left to read as long as it never was.
+    pub left: Option<Left>,
     /// Passes in a row that failed on this market.
     pub failures: u32,
     /// What the last of them said.
@@ -84,10 +124,16 @@ impl Checkpoint {
             market,
             complete_from: None,
             complete_until: None,
-            complete_as_of: None,
+            checked_until: None,
+            anchor: None,
+            footing: None,
+            quiet: None,
+            carried_until: None,
             last_trade_at: None,
             last_success_at: None,
             walk: None,
+            level_at: None,
+            left: None,
             failures: 0,
             last_error: None,
             retired_at: None,
@@ -96,27 +142,46 @@ impl Checkpoint {
         }
     }
 
-    /// The state after `change`, one version on.
+    /// Up to where the market may be taken for complete when it joins the tape or retires: its
+    /// claim, or as far as two passes heard that it was quiet.
+    pub fn carried_until(&self) -> Option<Timestamp> {
+        self.complete_until.max(self.carried_until)
+    }
+
+    /// Up to when the market is known: by its claim, or by what was heard.
+    pub fn known_until(&self) -> Option<Timestamp> {
+        self.complete_until.max(self.checked_until)
+    }
+
+    /// The state after `change` of this run, one version on; with it what turned out to be false.
     #[must_use]
-    pub(super) fn after(&self, change: &Change, now: Timestamp) -> Checkpoint {
+    pub(super) fn after(
+        &self,
+        change: &Change,
+        run: i64,
+        now: Timestamp,
+    ) -> (Checkpoint, Vec<Correction>) {
         let mut next = self.clone();
+        let mut corrections = Vec::new();
         next.version += 1;
         next.last_trade_at = next.last_trade_at.max(change.last_trade_at);
         for progress in &change.progress {
             match progress {
                 Progress::Continues(walk) => next.walk = Some(walk.clone()),
-                Progress::Completed { window, opened_at } => {
-                    if next.complete_until.is_none() {
-                        next.complete_from = window.from();
-                    }
-                    next.complete_until = next.complete_until.max(Some(window.until()));
-                    next.complete_as_of = opened_at.or(next.complete_as_of);
-                    next.walk = None;
-                    next.last_success_at = Some(now);
-                    next.failures = 0;
-                    next.last_error = None;
+                Progress::Completed(completed) => next.complete(completed, run, now),
+                Progress::Corrected(correction) => {
+                    next.correct(correction);
+                    corrections.push(correction.clone());
                 }
             }
+        }
+        next.checked_until = next.checked_until.max(change.checked_until);
+        if next.level_at.is_some() {
+            next.left = None;
+        } else if let Some(span) = change.left
+            && next.left.is_none_or(|left| span < left.span)
+        {
+            next.left = Some(Left { span, since: now });
         }
         match change.standing {
             Some(Standing::Retired) => next.retired_at = Some(now),
@@ -131,7 +196,67 @@ impl Checkpoint {
                 walk.cursor = None;
             }
         }
-        next
+        (next, corrections)
+    }
+
+    fn complete(&mut self, completed: &Completed, run: i64, now: Timestamp) {
+        let Completed { window, anchor, footing, level } = completed;
+        if let Some(window) = window {
+            if self.complete_until.is_none() {
+                self.complete_from = window.from();
+            }
+            self.complete_until = self.complete_until.max(Some(window.until()));
+        }
+        // A rider may have been shown newer ones by an earlier reading.
+        let is_newer = |new: &&Anchor| self.anchor.as_ref().is_none_or(|old| old.at <= new.at);
+        if let Some(newer) = anchor.as_ref().filter(is_newer) {
+            self.anchor = Some(newer.clone());
+        }
+        self.footing = *footing;
+        self.walk = None;
+        self.last_success_at = Some(now);
+        self.failures = 0;
+        self.last_error = None;
+        let Some(level) = level else { return };
+        self.level_at.get_or_insert(now);
+        if let Some(until) = level.quiet_until {
+            self.hear_silence(Quiet { until, run });
+        } else {
+            self.quiet = None;
+        }
+    }
+
+    /// Two passes have to hear it: the earlier of the two edges is as far as they agree.
+    fn hear_silence(&mut self, heard: Quiet) {
+        match self.quiet {
+            Some(before) if before.run == heard.run => {}
+            Some(before) => {
+                self.carried_until = self.carried_until.max(Some(before.until.min(heard.until)));
+                self.quiet = Some(heard);
+            }
+            None => self.quiet = Some(heard),
+        }
+    }
+
+    fn correct(&mut self, correction: &Correction) {
+        match &correction.claim {
+            Claim::CompleteUntil => {
+                self.complete_until = correction.proven;
+                self.checked_until = None;
+                self.carried_until = None;
+                self.quiet = None;
+                if correction.proven.is_none_or(|until| Some(until) < self.complete_from) {
+                    self.complete_from = correction.proven;
+                }
+            }
+            Claim::CompleteFrom => self.complete_from = correction.proven,
+            Claim::CheckedUntil => self.checked_until = correction.proven,
+            Claim::Anchor(anchor) => {
+                self.anchor.clone_from(anchor);
+                self.carried_until = None;
+                self.quiet = None;
+            }
+        }
     }
 }
 
@@ -144,11 +269,67 @@ pub(super) enum Progress {
     /// The rows down to `low` are stored; the walk goes on below.
     Continues(OpenWalk),
     /// Every row of the window is stored.
-    Completed {
-        window: Window,
-        /// Our clock when the window's first page was read.
-        opened_at: Option<Timestamp>,
-    },
+    Completed(Completed),
+    /// Something that was claimed is false.
+    Corrected(Correction),
+}
+
+/// A window of which every row is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Completed {
+    /// `None`: nothing was ever traded, as far as one answer says, and nothing is claimed.
+    pub(super) window: Option<Window>,
+    /// The newest trade that it began with; `None`: the one before stays.
+    pub(super) anchor: Option<Anchor>,
+    /// A trade below all that the next walk reads.
+    pub(super) footing: Option<Timestamp>,
+    /// Whether it reaches up to the newest trade that there is.
+    pub(super) level: Option<Level>,
+}
+
+/// How a window ends that reaches up to the newest trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Level {
+    /// By the answer's `Date`, if it showed the anchor of before and nothing above it.
+    pub(super) quiet_until: Option<Timestamp>,
+}
+
+/// Something that is stored so that later passes need not look again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// `complete_until`.
+    CompleteUntil,
+    /// `complete_from`.
+    CompleteFrom,
+    /// `checked_until`.
+    CheckedUntil,
+    /// The anchor; with the trade that takes its place.
+    Anchor(Option<Anchor>),
+}
+
+impl Claim {
+    /// The column that holds it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Claim::CompleteUntil => "complete_until",
+            Claim::CompleteFrom => "complete_from",
+            Claim::CheckedUntil => "checked_until",
+            Claim::Anchor(_) => "anchor_at",
+        }
+    }
+}
+
+/// A claim that was found false: one row of `claim_corrections`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// Which one.
+    pub claim: Claim,
+    /// The instant that was claimed.
+    pub claimed: Timestamp,
+    /// The one that is proven.
+    pub proven: Option<Timestamp>,
+    /// Why, in words.
+    pub reason: &'static str,
 }
 
 /// Everything one batch does to one checkpoint, in the order it happened.
@@ -156,6 +337,8 @@ pub(super) enum Progress {
 pub(super) struct Change {
     pub(super) progress: Vec<Progress>,
     pub(super) last_trade_at: Option<Timestamp>,
+    pub(super) checked_until: Option<Timestamp>,
+    pub(super) left: Option<Duration>,
     pub(super) error: Option<String>,
     pub(super) standing: Option<Standing>,
 }
@@ -182,7 +365,12 @@ mod tests {
     }
 
     fn completed(window: Window) -> Progress {
-        Progress::Completed { window, opened_at: None }
+        Progress::Completed(Completed {
+            window: Some(window),
+            anchor: None,
+            footing: None,
+            level: None,
+        })
     }
 
     fn first() -> Checkpoint {
@@ -204,7 +392,7 @@ mod tests {
             progress: vec![completed(window(Some(10), 20)), completed(window(Some(20), 30))],
             ..Change::default()
         };
-        let next = first().after(&change, at(31));
+        let next = first().after(&change, 1, at(31)).0;
         assert_eq!((next.complete_from, next.complete_until), (Some(at(10)), Some(at(30))));
     }
 
@@ -213,7 +401,7 @@ mod tests {
         let mut checkpoint = first();
         for (until, held) in [(60, 60), (120, 120), (90, 120)] {
             let progress = vec![completed(window(Some(10), until))];
-            checkpoint = checkpoint.after(&Change { progress, ..Change::default() }, at(200));
+            checkpoint = checkpoint.after(&Change { progress, ..Change::default() }, 1, at(200)).0;
             assert_eq!(checkpoint.complete_until, Some(at(held)), "after {until}");
         }
     }
@@ -224,26 +412,26 @@ mod tests {
             window: window(None, 60),
             cursor: Some("c1".into()),
             low: Some(at(30)),
-            opened_at: Some(at(61)),
+            anchor: None,
         };
         let went_on =
             Change { progress: vec![Progress::Continues(walk.clone())], ..Change::default() };
-        let open = first().after(&went_on, at(62));
+        let open = first().after(&went_on, 1, at(62)).0;
         assert_eq!(open.walk, Some(walk.clone()));
         let failed = Change { error: Some("gone".into()), ..Change::default() };
-        let after = open.after(&failed, at(63)).walk;
+        let after = open.after(&failed, 1, at(63)).0.walk;
         assert_eq!(after, Some(OpenWalk { cursor: None, ..walk.clone() }), "time leads on");
-        let again = open.after(&failed, at(63)).after(&went_on, at(64)).walk;
+        let again = open.after(&failed, 1, at(63)).0.after(&went_on, 1, at(64)).0.walk;
         assert_eq!(again, Some(walk), "a new one is as good as any");
     }
 
     #[test]
     fn a_failure_is_remembered_until_a_window_is_complete() {
         let failed = Change { error: Some("gone".into()), ..Change::default() };
-        let twice = first().after(&failed, at(2)).after(&failed, at(3));
+        let twice = first().after(&failed, 1, at(2)).0.after(&failed, 1, at(3)).0;
         assert_eq!((twice.failures, twice.last_error.as_deref()), (2, Some("gone")));
         let done = Change { progress: vec![completed(window(None, 60))], ..Change::default() };
-        let healed = twice.after(&done, at(4));
+        let healed = twice.after(&done, 1, at(4)).0;
         assert_eq!((healed.failures, healed.last_error), (0, None));
     }
 }

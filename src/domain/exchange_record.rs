@@ -1,5 +1,7 @@
 //! What the passes of a shard remember of the exchange behind a host.
 
+use std::time::Duration;
+
 use super::time::Timestamp;
 
 /// A row of `exchange_records`. What was never noted is `None`.
@@ -17,6 +19,8 @@ pub struct ExchangeRecord {
     pub newest_id: Option<String>,
     /// In which share of the recent passes the newest trade had moved.
     pub moved_share: Option<f64>,
+    /// How many passes that was learnt from.
+    pub moved_passes: Option<f64>,
     /// How many passes ago it last moved.
     pub still_passes: u32,
     /// Where the archive ended.
@@ -29,6 +33,29 @@ pub struct ExchangeRecord {
     pub is_trading: Option<bool>,
     /// When the exchange may be asked again.
     pub come_back: ComeBack,
+}
+
+impl ExchangeRecord {
+    /// The exchange's clock minus ours, in microseconds.
+    pub fn offset_us(&self) -> Option<i64> {
+        self.offset_seconds.and_then(offset_us)
+    }
+
+    /// Notes how far the clocks are apart.
+    pub fn set_offset_us(&mut self, offset_us: Option<i64>) {
+        let seconds = |us: i64| {
+            let span = Duration::from_micros(us.unsigned_abs()).as_secs_f64();
+            if us < 0 { -span } else { span }
+        };
+        self.offset_seconds = offset_us.map(seconds);
+    }
+}
+
+/// So many seconds in microseconds; `None` if that is no span of time.
+pub fn offset_us(seconds: f64) -> Option<i64> {
+    let span = Duration::try_from_secs_f64(seconds.abs()).ok()?;
+    let us = i64::try_from(span.as_micros()).ok()?;
+    Some(if seconds < 0.0 { -us } else { us })
 }
 
 /// Until when the exchange asked to be left alone, and when it was last asked all the same.

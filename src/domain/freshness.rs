@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::checkpoint::Checkpoint;
-use super::time::{CLOCK_SLACK, Timestamp};
+use super::checkpoint::{Checkpoint, Claim, Correction};
+use super::evidence::ExchangeClock;
+use super::exchange_record::offset_us;
+use super::time::{CLOCK_SLACK, FIRST_TRADES, Timestamp};
 
 /// How a market stands, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,45 +45,83 @@ pub struct Now {
 }
 
 impl Now {
-    /// One clock for both, where the exchange is not asked.
-    pub fn by_our_clock(ours: Timestamp) -> Now {
-        Now { exchange: ours, ours }
+    /// Where the exchange is not asked: our clock, and how many seconds it is behind the exchange's by the
+    /// last pass.
+    pub fn by_record(ours: Timestamp, offset_seconds: Option<f64>) -> Now {
+        let known = ExchangeClock::remembered(None, offset_seconds.and_then(offset_us));
+        Now { exchange: known.now(ours), ours }
     }
 }
 
 /// How long ago the market was last known complete; zero for a retired one.
 ///
-/// A market that was never drained counts from the moment it was first selected, so that a
+/// It is known up to its claim, or up to when the exchange was heard to have nothing more. What
+/// claims more than there is (one answer's date was wrong) is believed no further than now. A
+/// market that was never drained counts from the moment it was first selected, so that a
 /// first pass is not a breach.
 pub fn staleness(checkpoint: &Checkpoint, now: Now) -> Duration {
-    match (checkpoint.retired_at, checkpoint.complete_until) {
+    let possible = |at: &Timestamp| *at <= now.exchange.after(CLOCK_SLACK);
+    let claimed = checkpoint.complete_until.filter(possible);
+    let checked = checkpoint.checked_until.filter(possible);
+    match (checkpoint.retired_at, claimed.max(checked)) {
         (Some(_), _) => Duration::ZERO,
-        // Usually the first is the longer; the second catches a claim made by a misdated answer.
-        (None, Some(until)) => {
-            let unseen = checkpoint.complete_as_of.map(|as_of| now.ours.since(as_of));
-            now.exchange.since(until).max(unseen.unwrap_or_default())
+        (None, Some(until)) => now.exchange.since(until),
+        (None, None) => {
+            // A claim that cannot be true says at least that the market was read once.
+            let since = checkpoint.last_success_at.unwrap_or(checkpoint.first_selected_at);
+            now.ours.since(since)
         }
-        (None, None) => now.ours.since(checkpoint.first_selected_at),
     }
 }
 
-/// Whether what the checkpoint claims can be true: no more can be complete than there was when it
-/// was read, whatever one answer's date said.
-pub fn is_possible(checkpoint: &Checkpoint, now: Now) -> bool {
-    checkpoint.complete_until.zip(checkpoint.complete_as_of).is_none_or(|(until, as_of)| {
-        until <= now.exchange.before(now.ours.since(as_of)).after(CLOCK_SLACK)
-    })
+/// What becomes of what was heard of a market: up to when it is known from now on, if that is more than
+/// before, and what was noted that lies ahead of the exchange's clock.
+pub fn check(
+    checkpoint: &Checkpoint,
+    heard: Option<Timestamp>,
+    exchange_now: Timestamp,
+) -> (Option<Timestamp>, Option<Correction>) {
+    let latest = exchange_now.after(CLOCK_SLACK);
+    let heard = heard.filter(|until| *until <= latest);
+    let false_one = checkpoint.checked_until.filter(|until| *until > latest);
+    let correction = false_one.map(|claimed| Correction {
+        claim: Claim::CheckedUntil,
+        claimed,
+        proven: None,
+        reason: "it lies ahead of the exchange's clock",
+    });
+    let known = checkpoint.complete_until.max(checkpoint.checked_until.filter(|at| *at <= latest));
+    (heard.filter(|until| Some(*until) > known), correction)
+}
+
+/// How much is still to be read of a market that was never level, if that is known.
+pub fn left(checkpoint: &Checkpoint, exchange_now: Timestamp) -> Option<Duration> {
+    if checkpoint.level_at.is_some() {
+        return None;
+    }
+    let until = checkpoint.complete_until;
+    let Some(walk) = &checkpoint.walk else { return until.map(|until| exchange_now.since(until)) };
+    let above = exchange_now.since(walk.window.until());
+    let begins = walk.window.from().unwrap_or(FIRST_TRADES);
+    Some(above.saturating_add(walk.low.unwrap_or(walk.window.until()).since(begins)))
+}
+
+/// Whether a market is still being read for the first time, and gets on: what was left to read became
+/// less within the SLA.
+fn is_getting_on(checkpoint: &Checkpoint, now: Now, sla: Duration) -> bool {
+    checkpoint.level_at.is_none()
+        && checkpoint.left.is_some_and(|left| now.ours.since(left.since) <= sla)
 }
 
 /// The state of a market; a breach outranks what explains it.
 pub fn state(checkpoint: &Checkpoint, now: Now, sla: Duration) -> State {
     if checkpoint.retired_at.is_some() {
         State::Retired
-    } else if staleness(checkpoint, now) > sla {
+    } else if staleness(checkpoint, now) > sla && !is_getting_on(checkpoint, now, sla) {
         State::Stale
     } else if checkpoint.failures > 0 {
         State::Failing
-    } else if checkpoint.complete_until.is_none() || checkpoint.walk.is_some() {
+    } else if checkpoint.level_at.is_none() || checkpoint.walk.is_some() {
         State::Behind
     } else {
         State::Fresh
@@ -91,7 +131,7 @@ pub fn state(checkpoint: &Checkpoint, now: Now, sla: Duration) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::checkpoint::{OpenWalk, Window};
+    use crate::domain::checkpoint::{Left, OpenWalk, Window};
     use crate::domain::trade::Ticker;
 
     #[test]
@@ -103,30 +143,56 @@ mod tests {
         let now = Now { exchange: at(4_610), ours: at(1_010) };
         assert_eq!(staleness(&never, now), Duration::from_secs(10));
         assert_eq!(staleness(&read, now), Duration::from_secs(10));
-        // An answer from the future completed tomorrow: nobody has looked since.
+        // An answer from the future completed tomorrow: nobody has looked since it was read.
         let complete_until = Some(at(90_000));
-        let misdated = Checkpoint { complete_until, complete_as_of: Some(at(900)), ..read };
+        let misdated =
+            Checkpoint { complete_until, last_success_at: Some(at(900)), ..read.clone() };
         assert_eq!(staleness(&misdated, now), Duration::from_secs(110));
+        // Silence that was heard counts as well, and is not believed from the future either.
+        for (checked, stale) in [(4_607, 3), (4_500, 10), (90_000, 10)] {
+            let heard = Checkpoint { checked_until: Some(at(checked)), ..read.clone() };
+            assert_eq!(staleness(&heard, now), Duration::from_secs(stale), "{checked}");
+        }
     }
 
     #[test]
-    fn no_more_can_be_complete_than_there_was_when_it_was_read() {
+    fn what_was_heard_moves_freshness_on_and_never_beyond_now() {
         let at = Timestamp::from_seconds;
-        let never = Checkpoint::first(Ticker::new("KX").unwrap(), at(1_000));
-        // The exchange is an hour ahead of us; read a minute ago.
-        let now = Now { exchange: at(5_060), ours: at(1_460) };
-        for (until, is_so, why) in [
-            (4_990, true, "settled when it was read"),
-            (5_005, true, "clocks tell whole seconds"),
-            (5_060, false, "nobody has seen the last minute"),
-            (90_000, false, "an answer from the future"),
+        let row = |checked: Option<i64>| Checkpoint {
+            complete_until: Some(at(1_000)),
+            checked_until: checked.map(at),
+            ..Checkpoint::first(Ticker::new("KX").unwrap(), at(0))
+        };
+        for (before, heard, until, is_corrected, why) in [
+            (None, Some(1_100), Some(1_100), false, "silence up to a moment ago"),
+            (Some(1_150), Some(1_100), None, false, "kept as a maximum"),
+            (None, Some(1_000), None, false, "the claim says as much"),
+            (None, None, None, false, "nothing was heard"),
+            (None, Some(9_000), None, false, "from the future"),
+            (Some(9_000), Some(1_100), Some(1_100), true, "noted from the future: lowered"),
+            (Some(9_000), None, None, true, "also when nothing was heard"),
         ] {
-            let complete_until = Some(at(until));
-            let row =
-                Checkpoint { complete_until, complete_as_of: Some(at(1_400)), ..never.clone() };
-            assert_eq!(is_possible(&row, now), is_so, "{why}");
+            let (checked, correction) = check(&row(before), heard.map(at), at(1_200));
+            assert_eq!((checked, correction.is_some()), (until.map(at), is_corrected), "{why}");
         }
-        assert!(is_possible(&never, now), "it claims nothing");
+    }
+
+    #[test]
+    fn a_market_that_was_never_level_is_behind_as_long_as_less_is_left() {
+        let at = Timestamp::from_seconds;
+        let sla = Duration::from_secs(300);
+        let left = |since: i64| Some(Left { span: Duration::from_secs(9), since: at(since) });
+        let first = Checkpoint::first(Ticker::new("KX").unwrap(), at(0));
+        let reading = Checkpoint { complete_until: Some(at(100)), left: left(9_800), ..first };
+        for (row, expected, why) in [
+            (reading.clone(), State::Behind, "it got on within the SLA"),
+            (Checkpoint { left: left(9_600), ..reading.clone() }, State::Stale, "it did not"),
+            (Checkpoint { left: None, ..reading.clone() }, State::Stale, "nobody knows"),
+            (Checkpoint { level_at: Some(at(1)), ..reading }, State::Stale, "it was level once"),
+        ] {
+            let now = Now::by_record(at(10_000), None);
+            assert_eq!(state(&row, now, sla), expected, "{why}");
+        }
     }
 
     #[test]
@@ -134,12 +200,13 @@ mod tests {
         let at = Timestamp::from_seconds;
         let sla = Duration::from_secs(300);
         let never = Checkpoint::first(Ticker::new("KX").unwrap(), at(1_000));
-        let read = Checkpoint { complete_until: Some(at(1_000)), ..never.clone() };
+        let (complete_until, level_at) = (Some(at(1_000)), Some(at(1)));
+        let read = Checkpoint { complete_until, level_at, ..never.clone() };
         let walk = OpenWalk {
             window: Window::new(None, at(1_100)).unwrap(),
             cursor: None,
             low: None,
-            opened_at: None,
+            anchor: None,
         };
         let open = Checkpoint { walk: Some(walk), ..read.clone() };
         let failed = Checkpoint { failures: 1, ..read.clone() };
@@ -154,7 +221,7 @@ mod tests {
             (&failed, 2_000, State::Stale, "a breach outranks its cause"),
             (&retired, 9_999_999, State::Retired, "cannot breach"),
         ] {
-            let now = Now::by_our_clock(at(now));
+            let now = Now::by_record(at(now), None);
             assert_eq!(state(checkpoint, now, sla), expected, "{why}");
         }
     }

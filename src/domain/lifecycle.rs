@@ -102,7 +102,7 @@ pub fn standing(
         (seen, settled) => seen.or(settled)?,
     };
     let is_drained = checkpoint.walk.is_none()
-        && checkpoint.complete_until.is_some_and(|until| until >= ended_at.after(late_max));
+        && checkpoint.carried_until().is_some_and(|until| until >= ended_at.after(late_max));
     is_drained.then_some(Standing::Retired)
 }
 

@@ -29,6 +29,8 @@ fn known(status: &str, checked_ago: i64) -> Known {
         ended_at: None,
         checked_at: ago(checked_ago),
         missing_since: None,
+        volume_e2: None,
+        seen_at: NOW,
     }
 }
 
@@ -232,7 +234,7 @@ fn ended(status: &str, seen_ago: Option<i64>, settled_ago: Option<i64>) -> Known
 #[test]
 fn a_market_retires_when_it_is_over_and_its_late_trades_are_stored() {
     let window = Window::new(Some(ago(10)), ago(5)).unwrap();
-    let walk = OpenWalk { window, cursor: None, low: None, opened_at: None };
+    let walk = OpenWalk { window, cursor: None, low: None, anchor: None };
     let open = Checkpoint { walk: Some(walk), ..complete(5) };
     let first = Checkpoint::first(ticker(), ago(DAY));
     for status in OVER {

@@ -1,5 +1,6 @@
 //! A market's metadata as the exchange tells it, and what is remembered of it between passes.
 
+use super::page::Traded;
 use super::time::Timestamp;
 use super::trade::{Price, Ticker};
 
@@ -141,6 +142,10 @@ pub struct Known {
     pub checked_at: Timestamp,
     /// Exchange time when it was first not found, if it was not found since.
     pub missing_since: Option<Timestamp>,
+    /// Its lifetime volume in 0.01 contract, as last seen…
+    pub volume_e2: Option<i64>,
+    /// …by the answer of this exchange time.
+    pub seen_at: Timestamp,
 }
 
 /// What is remembered of an entry of the selection that stands for many markets.
@@ -223,6 +228,17 @@ impl Known {
             ended_at: market.status.is_over().then(|| ended_before.unwrap_or(*seen_at)),
             checked_at: now,
             missing_since: None,
+            volume_e2: market.volume_e2,
+            seen_at: *seen_at,
+        }
+    }
+
+    /// Whether it has ever traded, by its own description.
+    pub fn traded(&self) -> Traded {
+        match self.volume_e2 {
+            None => Traded::Unknown,
+            Some(0) => Traded::Never(self.seen_at),
+            Some(volume_e2) => Traded::Ever(volume_e2),
         }
     }
 

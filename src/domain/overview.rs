@@ -50,6 +50,15 @@ pub struct Overview {
     pub overlap: Option<Duration>,
     /// What was done in each span of the last day, the oldest first.
     pub day: Vec<Span>,
+    /// The exchange's clock minus ours in seconds, as the last pass found it.
+    pub clock_offset: Option<f64>,
+}
+
+impl Overview {
+    /// The two clocks: the exchange's is ours with what is on record between them.
+    pub fn clocks(&self, ours: Timestamp) -> Now {
+        Now::by_record(ours, self.clock_offset)
+    }
 }
 
 /// An entry of the selection as the last pass that was asked for it left it.

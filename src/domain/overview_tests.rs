@@ -6,7 +6,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn now() -> Now {
-    Now::by_our_clock(at(10_000))
+    Now::by_record(at(10_000), None)
 }
 
 fn ticker(text: &str) -> Ticker {
@@ -32,6 +32,7 @@ fn row(market: &str, ago: i64) -> Checkpoint {
     Checkpoint {
         complete_until: Some(until),
         last_success_at: Some(until),
+        level_at: Some(until),
         ..Checkpoint::first(ticker(market), at(1))
     }
 }
@@ -42,7 +43,7 @@ fn an_entry_is_as_bad_as_its_worst_market() {
         window: Window::new(None, at(9_995)).unwrap(),
         cursor: None,
         low: None,
-        opened_at: None,
+        anchor: None,
     };
     let overview = Overview {
         entries: vec![entry(watch(series("KXA"), 60), 9_950, &["A1", "A2", "A3", "A4", "GONE"])],

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::checkpoint::Progress;
+use super::checkpoint::{Correction, Progress};
+use super::evidence::{Anchor, ClockPair, Evidence};
 use super::slice::SliceProgress;
 use super::tier::Tier;
 use super::time::Timestamp;
@@ -26,6 +27,15 @@ pub struct Rules {
     /// The longest window: what is longer is read in slices, oldest first, each complete before the
     /// next; `None`: in one.
     pub slice: Option<Duration>,
+    /// Where the archive ends, if that was asked: older trades are not on the live endpoint.
+    pub cutoff: Option<Timestamp>,
+    /// What an answer's `Date` has to agree with to be new.
+    pub base: Option<ClockPair>,
+    /// Trades a second on the tape, as the passes before counted them.
+    pub tape_rate: Option<f64>,
+    /// By how many seconds lower bounds are lowered in this pass: on a quiet market the question would be
+    /// the same in every pass, and a cache could answer it.
+    pub nudge: i64,
 }
 
 impl Rules {
@@ -36,6 +46,10 @@ impl Rules {
         since: None,
         pages_max: u32::MAX,
         slice: None,
+        cutoff: None,
+        base: None,
+        tape_rate: None,
+        nudge: 0,
     };
 }
 
@@ -61,17 +75,22 @@ pub struct Page {
     pub events: Vec<Event>,
     /// What could not be normalized.
     pub rejected: Vec<Rejected>,
-    /// Rows of other markets: the filter was ignored somewhere; they are left out.
+    /// Rows of other markets: the filter was ignored somewhere. They refuse the answer.
     pub foreign: usize,
     /// Where the exchange says to go on; `None` at the end of the list.
     pub cursor: Option<String>,
-    /// The answer's `Date`: when the exchange's world looked like this.
+    /// The answer's `Date` less its `Age`: when the exchange's world looked like this.
     pub exchange_now: Timestamp,
     /// Our clock when it came.
     pub our_now: Timestamp,
 }
 
 impl Page {
+    /// The newest trade on it that can be one: none is later than both clocks.
+    pub fn newest(&self) -> Option<Anchor> {
+        Evidence::of_first(self, Duration::ZERO, None).newest().cloned()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty() && self.rejected.is_empty() && self.foreign == 0
     }
@@ -102,12 +121,20 @@ pub enum Guard {
     CursorRepeats,
     /// A page held nothing that the page before it had not.
     NothingNew,
+    /// A page held rows of other markets: its filter was ignored.
+    ForeignRows,
     /// A page was not sorted newest first.
     Unordered,
     /// Cursors are refused or ignored, and going on by time gets no further either.
     CursorsUseless,
     /// The list ended above a trade that an earlier answer had shown.
     EndsTooSoon,
+    /// The newest trade that is stored is on no answer.
+    AnchorMissing,
+    /// The market has traded, and neither endpoint shows a trade.
+    NothingShown,
+    /// A span in which many trades were to be expected was shown empty twice.
+    Hole,
     /// The page cap was reached.
     TooManyPages,
 }
@@ -117,11 +144,23 @@ impl fmt::Display for Guard {
         f.write_str(match self {
             Guard::CursorRepeats => "the exchange answered with the cursor it was asked with",
             Guard::NothingNew => "the exchange sent the same page again under another cursor",
+            Guard::ForeignRows => {
+                "the exchange answered with rows of other markets; is the ticker filter ignored?"
+            }
             Guard::Unordered => "the exchange sent a page that is not sorted newest first",
             Guard::CursorsUseless => {
                 "the exchange does not honour its cursors, and going on by time leads nowhere"
             }
             Guard::EndsTooSoon => "the exchange ended its list above a trade it had shown before",
+            Guard::AnchorMissing => {
+                "the exchange no longer shows the newest trade that is stored; nothing new is believed in this pass"
+            }
+            Guard::NothingShown => {
+                "the exchange says that the market has traded, and shows no trade of it"
+            }
+            Guard::Hole => {
+                "the exchange showed no trades where many were to be expected; the next pass asks again"
+            }
             Guard::TooManyPages => "the walk reached its page cap",
         })
     }
@@ -149,6 +188,42 @@ pub struct Walked {
     pub(super) progress: Vec<(Ticker, Progress)>,
     pub(super) tape: Option<TapeSpan>,
     pub(super) slice: Option<SliceProgress>,
+    /// Up to when each of these was heard to have nothing more.
+    pub(super) heard: Vec<(Ticker, Timestamp)>,
+    /// The newest trade of the tape, if this is its newest page.
+    pub(super) head: Option<Anchor>,
+}
+
+impl Walked {
+    /// Up to when each of these markets was heard to have nothing more: what freshness is made of.
+    pub fn heard(&self) -> &[(Ticker, Timestamp)] {
+        &self.heard
+    }
+
+    /// The newest trade of the tape, if this is its newest page.
+    pub fn head(&self) -> Option<&Anchor> {
+        self.head.as_ref()
+    }
+
+    /// What was found false.
+    pub fn corrections(&self) -> impl Iterator<Item = (&Ticker, &Correction)> {
+        self.progress.iter().filter_map(|(market, progress)| match progress {
+            Progress::Corrected(correction) => Some((market, correction)),
+            Progress::Continues(_) | Progress::Completed(_) => None,
+        })
+    }
+}
+
+/// Whether a market has ever traded, as its description says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traded {
+    /// Nobody has said.
+    #[default]
+    Unknown,
+    /// Not by this instant of exchange time.
+    Never(Timestamp),
+    /// It has: so much, in 0.01 contract.
+    Ever(i64),
 }
 
 /// How busy the tape was while it was read.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::page::ROWS_PER_PAGE;
-use super::time::Timestamp;
+use super::time::{CLOCK_SLACK, Timestamp};
 
 /// Trades a second on the tape as long as nobody has counted: a busy evening, so that the first
 /// guess errs towards reading markets alone. Kalshi's own daily files give 2,144 a minute as
@@ -50,7 +50,7 @@ pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Reading> {
     let tape = tapes.pop();
     // A market with a walk to finish is not level, and one never read has everything to read.
     let (mut level, mut alone): (Vec<_>, Vec<_>) =
-        markets.into_iter().partition(|row| row.walk.is_none() && row.complete_until.is_some());
+        markets.into_iter().partition(|row| is_level(row, outlook));
     let riders = match &tape {
         Some(tape) => riders_of_all(tape, &mut level, outlook),
         None => riders_if_cheaper(&mut level, outlook),
@@ -63,6 +63,12 @@ pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Reading> {
     let is_tape_read = tape.is_some() || !riders.is_empty();
     let tape = is_tape_read.then_some(Reading::Tape { tape, riders });
     tape.into_iter().chain(alone.into_iter().map(Reading::Alone)).collect()
+}
+
+/// Whether the tape can take over. What claims more than there is has to be read alone first.
+fn is_level(row: &Checkpoint, outlook: Outlook) -> bool {
+    let is_possible = |until: Timestamp| until <= outlook.now.after(CLOCK_SLACK);
+    row.walk.is_none() && row.carried_until().is_some_and(is_possible)
 }
 
 /// The tape is read anyway: everybody rides who lacks nothing below it, late trades included. Those
@@ -80,18 +86,18 @@ fn riders_of_all(
         from.map(|from| from.before(outlook.overlap)).max(row.complete_from)
     };
     let edge = if tape.complete_until.is_some() { reread_from(tape, begins) } else { begins };
-    level.extract_if(.., |row| edge <= reread_from(row, row.complete_until)).collect()
+    level.extract_if(.., |row| edge <= reread_from(row, row.carried_until())).collect()
 }
 
 /// The freshest markets for which the tape takes fewer requests than they do alone. The tape has
 /// to be read from where the stalest rider is complete, so each more makes it longer.
 fn riders_if_cheaper(level: &mut Vec<Checkpoint>, outlook: Outlook) -> Vec<Checkpoint> {
-    level.sort_by_key(|row| std::cmp::Reverse(row.complete_until));
+    level.sort_by_key(|row| std::cmp::Reverse(row.carried_until()));
     let total = level.len();
     let mut best = (total, 0);
     for (at, row) in level.iter().enumerate() {
         let riders = at + 1;
-        let from = row.complete_until.unwrap_or(outlook.now);
+        let from = row.carried_until().unwrap_or(outlook.now);
         let requests = tape_pages(outlook, from).saturating_add(total - riders);
         if requests <= best.0 && riders > 1 {
             best = (requests, riders);

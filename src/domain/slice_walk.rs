@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::checkpoint::{OpenWalk, Progress};
-use super::page::{Page, Rules, Step, Walked};
+use super::page::{Page, Rules, Step, Traded, Walked};
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::tier::Tier;
 use super::time::Timestamp;
@@ -22,16 +22,21 @@ pub struct SliceWalk {
 
 impl SliceWalk {
     /// Takes up what the ledger left of the slice. `keep` is for the tape read for some markets.
-    pub fn new(slice: &Slice, keep: Option<Arc<HashSet<Ticker>>>, rules: Rules) -> SliceWalk {
+    pub fn new(
+        slice: &Slice,
+        keep: Option<Arc<HashSet<Ticker>>>,
+        traded: Traded,
+        rules: Rules,
+    ) -> SliceWalk {
         let key = slice.key.clone();
         let market = if keep.is_some() { Ticker::tape() } else { key.market().clone() };
         let open = OpenWalk {
             window: key.window(),
             cursor: slice.cursor.clone(),
             low: slice.low,
-            opened_at: None,
+            anchor: None,
         };
-        let walk = Walk::of_window(market, key.tier(), &open, rules);
+        let walk = Walk::of_window(market, key.tier(), &open, rules).traded(traded);
         SliceWalk { walk, key, keep }
     }
 
@@ -53,13 +58,14 @@ impl SliceWalk {
             walked.rejected.retain(|row| row.market.is_tape() || keep.contains(&row.market));
         }
         let progress = walked.progress.pop().map(|(_, progress)| progress);
-        walked.slice = progress.map(|progress| match progress {
-            Progress::Continues(open) => self.at(SliceStatus::Open, open.cursor, open.low),
-            Progress::Completed { .. } => match self.key.tier() {
+        walked.slice = progress.and_then(|progress| match progress {
+            Progress::Continues(open) => Some(self.at(SliceStatus::Open, open.cursor, open.low)),
+            Progress::Completed(_) => Some(match self.key.tier() {
                 Tier::Live => self.at(SliceStatus::Read, None, None),
                 // What is in the archive stays there.
                 Tier::Archive => self.at(SliceStatus::Complete, None, None),
-            },
+            }),
+            Progress::Corrected(_) => None,
         });
         walked
     }

@@ -16,6 +16,10 @@ pub(super) struct Store {
     /// Of everything that was ever selected.
     pub(super) checkpoints: BTreeMap<Ticker, Checkpoint>,
     pub(super) stored: BTreeSet<String>,
+    /// Passes begun so far.
+    pub(super) runs: i64,
+    /// The newest trade of the tape that a pass was shown.
+    pub(super) newest: Option<Anchor>,
 }
 
 impl Store {
@@ -37,7 +41,8 @@ impl Store {
             if update.expected_version() == held.version {
                 // The stores guard this in SQL as well; here nothing may lean on that.
                 let until = held.complete_until;
-                assert!(next.complete_until >= until, "moved back from {until:?}: {next:?}");
+                let may_move = update.is_lowered() || next.complete_until >= until;
+                assert!(may_move, "moved back from {until:?}: {next:?}");
                 *held = next.clone();
             } else {
                 receipt.overtaken.push(next.market.clone());
@@ -77,38 +82,44 @@ impl Course {
 }
 
 /// One walk of a pass.
+#[derive(Debug)]
 struct Reader {
     course: Course,
     /// Whose checkpoints it is about.
     markets: Vec<Ticker>,
     end: Option<End>,
-    last_trouble: Trouble,
+    /// Whether some answer to it held less than it should.
+    has_lied: bool,
 }
 
 impl Reader {
     fn new(course: Course, markets: Vec<Ticker>) -> Reader {
-        Reader { course, markets, end: None, last_trouble: Trouble::None }
+        Reader { course, markets, end: None, has_lied: false }
     }
 }
 
 /// One pass: its walks, all at work at once, as `ingest` does them.
+#[derive(Debug)]
 pub(super) struct Pass {
     readers: Vec<Reader>,
     batch: Batch,
     ledger: Ledger,
     loaded: BTreeMap<Ticker, Checkpoint>,
     rules: Rules,
+    run: i64,
+    newest: Option<Anchor>,
     keeps_all: bool,
 }
 
 impl Pass {
     /// `tape_since`: where the tape begins when it was never read.
     pub(super) fn begin(
-        store: &Store,
+        store: &mut Store,
         readings: &[Reading],
         rules: Rules,
         tape_since: Timestamp,
     ) -> Pass {
+        store.runs += 1;
         let tape_rules = Rules { since: Some(tape_since), ..rules };
         let reader = |reading: &Reading| match reading {
             Reading::Alone(row) => {
@@ -117,7 +128,7 @@ impl Pass {
             Reading::Tape { tape, riders } => {
                 let walk = match tape {
                     Some(tape) => TapeWalk::of_all(tape, riders, tape_rules),
-                    None => TapeWalk::of_riders(riders, tape_rules),
+                    None => TapeWalk::of_riders(riders, store.newest.clone(), tape_rules),
                 };
                 let markets = tape.iter().chain(riders).map(|row| row.market.clone()).collect();
                 Reader::new(Course::Tape(walk), markets)
@@ -130,6 +141,8 @@ impl Pass {
             ledger: Ledger::new(store.checkpoints.values().cloned()),
             loaded: store.checkpoints.clone(),
             rules,
+            run: store.runs,
+            newest: None,
             keeps_all: readings.iter().any(keeps_all),
         }
     }
@@ -146,38 +159,41 @@ impl Pass {
     pub(super) fn read(&mut self, at: usize, exchange: &Exchange, trouble: Trouble) {
         let Some(at) = at.checked_rem(self.readers.len()) else { return };
         let reader = &mut self.readers[at];
-        // Two in a row are believed: nothing tells them from the end of a list.
-        let is_second = (reader.last_trouble, trouble) == (Trouble::Hiccup, Trouble::Hiccup);
-        let trouble = if is_second { Trouble::None } else { trouble };
-        reader.last_trouble = trouble;
+        // One answer is never proof, but two that are wrong about the same thing are.
+        let is_short = matches!(trouble, Trouble::Hiccup | Trouble::NoRows | Trouble::CutShort(_));
+        let trouble = if is_short && reader.has_lied { Trouble::None } else { trouble };
+        reader.has_lied |= is_short;
         if let Step::Fetch(request) = reader.course.next() {
             match exchange.answer(&request, trouble) {
-                Some(page) => self.batch.push(reader.course.page(page)),
+                Some(page) => {
+                    let walked = reader.course.page(page);
+                    self.newest = walked.head().cloned().or(self.newest.take());
+                    self.batch.push(walked);
+                }
                 None => reader.course.walk().cursor_refused(),
             }
         }
-        let left_out = match &mut reader.course {
-            Course::Tape(walk) => walk.take_misdated(),
-            Course::Alone(_) => Vec::new(),
-        };
-        reader.markets.retain(|market| !left_out.contains(market));
         if let Step::Done(end) = reader.course.next()
             && reader.end.replace(end).is_none()
             && let End::Guarded(guard) = end
         {
-            for market in &reader.markets {
-                self.batch.fail(market.clone(), guard.to_string());
+            let is_tape = matches!(reader.course, Course::Tape(_));
+            // What the tape does not give is still to be had market by market.
+            let (alone, failed): (Vec<_>, Vec<_>) =
+                reader.markets.drain(..).partition(|market| is_tape && !market.is_tape());
+            for market in failed {
+                self.batch.fail(market, guard.to_string());
             }
-        }
-        for market in left_out {
-            let course = Course::Alone(Walk::new(&self.loaded[&market], self.rules));
-            self.readers.push(Reader::new(course, vec![market]));
+            for market in alone {
+                let course = Course::Alone(Walk::new(&self.loaded[&market], self.rules));
+                self.readers.push(Reader::new(course, vec![market]));
+            }
         }
     }
 
     /// How many rows were new.
     pub(super) fn commit(&mut self, store: &mut Store, now: Timestamp) -> usize {
-        let commit = mem::take(&mut self.batch).seal(&self.ledger, now);
+        let commit = mem::take(&mut self.batch).seal(&self.ledger, self.run, now);
         let ids: BTreeSet<_> = commit.rows().iter().map(|row| &row.event.trade.trade_id).collect();
         assert_eq!(ids.len(), commit.rows().len(), "a trade twice in one commit");
         if !self.keeps_all {
@@ -185,7 +201,8 @@ impl Pass {
         }
         let receipt = store.commit(&commit);
         self.ledger.committed(commit, &receipt);
-        receipt.inserted.len() + receipt.rejected.len()
+        store.newest = self.newest.take().or(store.newest.take());
+        receipt.inserted.len()
     }
 
     fn assert_only_what_was_selected(&self, commit: &Commit) {

@@ -12,8 +12,8 @@ pub(in crate::domain) const ROWS: usize = 3;
 pub(in crate::domain) const OVERLAP: Duration = quarters(32);
 pub(in crate::domain) const SETTLE: Duration = quarters(SETTLE_QUARTERS);
 pub(in crate::domain) const SETTLE_QUARTERS: u64 = 8;
-/// The overlap and the settling time together: no walk finds what is later than that.
-pub(in crate::domain) const LATE_MAX_QUARTERS: u64 = 40;
+/// The overlap: no walk finds what is later than that, where the answer's date does not count.
+pub(in crate::domain) const LATE_MAX_QUARTERS: u64 = 31;
 pub(in crate::domain) const START: Timestamp = Timestamp::from_seconds(1_000);
 
 /// Time goes by in quarters of a second, so that much falls on whole seconds.
@@ -30,7 +30,8 @@ pub(in crate::domain) type Terms = (Option<i64>, Option<u64>);
 
 pub(in crate::domain) fn rules((since, slice): Terms) -> Rules {
     let since = since.map(Timestamp::from_seconds);
-    Rules { overlap: OVERLAP, settle: SETTLE, since, pages_max: 5_000, slice: slice.map(quarters) }
+    let slice = slice.map(quarters);
+    Rules { overlap: OVERLAP, settle: SETTLE, since, pages_max: 5_000, slice, ..Rules::EXACT }
 }
 
 /// How the exchange reads a bound; the documentation says "after" and "before".
@@ -80,8 +81,6 @@ pub(in crate::domain) enum Sort {
     Unreadable,
     /// Not even its market can be read.
     Nameless,
-    /// Of another market, on pages of ours.
-    Foreign,
 }
 
 #[derive(Clone, Debug)]
@@ -147,6 +146,12 @@ pub(in crate::domain) enum Trouble {
     CursorRepeated,
     /// No rows, although there are some; a cursor to go on with.
     Hiccup,
+    /// No rows and no cursor, although there are some.
+    NoRows,
+    /// Only the first rows of the page, and no cursor.
+    CutShort(usize),
+    /// The answer is that of a server that shows what is new so many quarters of a second later.
+    Lagging(u64),
     /// The page begins some rows above its cursor.
     StepsBack(usize),
     RowsTwice,
@@ -192,7 +197,12 @@ impl Exchange {
                 && request.min_ts.is_none_or(|min| self.min.is_ordered(second(min), row.at))
                 && request.max_ts.is_none_or(|max| self.max.is_ordered(row.at, second(max)))
         };
-        let rows: Vec<&Made> = self.made.iter().filter(is_asked).collect();
+        let shown_by = match trouble {
+            Trouble::Lagging(span) => self.now.before(quarters(span)),
+            _ => self.now,
+        };
+        let is_shown = |row: &&Made| row.shown_at <= shown_by;
+        let rows: Vec<&Made> = self.made.iter().filter(is_asked).filter(is_shown).collect();
         let key = |row: &Made| format!("{:020}/{}", row.at.micros(), row.id);
         let start = match (&request.cursor, trouble) {
             (Some(_), Trouble::CursorRefused) => return None,
@@ -216,13 +226,17 @@ impl Exchange {
             match row.sort {
                 Sort::Readable => page.events.push(row.event()),
                 Sort::Unreadable | Sort::Nameless => page.rejected.push(row.rejected(scope)),
-                Sort::Foreign => page.foreign += 1,
             }
         }
         match trouble {
             Trouble::Hiccup => {
                 let cursor = request.cursor.clone().unwrap_or_else(|| CURSOR_TOP.into());
                 page = empty_page(Some(cursor), page.our_now);
+            }
+            Trouble::NoRows => page = empty_page(None, page.our_now),
+            Trouble::CutShort(count) => {
+                page.events.truncate(count);
+                page.cursor = None;
             }
             Trouble::CursorRepeated if request.cursor.is_some() => {
                 page.cursor.clone_from(&request.cursor);
@@ -248,6 +262,8 @@ impl Exchange {
 pub(in crate::domain) struct Store {
     pub(in crate::domain) checkpoint: Checkpoint,
     pub(in crate::domain) stored: BTreeSet<String>,
+    /// Passes begun so far.
+    pub(in crate::domain) runs: i64,
 }
 
 impl Store {
@@ -268,7 +284,8 @@ impl Store {
             if update.expected_version() == self.checkpoint.version {
                 // The stores guard this in SQL as well; here nothing may lean on that.
                 let held = self.checkpoint.complete_until;
-                assert!(next.complete_until >= held, "moved back from {held:?}: {next:?}");
+                let may_move = update.is_lowered() || next.complete_until >= held;
+                assert!(may_move, "moved back from {held:?}: {next:?}");
                 self.checkpoint = next.clone();
             } else {
                 receipt.overtaken.push(next.market.clone());
@@ -284,22 +301,25 @@ pub(in crate::domain) struct Pass {
     pub(in crate::domain) batch: Batch,
     pub(in crate::domain) ledger: Ledger,
     pub(in crate::domain) end: Option<End>,
-    pub(in crate::domain) last_trouble: Trouble,
+    pub(in crate::domain) run: i64,
+    /// Whether some answer to it held less than it should.
+    has_lied: bool,
 }
 
 impl Pass {
-    pub(in crate::domain) fn begin(store: &Store, rules: Rules) -> Pass {
+    pub(in crate::domain) fn begin(store: &mut Store, rules: Rules) -> Pass {
+        store.runs += 1;
         let walk = Walk::new(&store.checkpoint, rules);
         let ledger = Ledger::new([store.checkpoint.clone()]);
-        Pass { walk, batch: Batch::default(), ledger, end: None, last_trouble: Trouble::None }
+        Pass { walk, batch: Batch::default(), ledger, end: None, run: store.runs, has_lied: false }
     }
 
     /// Asks once, unless the walk is over, and notes it if it is over then.
     pub(in crate::domain) fn read(&mut self, exchange: &Exchange, trouble: Trouble) {
-        // Two in a row are believed: nothing tells them from the end of a list.
-        let is_second = (self.last_trouble, trouble) == (Trouble::Hiccup, Trouble::Hiccup);
-        let trouble = if is_second { Trouble::None } else { trouble };
-        self.last_trouble = trouble;
+        // One answer is never proof, but two that are wrong about the same thing are.
+        let is_short = matches!(trouble, Trouble::Hiccup | Trouble::NoRows | Trouble::CutShort(_));
+        let trouble = if is_short && self.has_lied { Trouble::None } else { trouble };
+        self.has_lied |= is_short;
         if let Step::Fetch(request) = self.walk.next() {
             match exchange.answer(&request, trouble) {
                 Some(page) => self.batch.push(self.walk.page(page)),
@@ -315,7 +335,7 @@ impl Pass {
     }
 
     pub(in crate::domain) fn commit(&mut self, store: &mut Store, now: Timestamp) -> Receipt {
-        let commit = mem::take(&mut self.batch).seal(&self.ledger, now);
+        let commit = mem::take(&mut self.batch).seal(&self.ledger, self.run, now);
         let ids: BTreeSet<_> = commit.rows().iter().map(|row| &row.event.trade.trade_id).collect();
         assert_eq!(ids.len(), commit.rows().len(), "a trade twice in one commit");
         let receipt = store.commit(&commit);

@@ -5,21 +5,64 @@ use super::*;
 #[path = "walk_transcript.rs"]
 pub(in crate::domain) mod transcript;
 
-#[path = "walk_slice_tests.rs"]
-mod slices;
-
-use transcript::{RULES, play, request_text, state_from};
+use transcript::play;
 
 #[test]
 fn a_new_market_is_read_down_to_where_its_history_begins() {
     play(
-        "# nothing is known, so nothing bounds it; a lies above the edge, in the next window
-         ask .. | @100 a99 b94 c91 >c1 | b c | new open ..95 at c1 low 91
-         # cursors carry no filter: the frozen edge goes along, one up in case it is exclusive
-         ask ..96 c1 | @101 d90 e89 >c2 | d e | new open ..95 at c2 low 89
-         # without a cursor it is the end, and only now is anything claimed
-         ask ..96 c2 | @102 f88 | f | done ..95
+        "# nothing is known, so nothing bounds it; a lies above the edge, and is stored all the same
+         ask .. | @100 a99 b94 c91 >c1 | a b c | new open ..95 ^a99 at c1 low 91
+         ask .. c1 | @101 d90 e89 >c2 | d e | new open ..95 ^a99 at c2 low 89
+         # a list that ends is asked again, in another way: f is shown once more, and nothing older
+         ask .. c2 | @102 f88 | f | =
+         ask ..89 | @103 f88 | f | done ..95 ^a99 _88
          level",
+    );
+}
+
+#[test]
+fn the_claim_ends_at_the_newest_trade_whatever_the_date_says() {
+    play(
+        "# an hour later nothing was traded, so nothing more is claimed
+         ask .. | @3700 a99 b94 | a b | =
+         ask ..95 | @3701 b94 | b | done ..99 ^a99 _94
+         level
+         again
+         ask 88.. | @3760 a99 b94 | a b* | =
+         level
+         # nor does an answer from the future claim what nobody has seen
+         again
+         ask 88.. | @90000 ~3820 c3810 a99 | a c | =
+         cut
+         again
+         ask 88.. | @3880 e3870 d3860 c3810 | c d e | =
+         cut",
+    );
+}
+
+#[test]
+fn an_end_of_the_list_that_was_none_is_noticed() {
+    play(
+        "# nothing where a thousand trades should be: with a cursor or without
+         have new
+         ask .. | @100 a99 b94 >c1 | a b | new open ..95 ^a99 at c1 low 94
+         ask .. c1 | @100 | | =
+         ask ..95 | @100 b94 c90 >c2 | b c | new open ..95 ^a99 at c2 low 90
+         ask .. c2 | @100 >c3 | | =
+         ask ..91 | @100 c90 d80 | c d | =
+         ask ..81 | @100 d80 | d | done ..95 ^a99 _80
+         level
+         # a page that is cut short looks like the end, too
+         have new
+         ask .. | @100 a99 | a | =
+         ask ..100 | @100 a99 b94 c90 | a b c | =
+         ask ..91 | @100 c90 | c | done ..95 ^a99 _90
+         level
+         # as long as what was seen is not shown again, nothing is believed
+         have new
+         ask .. | @100 a99 b94 | a b | =
+         ask ..95 | @100 | | =
+         guarded EndsTooSoon",
     );
 }
 
@@ -28,23 +71,28 @@ fn a_new_market_is_read_down_to_since_and_no_further() {
     play(
         "rules since=90.5
          # since is cut to its second; asked for one second more, in case the bound is exclusive
-         ask 89.. | @100 a94 b91 >c1 | a b | new open 90..95 at c1 low 91
+         ask 89.. | @100 a94 b91 >c1 | a b | new open 90..94 ^a94 at c1 low 91
          # exactly since is inside, a microsecond before is not, and shows that the end is reached
-         ask 89..96 c1 | @100 c90 d89.999999 >c2 | c | done 90..95
+         ask 89.. c1 | @100 c90 d89.999999 >c2 | c | done 90..94 ^a94 _89.999999
          level
          # the overlap does not reach below what is claimed
          again
-         ask 89.. | @160 e140 f91 g89.5 | e f* | done 90..155
+         ask 88.. | @160 e140 a94 f91 g89.5 | a e f* | done 90..140 ^e140 _94
          level",
     );
 }
 
 #[test]
-fn since_means_nothing_to_a_market_that_has_a_checkpoint() {
+fn since_above_the_newest_trade_claims_nothing_below() {
     play(
-        "rules since=200
-         have done ..95
-         ask 84.. | @160 a140 | a | done ..155
+        "rules since=90
+         # an empty page says nothing: what is the newest trade then
+         ask 89.. | @160 | | =
+         ask .. | @160 a50 b40 | | done 90..90 ^a50 _50
+         level
+         # it is the anchor from now on, although it is not stored
+         again
+         ask 49.. | @220 c200 a50 | c | done 90..200 ^c200 _50
          level",
     );
 }
@@ -52,59 +100,144 @@ fn since_means_nothing_to_a_market_that_has_a_checkpoint() {
 #[test]
 fn a_level_market_re_reads_the_overlap_for_late_trades() {
     play(
-        "have done ..95
-         # e was not there when its window was read: it is late, unlike d on the edge itself
-         ask 84.. | @160 a155 b154.999999 c100 d95 e94.999999 f85 g84.9 | b c d e* f* | done ..155
+        "have done ..95 ^z94
+         # e was not there when its window was read: it is late
+         ask 84.. | @160 a155 b154.999999 c100 d95 e94.5 z94 f85 g84.9 | a b c d e* f* z* | done ..155 ^a155 _100
          level",
     );
 }
 
 #[test]
-fn a_quiet_market_gets_on_without_trades() {
+fn a_quiet_market_is_asked_from_its_newest_trade_on() {
     play(
-        "have done 50..95
-         ask 84.. | @160 | | done 50..155
+        "have done 50..95 ^z60
+         ask 59.. | @160 z60 | z* | done 50..95 ^z60 _60
          level
          again
-         # the overlap is the one below the new edge
-         ask 144.. | @220 | | done 50..215
+         ask 59.. | @220 a210 z60 | a z* | done 50..210 ^a210 _60
          level",
     );
 }
 
 #[test]
-fn the_overlap_ends_where_the_claim_begins_unless_that_is_unbounded() {
-    for (state, asked, why) in [
-        ("done 90..95", "89..", "clamped to the first edge"),
-        ("done 80..95", "84..", "the first edge lies below"),
-        ("done ..95", "84..", "nothing to clamp to"),
-        ("open 90..95", "89..96", "the first window has no overlap"),
-    ] {
-        let state = state_from(&format!("new {state}").replace("new done", "done"));
-        let Step::Fetch(request) = Walk::new(&state, RULES).next() else { panic!("{why}") };
-        assert_eq!(request_text(&request), asked, "{why}");
-    }
+fn all_above_the_newest_stored_trade_is_read_whatever_is_claimed() {
+    play(
+        "# an older version claimed up to 3000 by a wrong date; when z was stored is known
+         have done ..3000 ^94
+         ask 93.. | @3100 b2000 a1000 z94 | a* b* z* | done ..3000 ^b2000 _2000
+         level
+         # a claim that lies ahead of both clocks is lowered
+         have done ..90000 ^94
+         ask 93.. | @3100 b2000 a1000 z94 | a b z | =
+         cut
+         # also where no trade is known
+         have done ..90000
+         ask .. | @3100 b2000 a1000 | a b | =
+         ask ..1001 | @3100 a1000 | a | done ..2000 ^b2000 _1000
+         level",
+    );
+}
+
+#[test]
+fn an_answer_without_the_newest_stored_trade_is_not_believed() {
+    play(
+        "have done ..95 ^z94
+         # nothing at all; asked without bounds it is there
+         ask 84.. | @160 | | =
+         ask .. | @160 a150 z94 y90 | a y* z* | done ..150 ^a150 _94
+         level
+         # an old answer shows what was there before z
+         have done ..95 ^z94
+         ask 84.. | @160 | | =
+         ask .. | @160 y90 x80 | y* | =
+         guarded AnchorMissing
+         # and is not believed twice
+         again
+         ask 84.. | @220 | | =
+         ask .. | @220 y90 x80 | y* | =
+         guarded AnchorMissing
+         # the third pass believes that z was taken out
+         again
+         ask 84.. | @280 | | =
+         ask .. | @280 y90 x80 | y* | done ..90 ^y90 _80
+         level
+         # with newer trades around it that is clear at once
+         have done ..95 ^z94
+         ask 84.. | @160 a150 y90 | a y* | =
+         ask .. | @160 a150 y90 x80 | a y* | done ..150 ^a150 _90
+         level",
+    );
+}
+
+#[test]
+fn a_hole_in_which_many_trades_were_to_be_expected_is_asked_for_again() {
+    play(
+        "rules overlap=1
+         have done ..100 ^z100
+         ask 98.. | @1000 a990 b980 c970 d960 e950 f940 g930 h920 i910 j900 k890 >c1 | a b c d e f g h i j k | done ..100 ^z100 open 100..990 ^a990 at c1 low 890
+         ask 98.. c1 | @1000 z100 | z | =
+         # asked by time it is there
+         ask 98..891 | @1000 k890 l880 m870 n300 o290 p280 q270 r260 s250 t240 u230 v220 z100 | k l m n o p q r s t u v z | =
+         cut
+         # and if it is not, nothing is claimed in this pass
+         have done ..100 ^z100
+         ask 98.. | @1000 a990 b980 c970 d960 e950 f940 g930 h920 i910 j900 k890 >c1 | a b c d e f g h i j k | done ..100 ^z100 open 100..990 ^a990 at c1 low 890
+         ask 98.. c1 | @1000 z100 y90 | z | =
+         ask 98..891 | @1000 k890 z100 y90 | k z | =
+         guarded Hole
+         # another pass agrees: it was a pause
+         again
+         ask 98..891 | @1060 k890 z100 y90 | k z | done ..990 ^a990
+         ask 988.. | @1060 x1050 a990 | a x | =
+         cut",
+    );
+}
+
+#[test]
+fn rows_of_others_refuse_the_answer() {
+    play(
+        "have done ..95 ^z94
+         ask 84.. | @160 a150 ? z94 | a z* | =
+         guarded ForeignRows",
+    );
+}
+
+#[test]
+fn a_claim_below_the_live_tier_does_not_go_on_over_the_hole() {
+    play(
+        "rules cutoff=5000
+         have done ..95 ^z94
+         ask .. | @9000 a6000 b5500 | a b | =
+         ask ..5501 | @9000 b5500 | b | done 5000..6000 ^a6000 _5500
+         level
+         # since as well
+         rules since=1000
+         have new
+         ask 4999.. | @9000 a6000 b5500 | a b | =
+         ask ..5501 | @9000 b5500 | b | done 5000..6000 ^a6000 _5500
+         level",
+    );
+}
+
+#[test]
+fn lower_bounds_are_lowered_by_some_seconds_so_that_no_cache_answers() {
+    play(
+        "rules nudge=3
+         have done ..95 ^z94
+         ask 81.. | @160 z94 | z* | done ..95 ^z94 _94
+         level",
+    );
 }
 
 #[test]
 fn an_interrupted_walk_is_finished_first_then_its_own_window_is_read() {
     play(
-        "have done ..95 open 95..155 at c7 low 120
-         ask 84..156 c7 | @300 a119 b96 >c8 | a b | done ..95 open 95..155 at c8 low 96
-         ask 84..156 c8 | @300 c94 | c* | done ..155
-         # the span since then, with its own frozen edge and the overlap of its own
-         ask 144.. | @301 d295 e200 >d1 | d e | done ..155 open 155..296 at d1 low 200
-         ask 144..297 d1 | @301 f154 g145 | f* g* | done ..296
-         level",
-    );
-}
-
-#[test]
-fn the_first_window_when_interrupted_still_decides_where_the_claim_begins() {
-    play(
-        "have new open 90..95 at c1 low 92
-         ask 89..96 c1 | @200 a90 | a | done 90..95
-         ask 89.. | @200 b180 c91 d89.9 | b c* | done 90..195
+        "have done ..95 ^z94 open 95..155 ^y154 at c7 low 120
+         ask 84..156 c7 | @300 a119 b96 >c8 | a b | done ..95 ^z94 open 95..155 ^y154 at c8 low 96
+         ask 84..156 c8 | @300 z94 c93 | c* z* | done ..155 ^y154
+         # the span since then begins at the anchor that the walk left
+         ask 144.. | @301 d295 e200 >d1 | d e | done ..155 ^y154 open 155..295 ^d295 at d1 low 200
+         ask 144.. d1 | @301 y154 f150 g140 | f* y* | done ..295 ^d295 _200
          level",
     );
 }
@@ -112,35 +245,29 @@ fn the_first_window_when_interrupted_still_decides_where_the_claim_begins() {
 #[test]
 fn after_a_failure_the_walk_goes_on_by_time() {
     play(
-        "have done ..95 open 95..155 low 120.5 failed
+        "have done ..95 ^z94 open 95..155 ^y154 low 120.5 failed
          # down from the second of the oldest row, whole; what is seen twice is harmless
-         ask 84..121 | @300 y120.7 x120.5 a119 >c8 | a x y | done ..95 open 95..155 at c8 low 119 failed
-         ask 84..121 c8 | @300 b100 | b | done ..155
-         ask 144.. | @300 | | done ..295
-         level
-         # nothing was seen before the failure: from the top
-         have new open ..95 failed
-         ask ..96 | @200 a90 | a | done ..95
+         ask 84..121 | @300 y120.7 x120.5 a119 >c8 | a x y | done ..95 ^z94 open 95..155 ^y154 at c8 low 119 failed
+         ask 84..156 c8 | @300 b100 z94 c80 | b z* | done ..155 ^y154
          cut",
     );
 }
 
 #[test]
-fn a_refused_cursor_is_replaced_by_time_in_the_middle_and_on_resuming() {
+fn a_refused_cursor_is_replaced_by_time() {
     play(
-        "have done ..95
-         ask 84.. | @160 a154 b150.5 >c1 | a b | done ..95 open 95..155 at c1 low 150.5
+        "have done ..95 ^z94
+         ask 84.. | @160 a154 b150.5 >c1 | a b | done ..95 ^z94 open 95..154 ^a154 at c1 low 150.5
          refused
-         ask 84..151 | @160 b150.5 c100 | b c | done ..155
+         ask 84..151 | @160 b150.5 c100 z94 d80 | b c z* | done ..154 ^a154 _100
          level
-         have done ..95 open 95..155 at c1 low 150.5
+         have done ..95 ^z94 open 95..155 ^y154 at c1 low 150.5
          refused
-         ask 84..151 | @160 b150.5 c100 >c2 | b c | done ..95 open 95..155 at c2 low 100
-         # it got further in between, so refusing is survived again
+         ask 84..151 | @160 b150.5 c100 >c2 | b c | done ..95 ^z94 open 95..155 ^y154 at c2 low 100
          refused
-         ask 84..101 | @160 c100 d99 >c3 | c d | done ..95 open 95..155 at c3 low 99
+         ask 84..101 | @160 c100 d99 >c3 | c d | done ..95 ^z94 open 95..155 ^y154 at c3 low 99
          refused
-         ask 84..100 | @160 d99 >c4 | d | done ..95 open 95..155 at c4 low 99
+         ask 84..100 | @160 d99 >c4 | d | done ..95 ^z94 open 95..155 ^y154 at c4 low 99
          # going on by time led no further than before
          refused
          guarded CursorsUseless",
@@ -150,290 +277,32 @@ fn a_refused_cursor_is_replaced_by_time_in_the_middle_and_on_resuming() {
 #[test]
 fn an_ignored_cursor_is_noticed_by_rows_that_are_newer_again() {
     play(
-        "have done ..95
-         ask 84.. | @160 a154 b150 >c1 | a b | done ..95 open 95..155 at c1 low 150
-         # page one again: nothing of it is news, and its cursor leads where the last one led
-         ask 84..156 c1 | @160 a154 b150 >c1 | | =
-         ask 84..151 | @160 b150 c140 >c2 | b c | done ..95 open 95..155 at c2 low 140
-         ask 84..151 c2 | @160 b150 c140 >c2 | | =
-         ask 84..141 | @160 c140 d130 | c d | done ..155
-         level
-         # on resuming, where the new trade n would else pass for news
-         have done ..95 open 95..155 at c1 low 150
-         ask 84..156 c1 | @200 n155 a154 b150 >c2 | | =
-         ask 84..151 | @200 b150 c140 | b c | done ..155
-         cut",
+        "have done ..95 ^z94
+         ask 84.. | @160 a154 b150 >c1 | a b | done ..95 ^z94 open 95..154 ^a154 at c1 low 150
+         # page one again: nothing of it is news
+         ask 84.. c1 | @160 a154 b150 >c1 | | =
+         ask 84..151 | @160 b150 c140 >c2 | b c | done ..95 ^z94 open 95..154 ^a154 at c2 low 140
+         ask 84.. c2 | @160 b150 c140 >c2 | | =
+         ask 84..141 | @160 c140 z94 d80 | c z* | done ..154 ^a154 _140
+         level",
     );
 }
 
 #[test]
-fn cursors_ignored_for_good_leave_a_second_that_holds_more_than_a_page() {
+fn answers_that_make_no_sense_together_are_stored_and_not_believed() {
     play(
-        "have done ..95
-         ask 84.. | @160 a154.3 b154.2 >c1 | a b | done ..95 open 95..155 at c1 low 154.2
-         ask 84..156 c1 | @160 a154.3 b154.2 >c1 | | =
-         ask 84..155 | @160 a154.3 b154.2 >c1 | a b | =
-         # neither cursor nor time leads below b; nothing is claimed, what there is is stored
-         ask 84..155 c1 | @160 a154.3 b154.2 >c1 | | =
-         guarded CursorsUseless
-         # the next pass begins by time, and gets on if cursors work by then
-         again
-         ask 84..155 | @220 a154.3 b154.2 >c1 | a b | done ..95 open 95..155 at c1 low 154.2 failed
-         ask 84..155 c1 | @220 c154.1 d150 | c d | done ..155
-         cut",
-    );
-}
-
-#[test]
-fn a_cursor_that_answers_itself_ends_the_walk() {
-    play(
-        "have done ..95
-         ask 84.. | @160 a154 b150 >c1 | a b | done ..95 open 95..155 at c1 low 150
-         # the rows are true and kept; the checkpoint stays, and the next pass goes by time
-         ask 84..156 c1 | @160 c149 d148 >c1 | c d | =
+        "have done ..95 ^z94
+         ask 84.. | @160 a154 b150 >c1 | a b | done ..95 ^z94 open 95..154 ^a154 at c1 low 150
+         ask 84.. c1 | @160 c149 d148 >c1 | c d | =
          guarded CursorRepeats
-         again
-         ask 84..151 | @160 b150 c149 >c9 | b c | done ..95 open 95..155 at c9 low 149 failed
-         cut",
-    );
-}
-
-#[test]
-fn the_same_page_under_another_cursor_is_no_progress() {
-    play(
-        "have done ..95
-         ask 84.. | @160 a154 b150 >c1 | a b | done ..95 open 95..155 at c1 low 150
-         # rows newer than the last one: as if the cursor had been ignored
-         ask 84..156 c1 | @160 a154 b150 >c2 | | =
-         ask 84..151 | @160 b150 >c3 | b | done ..95 open 95..155 at c3 low 150
-         # all on one microsecond: only their ids tell
-         ask 84..151 c3 | @160 b150 >c4 | b | =
-         guarded NothingNew",
-    );
-}
-
-#[test]
-fn ties_on_one_microsecond_may_span_pages() {
-    play(
-        "have done ..95
-         ask 84.. | @160 a150 b150 >c1 | a b | done ..95 open 95..155 at c1 low 150
-         ask 84..156 c1 | @160 c150 d150 >c2 | c d | done ..95 open 95..155 at c2 low 150
-         ask 84..156 c2 | @160 e150 a150 >c3 | a e | done ..95 open 95..155 at c3 low 150
-         # every one of them was on some page before
-         ask 84..156 c3 | @160 a150 d150 >c4 | a d | =
-         guarded NothingNew",
-    );
-}
-
-#[test]
-fn an_unordered_page_is_stored_and_not_believed() {
-    play(
-        "have done ..95
-         ask 84.. | @160 a150 b154 c94.5 c84 >c1 | a b c* | =
-         guarded Unordered
-         # also when it would have been the last
-         have done ..95 open 95..155 at c1 low 150
-         ask 84..156 c1 | @160 a100 b101 | a b | =
+         # the same page under another cursor, all on one microsecond
+         have done ..95 ^z94
+         ask 84.. | @160 b150 >c3 | b | done ..95 ^z94 open 95..150 ^b150 at c3 low 150
+         ask 84.. c3 | @160 b150 >c4 | b | =
+         guarded NothingNew
+         have done ..95 ^z94
+         ask 84.. | @160 a150 b154 z94 c84 >c1 | a b z* | =
          guarded Unordered",
-    );
-}
-
-#[test]
-fn rows_that_come_twice_are_stored_once() {
-    play(
-        "have done ..95
-         ask 84.. | @160 a154 a154 b150 >c1 | a b | done ..95 open 95..155 at c1 low 150
-         ask 84..156 c1 | @160 b150 c149 c149 | b c | done ..155
-         level",
-    );
-}
-
-#[test]
-fn an_empty_page_with_a_cursor_is_followed_once() {
-    play(
-        "# at once, in the middle, and as the end of a list that was exactly full
-         have done ..95
-         ask 84.. | @160 >c0 | | done ..95 open 95..155 at c0
-         ask 84..156 c0 | @160 a154 >c1 | a | done ..95 open 95..155 at c1 low 154
-         ask 84..156 c1 | @160 >c2 | | done ..95 open 95..155 at c2 low 154
-         ask 84..156 c2 | @160 b150 >c3 | b | done ..95 open 95..155 at c3 low 150
-         ask 84..156 c3 | @160 | | done ..155
-         level
-         # two on end are believed, also with the cursor they were asked with
-         have done ..95
-         ask 84.. | @160 a154 >c1 | a | done ..95 open 95..155 at c1 low 154
-         ask 84..156 c1 | @160 >c1 | | =
-         ask 84..156 c1 | @160 >c1 | | done ..155
-         level",
-    );
-}
-
-#[test]
-fn empty_pages_of_two_attempts_are_not_two_on_end() {
-    play(
-        "have done ..95
-         ask 84.. | @160 a154 >c1 | a | done ..95 open 95..155 at c1 low 154
-         ask 84..156 c1 | @160 >c2 | | done ..95 open 95..155 at c2 low 154
-         refused
-         # a itself is missing: this page says nothing yet
-         ask 84..155 | @160 >c3 | | done ..95 open 95..155 at c3 low 154
-         ask 84..155 c3 | @160 a154 b150 | a b | done ..155
-         level
-         have done ..95 open 95..155 at c1 low 150
-         ask 84..156 c1 | @160 >c2 | | done ..95 open 95..155 at c2 low 150
-         # the same with a cursor that is ignored
-         ask 84..156 c2 | @160 a154 >c3 | | =
-         ask 84..151 | @160 >c4 | | done ..95 open 95..155 at c4 low 150
-         ask 84..151 c4 | @160 b100 | b | done ..155
-         cut",
-    );
-}
-
-#[test]
-fn rows_exactly_on_the_edges_belong_to_one_window_each() {
-    play(
-        "rules overlap=0
-         # the upper edge is the next window's, the lower one is ours
-         have done 50..95
-         ask 94.. | @160 a155 b154.999999 c95 d94.999999 | b c | done 50..155
-         level
-         again
-         ask 154.. | @220 a155 b154.999999 | a | done 50..215
-         level
-         # a page that ends exactly on the lower edge is not the end: c happened with b
-         have done 50..95
-         ask 94.. | @160 a150 b95 >c1 | a b | done 50..95 open 95..155 at c1 low 95
-         ask 94..156 c1 | @160 c95 d94 >c2 | c | done 50..155
-         level
-         # by time on a whole second: an exclusive bound would cut off the second itself
-         have done 50..95 open 95..155 low 120 failed
-         ask 94..121 | @220 a120 b119 | a b | done 50..155
-         cut",
-    );
-}
-
-#[test]
-fn a_walk_that_stands_below_a_shortened_overlap_still_asks_sensibly() {
-    play(
-        "rules overlap=2
-         # 86 was reached with a longer overlap; an exchange may refuse max_ts below min_ts
-         have done ..95 open 95..155 low 86 failed
-         ask 92..94 | @220 | | done ..155
-         cut",
-    );
-}
-
-#[test]
-fn bounds_that_the_exchange_ignores_are_kept_all_the_same() {
-    play(
-        "have done ..95
-         # the first row below the overlap is the end, whatever the cursor says
-         ask 84.. | @160 a154 b85 c84.9 d20 >c1 | a b* | done ..155
-         level
-         # without max_ts the walk by time begins at the top, and nothing above is stored twice
-         have done ..95 open 95..155 low 120 failed
-         ask 84..121 | @220 x219 a154 >c1 | a | done ..95 open 95..155 at c1 low 154 failed
-         ask 84..121 c1 | @220 b120 c96 | b c | done ..155
-         cut",
-    );
-}
-
-#[test]
-fn pages_without_a_trade_of_ours_are_walked_through() {
-    play(
-        "have done ..95
-         ask 84.. | @160 !x !y >c1 | !x !y | done ..95 open 95..155 at c1
-         ask 84..156 c1 | @160 ? ? >c2 | | done ..95 open 95..155 at c2
-         # resuming from there knows no time, only the cursor
-         again
-         ask 84..156 c2 | @160 a150 !z >c3 | a !z | done ..95 open 95..155 at c3 low 150
-         ask 84..156 c3 | @160 !w >c4 | !w | done ..95 open 95..155 at c4 low 150
-         ask 84..156 c4 | @160 ? | | done ..155
-         cut
-         # a page of theirs that answers itself goes nowhere
-         have done ..95
-         ask 84.. | @160 ? >c1 | | done ..95 open 95..155 at c1
-         ask 84..156 c1 | @160 ? >c1 | | =
-         guarded CursorRepeats",
-    );
-}
-
-#[test]
-fn an_exchange_whose_clock_goes_back_moves_nothing_back() {
-    play(
-        "have done 50..95
-         # an empty window that only re-reads the overlap
-         ask 84.. | @90 a96 b94 | b* | =
-         level
-         again
-         # the edge was frozen by the first page; what later ones say does not matter
-         ask 84.. | @160 a154 >c1 | a | done 50..95 open 95..155 at c1 low 154
-         ask 84..156 c1 | @20 b100 | b | done 50..155
-         level",
-    );
-}
-
-#[test]
-fn an_answer_from_the_future_is_unmasked_by_our_own_clock() {
-    play(
-        "# at 160 by our clock an answer says 1000, and completes what nobody has seen
-         have done ..95
-         ask 84.. | @1000 ~160 a154 b100 | a b | done ..995
-         level
-         # a minute later the exchange says 220: all that can be known is up to 160 less settling
-         again
-         ask 984.. | @220 ~220 | | =
-         ask 144.. | @220 ~220 d210 c170 a154 | a* c d | =
-         level
-         # and so it goes on, from where the last look was, until the claim has become true
-         again
-         ask 984.. | @900 ~900 | | =
-         ask 204.. | @900 ~900 f890 e500 d210 | d* e f | =
-         level
-         again
-         ask 984.. | @1100 ~1100 | | =
-         ask 884.. | @1100 ~1100 h1090 g990 f890 | f* g h | done ..1095
-         level
-         again
-         ask 1084.. | @1160 ~1160 i1150 | i | done ..1155
-         level",
-    );
-}
-
-#[test]
-fn a_clock_of_ours_that_is_wrong_is_no_reason_to_doubt() {
-    play(
-        "# an hour behind, and steady
-         have done ..95
-         ask 84.. | @3760 ~160 a3700 | a | done ..3755
-         level
-         again
-         ask 3744.. | @3820 ~220 b3800 | b | done ..3815
-         level
-         # set right between two passes: one pass reads an hour again, at no harm
-         again
-         ask 3804.. | @3880 ~3880 c3870 | | =
-         ask 204.. | @3880 ~3880 c3870 b3800 a3700 | a b c | done ..3875
-         level",
-    );
-}
-
-#[test]
-fn a_list_that_ends_above_what_it_had_shown_is_not_believed() {
-    play(
-        "have done ..95
-         ask 84.. | @160 a154 b150.5 >c1 | a b | done ..95 open 95..155 at c1 low 150.5
-         refused
-         # b at least would have to be there
-         ask 84..151 | @160 | | =
-         guarded EndsTooSoon
-         again
-         ask 84..151 | @160 b150.5 c100 | b c | done ..155
-         cut
-         # after so long a time it may have moved to the archive
-         have done ..95 open 95..155 low 150.5
-         ask 84..151 | @2600000 | | done ..155
-         cut",
     );
 }
 
@@ -442,8 +311,8 @@ fn fractions_of_a_second_never_widen_a_claim() {
     play(
         "rules settle=0.5 overlap=1.5
          # 100 less half a second lies in second 99, of which only the beginning is settled
-         have done ..90
-         ask 87.. | @100 a99.2 b98.9 c88.6 d88.4 | b c* | done ..99
+         have done ..90 ^z89.9
+         ask 87.. | @100 a99.2 b98.9 z89.9 c88.6 d88.4 | a b c* z* | done ..99 ^a99.2 _89.9
          level",
     );
 }
@@ -452,13 +321,63 @@ fn fractions_of_a_second_never_widen_a_claim() {
 fn the_page_cap_ends_a_walk_and_keeps_its_progress() {
     play(
         "rules pages=2
-         ask .. | @100 a94 >c1 | a | new open ..95 at c1 low 94
-         ask ..96 c1 | @100 b93 >c2 | b | new open ..95 at c2 low 93
-         guarded TooManyPages
-         # the last page that is allowed may also be the last there is
-         have done ..95
-         ask 84.. | @160 a154 >c1 | a | done ..95 open 95..155 at c1 low 154
-         ask 84..156 c1 | @160 | | done ..155
+         ask .. | @100 a94 >c1 | a | new open ..94 ^a94 at c1 low 94
+         ask .. c1 | @100 b93 >c2 | b | new open ..94 ^a94 at c2 low 93
+         guarded TooManyPages",
+    );
+}
+
+#[test]
+fn a_long_window_is_read_in_slices_below_a_trade_that_was_shown() {
+    play(
+        "rules slice=60
+         have done ..95 ^z94
+         # the newest page says how far up there is something; its rows are kept
+         ask 84.. | @300 a290 b280 >x1 | a b | =
+         ask 84..156 | @300 c150 d120 >c1 | c d | done ..95 ^z94 open 95..155 ^c150 at c1 low 120
+         ask 84..156 c1 | @301 e99 z94 f80 | e z* | done ..155 ^c150 _120
+         # no newest page in between: the head is known
+         ask 149..216 | @301 g200 c150 | c* g | done ..215 ^g200 _200
+         # the last one is bounded by its own newest trade
+         ask 199..276 | @302 h295 a290 b280 i230 g200 | a b g* h i | done ..275 ^h295 _230
+         cut",
+    );
+}
+
+#[test]
+fn a_slice_that_was_interrupted_is_finished_first() {
+    play(
+        "rules slice=60
+         have done ..95 ^z94
+         ask 84.. | @300 a290 >x1 | a | =
+         ask 84..156 | @300 c150 d120 >c1 | c d | done ..95 ^z94 open 95..155 ^c150 at c1 low 120
+         again
+         ask 84..156 c1 | @400 e99 z94 f80 | e z* | done ..155 ^c150
+         ask 144.. | @400 b390 a290 >x1 | a b | =
+         cut",
+    );
+}
+
+#[test]
+fn a_footing_below_the_claim_spares_the_second_question() {
+    play(
+        "have done ..95 ^z94 _90
+         ask 84.. | @400 a350 z94 y90 | a y* z* | done ..350 ^a350 _94
+         level
+         # where the list ends above it, it was cut short
+         have done ..95 ^z95.5 _20
+         ask 19.. | @400 a350 z95.5 | a z | =
+         ask ..96 | @400 z95.5 y95.2 x20 | y z | done ..350 ^a350 _95.5
+         level",
+    );
+}
+
+#[test]
+fn a_market_that_traded_in_the_archive_only() {
+    play(
+        "rules cutoff=5000
+         have done ..95 ^94
+         ask .. | @9000 | | done 5000..5000 ^94
          level",
     );
 }

@@ -11,7 +11,7 @@ pub(in crate::domain) const RULES: Rules = Rules {
     settle: Duration::from_secs(5),
     since: None,
     pages_max: 100,
-    slice: None,
+    ..Rules::EXACT
 };
 
 /// Plays a transcript; the only call into the walk. Times are seconds of exchange time.
@@ -30,6 +30,8 @@ pub(in crate::domain) fn play(transcript: &str) {
     let mut checkpoint = Checkpoint::first(market(), time("0"));
     let mut walk = Walk::new(&checkpoint, rules);
     let mut reason = "";
+    // Each answer as if it came in a pass of its own: what two passes have to hear is for others to try.
+    let mut passes = 0;
     for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let why = format!("{line}\n  because {reason}");
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -53,7 +55,8 @@ pub(in crate::domain) fn play(transcript: &str) {
                 let mut batch = Batch::default();
                 batch.push(walk.page(page_from(answer)));
                 let mut ledger = Ledger::new([checkpoint.clone()]);
-                let commit = batch.seal(&ledger, time("0"));
+                passes += 1;
+                let commit = batch.seal(&ledger, passes, time("0"));
                 let mut stored = String::new();
                 for row in commit.rows() {
                     let mark = if row.late_by.is_some() { "*" } else { "" };
@@ -100,6 +103,8 @@ pub(in crate::domain) fn change_rule(rules: &mut Rules, change: &str) {
         "settle" => rules.settle = time(value).since(time("0")),
         "since" => rules.since = Some(time(value)),
         "pages" => rules.pages_max = value.parse().unwrap(),
+        "cutoff" => rules.cutoff = Some(time(value)),
+        "nudge" => rules.nudge = value.parse().unwrap(),
         "slice" => rules.slice = Some(time(value).since(time("0"))),
         _ => panic!("{change}"),
     }
@@ -128,17 +133,26 @@ fn edges_from(text: &str) -> (Option<Timestamp>, Timestamp) {
 pub(in crate::domain) fn request_text(request: &PageRequest) -> String {
     let bound = |second: Option<i64>| second.map(|second| second.to_string()).unwrap_or_default();
     let cursor = request.cursor.as_ref().map(|cursor| format!(" {cursor}")).unwrap_or_default();
-    format!("{}..{}{cursor}", bound(request.min_ts), bound(request.max_ts))
+    let tier = if request.tier == Tier::Archive { " archived" } else { "" };
+    format!("{}..{}{cursor}{tier}", bound(request.min_ts), bound(request.max_ts))
 }
 
-/// `done FROM..UNTIL` or `new`, then `open FROM..UNTIL`, its `at CURSOR` and `low TIME`; `failed`.
+/// `done FROM..UNTIL` or `new`, `^` with the id and time of the anchor, `_` with the time of the footing, then `open FROM..UNTIL`, its `at CURSOR` and `low TIME`; `failed`.
 pub(in crate::domain) fn state_text(checkpoint: &Checkpoint) -> String {
     let mut text = match checkpoint.complete_until {
         Some(until) => format!("done {}", edges_text(checkpoint.complete_from, until)),
         None => "new".to_owned(),
     };
-    if let Some(OpenWalk { window, cursor, low, opened_at: _ }) = &checkpoint.walk {
+    let anchor_text = |anchor: &Anchor| {
+        format!(" ^{}", anchor.id.as_deref().unwrap_or("")) + &time_text(anchor.at)
+    };
+    text += &checkpoint.anchor.as_ref().map(anchor_text).unwrap_or_default();
+    if let Some(at) = checkpoint.footing {
+        write!(text, " _{}", time_text(at)).unwrap();
+    }
+    if let Some(OpenWalk { window, cursor, low, anchor }) = &checkpoint.walk {
         write!(text, " open {}", edges_text(window.from(), window.until())).unwrap();
+        text += &anchor.as_ref().map(anchor_text).unwrap_or_default();
         if let Some(cursor) = cursor {
             write!(text, " at {cursor}").unwrap();
         }
@@ -164,8 +178,21 @@ pub(in crate::domain) fn state_from(text: &str) -> Checkpoint {
             "open" => {
                 let (from, until) = edges_from(value());
                 let window = Window::new(from, until).unwrap();
-                checkpoint.walk =
-                    Some(OpenWalk { window, cursor: None, low: None, opened_at: None });
+                checkpoint.walk = Some(OpenWalk { window, cursor: None, low: None, anchor: None });
+            }
+            word if word.starts_with('_') => checkpoint.footing = Some(time(&word[1..])),
+            word if word.starts_with('^') => {
+                let (id, at) =
+                    word[1..].split_at(word.find(|c: char| c.is_ascii_digit()).unwrap() - 1);
+                let id = (!id.is_empty()).then(|| id.into());
+                let anchor = Some(Anchor { id, at: time(at) });
+                match &mut checkpoint.walk {
+                    Some(open) => open.anchor = anchor,
+                    None => {
+                        checkpoint.last_trade_at = Some(time(at));
+                        checkpoint.anchor = anchor;
+                    }
+                }
             }
             "at" => checkpoint.walk.as_mut().unwrap().cursor = Some(value().to_owned()),
             "low" => checkpoint.walk.as_mut().unwrap().low = Some(time(value())),

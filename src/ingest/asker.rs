@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Budget, Clock};
+use crate::domain::evidence::ExchangeClock;
 use crate::domain::tally::Retries;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind, one_line};
@@ -57,6 +58,34 @@ impl Asker {
     /// Whether the exchange refused this client altogether.
     pub fn is_forbidden(&self) -> bool {
         self.is_forbidden.load(Ordering::Relaxed)
+    }
+
+    /// Takes over what an earlier pass knew of the exchange's clock.
+    pub fn remember(&self, exchange_clock: ExchangeClock) {
+        self.client.remember(exchange_clock);
+    }
+
+    /// What is known of the exchange's clock by now.
+    pub fn exchange_clock(&self) -> ExchangeClock {
+        self.client.exchange_clock()
+    }
+
+    /// Asks once what is not needed: a refusal says nothing about other questions. `None` when it cannot be had.
+    pub fn ask_aside<T>(
+        &self,
+        request: impl Fn(&Client, Duration, &dyn Clock) -> Result<T, Failure>,
+    ) -> Option<T> {
+        let clock = self.budget.clock();
+        if self.is_forbidden() || !self.budget.sleep(self.pace.reserve(clock.elapsed())) {
+            return None;
+        }
+        match request(&self.client, self.budget.left(), clock) {
+            Ok(answer) => Some(answer),
+            Err(failure) => {
+                log::debug!("{}; going on without", one_line(&failure));
+                None
+            }
+        }
     }
 
     /// Asks with as many attempts as the policy allows; `None` when the time is over before

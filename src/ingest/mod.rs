@@ -6,6 +6,7 @@
 
 mod asker;
 mod books;
+mod close;
 mod list;
 mod lives;
 mod measure;
@@ -15,21 +16,26 @@ mod stand;
 mod sync;
 mod writer;
 
+use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
 pub use asker::Asker;
 pub use books::{Taken, take_books};
+pub use close::{Closing, close};
 pub use lives::{Lives, lives, survey};
 pub use measure::{Measured, measure};
-pub use reader::{Done, Ended, Source, Work};
+pub use reader::{Background, Done, Ended, Source, Work};
 pub use resolve::{Resolved, resolve};
 pub use stand::stand;
 pub use sync::{Synced, sync};
 
 use crate::domain::batch::Ledger;
+use crate::domain::evidence::Anchor;
 use crate::domain::tally::Tally;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
 use crate::store::{RunId, Store};
 
@@ -53,6 +59,10 @@ pub struct Outcome {
     pub first_rejected: Option<String>,
     /// Why the database stopped taking rows, if it did.
     pub store_failure: Option<Failure>,
+    /// Up to when each market was heard to have nothing more.
+    pub heard: HashMap<Ticker, Timestamp>,
+    /// The newest trade of the tape, if that was read.
+    pub head: Option<Anchor>,
 }
 
 impl Outcome {

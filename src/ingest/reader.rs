@@ -1,13 +1,14 @@
 //! A reader: takes walks off the queue and does each as its core says.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::asker::Asker;
-use crate::domain::checkpoint::Checkpoint;
-use crate::domain::page::{End, Guard, Page, PageRequest, Rules, Step, Walked};
+use crate::domain::checkpoint::{Checkpoint, Correction};
+use crate::domain::evidence::Anchor;
+use crate::domain::page::{End, Guard, Page, PageRequest, Rules, Step, Traded, Walked};
 use crate::domain::plan::Reading;
 use crate::domain::slice::{Slice, SliceKey};
 use crate::domain::slice_walk::SliceWalk;
@@ -21,7 +22,17 @@ use crate::retry::Jitter;
 pub struct Source {
     asker: Arc<Asker>,
     rules: Rules,
+    background: Background,
     pub(super) queue: Mutex<VecDeque<Work>>,
+}
+
+/// What is known beside the checkpoints and holds answers against something.
+#[derive(Debug, Default)]
+pub struct Background {
+    /// Which markets have ever traded.
+    pub traded: HashMap<Ticker, Traded>,
+    /// The newest trade of the tape that passes before were shown.
+    pub newest: Option<Anchor>,
 }
 
 /// One walk to be done.
@@ -124,8 +135,8 @@ impl Course {
 
 impl Source {
     /// A source of what `asker` is told, walked as `rules` say.
-    pub fn new(asker: Arc<Asker>, rules: Rules) -> Source {
-        Source { asker, rules, queue: Mutex::new(VecDeque::new()) }
+    pub fn new(asker: Arc<Asker>, rules: Rules, background: Background) -> Source {
+        Source { asker, rules, background, queue: Mutex::new(VecDeque::new()) }
     }
 
     /// What it asks with.
@@ -144,10 +155,7 @@ impl Source {
             };
             let walk = || self.read(&reading, writer, &mut jitter);
             let ended = match catch_unwind(AssertUnwindSafe(walk)) {
-                Ok(Ok((ended, left_out))) => {
-                    markets.retain(|market| !left_out.contains(market));
-                    ended
-                }
+                Ok(Ok(ended)) => ended,
                 Ok(Err(WriterGone)) => return,
                 Err(_) => Ended::Panicked,
             };
@@ -183,27 +191,29 @@ impl Source {
     fn course(&self, work: &Work) -> Course {
         match work {
             Work::Planned(Reading::Alone(checkpoint)) => {
-                Course::Alone(Box::new(Walk::new(checkpoint, self.rules)))
+                let traded = self.traded(&checkpoint.market);
+                Course::Alone(Box::new(Walk::new(checkpoint, self.rules).traded(traded)))
             }
             Work::Planned(Reading::Tape { tape, riders }) => Course::Tape(Box::new(match tape {
                 Some(tape) => TapeWalk::of_all(tape, riders, self.rules),
-                None => TapeWalk::of_riders(riders, self.rules),
+                None => TapeWalk::of_riders(riders, self.background.newest.clone(), self.rules),
             })),
             Work::Slice { slice, keep } => {
-                Course::Slice(Box::new(SliceWalk::new(slice, keep.clone(), self.rules)))
+                let traded =
+                    if keep.is_some() { Traded::Unknown } else { self.traded(slice.key.market()) };
+                Course::Slice(Box::new(SliceWalk::new(slice, keep.clone(), traded, self.rules)))
             }
         }
     }
 
-    /// Does one walk; says how it ended, and which markets have to be read alone after all.
+    /// Does one walk; says how it ended.
     fn read(
         &self,
         work: &Work,
         writer: &SyncSender<Message>,
         jitter: &mut Jitter,
-    ) -> Result<(Ended, Vec<Ticker>), WriterGone> {
+    ) -> Result<Ended, WriterGone> {
         let mut course = self.course(work);
-        let mut left_out = Vec::new();
         let ended = loop {
             let request = match course.next() {
                 Step::Done(End::Level) => break Ended::Level,
@@ -218,7 +228,7 @@ impl Source {
                 Ok(Some(page)) => {
                     log_page(&request, &page);
                     let walked = course.page(page);
-                    self.mind_misdated(&mut course, work, &mut left_out);
+                    tell_corrections(&walked);
                     writer.send(Message::Page(walked)).map_err(|_| WriterGone)?;
                 }
                 Ok(None) => break Ended::OutOfTime,
@@ -229,26 +239,20 @@ impl Source {
                 Err(failure) => break Ended::Failed(failure),
             }
         };
-        Ok((ended, left_out))
+        Ok(ended)
     }
 
-    /// Tells of checkpoints that claim more than they can know. A rider with such a one goes back into
-    /// the queue, since a walk of its own puts it right.
-    fn mind_misdated(&self, course: &mut Course, work: &Work, left_out: &mut Vec<Ticker>) {
-        let wrong = "its checkpoint was completed by an answer with a wrong date";
-        if let Some(from) = course.walk().take_misdated() {
-            log::warn!("{}: {wrong}; reading again from {from}", course.walk().market());
-        }
-        let (Course::Tape(walk), Work::Planned(Reading::Tape { riders, .. })) = (course, work)
-        else {
-            return;
-        };
-        for market in walk.take_misdated() {
-            log::warn!("{market}: {wrong}; reading it alone");
-            let rider = riders.iter().find(|rider| rider.market == market).cloned();
-            self.enqueue(rider.map(|rider| Work::Planned(Reading::Alone(rider))).into_iter());
-            left_out.push(market);
-        }
+    /// Whether a market has ever traded, as far as its description says.
+    fn traded(&self, market: &Ticker) -> Traded {
+        self.background.traded.get(market).copied().unwrap_or_default()
+    }
+}
+
+/// Tells of what was found false.
+fn tell_corrections(walked: &Walked) {
+    for (market, Correction { claim, claimed, proven, reason }) in walked.corrections() {
+        let left = proven.map_or("nothing".to_owned(), |proven| proven.to_string());
+        log::warn!("{market}: {} was {claimed} and is {left} now: {reason}", claim.as_str());
     }
 }
 
@@ -289,12 +293,6 @@ fn log_page(request: &PageRequest, page: &Page) {
         page.rejected.len(),
         if page.cursor.is_some() { "more to come" } else { "end of the list" },
     );
-    if page.foreign > 0 {
-        log::warn!(
-            "{market}: left out {} rows of other markets; is the ticker filter ignored?",
-            page.foreign
-        );
-    }
 }
 
 /// A refusal that could be about the cursor: the same question without one may be answered.

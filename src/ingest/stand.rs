@@ -26,7 +26,7 @@ pub fn stand(
         }
         batch.stand(market, standing);
     }
-    let commit = batch.seal(ledger, now);
+    let commit = batch.seal(ledger, run, now);
     let receipt = store.commit(run, &commit)?;
     ledger.committed(commit, &receipt);
     Ok(())

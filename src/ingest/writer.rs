@@ -1,5 +1,6 @@
 //! The writer: gathers pages into batches and commits each in one transaction.
 
+use std::collections::HashMap;
 use std::mem;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -7,7 +8,10 @@ use std::time::Duration;
 use super::reader::{Done, Message, Source};
 use super::{Outcome, Sight};
 use crate::domain::batch::{Batch, Ledger};
+use crate::domain::evidence::Anchor;
 use crate::domain::tally::Tally;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
@@ -33,6 +37,8 @@ pub(super) struct Writer<'a> {
     markets_done: usize,
     first_rejected: Option<String>,
     store_failure: Option<Failure>,
+    heard: HashMap<Ticker, Timestamp>,
+    head: Option<Anchor>,
 }
 
 impl<'a> Writer<'a> {
@@ -56,6 +62,8 @@ impl<'a> Writer<'a> {
             markets_done: 0,
             first_rejected: None,
             store_failure: None,
+            heard: HashMap::new(),
+            head: None,
         }
     }
 
@@ -113,6 +121,10 @@ impl<'a> Writer<'a> {
         match message {
             Message::Page(walked) => {
                 self.tally.pages += 1;
+                self.heard.extend(walked.heard().iter().cloned());
+                if let Some(head) = walked.head() {
+                    self.head = Some(head.clone());
+                }
                 self.batch.push(walked);
             }
             Message::Ended(done) => {
@@ -136,7 +148,7 @@ impl<'a> Writer<'a> {
             return;
         }
         let now = self.source.asker().budget().clock().now();
-        let commit = mem::take(&mut self.batch).seal(&self.ledger, now);
+        let commit = mem::take(&mut self.batch).seal(&self.ledger, self.run, now);
         match self.store.commit(self.run, &commit) {
             Ok(receipt) => {
                 self.tally.add(&commit, &receipt);
@@ -174,6 +186,8 @@ impl<'a> Writer<'a> {
             is_over: self.source.asker().budget().is_over(),
             first_rejected: self.first_rejected,
             store_failure: self.store_failure,
+            heard: self.heard,
+            head: self.head,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The HTTP client: one request, one typed answer. It neither retries nor waits.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ureq::http::{Response, Uri};
@@ -12,6 +13,7 @@ use ureq::{Agent, RequestBuilder};
 use super::decode;
 use super::sign::Signer;
 use crate::clock::Clock;
+use crate::domain::evidence::{ClockPair, ExchangeClock};
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
 
@@ -29,6 +31,7 @@ const AGE_CREDIBLE: Duration = Duration::from_secs(365 * 86_400);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     base: String,
+    host: String,
     /// The base URL's own path: part of what is signed.
     base_path: String,
     trades_path: String,
@@ -63,10 +66,18 @@ impl Endpoint {
             )));
         }
         Ok(Endpoint {
+            host: authority.as_str().to_owned(),
             base: base.to_owned(),
             base_path: uri.path().trim_end_matches('/').to_owned(),
             trades_path: trades_path.to_owned(),
         })
+    }
+}
+
+impl Endpoint {
+    /// The host, with the port if one was named.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 }
 
@@ -79,6 +90,8 @@ pub(super) struct Question<'a> {
     pub(super) about: &'a str,
     /// A longer answer is nonsense.
     pub(super) body_bytes_max: u64,
+    /// Refusals of these statuses carry the answer in their body as well.
+    pub(super) answered_also_with: &'static [u16],
 }
 
 /// What a client needs to know, in one place.
@@ -98,8 +111,8 @@ pub struct Client {
     agent: Agent,
     access: Access,
     requests: AtomicU64,
-    /// The exchange's clock minus ours, in microseconds, as of the last answer.
-    clock_offset_us: AtomicI64,
+    /// What is known of the exchange's clock.
+    exchange_clock: Mutex<ExchangeClock>,
     /// Whether an answer without a `Date` was seen and told of.
     is_dateless: AtomicBool,
 }
@@ -126,7 +139,7 @@ impl Client {
             agent,
             access,
             requests: AtomicU64::new(0),
-            clock_offset_us: AtomicI64::new(0),
+            exchange_clock: Mutex::default(),
             is_dateless: AtomicBool::new(false),
         }
     }
@@ -136,10 +149,26 @@ impl Client {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// Takes over what an earlier pass knew of the exchange's clock.
+    pub fn remember(&self, exchange_clock: ExchangeClock) {
+        *self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner) = exchange_clock;
+    }
+
+    /// What is known of the exchange's clock by now.
+    pub fn exchange_clock(&self) -> ExchangeClock {
+        *self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The exchange's wall clock, as far as its answers told; ours until the first one.
     pub fn exchange_now(&self, clock: &dyn Clock) -> Timestamp {
-        let offset = self.clock_offset_us.load(Ordering::Relaxed);
-        Timestamp::from_micros(clock.now().micros().saturating_add(offset))
+        self.exchange_clock().now(clock.now())
+    }
+
+    /// The clock by which the last answer was given: it checks our signatures.
+    fn signed_at(&self, clock: &dyn Clock) -> Timestamp {
+        let known = self.exchange_clock();
+        let offset_us = known.last().map(ClockPair::offset_us).or(known.offset_us());
+        ExchangeClock::remembered(None, offset_us).now(clock.now())
     }
 
     /// Sends one GET and has its answer decoded; gives up after `left` at the latest.
@@ -153,10 +182,13 @@ impl Client {
         clock: &dyn Clock,
         decode: impl Fn(&[u8], Timestamp) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let offset_before = self.clock_offset_us.load(Ordering::Relaxed);
+        let signed_before = self.exchange_clock().last();
         let answer = self.ask(question, left, clock, &decode);
         let is_unauthorized = matches!(&answer, Err(failure) if failure.status == Some(401));
-        let has_learnt = self.clock_offset_us.load(Ordering::Relaxed) != offset_before;
+        let has_learnt = self
+            .exchange_clock()
+            .last()
+            .is_some_and(|last| signed_before.is_none_or(|before| !last.has_moved_alike(before)));
         if is_unauthorized && has_learnt && self.access.signer.is_some() {
             return self.ask(question, left, clock, &decode);
         }
@@ -176,7 +208,8 @@ impl Client {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let mut response = call.call().map_err(|error| unanswered(&what, error))?;
         let answered_at = self.answered_at(&response, clock);
-        if !response.status().is_success() {
+        let status = response.status();
+        if !status.is_success() && !question.answered_also_with.contains(&status.as_u16()) {
             return Err(refused(&what, &mut response, answered_at));
         }
         let body = response
@@ -202,7 +235,7 @@ impl Client {
         }
         if let Some(signer) = &self.access.signer {
             let signed_path = format!("{}{path}", endpoint.base_path);
-            for (name, value) in signer.headers(self.exchange_now(clock), "GET", &signed_path) {
+            for (name, value) in signer.headers(self.signed_at(clock), "GET", &signed_path) {
                 call = call.header(name, value);
             }
         }
@@ -223,7 +256,7 @@ impl Client {
         let age = age(response);
         let told_at = if let Some(date) = header(response, "date").and_then(decode::http_date) {
             if age < AGE_MAX {
-                self.learn_offset(date, clock.now());
+                self.hear(date, clock.now());
             }
             date
         } else {
@@ -237,11 +270,9 @@ impl Client {
         told_at.before(age)
     }
 
-    fn learn_offset(&self, date: Timestamp, now: Timestamp) {
-        // `Date` has whole seconds: only a difference beyond that is one.
-        let offset = date.micros().saturating_sub(now.micros());
-        let offset = if offset.abs() < 2_000_000 { 0 } else { offset };
-        self.clock_offset_us.store(offset, Ordering::Relaxed);
+    fn hear(&self, date: Timestamp, ours: Timestamp) {
+        let mut known = self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner);
+        known.hear(ClockPair { date, ours });
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::normalize;
-use super::wire::{CutoffBody, ErrorBody, Text, TradesPage};
+use super::wire::{CutoffBody, ErrorBody, ExchangeStatus, Text, TradesPage};
 use crate::domain::page::Page;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Rejected, Ticker};
@@ -70,6 +70,15 @@ pub(super) fn cutoff(body: &[u8]) -> Result<Timestamp, Failure> {
         serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     let text = wire.trades_created_ts.as_str();
     Timestamp::parse_rfc3339(text).ok_or_else(|| unreadable(format!("{text:?} is no instant")))
+}
+
+/// Whether anything can be traded now.
+pub(super) fn is_trading(body: &[u8]) -> Result<bool, Failure> {
+    let wire: ExchangeStatus = serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the answer is no status of the exchange ({:?})", excerpt(body));
+        Failure::new(Kind::ExchangeUnreadable, message).because(error)
+    })?;
+    Ok(wire.exchange_active && wire.trading_active)
 }
 
 /// It goes into a URL, a row and a log: bounded, visible ASCII. Today's have some 50 characters.

@@ -191,7 +191,13 @@ pub(super) fn list_question<'a>(
     query: Vec<(&'static str, String)>,
     about: &'a str,
 ) -> Question<'a> {
-    Question { path: path.into(), query, about, body_bytes_max: LIST_BYTES_MAX }
+    Question {
+        path: path.into(),
+        query,
+        about,
+        body_bytes_max: LIST_BYTES_MAX,
+        answered_also_with: &[],
+    }
 }
 
 pub(super) fn joined(tickers: &[Ticker]) -> String {

@@ -7,6 +7,7 @@ mod decode_market;
 mod sign;
 mod client;
 mod trades;
+mod status;
 mod markets;
 mod candles;
 

@@ -8,8 +8,11 @@ use crate::clock::Clock;
 use crate::domain::page::{Page, PageRequest, ROWS_PER_PAGE};
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
+/// The exchange's own default for a page.
+const HEAD_ROWS: u32 = 100;
 /// A page of 1,000 trades is about 231 KB; this is room for much longer events.
 const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
@@ -27,8 +30,23 @@ impl Client {
             query: Vec::new(),
             about: "the archive",
             body_bytes_max: BODY_BYTES_MAX,
+            answered_also_with: &[],
         };
         self.get(&question, left, clock, |body, as_of| Ok((decode::cutoff(body)?, as_of)))
+    }
+
+    /// Asks for the newest trades of the whole exchange; the answer holds at most a hundred.
+    pub fn head(&self, left: Duration, clock: &dyn Clock) -> Result<Page, Failure> {
+        let question = Question {
+            path: self.trades_path().into(),
+            query: vec![("limit", HEAD_ROWS.to_string())],
+            about: "the newest trades",
+            body_bytes_max: BODY_BYTES_MAX,
+            answered_also_with: &[],
+        };
+        self.get(&question, left, clock, |body, answered_at| {
+            decode::page(body, &Ticker::tape(), answered_at, clock.now())
+        })
     }
 
     /// Asks for one page of trades of a market, or of the tape.
@@ -52,7 +70,13 @@ impl Client {
             Tier::Live => self.trades_path(),
             Tier::Archive => "/historical/trades",
         };
-        let question = Question { path: path.into(), query, about, body_bytes_max: BODY_BYTES_MAX };
+        let question = Question {
+            path: path.into(),
+            query,
+            about,
+            body_bytes_max: BODY_BYTES_MAX,
+            answered_also_with: &[],
+        };
         self.get(&question, left, clock, |body, answered_at| {
             decode::page(body, &request.market, answered_at, clock.now())
         })

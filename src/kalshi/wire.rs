@@ -16,6 +16,13 @@ pub(super) struct TradesPage<'a> {
     pub(super) cursor: Option<Text<'a>>,
 }
 
+/// Whether the exchange is at work, and whether one can trade on it.
+#[derive(serde::Deserialize)]
+pub(super) struct ExchangeStatus {
+    pub(super) exchange_active: bool,
+    pub(super) trading_active: bool,
+}
+
 /// One trade event. Everything is optional here: `normalize` says what is missed.
 ///
 /// Three shapes are on record: until March 2026 with integer `count` and cent prices, since

@@ -64,7 +64,7 @@ fn a_watch_is_a_label_whatever_it_is_called() {
         scored_at: selected_at,
     };
     let overview = Overview { entries: vec![entry], scores: vec![scored], ..Overview::default() };
-    let summaries = overview.summaries(None, Now::by_our_clock(Timestamp::from_seconds(1_100)));
+    let summaries = overview.summaries(None, Now::by_record(Timestamp::from_seconds(1_100), None));
     let said = text(&overview, &summaries, None, Shard::WHOLE);
     for line in [
         r#"kalshi_ingest_ingestion_lag_seconds{watch="KX\"\\"} 100"#,

@@ -43,12 +43,16 @@ pub fn span(span: Duration) -> String {
 pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) -> String {
     let market = &checkpoint.market;
     let (staleness, sla) = (span(staleness), span(sla));
-    let mut line = match checkpoint.complete_until {
-        Some(until) => format!(
+    let mut line = match (checkpoint.complete_until, checkpoint.checked_until) {
+        (until, Some(checked)) if until < Some(checked) => format!(
+            "{market} is stale: nothing was heard of it since {}, {staleness} ago (SLA {sla})",
+            second(checked)
+        ),
+        (Some(until), _) => format!(
             "{market} is stale: complete until {}, {staleness} ago (SLA {sla})",
             second(until)
         ),
-        None => format!(
+        (None, _) => format!(
             "{market} is stale: not complete since it was first selected {staleness} ago (SLA {sla})"
         ),
     };
@@ -160,11 +164,10 @@ pub type SlaOf<'a> = &'a dyn Fn(&Ticker) -> Duration;
 pub fn table(
     reports: &[MarketReport],
     hidden: usize,
-    now: Timestamp,
+    clocks: Now,
     sla_of: SlaOf<'_>,
     colour: bool,
 ) -> String {
-    let clocks = Now::by_our_clock(now);
     if reports.is_empty() && hidden == 0 {
         return "no market; select one with: kalshi-ingest run --market TICKER\n".to_owned();
     }
@@ -191,7 +194,7 @@ pub fn table(
         let _ = writeln!(
             text,
             "{market:width$}  {word}  {until:<14}  {age:>8}  {:>10}  {:>7}  {:>11}",
-            ago(checkpoint.last_trade_at, now),
+            ago(checkpoint.last_trade_at, clocks.exchange),
             grouped(report.trades_last_hour),
             grouped(report.trades_total),
         );
@@ -213,7 +216,7 @@ pub fn table(
         (Some(sla), _) => format!("SLA {}", span(sla)),
         _ => "no market that is not retired".to_owned(),
     };
-    let _ = writeln!(text, "\n{sla}, as of {} (UTC)", second(now));
+    let _ = writeln!(text, "\n{sla}, as of {} (UTC)", second(clocks.exchange));
     if hidden > 0 {
         let _ = writeln!(
             text,
@@ -224,8 +227,7 @@ pub fn table(
 }
 
 /// One object with stable names; instants are RFC 3339, spans are seconds.
-pub fn json(reports: &[MarketReport], now: Timestamp, sla_of: SlaOf<'_>) -> String {
-    let clocks = Now::by_our_clock(now);
+pub fn json(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String {
     let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
     let markets: Vec<serde_json::Value> = reports
         .iter()
@@ -252,15 +254,14 @@ pub fn json(reports: &[MarketReport], now: Timestamp, sla_of: SlaOf<'_>) -> Stri
         .collect();
     let whole = serde_json::json!({
         "schema_version": SCHEMA_VERSION,
-        "as_of": now.to_string(),
+        "as_of": clocks.exchange.to_string(),
         "markets": markets,
     });
     format!("{whole:#}\n")
 }
 
 /// The same as [`json`] in rows with a header line.
-pub fn csv(reports: &[MarketReport], now: Timestamp, sla_of: SlaOf<'_>) -> String {
-    let clocks = Now::by_our_clock(now);
+pub fn csv(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String {
     let instant = |instant: Option<Timestamp>| instant.map_or(String::new(), |at| at.to_string());
     let mut text = String::from(
         "market,state,complete_from,complete_until,staleness_seconds,sla_seconds,last_trade_at,\

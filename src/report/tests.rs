@@ -7,6 +7,7 @@ fn report(market: &str, stale_s: i64, error: Option<&str>) -> MarketReport {
     let at = Timestamp::from_seconds;
     let mut checkpoint = Checkpoint::first(Ticker::new(market).unwrap(), at(0));
     checkpoint.complete_until = Some(at(1_800_000_000 - stale_s));
+    checkpoint.level_at = Some(at(1));
     checkpoint.last_trade_at = Some(at(1_800_000_000 - stale_s - 59));
     checkpoint.last_error = error.map(str::to_owned);
     checkpoint.failures = u32::from(error.is_some());
@@ -39,7 +40,7 @@ fn spans_read_like_people_say_them() {
 fn the_table_fits_a_hundred_columns() {
     let long = "KXITFWDOUBLES-26JUL25ARAKATTAYTHO-ARAKATTAYTHOARAKATTAYTHO";
     let reports = [report(long, 86_400 * 99 + 86_399, None), report("KXA", 6, None)];
-    let text = table(&reports, 0, NOW, &five_minutes, false);
+    let text = table(&reports, 0, Now::by_record(NOW, None), &five_minutes, false);
     let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(widest <= 100, "{widest}:\n{text}");
     let lines: Vec<&str> = text.lines().collect();
@@ -47,22 +48,29 @@ fn the_table_fits_a_hundred_columns() {
     assert!(lines[2].contains("fresh"), "{text}");
     assert!(!text.contains('\u{1b}'), "colour without being asked");
     assert!(
-        table(&reports, 0, NOW, &five_minutes, true).contains("\u{1b}[1;31mstale"),
+        table(&reports, 0, Now::by_record(NOW, None), &five_minutes, true)
+            .contains("\u{1b}[1;31mstale"),
         "colour when asked"
     );
 }
 
 #[test]
 fn an_error_stands_below_the_table() {
-    let text =
-        table(&[report("KXA", 6, Some("GET was answered 503"))], 0, NOW, &five_minutes, false);
+    let text = table(
+        &[report("KXA", 6, Some("GET was answered 503"))],
+        0,
+        Now::by_record(NOW, None),
+        &five_minutes,
+        false,
+    );
     assert!(text.contains("failing"), "{text}");
     assert!(text.ends_with("KXA failed 1 time in a row: GET was answered 503\n"), "{text}");
 }
 
 #[test]
 fn csv_quotes_what_needs_it() {
-    let text = csv(&[report("KXA", 6, Some("a \"b\", c"))], NOW, &five_minutes);
+    let text =
+        csv(&[report("KXA", 6, Some("a \"b\", c"))], Now::by_record(NOW, None), &five_minutes);
     assert!(text.ends_with(",1,\"a \"\"b\"\", c\"\n"), "{text}");
     let columns = text.lines().next().unwrap().split(',').count();
     assert_eq!(columns, 14);
@@ -72,10 +80,10 @@ fn csv_quotes_what_needs_it() {
 fn json_and_csv_have_the_same_names() {
     let reports = [report("KXA", 6, None)];
     let value: serde_json::Value =
-        serde_json::from_str(&json(&reports, NOW, &five_minutes)).unwrap();
+        serde_json::from_str(&json(&reports, Now::by_record(NOW, None), &five_minutes)).unwrap();
     let mut names: Vec<&str> =
         value["markets"][0].as_object().unwrap().keys().map(String::as_str).collect();
-    let text = csv(&reports, NOW, &five_minutes);
+    let text = csv(&reports, Now::by_record(NOW, None), &five_minutes);
     let mut columns: Vec<&str> = text.lines().next().unwrap().split(',').collect();
     names.sort_unstable();
     columns.sort_unstable();

@@ -1,6 +1,5 @@
 //! What is answered, before it is HTTP.
 
-use crate::domain::freshness::Now;
 use crate::domain::overview::{Overview, Summary};
 use crate::domain::selection::{Selection, Shard};
 use crate::domain::time::Timestamp;
@@ -49,7 +48,7 @@ impl View {
         let shard = selection.shard();
         let summaries = overview.as_ref().map_or_else(
             |_| Vec::new(),
-            |found| found.summaries(Some(selection), Now::by_our_clock(now)),
+            |found| found.summaries(Some(selection), found.clocks(now)),
         );
         View { now, overview, shard, summaries }
     }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::answers::{Answer, View};
-use crate::domain::freshness::{Now, staleness};
+use crate::domain::freshness::{State, staleness, state};
 use crate::domain::overview::{Overview, Summary};
 use crate::domain::time::Timestamp;
 use crate::report;
@@ -106,14 +106,14 @@ fn words(summary: &Summary, overview: &Overview, now: Timestamp) -> Option<Strin
     if summary.stale == 0 {
         return None;
     }
-    let clocks = Now::by_our_clock(now);
+    let clocks = overview.clocks(now);
     let worst = overview
         .active
         .iter()
         .filter(|row| summary.markets.contains(&row.market))
+        .filter(|row| state(row, clocks, summary.sla) == State::Stale)
         .max_by_key(|row| staleness(row, clocks))
-        .map(|row| (row, staleness(row, clocks)))
-        .filter(|(_, staleness)| *staleness > summary.sla);
+        .map(|row| (row, staleness(row, clocks)));
     Some(match (worst, summary.unresolved_since) {
         (Some((row, staleness)), _) => report::breach_line(row, staleness, summary.sla),
         (None, since) => {

@@ -61,7 +61,7 @@ fn figures(view: &View) -> Value {
         Err(words) => whole["error"] = Value::from(words.as_str()),
         Ok(overview) => {
             whole["watches"] = view.summaries.iter().map(watch).collect();
-            whole["markets"] = markets(overview, &view.summaries, view.now);
+            whole["markets"] = markets(overview, &view.summaries, overview.clocks(view.now));
             whole["retired_total"] = Value::from(overview.retired_total);
             whole["runs"] = runs(overview);
             whole["day"] = day(overview, view.now);
@@ -101,7 +101,7 @@ fn watch(summary: &Summary) -> Value {
 }
 
 /// The markets that are selected, and those that retired last.
-fn markets(overview: &Overview, summaries: &[Summary], now: Timestamp) -> Value {
+fn markets(overview: &Overview, summaries: &[Summary], clocks: Now) -> Value {
     let mut places: BTreeMap<&Ticker, Vec<&Summary>> = BTreeMap::new();
     for summary in summaries {
         for market in &summary.markets {
@@ -111,8 +111,8 @@ fn markets(overview: &Overview, summaries: &[Summary], now: Timestamp) -> Value 
     let scores: HashMap<&Ticker, &Scored> =
         overview.scores.iter().map(|scored| (&scored.market, scored)).collect();
     let active = overview.active.iter().filter_map(|row| Some((row, places.get(&row.market)?)));
-    let active = active.map(|(row, watches)| market(row, watches, &scores, now));
-    let retired = overview.retired.iter().map(|row| market(row, &[], &scores, now));
+    let active = active.map(|(row, watches)| market(row, watches, &scores, clocks));
+    let retired = overview.retired.iter().map(|row| market(row, &[], &scores, clocks));
     active.chain(retired).collect()
 }
 
@@ -120,9 +120,8 @@ fn market(
     row: &Checkpoint,
     watches: &[&Summary],
     scores: &HashMap<&Ticker, &Scored>,
-    now: Timestamp,
+    clocks: Now,
 ) -> Value {
-    let clocks = Now::by_our_clock(now);
     let sla = watches.iter().map(|summary| summary.sla).min().unwrap_or_default();
     let labels: Vec<&str> = watches.iter().map(|summary| summary.label.as_str()).collect();
     json!({

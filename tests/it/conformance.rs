@@ -1,8 +1,9 @@
 //! Every promise of `Store`, held against both stores.
 
 use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
-use kalshi_ingest::domain::checkpoint::Checkpoint;
-use kalshi_ingest::domain::page::{Page, Rules};
+use kalshi_ingest::domain::checkpoint::{Checkpoint, Claim, Correction};
+use kalshi_ingest::domain::evidence::Anchor;
+use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
 use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
@@ -19,6 +20,8 @@ on_both_stores! {
     a_schema_changed_by_hand_is_refused,
     a_selected_market_is_stale_from_then_on,
     every_field_of_a_checkpoint_survives,
+    what_was_heard_and_what_is_left_survive,
+    a_claim_that_is_found_false_moves_back_and_is_on_record,
     a_trade_is_stored_once_with_its_event,
     a_trade_twice_in_one_batch_is_stored_once,
     extreme_values_are_stored_exactly,
@@ -39,7 +42,7 @@ const RULES: Rules = Rules {
     settle: Duration::ZERO,
     since: None,
     pages_max: 100,
-    slice: None,
+    ..Rules::EXACT
 };
 
 fn at(second: i64) -> Timestamp {
@@ -92,13 +95,26 @@ fn load(store: &mut dyn Store, market: &str) -> Checkpoint {
 
 /// Commits these pages of one market as one batch of one walk.
 fn commit(store: &mut dyn Store, checkpoint: &Checkpoint, pages: Vec<Page>) -> Receipt {
-    let mut walk = Walk::new(checkpoint, RULES);
     let mut batch = Batch::default();
+    walk(&mut batch, checkpoint, pages);
+    let sealed = batch.seal(&Ledger::new([checkpoint.clone()]), 7, at(9_999));
+    store.commit(7, &sealed).unwrap()
+}
+
+/// Walks these pages; where the list ends it is asked once more, and agrees.
+fn walk(batch: &mut Batch, checkpoint: &Checkpoint, pages: Vec<Page>) {
+    let agrees = pages.last().filter(|last| last.cursor.is_none()).map(|last| {
+        let events = last.events.last().cloned().into_iter().collect();
+        page(events, None, last.exchange_now.second())
+    });
+    let never = pages.last().map_or(at(0), |last| last.exchange_now);
+    let mut walk = Walk::new(checkpoint, RULES).traded(Traded::Never(never));
     for page in pages {
         batch.push(walk.page(page));
     }
-    let sealed = batch.seal(&Ledger::new([checkpoint.clone()]), at(9_999));
-    store.commit(7, &sealed).unwrap()
+    if let (Some(page), Step::Fetch(_)) = (agrees, walk.next()) {
+        batch.push(walk.page(page));
+    }
 }
 
 fn a_fresh_database_is_migrated_once(database: &Database) {
@@ -146,28 +162,76 @@ fn every_field_of_a_checkpoint_survives(database: &Database) {
     let first = load(store.as_mut(), "A");
     commit(store.as_mut(), &first, vec![page(vec![event("A", "t1", 500)], None, 1_000)]);
     let level = load(store.as_mut(), "A");
-    assert_eq!(level.complete_until, Some(at(1_000)));
+    assert_eq!(level.complete_until, Some(at(500)), "the newest trade bounds it");
     assert_eq!(level.last_trade_at, Some(Timestamp::from_micros(500_544_670)));
     assert_eq!((level.last_success_at, level.version), (Some(at(9_999)), 1));
 
-    assert_eq!(level.complete_as_of, Some(at(1_000)));
+    let anchor =
+        |id: &str, us| Some(Anchor { at: Timestamp::from_micros(us), id: Some(id.into()) });
+    assert_eq!(level.anchor, anchor("t1", 500_544_670));
+    assert_eq!((level.level_at, level.quiet), (Some(at(9_999)), None));
 
     commit(store.as_mut(), &level, vec![page(vec![event("A", "t2", 1_500)], Some("c\"1"), 2_000)]);
     let open = load(store.as_mut(), "A");
     let walk = open.walk.as_ref().unwrap();
-    assert_eq!((walk.cursor.as_deref(), walk.opened_at), (Some("c\"1"), Some(at(2_000))));
+    assert_eq!(walk.cursor.as_deref(), Some("c\"1"));
+    assert_eq!(walk.anchor, anchor("t2", 1_500_544_670));
 
     let mut batch = Batch::default();
     batch.fail(ticker("A"), "it's gone".to_owned());
-    let sealed = batch.seal(&Ledger::new([open]), at(9_999));
+    let sealed = batch.seal(&Ledger::new([open]), 7, at(9_999));
     let expected = sealed.checkpoints()[0].next().clone();
     store.commit(7, &sealed).unwrap();
     let loaded = load(store.as_mut(), "A");
     assert_eq!(loaded, expected, "an open walk and an error, column by column");
     let open = loaded.walk.unwrap();
     assert_eq!((open.cursor.as_deref(), loaded.failures), (None, 1), "distrusted after an error");
-    assert_eq!(open.opened_at, Some(at(2_000)));
     assert_eq!(open.low, Some(Timestamp::from_micros(1_500_544_670)));
+}
+
+fn what_was_heard_and_what_is_left_survive(database: &Database) {
+    let mut store = database.open();
+    let first = load(store.as_mut(), "A");
+    let quiet = || vec![page(vec![event("A", "t1", 500)], None, 1_000)];
+    commit(store.as_mut(), &first, quiet());
+    let level = load(store.as_mut(), "A");
+    commit(store.as_mut(), &level, quiet());
+    let mut batch = Batch::default();
+    batch.check(ticker("A"), at(990));
+    batch.leave(ticker("B"), Duration::from_millis(1_500));
+    let ledger = Ledger::new([load(store.as_mut(), "A"), load(store.as_mut(), "B")]);
+    let sealed = batch.seal(&ledger, 8, at(9_999));
+    let expected: Vec<Checkpoint> =
+        sealed.checkpoints().iter().map(|update| update.next().clone()).collect();
+    store.commit(8, &sealed).unwrap();
+    let (heard, behind) = (load(store.as_mut(), "A"), load(store.as_mut(), "B"));
+    assert_eq!([heard.clone(), behind.clone()], expected[..], "column by column");
+    assert_eq!((heard.checked_until, heard.quiet.map(|quiet| quiet.run)), (Some(at(990)), Some(7)));
+    assert!(heard.footing.is_some());
+    assert_eq!(behind.left.map(|left| left.span), Some(Duration::from_millis(1_500)));
+}
+
+fn a_claim_that_is_found_false_moves_back_and_is_on_record(database: &Database) {
+    let mut store = database.open();
+    let first = load(store.as_mut(), "A");
+    commit(store.as_mut(), &first, vec![page(vec![event("A", "t1", 500)], None, 1_000)]);
+    let before = load(store.as_mut(), "A");
+    let lower = |until: i64| {
+        let mut batch = Batch::default();
+        let (claimed, proven) = (at(500), Some(at(until)));
+        let reason = "it's \"false\"";
+        let claim = Claim::CompleteUntil;
+        batch.correct(ticker("A"), Correction { claim, claimed, proven, reason });
+        batch.seal(&Ledger::new([before.clone()]), 8, at(9_999))
+    };
+    assert!(store.commit(8, &lower(400)).unwrap().overtaken.is_empty());
+    assert_eq!(load(store.as_mut(), "A").complete_until, Some(at(400)));
+    // One who comes too late corrects nothing, and records nothing.
+    assert_eq!(store.commit(9, &lower(300)).unwrap().overtaken, [ticker("A")]);
+    assert_eq!(load(store.as_mut(), "A").complete_until, Some(at(400)));
+    let rows = database
+        .texts("select claim || ' ' || run_id || ' ' || reason as x from claim_corrections");
+    assert_eq!(rows, [Some("complete_until 8 it's \"false\"".to_owned())]);
 }
 
 fn a_trade_is_stored_once_with_its_event(database: &Database) {
@@ -271,10 +335,10 @@ fn rows_and_checkpoint_are_one(database: &Database) {
     } else {
         "alter table prediction_market_trades add check (trade_id <> 't9')"
     });
-    let mut walk = Walk::new(&checkpoint, RULES);
     let mut batch = Batch::default();
-    batch.push(walk.page(page(vec![event("A", "t9", 600), event("A", "t1", 500)], None, 1_000)));
-    let sealed = batch.seal(&Ledger::new([checkpoint.clone()]), at(1_000));
+    let pages = vec![page(vec![event("A", "t9", 600), event("A", "t1", 500)], None, 1_000)];
+    walk(&mut batch, &checkpoint, pages);
+    let sealed = batch.seal(&Ledger::new([checkpoint.clone()]), 7, at(1_000));
     let failure = store.commit(7, &sealed).unwrap_err();
     assert_eq!(failure.kind, Kind::StoreRefused);
     assert_eq!(database.trades().len(), 0);
@@ -290,7 +354,7 @@ fn a_stale_ledger_loses_cleanly(database: &Database) {
     let late = vec![page(vec![event("A", "t1", 500)], None, 1_000)];
     let receipt = commit(store.as_mut(), &checkpoint, late);
     assert_eq!((receipt.inserted, receipt.overtaken), (vec![0], vec![ticker("A")]));
-    assert_eq!(load(store.as_mut(), "A").complete_until, Some(at(2_000)), "the winner's");
+    assert_eq!(load(store.as_mut(), "A").complete_until, Some(at(600)), "the winner's");
     assert_eq!(database.trades().len(), 2, "true rows are kept all the same");
 }
 
@@ -319,9 +383,9 @@ fn a_thousand_checkpoints_are_one_commit(database: &Database) {
     let checkpoints = store.checkpoints(&markets, at(1)).unwrap();
     let mut batch = Batch::default();
     for checkpoint in &checkpoints {
-        batch.push(Walk::new(checkpoint, RULES).page(page(Vec::new(), None, 1_000)));
+        walk(&mut batch, checkpoint, vec![page(Vec::new(), None, 1_000)]);
     }
-    let receipt = store.commit(7, &batch.seal(&Ledger::new(checkpoints), at(1_000))).unwrap();
+    let receipt = store.commit(7, &batch.seal(&Ledger::new(checkpoints), 7, at(1_000))).unwrap();
     assert!(receipt.overtaken.is_empty());
     let loaded = store.checkpoints(&markets, at(2)).unwrap();
     assert!(loaded.iter().all(|row| row.complete_until == Some(at(1_000)) && row.version == 1));

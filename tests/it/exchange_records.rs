@@ -28,6 +28,7 @@ fn whole() -> ExchangeRecord {
         newest_at: Some(at(3)),
         newest_id: Some("t-1".to_owned()),
         moved_share: Some(0.75),
+        moved_passes: Some(12.0),
         still_passes: 7,
         cutoff: Some(at(4)),
         cutoff_at: Some(at(5)),

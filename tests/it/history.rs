@@ -11,7 +11,7 @@ mod upgrade;
 use std::time::Duration;
 
 use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
-use kalshi_ingest::domain::page::{Page, Rules};
+use kalshi_ingest::domain::page::{Page, Rules, Traded};
 use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
 use kalshi_ingest::domain::slice_walk::SliceWalk;
 use kalshi_ingest::domain::tier::Tier;
@@ -26,7 +26,7 @@ const RULES: Rules = Rules {
     settle: Duration::ZERO,
     since: None,
     pages_max: 100,
-    slice: None,
+    ..Rules::EXACT
 };
 
 fn at(second: i64) -> Timestamp {
@@ -101,14 +101,24 @@ fn page(mut events: Vec<Event>, cursor: Option<&str>) -> Page {
     }
 }
 
+/// The market's own volume, as far as this page proves all of it.
+fn traded(page: &Page) -> Traded {
+    let quantities = page.events.iter().map(|event| event.trade.quantity.e2());
+    if page.events.is_empty() {
+        Traded::Never(page.exchange_now)
+    } else {
+        Traded::Ever(quantities.sum())
+    }
+}
+
 /// Commits a page for each of these slices, all in one batch.
 fn commit(store: &mut dyn Store, pages: Vec<(&Slice, Page)>, now: i64) -> Receipt {
     let mut batch = Batch::default();
     let ledger = Ledger::of_slices(pages.iter().map(|(slice, _)| (*slice).clone()));
     for (slice, page) in pages {
-        batch.push(SliceWalk::new(slice, None, RULES).page(page));
+        batch.push(SliceWalk::new(slice, None, traded(&page), RULES).page(page));
     }
-    store.commit(7, &batch.seal(&ledger, at(now))).unwrap()
+    store.commit(7, &batch.seal(&ledger, 7, at(now))).unwrap()
 }
 
 /// Stores these events without a slice on record, as received now.

@@ -117,7 +117,7 @@ fn store_trades(store: &mut dyn Store, run: i64, ids: &[&str]) {
     let checkpoint = store.checkpoints(&[ticker("A")], at(NOON)).unwrap().remove(0);
     let mut batch = Batch::default();
     batch.push(Walk::new(&checkpoint, Rules::EXACT).page(page));
-    store.commit(run, &batch.seal(&Ledger::new([checkpoint]), at(NOON))).unwrap();
+    store.commit(run, &batch.seal(&Ledger::new([checkpoint]), run, at(NOON))).unwrap();
 }
 
 fn seen(store: &mut dyn Store) -> Overview {
@@ -171,7 +171,7 @@ fn what_passes_were_asked_for_is_on_record(database: &Database) {
 fn an_entry_that_is_taken_out_is_forgotten_after_a_while(database: &Database) {
     let mut store = database.open();
     let labels = |store: &mut dyn Store| -> Vec<String> {
-        let summaries = seen(store).summaries(None, Now::by_our_clock(at(NOON + 9_000)));
+        let summaries = seen(store).summaries(None, Now::by_record(at(NOON + 9_000), None));
         summaries.into_iter().map(|summary| summary.label).collect()
     };
     store.note_selection(&[series("KXA", 60), series("KXB", 60)], at(NOON)).unwrap();
@@ -303,7 +303,7 @@ fn the_latest_score_of_a_market_counts(database: &Database) {
     let overview = seen(store.as_mut());
     let found: Vec<_> = overview.scores.iter().map(|s| (s.market.as_str(), s.score)).collect();
     assert_eq!(found, [("B", 0.9), ("A", 1.0)], "the worst of the series, and what is not retired");
-    let summary = overview.summaries(None, Now::by_our_clock(at(NOON + 60))).remove(0);
+    let summary = overview.summaries(None, Now::by_record(at(NOON + 60), None)).remove(0);
     assert_eq!(summary.completeness.map(|worst| worst.market), Some(ticker("B")));
 }
 

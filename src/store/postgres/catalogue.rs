@@ -291,6 +291,8 @@ fn known(row: &Row) -> Result<Known, Failure> {
         ended_at: record.instant("ended_at")?,
         checked_at: record.known_instant("checked_at")?,
         missing_since: record.instant("missing_since")?,
+        volume_e2: row.get("volume_e2"),
+        seen_at: record.known_instant("observed_at")?,
     })
 }
 

@@ -9,7 +9,8 @@ use postgres::{Error, Row, Transaction};
 use super::history;
 use super::rows::Instants;
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
-use crate::domain::checkpoint::Checkpoint;
+use crate::domain::checkpoint::{Checkpoint, Correction};
+use crate::domain::evidence::Anchor;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Rejected, SOURCE, Side, Ticker};
 
@@ -30,6 +31,7 @@ pub(super) fn write(
     }
     if !commit.checkpoints().is_empty() {
         receipt.overtaken = advance(transaction, now, commit)?;
+        insert_corrections(transaction, run, now, commit, &receipt.overtaken)?;
     }
     if !commit.slices().is_empty() {
         history::advance(transaction, commit, now, &receipt.inserted)?;
@@ -163,6 +165,14 @@ fn advance(
     let versions: Vec<i64> = updates.iter().map(CheckpointUpdate::expected_version).collect();
     let cursors: Vec<Option<&str>> =
         walks().map(|walk| walk.and_then(|walk| walk.cursor.as_deref())).collect();
+    let id = |anchor: Option<&'_ Anchor>| anchor.and_then(|anchor| anchor.id.clone());
+    let anchors: Vec<Option<Box<str>>> = nexts().map(|next| id(next.anchor.as_ref())).collect();
+    let walk_anchors: Vec<Option<Box<str>>> =
+        walks().map(|walk| id(walk.and_then(|walk| walk.anchor.as_ref()))).collect();
+    let quiet_runs: Vec<Option<i64>> = nexts().map(|next| Some(next.quiet?.run)).collect();
+    let spans_left: Vec<Option<f64>> =
+        nexts().map(|next| Some(next.left?.span.as_secs_f64())).collect();
+    let lowered: Vec<bool> = updates.iter().map(CheckpointUpdate::is_lowered).collect();
     let failures: Vec<i32> =
         nexts().map(|next| i32::try_from(next.failures).unwrap_or(i32::MAX)).collect();
     let errors: Vec<Option<&str>> = nexts().map(|next| next.last_error.as_deref()).collect();
@@ -184,11 +194,65 @@ fn advance(
             (&errors, Type::TEXT_ARRAY),
             (&instants(|next| next.retired_at), Type::TIMESTAMPTZ_ARRAY),
             (&now, Type::TIMESTAMPTZ),
-            (&instants(|next| next.complete_as_of), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|next| next.walk.as_ref()?.opened_at), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| next.checked_until), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| Some(next.anchor.as_ref()?.at)), Type::TIMESTAMPTZ_ARRAY),
+            (&anchors, Type::TEXT_ARRAY),
+            (&instants(|next| Some(next.quiet?.until)), Type::TIMESTAMPTZ_ARRAY),
+            (&quiet_runs, Type::INT8_ARRAY),
+            (&instants(|next| next.carried_until), Type::TIMESTAMPTZ_ARRAY),
+            (
+                &instants(|next| Some(next.walk.as_ref()?.anchor.as_ref()?.at)),
+                Type::TIMESTAMPTZ_ARRAY,
+            ),
+            (&walk_anchors, Type::TEXT_ARRAY),
+            (&instants(|next| next.level_at), Type::TIMESTAMPTZ_ARRAY),
+            (&spans_left, Type::FLOAT8_ARRAY),
+            (&lowered, Type::BOOL_ARRAY),
+            (&instants(|next| Some(next.left?.since)), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|next| next.footing), Type::TIMESTAMPTZ_ARRAY),
         ],
     )?;
     let moved: HashSet<&str> = moved.iter().map(|row| row.get(0)).collect();
     let is_left = |next: &&Checkpoint| !moved.contains(next.market.as_str());
     Ok(nexts().filter(is_left).map(|next| next.market.clone()).collect())
+}
+
+/// Records what was found false, of the checkpoints that took the update.
+fn insert_corrections(
+    transaction: &mut Transaction<'_>,
+    run: i64,
+    now: DateTime<Utc>,
+    commit: &Commit,
+    overtaken: &[Ticker],
+) -> Result<(), Error> {
+    let is_moved = |update: &&CheckpointUpdate| !overtaken.contains(&update.next().market);
+    let rows: Vec<(&Ticker, &Correction)> = commit
+        .checkpoints()
+        .iter()
+        .filter(is_moved)
+        .flat_map(|update| update.corrections().iter().map(|row| (&update.next().market, row)))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let markets: Vec<&str> = rows.iter().map(|(market, _)| market.as_str()).collect();
+    let claims: Vec<&str> = rows.iter().map(|(_, row)| row.claim.as_str()).collect();
+    let claimed: Vec<DateTime<Utc>> = rows.iter().map(|(_, row)| row.claimed.to_chrono()).collect();
+    let proven: Instants =
+        rows.iter().map(|(_, row)| row.proven.map(Timestamp::to_chrono)).collect();
+    let reasons: Vec<&str> = rows.iter().map(|(_, row)| row.reason).collect();
+    transaction.execute_typed(
+        include_str!("../../../sql/postgres/insert_corrections.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&markets, Type::TEXT_ARRAY),
+            (&claims, Type::TEXT_ARRAY),
+            (&claimed, Type::TIMESTAMPTZ_ARRAY),
+            (&proven, Type::TIMESTAMPTZ_ARRAY),
+            (&reasons, Type::TEXT_ARRAY),
+            (&run, Type::INT8),
+            (&now, Type::TIMESTAMPTZ),
+        ],
+    )?;
+    Ok(())
 }

@@ -49,6 +49,7 @@ impl Exchanges for PostgresStore {
                     (&chrono(record.status_at), Type::TIMESTAMPTZ),
                     (&record.is_trading, Type::BOOL),
                     (&now.to_chrono(), Type::TIMESTAMPTZ),
+                    (&record.moved_passes, Type::FLOAT8),
                 ],
             )
             .map(|_| ())
@@ -91,6 +92,7 @@ fn record(row: &Row) -> Result<ExchangeRecord, Failure> {
         newest_at: record.instant("newest_at")?,
         newest_id: row.get("newest_id"),
         moved_share: row.get("moved_share"),
+        moved_passes: row.get("moved_passes"),
         still_passes: u32::try_from(row.get::<_, i64>("still_passes")).unwrap_or(u32::MAX),
         cutoff: record.instant("cutoff")?,
         cutoff_at: record.instant("cutoff_at")?,

@@ -114,6 +114,13 @@ pub(super) fn finish_run(
     Ok(())
 }
 
+/// The exchange's clock minus ours in seconds.
+fn clock_offset(transaction: &mut Transaction<'_>) -> Result<Option<f64>, Failure> {
+    let sql = include_str!("../../../sql/postgres/load_exchange_offset.sql");
+    let rows = transaction.query_typed(sql, &[(&SOURCE, Type::TEXT)]).map_err(because(WHAT))?;
+    Ok(rows.first().map(|row| row.get(0)))
+}
+
 fn read(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Overview, Failure> {
     let retired: i64 = transaction
         .query_typed_one(
@@ -147,6 +154,7 @@ fn read(transaction: &mut Transaction<'_>, now: Timestamp) -> Result<Overview, F
         overlap_used: overlap_used.unwrap_or_default(),
         overlap,
         day: last_day(transaction, now)?,
+        clock_offset: clock_offset(transaction)?,
     })
 }
 

@@ -217,6 +217,8 @@ fn known(row: &Row<'_>) -> Result<Known, Failure> {
         ended_at: record.instant("ended_at")?,
         checked_at: record.known_instant("checked_at")?,
         missing_since: record.instant("missing_since")?,
+        volume_e2: record.get("volume_e2")?,
+        seen_at: record.known_instant("observed_at")?,
     })
 }
 

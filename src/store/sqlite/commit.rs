@@ -49,7 +49,7 @@ pub(super) fn write(
             receipt.rejected.push(position);
         }
     }
-    advance(transaction, commit, &now, &mut receipt)?;
+    advance(transaction, run, commit, &now, &mut receipt)?;
     if !commit.slices().is_empty() {
         history::advance(transaction, commit, &now, &receipt.inserted)?;
     }
@@ -63,12 +63,15 @@ pub(super) fn write(
 
 fn advance(
     transaction: &Transaction<'_>,
+    run: i64,
     commit: &Commit,
     now: &str,
     receipt: &mut Receipt,
 ) -> rusqlite::Result<()> {
     let mut statement =
         transaction.prepare_cached(include_str!("../../../sql/sqlite/advance_checkpoints.sql"))?;
+    let mut corrections =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_corrections.sql"))?;
     for update in commit.checkpoints() {
         let next = update.next();
         let walk = next.walk.as_ref();
@@ -88,11 +91,29 @@ fn advance(
             next.last_error,
             text(next.retired_at),
             now,
-            text(next.complete_as_of),
-            text(walk.and_then(|walk| walk.opened_at)),
+            text(next.checked_until),
+            text(next.anchor.as_ref().map(|anchor| anchor.at)),
+            next.anchor.as_ref().and_then(|anchor| anchor.id.as_deref()),
+            text(next.quiet.map(|quiet| quiet.until)),
+            next.quiet.map(|quiet| quiet.run),
+            text(next.carried_until),
+            text(walk.and_then(|walk| Some(walk.anchor.as_ref()?.at))),
+            walk.and_then(|walk| walk.anchor.as_ref()?.id.as_deref()),
+            text(next.level_at),
+            next.left.map(|left| left.span.as_secs_f64()),
+            update.is_lowered(),
+            text(next.left.map(|left| left.since)),
+            text(next.footing),
         ])?;
         if moved == 0 {
             receipt.overtaken.push(next.market.clone());
+            continue;
+        }
+        for row in update.corrections() {
+            let (market, claim) = (next.market.as_str(), row.claim.as_str());
+            let (claimed, proven) = (row.claimed.to_string(), text(row.proven));
+            corrections
+                .execute(params![SOURCE, market, claim, claimed, proven, row.reason, run, now])?;
         }
     }
     Ok(())

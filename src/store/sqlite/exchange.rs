@@ -40,6 +40,7 @@ impl Exchanges for SqliteStore {
             text(record.status_at),
             record.is_trading,
             now.to_string(),
+            record.moved_passes,
         ];
         let sql = include_str!("../../../sql/sqlite/save_exchange_record.sql");
         self.connection
@@ -73,6 +74,7 @@ fn record(row: &Row<'_>) -> Result<ExchangeRecord, Failure> {
         newest_at: record.instant("newest_at")?,
         newest_id: record.get("newest_id")?,
         moved_share: record.get("moved_share")?,
+        moved_passes: record.get("moved_passes")?,
         still_passes: u32::try_from(record.get::<i64>("still_passes")?).unwrap_or(u32::MAX),
         cutoff: record.instant("cutoff")?,
         cutoff_at: record.instant("cutoff_at")?,

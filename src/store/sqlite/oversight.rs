@@ -103,6 +103,10 @@ impl SqliteStore {
             Some((pass, overlap, used)) => (Some(pass), overlap, used),
             None => (None, None, None),
         };
+        let offset = include_str!("../../../sql/sqlite/load_exchange_offset.sql");
+        let offsets = self.read(WHAT, offset, params![SOURCE], |row| {
+            Record { table: "exchange_records", row }.get("offset_seconds")
+        })?;
         let runs = include_str!("../../../sql/sqlite/load_runs.sql");
         let entries = include_str!("../../../sql/sqlite/load_selected.sql");
         Ok(Overview {
@@ -117,6 +121,7 @@ impl SqliteStore {
             overlap_used: overlap_used.unwrap_or_default(),
             overlap,
             day: self.last_day(now)?,
+            clock_offset: offsets.into_iter().next(),
         })
     }
 

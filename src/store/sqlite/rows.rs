@@ -3,7 +3,8 @@
 use rusqlite::Row;
 use rusqlite::types::FromSql;
 
-use crate::domain::checkpoint::{Checkpoint, OpenWalk, Window};
+use crate::domain::checkpoint::{Checkpoint, Left, OpenWalk, Quiet, Window};
+use crate::domain::evidence::Anchor;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
@@ -43,6 +44,11 @@ impl Record<'_> {
         }
     }
 
+    fn anchor(&self, at: &str, id: &str) -> Result<Option<Anchor>, Failure> {
+        let id = self.get::<Option<String>>(id)?.map(String::into_boxed_str);
+        Ok(self.instant(at)?.map(|at| Anchor { at, id }))
+    }
+
     /// Of a column that is never null.
     pub(super) fn known_instant(&self, column: &str) -> Result<Timestamp, Failure> {
         self.instant(column)?.ok_or_else(|| self.damaged(column))
@@ -63,17 +69,25 @@ pub(super) fn checkpoint(row: &Row<'_>) -> Result<Checkpoint, Failure> {
                 .ok_or_else(|| record.damaged("walk_from, walk_until"))?,
             cursor: record.get("walk_cursor")?,
             low: record.instant("walk_low")?,
-            opened_at: record.instant("walk_opened_at")?,
+            anchor: record.anchor("walk_anchor_at", "walk_anchor_id")?,
         }),
     };
+    let quiet = record.instant("quiet_until")?.zip(record.get("quiet_run")?);
+    let left = record.get::<Option<f64>>("left_seconds")?.zip(record.instant("left_at")?);
     Ok(Checkpoint {
         market: record.ticker("market_ticker")?,
         complete_from: record.instant("complete_from")?,
         complete_until: record.instant("complete_until")?,
-        complete_as_of: record.instant("complete_as_of")?,
+        checked_until: record.instant("checked_until")?,
+        anchor: record.anchor("anchor_at", "anchor_id")?,
+        footing: record.instant("footing_at")?,
+        quiet: quiet.map(|(until, run)| Quiet { until, run }),
+        carried_until: record.instant("carried_until")?,
         last_trade_at: record.instant("last_trade_at")?,
         last_success_at: record.instant("last_success_at")?,
         walk,
+        level_at: record.instant("level_at")?,
+        left: left.and_then(|(seconds, since)| Left::of_seconds(seconds, since)),
         failures: record.get("failures")?,
         last_error: record.get("last_error")?,
         retired_at: record.instant("retired_at")?,

@@ -173,6 +173,8 @@ fn what_decides_a_pass_is_remembered(database: &Database) {
         ended_at: None,
         checked_at: at(100),
         missing_since: None,
+        volume_e2: None,
+        seen_at: at(11),
     };
     let most = Known {
         ticker: full().ticker,

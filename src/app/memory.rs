@@ -1,0 +1,195 @@
+//! What the passes of a shard remember of the exchange: the clocks, the newest trade of the tape, where the
+//! archive ends. It is loaded before the first question and saved when the pass has judged.
+
+use std::time::Duration;
+
+use crate::domain::checkpoint::Checkpoint;
+use crate::domain::evidence::{Anchor, ClockPair, ExchangeClock};
+use crate::domain::exchange_record::ExchangeRecord;
+use crate::domain::page::Rules;
+use crate::domain::pulse::{Pulse, Share};
+use crate::domain::time::Timestamp;
+use crate::domain::walk::{LIVE_MIN, Walk};
+use crate::failure::Failure;
+use crate::ingest::Asker;
+use crate::report;
+use crate::retry::Jitter;
+use crate::store::{ExchangeKey, Store};
+
+/// What does not change is asked again after so long.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
+/// A clock of ours that is off by more is told.
+const OFFSET_TOLD: Duration = Duration::from_secs(5);
+/// A market that was known so lately needs no word about its silence.
+const KNOWN_LATELY: Duration = Duration::from_secs(30);
+/// Lower bounds are lowered by less than so many seconds, another number in each pass.
+const NUDGES: i64 = 7;
+
+/// A pass's memory.
+pub(super) struct Memory {
+    key: ExchangeKey,
+    record: ExchangeRecord,
+    pulse: Pulse,
+    /// The time since the pass before.
+    interval: Duration,
+}
+
+impl Memory {
+    /// What the passes before left; `asker` goes by it from now on.
+    pub(super) fn load(
+        key: ExchangeKey,
+        store: &mut dyn Store,
+        asker: &Asker,
+        ours: Timestamp,
+    ) -> Result<Memory, Failure> {
+        let record = store.exchange_record(&key)?.unwrap_or_default();
+        let told = record.told_date.zip(record.told_at);
+        let base = told.map(|(date, ours)| ClockPair { date, ours });
+        if asker.exchange_clock().last().is_none() {
+            asker.remember(ExchangeClock::remembered(base, record.offset_us()));
+        }
+        let newest = record
+            .newest_at
+            .map(|at| Anchor { at, id: record.newest_id.as_deref().map(Box::from) });
+        let share = record.moved_share.zip(record.moved_passes);
+        let pulse = Pulse {
+            newest,
+            share: share.map(|(moved, passes)| Share { moved, passes }),
+            still: record.still_passes,
+        };
+        let interval = base.map_or(Duration::ZERO, |base| ours.since(base.ours));
+        Ok(Memory { key, record, pulse, interval })
+    }
+
+    /// The newest trade of the tape that passes before were shown.
+    pub(super) fn newest(&self) -> Option<&Anchor> {
+        self.pulse.newest.as_ref()
+    }
+
+    /// The rules of a pass over these markets, with what is remembered; where the archive ends is asked if
+    /// a market needs it.
+    pub(super) fn rules(
+        &mut self,
+        rules: Rules,
+        active: &[Checkpoint],
+        asker: &Asker,
+        ours: Timestamp,
+    ) -> Rules {
+        let told = self.record.told_date.zip(self.record.told_at);
+        let base = told.map(|(date, ours)| ClockPair { date, ours });
+        let nudge = (ours.second() / 60).rem_euclid(NUDGES);
+        let rules = Rules { base, nudge, ..rules };
+        let now = asker.exchange_now();
+        let is_old = |row: &Checkpoint| {
+            let lowest = Walk::new(row, rules).lower_edge();
+            let is_below = lowest.is_none_or(|edge| now.since(edge) > LIVE_MIN);
+            is_below && !(row.market.is_tape() && row.complete_until.is_none())
+        };
+        if !active.iter().any(is_old) {
+            return rules;
+        }
+        Rules { cutoff: self.cutoff(asker, ours), ..rules }
+    }
+
+    /// Where the archive ends.
+    fn cutoff(&mut self, asker: &Asker, ours: Timestamp) -> Option<Timestamp> {
+        let is_recent = |at: Timestamp| at <= ours && ours.since(at) < ASKED_AGAIN_AFTER;
+        if self.record.cutoff_at.is_none_or(|at| !is_recent(at)) {
+            let mut jitter = Jitter::from_entropy();
+            let asked =
+                asker.ask_at_most(1, &mut jitter, |client, left, clock| client.cutoff(left, clock));
+            match asked {
+                // The live endpoint holds weeks at least: anything later is nonsense.
+                Ok(Some((cutoff, as_of))) if as_of.since(cutoff) >= LIVE_MIN => {
+                    (self.record.cutoff, self.record.cutoff_at) = (Some(cutoff), Some(ours));
+                }
+                Ok(Some((cutoff, _))) => {
+                    log::warn!("the exchange says that its archive ends at {cutoff}: not believed");
+                }
+                Ok(None) => {}
+                Err(failure) => log::debug!("{failure}; going on without the cutoff"),
+            }
+        }
+        self.record.cutoff
+    }
+
+    /// Whether the silence of a market is plausible, given the newest trade of the tape if that was read.
+    /// `needs` says whether any market is silent.
+    pub(super) fn judge_silence(
+        &mut self,
+        head: Option<Anchor>,
+        needs: bool,
+        asker: &Asker,
+        ours: Timestamp,
+    ) -> bool {
+        let head = head.or_else(|| {
+            let asked =
+                needs.then(|| asker.ask_aside(|client, left, clock| client.head(left, clock)));
+            asked.flatten().and_then(|page| page.newest())
+        });
+        if head.is_none() {
+            // It cannot be had: the market's own page has to do.
+            return true;
+        }
+        self.pulse = self.pulse.after(head);
+        let now = asker.exchange_now();
+        if !needs || self.pulse.is_quiet_plausible(now, self.interval) {
+            return true;
+        }
+        let is_trading = asker.ask_aside(|client, left, clock| client.is_trading(left, clock));
+        if is_trading.is_some() {
+            (self.record.is_trading, self.record.status_at) = (is_trading, Some(ours));
+        }
+        is_trading == Some(false)
+    }
+
+    /// Says if a clock is wrong, as far as the answers of this pass tell.
+    pub(super) fn tell_clock(&self, asker: &Asker) {
+        let known = asker.exchange_clock();
+        let Some(last) = known.last() else { return };
+        if !known.is_confirmed()
+            && let Some(base) = known.base()
+        {
+            log::warn!(
+                "the exchange's clock moved {} since the pass before, and this machine's {}: \
+                 its answers are old, or a clock was set; check this machine's time service",
+                report::span(last.date.since(base.date)),
+                report::span(last.ours.since(base.ours)),
+            );
+            return;
+        }
+        let offset = Duration::from_micros(last.offset_us().unsigned_abs());
+        if offset > OFFSET_TOLD {
+            let word = if last.offset_us() < 0 { "ahead of" } else { "behind" };
+            log::warn!(
+                "this machine's clock is {} {word} the exchange's: check its time service",
+                report::span(offset)
+            );
+        }
+    }
+
+    /// Notes what this pass was told.
+    pub(super) fn save(
+        &mut self,
+        store: &mut dyn Store,
+        asker: &Asker,
+        ours: Timestamp,
+    ) -> Result<(), Failure> {
+        let known = asker.exchange_clock();
+        let Some(last) = known.last() else { return Ok(()) };
+        (self.record.told_date, self.record.told_at) = (Some(last.date), Some(last.ours));
+        self.record.set_offset_us(known.offset_us());
+        self.record.newest_at = self.pulse.newest.as_ref().map(|newest| newest.at);
+        self.record.newest_id =
+            self.pulse.newest.as_ref().and_then(|newest| newest.id.as_deref().map(str::to_owned));
+        self.record.moved_share = self.pulse.share.map(|share| share.moved);
+        self.record.moved_passes = self.pulse.share.map(|share| share.passes);
+        self.record.still_passes = self.pulse.still;
+        store.save_exchange_record(&self.key, &self.record, ours)
+    }
+}
+
+/// Whether a market is silent: heard later than it is known to.
+pub(super) fn is_silent(row: &Checkpoint, heard: Timestamp) -> bool {
+    row.complete_until.is_none_or(|until| heard.since(until) > KNOWN_LATELY)
+}

@@ -1,0 +1,212 @@
+//! What was heard from the exchange, and what that proves. Pure.
+//!
+//! One answer is never proof. A walk proves that what it has shown is all there was, from the
+//! newest trade of its first page down; it proves nothing about what came after that trade,
+//! whatever the answer's `Date` says. So a claim moves up to the newest trade that was shown and
+//! no further, and [freshness](Evidence::heard_until) is another value.
+
+use std::time::Duration;
+
+use super::page::Page;
+use super::time::{CLOCK_SLACK, Timestamp};
+
+/// The newest trade of a market below which nothing is missing. Every healthy answer to a
+/// question from there upwards shows it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// When it was made.
+    pub at: Timestamp,
+    /// Its id; `None` in what older versions left.
+    pub id: Option<Box<str>>,
+}
+
+impl Anchor {
+    /// Whether a page holds it.
+    pub(super) fn is_on(&self, page: &Page) -> bool {
+        // By its id alone: the exchange may tell another time of it by now.
+        page.events.iter().map(|event| &event.trade).any(|trade| match &self.id {
+            Some(id) => *id == trade.trade_id,
+            None => trade.traded_at == self.at,
+        })
+    }
+}
+
+/// One instant as two clocks told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockPair {
+    /// The exchange's: an answer's `Date`.
+    pub date: Timestamp,
+    /// Ours.
+    pub ours: Timestamp,
+}
+
+impl ClockPair {
+    /// How far the exchange's clock is ahead of ours, in microseconds.
+    pub fn offset_us(self) -> i64 {
+        self.date.micros().saturating_sub(self.ours.micros())
+    }
+
+    /// Whether both clocks moved alike since `before`: one that stands still, jumps, or belongs
+    /// to another server proves nothing about now.
+    pub fn has_moved_alike(self, before: ClockPair) -> bool {
+        let apart = self.offset_us().saturating_sub(before.offset_us());
+        apart.unsigned_abs() <= u64::try_from(CLOCK_SLACK.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What is known of the exchange's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExchangeClock {
+    /// The last pair of the pass before, or the first of this one.
+    base: Option<ClockPair>,
+    /// The exchange's clock minus ours when both last moved alike, in microseconds.
+    offset_us: Option<i64>,
+    /// The last pair heard in this pass.
+    last: Option<ClockPair>,
+    /// Whether an answer of this pass agreed with the base.
+    is_confirmed: bool,
+}
+
+impl ExchangeClock {
+    /// What an earlier pass left.
+    pub fn remembered(base: Option<ClockPair>, offset_us: Option<i64>) -> ExchangeClock {
+        ExchangeClock { base, offset_us, last: None, is_confirmed: false }
+    }
+
+    /// Takes note of an answer's `Date`.
+    pub fn hear(&mut self, pair: ClockPair) {
+        self.last = Some(pair);
+        let base = *self.base.get_or_insert(pair);
+        if pair.has_moved_alike(base) {
+            self.offset_us = Some(pair.offset_us());
+            self.is_confirmed = true;
+        }
+    }
+
+    /// What an answer has to agree with to be new.
+    pub fn base(&self) -> Option<ClockPair> {
+        self.base
+    }
+
+    /// The last pair heard; the next pass compares with it.
+    pub fn last(&self) -> Option<ClockPair> {
+        self.last
+    }
+
+    /// Whether an answer of this pass told a time that moved as our clock did.
+    pub fn is_confirmed(&self) -> bool {
+        self.is_confirmed
+    }
+
+    /// The exchange's clock minus ours, in microseconds, when both last moved alike; where they
+    /// never did, as the last answer says.
+    pub fn offset_us(&self) -> Option<i64> {
+        self.offset_us.or(self.last.map(ClockPair::offset_us))
+    }
+
+    /// The exchange's now: its own word where that can be believed, else our clock and the offset
+    /// on record. The one function that says so, for verdict, metrics, `status` and `serve`.
+    pub fn now(&self, ours: Timestamp) -> Timestamp {
+        // `Date` has whole seconds: only a difference beyond that is one.
+        let offset_us = self.offset_us().filter(|offset| offset.unsigned_abs() >= 2_000_000);
+        Timestamp::from_micros(ours.micros().saturating_add(offset_us.unwrap_or(0)))
+    }
+}
+
+/// What the first page of a walk proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The answer's `Date`, less its `Age` and the settling time.
+    settled: Timestamp,
+    /// The same where the answer can be new.
+    heard_until: Option<Timestamp>,
+    /// Trades later than this are nonsense and prove nothing.
+    latest: Timestamp,
+    newest: Option<Anchor>,
+}
+
+impl Evidence {
+    /// What a page proves that was asked for without an upper bound.
+    pub(super) fn of_first(page: &Page, settle: Duration, base: Option<ClockPair>) -> Evidence {
+        let settled = page.exchange_now.before(settle);
+        let pair = ClockPair { date: page.exchange_now, ours: page.our_now };
+        let is_new = base.is_none_or(|base| pair.has_moved_alike(base));
+        let latest = page.exchange_now.max(page.our_now).after(CLOCK_SLACK);
+        let heard_until = is_new.then_some(settled);
+        let mut evidence = Evidence { settled, heard_until, latest, newest: None };
+        evidence.take(page);
+        evidence
+    }
+
+    /// The newest trade may stand on a later page, if nothing on the first could be read.
+    pub(super) fn take(&mut self, page: &Page) {
+        if self.newest.is_none() {
+            let is_possible = |at: Timestamp| at <= self.latest;
+            let trades = page.events.iter().map(|event| &event.trade);
+            // The first of several at one instant: the exchange lists the newest first.
+            self.newest = trades
+                .filter(|trade| is_possible(trade.traded_at))
+                .reduce(|first, next| if next.traded_at > first.traded_at { next } else { first })
+                .map(|trade| Anchor { at: trade.traded_at, id: Some(trade.trade_id.clone()) });
+        }
+    }
+
+    /// The newest trade that was shown.
+    pub(super) fn newest(&self) -> Option<&Anchor> {
+        self.newest.as_ref()
+    }
+
+    /// Up to where a claim may go once the walk has reached its lower edge.
+    pub(super) fn edge(&self) -> Option<Timestamp> {
+        Some(self.newest.as_ref()?.at.min(self.settled).floor())
+    }
+
+    /// The answer's `Date`, less its `Age` and the settling time, in whole seconds.
+    pub(super) fn settled(&self) -> Timestamp {
+        self.settled.floor()
+    }
+
+    /// Up to when silence was heard, if the answer can be new.
+    pub(super) fn heard_until(&self) -> Option<Timestamp> {
+        self.heard_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(date: i64, ours: i64) -> ClockPair {
+        ClockPair { date: Timestamp::from_seconds(date), ours: Timestamp::from_seconds(ours) }
+    }
+
+    #[test]
+    fn now_is_the_exchanges_word_only_while_both_clocks_move_alike() {
+        let at = Timestamp::from_seconds;
+        let mut fresh = ExchangeClock::default();
+        assert_eq!(fresh.now(at(100)), at(100), "ours until the first answer");
+        fresh.hear(pair(700, 100));
+        assert_eq!(fresh.now(at(101)), at(701), "the first answer is believed");
+        for (told, ours, now, why) in [
+            (760, 160, 760, "moved alike"),
+            (765, 160, 765, "within what two readings may be apart"),
+            (700, 160, 760, "stands still: our clock, and the offset on record"),
+            (4_360, 160, 760, "an hour ahead at once"),
+            (760, 760, 1_360, "ours was set ten minutes ahead"),
+        ] {
+            let mut clock = ExchangeClock::remembered(Some(pair(700, 100)), Some(600_000_000));
+            clock.hear(pair(told, ours));
+            assert_eq!(clock.now(at(ours)), at(now), "{why}");
+        }
+    }
+
+    #[test]
+    fn of_two_servers_that_answer_in_turns_the_one_that_agrees_counts() {
+        let mut clock = ExchangeClock::remembered(Some(pair(100, 100)), Some(0));
+        clock.hear(pair(160, 160));
+        clock.hear(pair(460, 160));
+        assert_eq!(clock.now(Timestamp::from_seconds(160)), Timestamp::from_seconds(160));
+        assert!(clock.is_confirmed());
+        assert_eq!(clock.last(), Some(pair(460, 160)), "the next pass compares with the last");
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether silence is plausible: learnt from how often the newest trade of the tape moves. Pure.
+
+use std::time::Duration;
+
+use super::evidence::Anchor;
+use super::time::Timestamp;
+
+/// So many moves of the newest trade have to be missed before silence is no longer plausible.
+const MOVES_MISSED_MAX: f64 = 5.0;
+/// Over how many passes the share is learnt.
+const PASSES_LEARNT: f64 = 100.0;
+/// Passes come no faster than this, whoever starts them by hand.
+const PASS_MIN: Duration = Duration::from_secs(60);
+
+/// What passes remember of the newest trade of the tape.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pulse {
+    /// The newest trade that was shown.
+    pub newest: Option<Anchor>,
+    /// In which share of the recent passes it had moved, and over how many that was learnt;
+    /// `None` until it first moved.
+    pub share: Option<Share>,
+    /// Passes since it last moved.
+    pub still: u32,
+}
+
+/// A share, and what it rests on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// Between 0 and 1.
+    pub moved: f64,
+    /// Passes that it was learnt from, at most a hundred.
+    pub passes: f64,
+}
+
+impl Pulse {
+    /// The pulse after a pass that was shown this newest trade. An older one than before proves
+    /// that the answer was old: the pulse stands still.
+    #[must_use]
+    pub fn after(&self, newest: Option<Anchor>) -> Pulse {
+        let has_moved = match (&self.newest, &newest) {
+            (None, Some(_)) => {
+                // First seen: whether it moved, nobody knows.
+                return Pulse { newest, ..self.clone() };
+            }
+            (Some(before), Some(now)) => before.at < now.at,
+            (_, None) => false,
+        };
+        if !has_moved {
+            return Pulse { still: self.still.saturating_add(1), ..self.clone() };
+        }
+        // Learnt at a move only: a feed that stands still must not teach that it is quiet.
+        let mut share = self.share.unwrap_or(Share { moved: 0.0, passes: 0.0 });
+        let still = f64::from(self.still);
+        let passes = (share.passes + still + 1.0).min(PASSES_LEARNT);
+        let kept = (passes - still - 1.0).max(0.0);
+        share.moved = (share.moved * kept + 1.0) / (kept + still + 1.0);
+        share.passes = passes;
+        Pulse { newest, share: Some(share), still: 0 }
+    }
+
+    /// Whether it can be that nothing was traded since the newest trade that is known.
+    ///
+    /// `now` is the exchange's, `interval` the time since the pass before.
+    pub fn is_quiet_plausible(&self, now: Timestamp, interval: Duration) -> bool {
+        let (Some(share), Some(newest)) = (self.share, &self.newest) else { return true };
+        let passes = now.since(newest.at).as_secs_f64() / interval.max(PASS_MIN).as_secs_f64();
+        passes.max(f64::from(self.still)) * share.moved < MOVES_MISSED_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    fn trade(second: i64) -> Option<Anchor> {
+        Some(Anchor { at: at(second), id: None })
+    }
+
+    /// Passes a minute apart over an exchange that trades every `spacing` minutes until `ends`; in which of them
+    /// silence was not plausible.
+    fn implausible(spacing: i64, ends: i64, passes: i64) -> Vec<i64> {
+        let mut pulse = Pulse::default();
+        let mut found = Vec::new();
+        for pass in 1..=passes {
+            let newest = pass.min(ends) / spacing * spacing;
+            pulse = pulse.after(trade(newest * 60));
+            if !pulse.is_quiet_plausible(at(pass * 60), MINUTE) {
+                found.push(pass);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_demo_exchange_with_a_trade_an_hour_is_quiet() {
+        assert_eq!(implausible(60, 1_000, 1_000), [0; 0]);
+    }
+
+    #[test]
+    fn a_busy_exchange_that_falls_silent_is_noticed_within_five_passes() {
+        let found = implausible(1, 30, 200);
+        assert_eq!(found.first(), Some(&35), "five moves were missed");
+        assert_eq!(found.len(), 200 - 34, "and it does not get used to that");
+        let found = implausible(2, 60, 100);
+        assert_eq!(found.first(), Some(&70), "ten passes at half the share");
+    }
+
+    #[test]
+    fn a_server_that_lags_is_noticed_although_it_moves() {
+        let mut pulse = Pulse::default();
+        for pass in 1..10 {
+            pulse = pulse.after(trade(pass * 60 - 600));
+        }
+        assert!(!pulse.is_quiet_plausible(at(600), MINUTE), "its newest trade is ten minutes old");
+        assert!(pulse.is_quiet_plausible(at(120), MINUTE));
+    }
+
+    #[test]
+    fn nothing_shown_and_less_than_before_are_no_move() {
+        let pulse = Pulse::default().after(trade(600)).after(trade(660)).after(None);
+        assert_eq!((pulse.still, pulse.newest.clone()), (1, trade(660)));
+        assert_eq!(pulse.after(trade(540)).newest, trade(660));
+    }
+}

@@ -1,0 +1,52 @@
+//! The last commit of a pass: up to when each market was heard to have nothing more, and how much is
+//! left of those that were never level.
+
+use std::collections::HashMap;
+
+use crate::domain::batch::{Batch, Ledger};
+use crate::domain::freshness;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::Failure;
+use crate::store::{RunId, Store};
+
+/// What a pass closes with.
+#[derive(Debug)]
+pub struct Closing<'a> {
+    /// Up to when each market was heard to have nothing more; empty where silence is not plausible.
+    pub heard: &'a HashMap<Ticker, Timestamp>,
+    /// The exchange's now.
+    pub exchange: Timestamp,
+    /// Ours.
+    pub ours: Timestamp,
+}
+
+/// Commits it, all in one transaction; nothing where nothing changes.
+pub fn close(
+    store: &mut dyn Store,
+    run: RunId,
+    ledger: &mut Ledger,
+    closing: &Closing<'_>,
+) -> Result<(), Failure> {
+    let mut batch = Batch::default();
+    for row in ledger.iter().filter(|row| row.retired_at.is_none()) {
+        let heard = closing.heard.get(&row.market).copied();
+        let (checked, correction) = freshness::check(row, heard, closing.exchange);
+        if let Some(correction) = correction {
+            batch.correct(row.market.clone(), correction);
+        }
+        if let Some(until) = checked {
+            batch.check(row.market.clone(), until);
+        }
+        if let Some(span) = freshness::left(row, closing.exchange) {
+            batch.leave(row.market.clone(), span);
+        }
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let commit = batch.seal(ledger, run, closing.ours);
+    let receipt = store.commit(run, &commit)?;
+    ledger.committed(commit, &receipt);
+    Ok(())
+}
