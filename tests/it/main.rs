@@ -28,6 +28,7 @@ mod tls;
 mod exchange_tls;
 mod signing;
 mod process;
+mod unread;
 mod signals;
 mod kills;
 mod lost_answers;
