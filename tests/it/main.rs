@@ -29,6 +29,7 @@ mod exchange_tls;
 mod signing;
 mod process;
 mod unread;
+mod reading;
 mod settings;
 mod signals;
 mod kills;
