@@ -31,6 +31,7 @@ mod process;
 mod unread;
 mod reading;
 mod settings;
+mod environment;
 mod signals;
 mod kills;
 mod lost_answers;
