@@ -311,7 +311,10 @@ pub(super) fn dry_run(
     let wanted = Wanted::new(&want, &lives, span, TAPE_RATE_DEFAULT);
     let all = || wanted.slices.iter().cloned().map(Slice::new).collect();
     let left = match store {
-        Some(store) if !want.is_forced => on_record(&wanted, store, span)?.unwrap_or_else(all),
+        Some(store) if !want.is_forced => {
+            let left = super::ask(store, clock.as_ref(), |store| on_record(&wanted, store, span))?;
+            left.unwrap_or_else(all)
+        }
         _ => all(),
     };
     super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate))?;
@@ -323,12 +326,12 @@ fn on_record(
     wanted: &Wanted,
     store: &mut dyn Store,
     span: Span,
-) -> Result<Option<Vec<Slice>>, Failure> {
+) -> anyhow::Result<Option<Vec<Slice>>> {
     if !store.has_schema()? {
         return Ok(None);
     }
     store.check_schema()?;
-    wanted.left(store, span).map(Some)
+    Ok(Some(wanted.left(store, span)?))
 }
 
 fn around(span: Span) -> (Timestamp, Timestamp) {

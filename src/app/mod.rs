@@ -125,11 +125,21 @@ fn reading(
     mut answer: impl FnMut(&mut dyn Store) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
     let mut store = database.open_to_read()?;
+    ask(store.as_mut(), clock, |store| {
+        store.check_schema()?;
+        answer(store)
+    })
+}
+
+/// Asks, and asks again when the database breaks off or was written to meanwhile.
+fn ask<T>(
+    store: &mut dyn Store,
+    clock: &dyn Clock,
+    mut question: impl FnMut(&mut dyn Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let mut asked = 0;
     loop {
-        let answered =
-            store.check_schema().map_err(anyhow::Error::from).and_then(|()| answer(store.as_mut()));
-        let error = match answered {
+        let error = match question(store) {
             Err(error) if asked < READ_AGAIN_MAX && is_interrupted(&error) => error,
             answered => return answered,
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use kalshi_ingest::domain::time::Timestamp;
@@ -200,6 +200,27 @@ fn who_may_not_write_is_told_so() {
         let output = reader.run(&[command, &["--database-url", &database.url]].concat());
         assert_exit(&output, 5, &[&words]);
     }
+}
+
+#[test]
+fn a_plan_is_made_although_passes_come_meanwhile() {
+    let database = Database::sqlite();
+    let (bench, path) = filled(&database);
+    let slow = kalshi_simulator::Fault::SlowBody { bytes_per_step: 20, pause_ms: 100 };
+    bench.exchange.fail_always("*", Some(slow));
+    let flags = ["--dry-run", "--market", "KXA", "--from", "2026-07-01", "--to", "2026-07-02"];
+    let mut command = bench.command_of("backfill", &flags);
+    let plan = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // While it asks the exchange, and once more before it asks the database.
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(200));
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch("update ingestion_checkpoints set failures = failures + 1")
+            .unwrap();
+    }
+    let output = plan.wait_with_output().unwrap();
+    assert_exit(&output, 0, &[]);
 }
 
 #[test]

@@ -100,7 +100,9 @@ fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
             None if is_lost(&error) => Kind::StoreInterrupted,
             // A transaction that lost to another one, or waited too long for it or for us; a
             // server that is not the primary any more.
-            Some("40001" | "40P01" | "55P03" | "25P03" | "25006") => Kind::StoreInterrupted,
+            Some("40001" | "40P01" | "55P03" | "25P03" | "25P04" | "25006") => {
+                Kind::StoreInterrupted
+            }
             Some(code) if ["08", "57"].iter().any(|class| code.starts_with(class)) => {
                 Kind::StoreInterrupted
             }
