@@ -35,7 +35,7 @@ pub(super) fn database(
             let url = text.trim_start_matches('\u{feff}').trim();
             if url.is_empty() {
                 return Err(Failure::config(format!(
-                    "the file {path} of DATABASE_URL_FILE is empty"
+                    "the file {path} is empty; DATABASE_URL_FILE names it"
                 )));
             }
             DatabaseUrl::parse(url, environment)

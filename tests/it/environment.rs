@@ -83,7 +83,7 @@ fn no_url_makes_an_odd_file_or_none() {
     }
     let output = kalshi(folder.path(), &["migrate"], &[("DATABASE_URL_FILE", "empty")]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("the file empty of DATABASE_URL_FILE is empty"));
+    assert!(stderr(&output).contains("the file empty is empty; DATABASE_URL_FILE names it"));
     assert_eq!(names(folder.path()), ["empty".to_owned()].into(), "nothing was made");
 }
 

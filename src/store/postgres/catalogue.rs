@@ -34,7 +34,7 @@ impl PostgresStore {
 
 impl Catalogue for PostgresStore {
     fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure> {
-        let rows = self.within("recording the selection", COMMIT_LIMITS, |transaction| {
+        let rows = self.single("recording the selection", |transaction| {
             let known = load_watches(transaction, names)?;
             if known.len() == names.len() {
                 return Ok(known);

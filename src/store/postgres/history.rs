@@ -198,7 +198,7 @@ impl History for PostgresStore {
     }
 
     fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure> {
-        self.within("forgetting the place of a replay", COMMIT_LIMITS, |transaction| {
+        self.single("forgetting the place of a replay", |transaction| {
             let sql = include_str!("../../../sql/postgres/delete_place.sql");
             let bounds = place.bounds();
             let keys: &Parameters<'_> =

@@ -254,7 +254,19 @@ impl PostgresStore {
         limits: &str,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
     ) -> Result<T, Failure> {
-        self.transact(what, &beginning(Access::Write, limits), work)
+        let mut transaction = self.begin(what, &beginning(Access::Write, limits))?;
+        let done = work(&mut transaction).map_err(because(what))?;
+        transaction.commit().map_err(because(what))?;
+        Ok(done)
+    }
+
+    /// The same for what one statement writes.
+    fn single<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
+    ) -> Result<T, Failure> {
+        self.visit(what, &beginning(Access::Write, COMMIT_LIMITS), work)
     }
 
     /// The same for what only asks.
@@ -263,10 +275,10 @@ impl PostgresStore {
         what: &str,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
     ) -> Result<T, Failure> {
-        self.transact(what, &beginning(Access::Read, COMMIT_LIMITS), work)
+        self.visit(what, &beginning(Access::Read, COMMIT_LIMITS), work)
     }
 
-    fn transact<T>(
+    fn visit<T>(
         &mut self,
         what: &str,
         beginning: &str,
@@ -274,7 +286,7 @@ impl PostgresStore {
     ) -> Result<T, Failure> {
         let mut transaction = self.begin(what, beginning)?;
         let done = work(&mut transaction).map_err(because(what))?;
-        transaction.commit().map_err(because(what))?;
+        transaction.leave().map_err(because(what))?;
         Ok(done)
     }
 
@@ -332,7 +344,7 @@ impl Store for PostgresStore {
     }
 
     fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
-        self.within("recording the run", COMMIT_LIMITS, |transaction| {
+        self.single("recording the run", |transaction| {
             let sql = include_str!("../../../sql/postgres/begin_run.sql");
             let parameters: &Parameters<'_> =
                 &[(&command, Type::TEXT), (&now.to_chrono(), Type::TIMESTAMPTZ)];
@@ -366,7 +378,7 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Vec<Checkpoint>, Failure> {
         let tickers: Vec<&str> = markets.iter().map(Ticker::as_str).collect();
-        let rows = self.within("loading checkpoints", COMMIT_LIMITS, |transaction| {
+        let rows = self.single("loading checkpoints", |transaction| {
             let known = Self::load(transaction, &tickers)?;
             if known.len() == tickers.len() {
                 return Ok(known);
@@ -392,7 +404,7 @@ impl Store for PostgresStore {
 
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
         let since = now.before(REPORT_SPAN).to_chrono();
-        let rows = self.transact(
+        let rows = self.visit(
             "reading the status",
             &beginning(Access::Read, SCAN_LIMITS),
             |transaction| {

@@ -35,7 +35,7 @@ impl Oversight for PostgresStore {
             (&now.before(NOTED_AGAIN_AFTER).to_chrono(), Type::TIMESTAMPTZ),
         ];
         let sql = include_str!("../../../sql/postgres/note_selection.sql");
-        self.within("noting the selection", COMMIT_LIMITS, |transaction| {
+        self.single("noting the selection", |transaction| {
             transaction.execute_typed(sql, parameters).map(|_| ())
         })
     }

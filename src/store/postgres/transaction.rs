@@ -89,9 +89,16 @@ impl<'a> Transaction<'a> {
         self.client.batch_execute(sql)
     }
 
+    /// Has all that it wrote happen together.
     pub(super) fn commit(mut self) -> Result<(), Error> {
         self.is_open = false;
-        self.client.batch_execute("commit")
+        self.client.batch_execute("COMMIT")
+    }
+
+    /// Leaves it where there is nothing to be kept together: it only read, or wrote once.
+    pub(super) fn leave(mut self) -> Result<(), Error> {
+        self.is_open = false;
+        self.client.batch_execute("END")
     }
 }
 
