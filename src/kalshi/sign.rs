@@ -43,7 +43,6 @@ impl Signer {
         let named = |what: &str| format!("the private key file {} {what}", path.display());
         let pem = std::fs::read(path)
             .map_err(|error| Failure::config(named("cannot be read")).because(error))?;
-        warn_of_readers(path);
         let der = PrivateKeyDer::from_pem_slice(&pem)
             .map_err(|_| Failure::config(named(&format!("holds no usable key: {advice}"))))?;
         let key = match &der {
@@ -54,7 +53,10 @@ impl Signer {
             _ => Err("its kind of key is not RSA or Ed25519".to_owned()),
         };
         match key {
-            Ok(key) => Ok(Signer { key_id: key_id.to_owned(), key }),
+            Ok(key) => {
+                warn_of_readers(path);
+                Ok(Signer { key_id: key_id.to_owned(), key })
+            }
             Err(reason) => {
                 Err(Failure::config(named(&format!("holds no usable key ({reason}): {advice}"))))
             }
