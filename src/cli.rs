@@ -1,11 +1,16 @@
 //! What can be typed. Types of clap only; `config.rs` decides what it means.
 
+mod trimmed;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{
+    EnumValueParser, FalseyValueParser, PathBufValueParser, RangedU64ValueParser, StringValueParser,
+};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use self::trimmed::Trimmed;
 use crate::domain::time::Timestamp;
 
 const AFTER_HELP: &str = "\
@@ -55,6 +60,7 @@ pub struct Global {
         global = true,
         value_name = "URL",
         env = "KALSHI_BASE_URL",
+        value_parser = Trimmed(StringValueParser::new()),
         hide_env_values = true,
         default_value = "https://external-api.kalshi.com/trade-api/v2"
     )]
@@ -66,6 +72,7 @@ pub struct Global {
         global = true,
         value_name = "PATH",
         env = "KALSHI_TRADES_PATH",
+        value_parser = Trimmed(StringValueParser::new()),
         hide_env_values = true,
         default_value = "/markets/trades"
     )]
@@ -77,6 +84,7 @@ pub struct Global {
         global = true,
         value_name = "ID",
         env = "KALSHI_API_KEY_ID",
+        value_parser = Trimmed(StringValueParser::new()),
         hide_env_values = true
     )]
     pub api_key_id: Option<String>,
@@ -87,12 +95,13 @@ pub struct Global {
         global = true,
         value_name = "FILE",
         env = "KALSHI_PRIVATE_KEY_FILE",
+        value_parser = Trimmed(PathBufValueParser::new()),
         hide_env_values = true
     )]
     pub private_key_file: Option<PathBuf>,
 
     /// How fast to ask at most [default: 4 without a key, 20 with one]
-    #[arg(long, global = true, value_name = "N", env = "KALSHI_REQUESTS_PER_SECOND")]
+    #[arg(long, global = true, value_name = "N", env = "KALSHI_REQUESTS_PER_SECOND", value_parser = Trimmed(number))]
     pub requests_per_second: Option<f64>,
 
     /// Markets by ticker; repeat it or separate them by commas
@@ -126,11 +135,11 @@ pub struct Global {
     pub series: Vec<String>,
 
     /// Everything: the tape of the whole exchange
-    #[arg(long, global = true, env = "KALSHI_ALL", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "KALSHI_ALL", value_parser = Trimmed(FalseyValueParser::new()))]
     pub all: bool,
 
     /// A TOML file of what to read: market, event, series or all, each with an SLA of its own
-    #[arg(long, global = true, value_name = "FILE", env = "KALSHI_WATCHLIST")]
+    #[arg(long, global = true, value_name = "FILE", env = "KALSHI_WATCHLIST", value_parser = Trimmed(PathBufValueParser::new()))]
     pub watchlist: Option<PathBuf>,
 
     /// Share I of N of the markets; /N takes I from `JOB_COMPLETION_INDEX` [default: 0/1]
@@ -151,6 +160,7 @@ pub struct Global {
         global = true,
         value_name = "FORMAT",
         env = "KALSHI_LOG_FORMAT",
+        value_parser = Trimmed(EnumValueParser::<LogFormat>::new()),
         default_value = "text"
     )]
     pub log_format: LogFormat,
@@ -186,7 +196,7 @@ pub enum Command {
     Prune(PruneArgs),
     /// Answer over HTTP how fresh everything is, from the database alone: /, /health, /metrics
     Serve(ServeArgs),
-    /// Bring the database's schema up to this build; run and status do it themselves
+    /// Bring the database's schema up to this build; run and whatever else writes does it, too
     Migrate,
     /// Print the completions of a shell
     Completions(CompletionsArgs),
@@ -198,32 +208,32 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct RunArgs {
     /// How stale a market may be before the pass exits with 3
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = span)]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = Trimmed(span))]
     pub sla: Duration,
 
     /// Where a market never read before begins: RFC 3339 or YYYY-MM-DD [default: its whole live
     /// history; the tape: an hour ago]
-    #[arg(long, value_name = "INSTANT", env = "KALSHI_SINCE", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", env = "KALSHI_SINCE", value_parser = Trimmed(instant))]
     pub since: Option<Timestamp>,
 
     /// How far below its checkpoint each walk re-reads, for late trades
-    #[arg(long, value_name = "SPAN", env = "KALSHI_OVERLAP", default_value = "2m", value_parser = span)]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_OVERLAP", default_value = "2m", value_parser = Trimmed(span))]
     pub overlap: Duration,
 
     /// A window ends this long before the exchange's now
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SETTLE", default_value = "5s", value_parser = span)]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SETTLE", default_value = "5s", value_parser = Trimmed(span))]
     pub settle: Duration,
 
     /// Stop cleanly after this long, progress kept
-    #[arg(long, value_name = "SPAN", env = "KALSHI_DEADLINE", default_value = "50s", value_parser = span)]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_DEADLINE", default_value = "50s", value_parser = Trimmed(span))]
     pub deadline: Duration,
 
     /// How many markets are read at once
-    #[arg(long, value_name = "N", env = "KALSHI_WORKERS", default_value_t = 8)]
+    #[arg(long, value_name = "N", env = "KALSHI_WORKERS", default_value_t = 8, value_parser = Trimmed(RangedU64ValueParser::<usize>::new()))]
     pub workers: usize,
 
     /// Replace this file with the metrics, for Prometheus's textfile collector
-    #[arg(long, value_name = "FILE", env = "KALSHI_METRICS_FILE")]
+    #[arg(long, value_name = "FILE", env = "KALSHI_METRICS_FILE", value_parser = Trimmed(PathBufValueParser::new()))]
     pub metrics_file: Option<PathBuf>,
 
     /// Push the metrics to this gateway, where no file is collected
@@ -235,7 +245,7 @@ pub struct RunArgs {
     pub ping_url: Option<String>,
 
     /// Sync the markets' metadata in the pass when the last sync is that long ago [default: never]
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", value_parser = span)]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", value_parser = Trimmed(span))]
     pub sync_markets: Option<Duration>,
 }
 
@@ -243,19 +253,19 @@ pub struct RunArgs {
 #[derive(Args, Debug)]
 pub struct BackfillArgs {
     /// The first instant: RFC 3339 or YYYY-MM-DD
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(instant))]
     pub from: Timestamp,
 
     /// The first instant after the window
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(instant))]
     pub to: Timestamp,
 
     /// Stop cleanly after this long, progress kept [default: never]
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    #[arg(long, value_name = "SPAN", value_parser = Trimmed(span))]
     pub deadline: Option<Duration>,
 
     /// How many slices are read at once
-    #[arg(long, value_name = "N", env = "KALSHI_WORKERS", default_value_t = 8)]
+    #[arg(long, value_name = "N", env = "KALSHI_WORKERS", default_value_t = 8, value_parser = Trimmed(RangedU64ValueParser::<usize>::new()))]
     pub workers: usize,
 
     /// Say what would be read, from where and how long it would take; change nothing
@@ -271,11 +281,11 @@ pub struct BackfillArgs {
 #[derive(Args, Debug)]
 pub struct CompletenessArgs {
     /// The first instant of a window, judged by hourly candles [default: each market's whole life]
-    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "to")]
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(instant), requires = "to")]
     pub from: Option<Timestamp>,
 
     /// The first instant after the window
-    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "from")]
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(instant), requires = "from")]
     pub to: Option<Timestamp>,
 
     /// Exit with 6 when a market's score is lower, such as 0.999
@@ -295,11 +305,11 @@ pub struct CompletenessArgs {
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
     /// Only events received from then on
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(instant))]
     pub from: Option<Timestamp>,
 
     /// Only events received before
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(instant))]
     pub to: Option<Timestamp>,
 
     /// Build a second table of this name beside the usual one, which stays as it is
@@ -315,11 +325,11 @@ pub struct ReplayArgs {
 #[derive(Args, Debug)]
 pub struct ServeArgs {
     /// Where to listen; whoever can reach it can read it
-    #[arg(long, value_name = "HOST:PORT", env = "KALSHI_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "HOST:PORT", env = "KALSHI_LISTEN", default_value = "127.0.0.1:8080", value_parser = Trimmed(StringValueParser::new()))]
     pub listen: String,
 
     /// How stale a market may be that is named here without an SLA of its own
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = span)]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", default_value = "5m", value_parser = Trimmed(span))]
     pub sla: Duration,
 }
 
@@ -341,7 +351,7 @@ pub struct ManArgs {
 #[derive(Args, Debug)]
 pub struct PruneArgs {
     /// Delete raw events received longer ago
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    #[arg(long, value_name = "SPAN", value_parser = Trimmed(span))]
     pub raw_older_than: Duration,
 }
 
@@ -349,7 +359,7 @@ pub struct PruneArgs {
 #[derive(Args, Debug)]
 pub struct StatusArgs {
     /// How stale a market may be [default: as the last pass that was asked for it was told, else 5m]
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", value_parser = span)]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", value_parser = Trimmed(span))]
     pub sla: Option<Duration>,
 
     /// What it looks like
@@ -383,6 +393,10 @@ pub enum StatusOutput {
     Csv,
     /// The metrics: one value a watch, not one a market.
     Prometheus,
+}
+
+fn number(text: &str) -> Result<f64, std::num::ParseFloatError> {
+    text.parse()
 }
 
 /// Reads a duration such as `90s`, `5m` or `2h`.

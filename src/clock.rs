@@ -89,6 +89,14 @@ impl TurnedClock {
     }
 }
 
+/// The machine's clock, or the one that a test asks for.
+pub fn of_environment() -> Arc<dyn Clock> {
+    match TurnedClock::from_environment() {
+        Some(turned) => Arc::new(turned),
+        None => Arc::new(SystemClock::start()),
+    }
+}
+
 /// The variable by which a test turns the clock of a process.
 pub const TURNED_BY: &str = "KALSHI_TEST_CLOCK";
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use kalshi_ingest::cli::{Cli, Command};
-use kalshi_ingest::clock::StopFlag;
+use kalshi_ingest::clock::{self, StopFlag};
 use kalshi_ingest::config::LogPlan;
 use kalshi_ingest::exit::Exit;
 use kalshi_ingest::{app, logging, watchdog};
@@ -18,7 +18,7 @@ const STATUS_MAX: Duration = Duration::from_secs(15);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(LogPlan::new(&cli.global));
-    let stop = StopFlag::default();
+    let (stop, clock) = (StopFlag::default(), clock::of_environment());
     // What works ends after the batch in hand; what only asks ends at once, as signals do.
     let deadline = match &cli.command {
         Command::Run(args) => Some(args.deadline),
@@ -38,10 +38,10 @@ fn main() -> ExitCode {
                 log::warn!("signal {number} will not be waited for: {error}");
             }
         }
-        watchdog::start(deadline, stop.clone());
+        watchdog::start(deadline, stop.clone(), clock.clone());
     } else if let Command::Status(_) = &cli.command {
-        watchdog::start(STATUS_MAX, stop.clone());
+        watchdog::start(STATUS_MAX, stop.clone(), clock.clone());
     }
     // What a panic says is printed by then.
-    catch_unwind(AssertUnwindSafe(|| app::main(cli, &stop))).unwrap_or(Exit::Bug).into()
+    catch_unwind(AssertUnwindSafe(|| app::main_by(cli, &stop, &clock))).unwrap_or(Exit::Bug).into()
 }

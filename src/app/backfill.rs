@@ -310,16 +310,29 @@ pub(super) fn dry_run(
     let named = want.selection.without_all();
     let lives = ingest::survey(&named, &asker, around(span))?;
     let wanted = Wanted::new(&want, &lives, span, TAPE_RATE_DEFAULT);
+    let all = || wanted.slices.iter().cloned().map(Slice::new).collect();
     let left = match store {
-        // A database that was never migrated holds no finished slice either.
-        Some(store) if !want.is_forced => wanted.left(store, span).unwrap_or_else(|failure| {
-            log::debug!("{}; taking nothing for finished", one_line(&failure));
-            wanted.slices.iter().cloned().map(Slice::new).collect()
-        }),
-        _ => wanted.slices.into_iter().map(Slice::new).collect(),
+        Some(store) if !want.is_forced => {
+            let left = super::ask(store, clock.as_ref(), |store| on_record(&wanted, store, span))?;
+            left.unwrap_or_else(all)
+        }
+        _ => all(),
     };
     super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate))?;
     Ok(Exit::Ok)
+}
+
+/// What is left by the ledger; `None` where nobody has made one yet.
+fn on_record(
+    wanted: &Wanted,
+    store: &mut dyn Store,
+    span: Span,
+) -> anyhow::Result<Option<Vec<Slice>>> {
+    if !store.has_schema()? {
+        return Ok(None);
+    }
+    store.check_schema()?;
+    Ok(Some(wanted.left(store, span)?))
 }
 
 fn around(span: Span) -> (Timestamp, Timestamp) {

@@ -14,26 +14,23 @@ mod verdict;
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cli::Cli;
-use crate::clock::{Clock, StopFlag, SystemClock, TurnedClock};
+use crate::clock::{self, Clock, StopFlag};
 use crate::config::{Config, Task};
 use crate::domain::market::WatchRecord;
 use crate::domain::selection::{Listed, Roster, Selection};
 use crate::domain::time::Timestamp;
 use crate::exit::Exit;
-use crate::failure::{Failure, one_line};
+use crate::failure::{Failure, Kind, one_line};
 use crate::manual;
 use crate::serve;
-use crate::store::{Missing, Store};
+use crate::store::{DatabaseUrl, Missing, Store};
 
 /// Does what was typed. The only place that turns an error into words and a number.
 pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
-    let clock: Arc<dyn Clock> = match TurnedClock::from_environment() {
-        Some(turned) => Arc::new(turned),
-        None => Arc::new(SystemClock::start()),
-    };
-    main_by(cli, stop, &clock)
+    main_by(cli, stop, &clock::of_environment())
 }
 
 /// The same by another clock.
@@ -66,10 +63,10 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             Ok(run::run(*plan, open, clock, stop)?)
         }
         Task::Status { selection, sla, output, check } => {
-            let mut store = database.open(Missing::Refuse)?;
-            migrate(store.as_mut(), clock.as_ref())?;
             let question = status::Question { selection, sla, output, check };
-            status::status(&question, store.as_mut(), clock.now())
+            reading(&database, clock.as_ref(), |store| {
+                status::status(&question, store, clock.now())
+            })
         }
         Task::Markets { selection, exchange } => {
             let mut store = database.open(Missing::Create)?;
@@ -82,7 +79,8 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), clock, stop)?)
         }
         Task::Backfill(plan) if plan.is_dry => {
-            let mut store = database.open(Missing::Refuse).ok();
+            let mut store =
+                if database.is_missing() { None } else { Some(database.open_to_read()?) };
             let store = store.as_mut().map(|store| -> &mut dyn Store { store.as_mut() });
             backfill::dry_run(*plan, store, clock, stop)
         }
@@ -115,6 +113,47 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             Ok(Exit::Ok)
         }
     }
+}
+
+/// How often a question is asked again when the database breaks off, and after how long.
+const READ_AGAIN_MAX: u32 = 5;
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Answers a question from a database that is only read: nothing is migrated, nothing written.
+fn reading(
+    database: &DatabaseUrl,
+    clock: &dyn Clock,
+    mut answer: impl FnMut(&mut dyn Store) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    let mut store = database.open_to_read()?;
+    ask(store.as_mut(), clock, |store| {
+        store.check_schema()?;
+        answer(store)
+    })
+}
+
+/// Asks, and asks again when the database breaks off or was written to meanwhile.
+fn ask<T>(
+    store: &mut dyn Store,
+    clock: &dyn Clock,
+    mut question: impl FnMut(&mut dyn Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut asked = 0;
+    loop {
+        let error = match question(store) {
+            Err(error) if asked < READ_AGAIN_MAX && is_interrupted(&error) => error,
+            answered => return answered,
+        };
+        asked += 1;
+        log::debug!("{}; reading it again", one_line(error.as_ref()));
+        clock.sleep(READ_AGAIN_AFTER);
+        store.reconnect()?;
+    }
+}
+
+fn is_interrupted(error: &anyhow::Error) -> bool {
+    let failure = error.downcast_ref::<Failure>();
+    failure.is_some_and(|failure| failure.kind == Kind::StoreInterrupted)
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.

@@ -27,10 +27,18 @@ pub(super) fn database(
         )),
         (Some(url), None) => DatabaseUrl::parse(&url, environment),
         (None, Some(path)) => {
-            let url = std::fs::read_to_string(&path).map_err(|error| {
+            let path = path.trim();
+            let text = std::fs::read_to_string(path).map_err(|error| {
                 Failure::config(format!("DATABASE_URL_FILE {path} cannot be read")).because(error)
             })?;
-            DatabaseUrl::parse(url.trim(), environment)
+            // What some editors put at the beginning of a file.
+            let url = text.trim_start_matches('\u{feff}').trim();
+            if url.is_empty() {
+                return Err(Failure::config(format!(
+                    "the file {path} is empty; DATABASE_URL_FILE names it"
+                )));
+            }
+            DatabaseUrl::parse(url, environment)
         }
         (None, None) => DatabaseUrl::parse(DATABASE_URL_DEFAULT, environment),
     }

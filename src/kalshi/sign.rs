@@ -53,7 +53,10 @@ impl Signer {
             _ => Err("its kind of key is not RSA or Ed25519".to_owned()),
         };
         match key {
-            Ok(key) => Ok(Signer { key_id: key_id.to_owned(), key }),
+            Ok(key) => {
+                warn_of_readers(path);
+                Ok(Signer { key_id: key_id.to_owned(), key })
+            }
             Err(reason) => {
                 Err(Failure::config(named(&format!("holds no usable key ({reason}): {advice}"))))
             }
@@ -88,6 +91,28 @@ impl Signer {
         }
     }
 }
+
+/// Says so when others can read the key. A key that was handed to us by its owner's group, as those
+/// mounted into a container are, cannot be had in another way.
+#[cfg(unix)]
+fn warn_of_readers(path: &Path) {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    let Ok(found) = std::fs::metadata(path) else { return };
+    let is_ours = std::fs::metadata("/proc/self").map_or(true, |own| own.uid() == found.uid());
+    let readers = if is_ours { 0o044 } else { 0o004 };
+    if found.mode() & readers != 0 && !IS_SAID.swap(true, Ordering::Relaxed) {
+        log::warn!(
+            "the private key file {path} can be read by others (mode {:04o}); chmod 600 {path}",
+            found.mode() & 0o7777,
+            path = path.display(),
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Path) {}
 
 fn from_pkcs8(der: &[u8]) -> Result<Key, String> {
     // Key generators leave the public half out of the older PKCS#8 form: "maybe unchecked".

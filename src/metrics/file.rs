@@ -53,6 +53,10 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 
 /// The text that is there, if there is one.
 pub fn read(path: &Path) -> Option<String> {
+    // Of a pipe or a terminal there is nothing to be had, and one would wait for it.
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
     fs::read_to_string(path).ok()
 }
 

@@ -13,7 +13,7 @@ use crate::domain::overview::Overview;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, one_line};
-use crate::store::{DatabaseUrl, Missing, Store};
+use crate::store::{DatabaseUrl, Store};
 
 /// How old an answer may be: many who ask at once cost the database one look.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -143,7 +143,7 @@ impl Seat {
             self.store = Some(store);
             return Ok(overview);
         }
-        let mut store = database.open(Missing::Refuse)?;
+        let mut store = database.open_to_read()?;
         store.check_schema()?;
         let overview = store.overview(now)?;
         self.store = Some(store);

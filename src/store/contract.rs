@@ -41,6 +41,9 @@ pub trait Store: Catalogue + Exchanges + History + Oversight + Send {
     /// Whether the schema is that of this build; if not, who has to do what. Reads only.
     fn check_schema(&mut self) -> Result<(), Failure>;
 
+    /// Whether there is a schema, of whatever build. Reads only.
+    fn has_schema(&mut self) -> Result<bool, Failure>;
+
     /// Connects anew after a [`Kind::StoreInterrupted`](crate::failure::Kind). What was committed is
     /// there, everything else is to be done again.
     fn reconnect(&mut self) -> Result<(), Failure>;

@@ -41,18 +41,22 @@ pub(super) struct Applied {
     pub(super) checksum: String,
 }
 
-/// Refuses a schema to which steps are still to be applied, where nothing may be written.
-pub(super) fn current(known: &[Migration], applied: &[Applied]) -> Result<(), Failure> {
-    match pending(known, applied)?.first() {
-        None => Ok(()),
-        Some(step) => Err(Failure::new(
-            Kind::StoreRefused,
-            format!(
-                "the database's schema lacks {}; run `kalshi-ingest migrate` as its owner",
-                step.name
-            ),
-        )),
-    }
+/// Why nothing can be read before `next` is applied. `whether` says who may not do that, `who` may.
+pub(super) fn behind(next: &Migration, is_first: bool, whether: &str, who: &str) -> Failure {
+    let message = if is_first {
+        format!(
+            "the database holds nothing of kalshi-ingest yet (step {} is next){whether}; \
+             check --database-url, or run `kalshi-ingest migrate` as {who}",
+            next.name
+        )
+    } else {
+        format!(
+            "the schema is not up to date (step {} is next){whether}; \
+             run `kalshi-ingest migrate` as {who}",
+            next.name
+        )
+    };
+    Failure::new(Kind::StoreRefused, message)
 }
 
 /// What is left to run: the applied steps must be the first of the known ones.

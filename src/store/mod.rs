@@ -41,20 +41,25 @@ pub enum Missing {
 impl DatabaseUrl {
     /// Reads `sqlite:PATH`, `postgres://…` or libpq's `key=value` form, which the environment and
     /// its files complete; no database is opened. Errors never repeat the URL.
+    ///
+    /// A secret that was mounted or pasted often ends with a line break, which belongs to nobody.
     pub fn parse(
         url: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<DatabaseUrl, Failure> {
+        let url = url.trim();
         if let Some(path) = url.strip_prefix("sqlite:") {
+            check_path(path)?;
             let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() || path == ":memory:" {
-                return Err(Failure::config(
-                    "the database URL names no file; write it like sqlite:kalshi.db",
-                ));
-            }
             return Ok(DatabaseUrl(Location::Sqlite(PathBuf::from(path))));
         }
         if postgres::is_meant(url) {
+            // Between libpq's keys any blank will do.
+            if url.contains(|letter: char| letter.is_control() && !letter.is_whitespace())
+                || (url.contains("://") && url.contains(char::is_control))
+            {
+                return Err(Failure::config(CONTROL));
+            }
             return postgres::Target::parse(url, environment)
                 .map(|target| DatabaseUrl(Location::Postgres(Box::new(target))));
         }
@@ -71,6 +76,56 @@ impl DatabaseUrl {
             Location::Postgres(target) => Ok(Box::new(postgres::PostgresStore::connect(target)?)),
         }
     }
+
+    /// Opens it to be read: the right to read is enough, and nothing is left behind. Its schema
+    /// may be of another build: see [`Store::check_schema`].
+    pub fn open_to_read(&self) -> Result<Box<dyn Store>, Failure> {
+        match &self.0 {
+            Location::Sqlite(path) => Ok(Box::new(sqlite::SqliteStore::open_to_read(path)?)),
+            Location::Postgres(target) => Ok(Box::new(postgres::PostgresStore::connect(target)?)),
+        }
+    }
+
+    /// Whether it is a file that nobody has made yet.
+    pub fn is_missing(&self) -> bool {
+        matches!(&self.0, Location::Sqlite(path) if !path.exists())
+    }
+}
+
+const CONTROL: &str =
+    "the database URL has a line break or another control character in it; take it out";
+
+/// What SQLite would read as something else than the name of a file is refused: an odd file would be
+/// made in silence, or a database that holds nothing when the pass is over.
+fn check_path(path: &str) -> Result<(), Failure> {
+    let advice = "write it like sqlite:kalshi.db or sqlite:/var/lib/kalshi/kalshi.db";
+    let wrong = |what: &str| Err(Failure::config(format!("the database URL {what}; {advice}")));
+    let name = path.strip_prefix("//").unwrap_or(path);
+    if path.contains(char::is_control) {
+        return Err(Failure::config(CONTROL));
+    }
+    if name.is_empty() {
+        return wrong("names no file");
+    }
+    let lower = name.to_ascii_lowercase();
+    if lower.contains(":memory:") || lower.contains("mode=memory") {
+        return wrong("names no file but a database in memory, which would be gone after the pass");
+    }
+    if lower.starts_with("file:") {
+        return wrong("names a URI of SQLite, and not a file");
+    }
+    if name.contains('?') {
+        return wrong("has parameters after a ?, which SQLite files do not take here");
+    }
+    if name.starts_with(char::is_whitespace) {
+        return wrong("has a blank before the name of the file");
+    }
+    Ok(())
+}
+
+/// A store in memory, which is gone with the value. For tests: no URL stands for it.
+pub fn in_memory() -> Result<Box<dyn Store>, Failure> {
+    Ok(Box::new(sqlite::SqliteStore::in_memory()?))
 }
 
 impl std::fmt::Display for DatabaseUrl {
@@ -85,5 +140,84 @@ impl std::fmt::Display for DatabaseUrl {
 impl std::fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::one_line;
+
+    fn place(url: &str) -> Result<String, String> {
+        DatabaseUrl::parse(url, &|_| None).map(|url| url.to_string()).map_err(|e| one_line(&e))
+    }
+
+    #[test]
+    fn blanks_around_a_url_belong_to_nobody() {
+        for url in ["sqlite:a.db\n", "\tsqlite:a.db\r\n", " sqlite:a.db ", "sqlite:a.db\n\n"] {
+            assert_eq!(place(url).unwrap(), "SQLite file a.db", "{url:?}");
+        }
+        assert_eq!(place("postgres://me@h/d\n").unwrap(), "PostgreSQL at h:5432/d");
+        assert_eq!(place("host=h\nuser=me dbname=d\n").unwrap(), "PostgreSQL at h:5432/d");
+    }
+
+    #[test]
+    fn control_characters_inside_are_refused() {
+        for url in [
+            "sqlite:a\n.db",
+            "sqlite:\na.db",
+            "sqlite:a.db\0",
+            "sqlite:a\t.db",
+            "postgres://me@h\n/d",
+            "postgres://me:hunter2\r@h/d",
+            "host=h user=me\u{7} dbname=d",
+        ] {
+            let error = place(url).unwrap_err();
+            assert!(error.contains("control character"), "{url:?}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_the_name_of_a_file_names_a_file() {
+        for url in [
+            "sqlite:",
+            "sqlite://",
+            "sqlite: ",
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite::MEMORY:",
+            "sqlite:file::memory:?cache=shared",
+            "sqlite:file:x?mode=memory",
+            "sqlite:x?mode=memory&cache=shared",
+            "sqlite:file:x",
+            "sqlite://file:x",
+            "sqlite:FILE:x",
+            "sqlite:file:///var/x.db",
+            "sqlite:x.db?mode=ro",
+            "sqlite:x?",
+            "sqlite: x.db",
+        ] {
+            let error = place(url).unwrap_err();
+            assert!(error.contains("write it like sqlite:kalshi.db"), "{url:?}: {error}");
+        }
+        for (url, path) in [
+            ("sqlite:kalshi.db", "kalshi.db"),
+            ("sqlite:///var/lib/k.db", "/var/lib/k.db"),
+            ("sqlite://k.db", "k.db"),
+            ("sqlite:my file.db", "my file.db"),
+            ("sqlite:./file:x.db", "./file:x.db"),
+        ] {
+            assert_eq!(place(url).unwrap(), format!("SQLite file {path}"));
+        }
+    }
+
+    #[test]
+    fn a_store_in_memory_is_a_store() {
+        let mut store = in_memory().unwrap();
+        assert!(!store.has_schema().unwrap());
+        store.migrate(crate::domain::time::Timestamp::from_seconds(0)).unwrap();
+        store.check_schema().unwrap();
+        assert!(store.try_lock("run").unwrap().is_some());
     }
 }

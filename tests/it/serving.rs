@@ -89,6 +89,16 @@ impl Serving {
     }
 }
 
+/// What is answered at this address, if anything is, by a client that asks at once.
+pub(crate) fn body_of(address: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+}
+
 impl Drop for Serving {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -336,5 +346,118 @@ fn what_nobody_ever_asked_for_is_no_health() {
         assert!(health.body.contains("no pass was ever asked for"), "{}", health.body);
         let checked = [&flags[..], &["--output", "prometheus", "--check"]].concat();
         assert_eq!(bench.process_of("status", &checked).status.code(), Some(2));
+    }
+}
+
+/// So many clients that send a byte a second each; they come again when they are sent away.
+fn while_they_drip(serving: &Serving, clients: usize, work: impl FnOnce()) {
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let all_are_here = std::sync::Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let connect = || TcpStream::connect(&serving.base).unwrap();
+            let mut dripping: Vec<TcpStream> = (0..clients).map(|_| connect()).collect();
+            all_are_here.wait();
+            for byte in
+                b"GET /metrics HTTP/1.1\r\nhost: x\r\nx-long: ".iter().chain([b'x'; 600].iter())
+            {
+                for stream in &mut dripping {
+                    if stream.write_all(&[*byte]).is_err() {
+                        *stream = connect();
+                    }
+                }
+                for _ in 0..10 {
+                    if is_over.load(std::sync::atomic::Ordering::SeqCst) {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(100));
+                }
+            }
+        });
+        all_are_here.wait();
+        work();
+        is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn who_asks_at_once_is_answered_at_once_while_others_drip() {
+    let database = Database::sqlite();
+    let _bench = filled(&database);
+    let serving = Serving::start(&database.url, &[]);
+    for clients in [64, 200, 400] {
+        while_they_drip(&serving, clients, || {
+            for _ in 0..8 {
+                for path in ["/livez", "/metrics", "/health"] {
+                    let begun = Instant::now();
+                    assert_ne!(serving.get(path).status, 0, "{path} beside {clients}");
+                    let took = begun.elapsed();
+                    assert!(took < Duration::from_secs(2), "{path} beside {clients}: {took:?}");
+                }
+                thread::sleep(Duration::from_millis(300));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_request_has_so_long_as_a_whole() {
+    let database = Database::sqlite();
+    let _bench = filled(&database);
+    let serving = Serving::start(&database.url, &[]);
+    let begun = Instant::now();
+    let mut stream = TcpStream::connect(&serving.base).unwrap();
+    let mut listening = stream.try_clone().unwrap();
+    let heard = thread::spawn(move || {
+        let mut text = String::new();
+        let _ = listening.read_to_string(&mut text);
+        text
+    });
+    // A byte in good time each, and never an end.
+    while stream.write_all(b"x").is_ok() && begun.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    let heard = heard.join().unwrap();
+    assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 408 "), "{heard}");
+    // One that does not take its answer is let go as well, and holds up nobody.
+    let mut greedy: Vec<TcpStream> =
+        (0..150).map(|_| TcpStream::connect(&serving.base).unwrap()).collect();
+    for stream in &mut greedy {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    }
+    let begun = Instant::now();
+    assert_eq!(serving.get("/livez").status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn requests_are_read_as_http_has_them() {
+    let database = Database::sqlite();
+    let _bench = filled(&database);
+    let serving = Serving::start(&database.url, &[]);
+    for (request, status) in [
+        ("GET /livez HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+        ("GET /livez?verbose=1 HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+        ("GET /livez HTTP/1.0\r\n\r\n", 200),
+        ("GET http://x/livez HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+        ("HEAD /livez HTTP/1.1\r\nhost: x\r\n\r\n", 200),
+        ("GET /favicon.ico HTTP/1.1\r\nhost: x\r\n\r\n", 204),
+        ("GET /livez/ HTTP/1.1\r\nhost: x\r\n\r\n", 404),
+        ("GET //livez HTTP/1.1\r\nhost: x\r\n\r\n", 404),
+        ("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        ("POST /livez HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabc", 405),
+        ("GET livez HTTP/1.1\r\nhost: x\r\n\r\n", 400),
+        ("GET /livez\r\n\r\n", 400),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        ("\0\0\0\0\r\n\r\n", 400),
+    ] {
+        let heard = serving.raw(request.as_bytes());
+        assert_eq!(heard.status, status, "{request:?}: {}", heard.head);
+        if status == 405 {
+            assert!(heard.head.contains("allow: get, head"), "{}", heard.head);
+        }
+        assert!(heard.head.contains("connection: close"), "{request:?}: {}", heard.head);
+        assert!(heard.head.contains("x-content-type-options: nosniff"), "{}", heard.head);
     }
 }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
-use postgres::{Error, Row, Transaction};
+use postgres::{Error, Row};
 
 use super::rows::{Instants, Record};
+use super::transaction::{Parameters, Transaction};
 use super::{COMMIT_LIMITS, MARKETS, PostgresStore, WATCHES, because, markets};
 use crate::domain::backfill::Life;
 use crate::domain::book::{Figures, Snapshot};
@@ -22,11 +23,9 @@ impl PostgresStore {
     fn load_markets(
         &mut self,
         sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
+        parameters: &Parameters<'_>,
     ) -> Result<Vec<Known>, Failure> {
-        self.client
-            .query_typed(sql, parameters)
-            .map_err(because("loading markets"))?
+        self.read("loading markets", |transaction| transaction.query_typed(sql, parameters))?
             .iter()
             .map(known)
             .collect()
@@ -35,30 +34,26 @@ impl PostgresStore {
 
 impl Catalogue for PostgresStore {
     fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure> {
-        let known = self.watches_on_record(names)?;
-        if known.len() == names.len() {
-            return Ok(known);
-        }
-        self.client
-            .execute_typed(
+        let rows = self.single("recording the selection", |transaction| {
+            let known = load_watches(transaction, names)?;
+            if known.len() == names.len() {
+                return Ok(known);
+            }
+            transaction.execute_typed(
                 include_str!("../../../sql/postgres/select_watches.sql"),
                 &[
                     (&SOURCE, Type::TEXT),
                     (&names, Type::TEXT_ARRAY),
                     (&now.to_chrono(), Type::TIMESTAMPTZ),
                 ],
-            )
-            .map_err(because("recording the selection"))?;
-        self.watches_on_record(names)
+            )?;
+            load_watches(transaction, names)
+        })?;
+        rows.iter().map(watch).collect()
     }
 
     fn watches_on_record(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
-        self.client
-            .query_typed(
-                include_str!("../../../sql/postgres/load_watches.sql"),
-                &[(&SOURCE, Type::TEXT), (&names, Type::TEXT_ARRAY)],
-            )
-            .map_err(because("loading the selection"))?
+        self.read("loading the selection", |transaction| load_watches(transaction, names))?
             .iter()
             .map(watch)
             .collect()
@@ -66,7 +61,7 @@ impl Catalogue for PostgresStore {
 
     fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure> {
         let what = "storing the selection";
-        let mut transaction = self.alone(WATCHES).map_err(because(what))?;
+        let mut transaction = self.alone(what, WATCHES)?;
         update_watches(&mut transaction, changes).map_err(because(what))?;
         transaction.commit().map_err(because(what))
     }
@@ -115,19 +110,16 @@ impl Catalogue for PostgresStore {
                 volume_e2: row.get("volume_e2"),
             })
         };
-        self.client
-            .query_typed(
-                include_str!("../../../sql/postgres/load_lives.sql"),
-                &[
-                    (&SOURCE, Type::TEXT),
-                    (&series, Type::TEXT),
-                    (&event, Type::TEXT),
-                    (&from.to_chrono(), Type::TIMESTAMPTZ),
-                    (&until.to_chrono(), Type::TIMESTAMPTZ),
-                    (&only, Type::TEXT_ARRAY),
-                ],
-            )
-            .map_err(because("loading markets"))?
+        let parameters: &Parameters<'_> = &[
+            (&SOURCE, Type::TEXT),
+            (&series, Type::TEXT),
+            (&event, Type::TEXT),
+            (&from.to_chrono(), Type::TIMESTAMPTZ),
+            (&until.to_chrono(), Type::TIMESTAMPTZ),
+            (&only, Type::TEXT_ARRAY),
+        ];
+        let sql = include_str!("../../../sql/postgres/load_lives.sql");
+        self.read("loading markets", |transaction| transaction.query_typed(sql, parameters))?
             .iter()
             .map(life)
             .collect()
@@ -141,7 +133,7 @@ impl Catalogue for PostgresStore {
     ) -> Result<u64, Failure> {
         let what = "storing markets";
         let now = now.to_chrono();
-        let mut transaction = self.alone(MARKETS).map_err(because(what))?;
+        let mut transaction = self.alone(what, MARKETS)?;
         let mut changed = 0;
         if !absent.is_empty() {
             changed += markets::miss(&mut transaction, absent, now).map_err(because(what))?;
@@ -154,37 +146,41 @@ impl Catalogue for PostgresStore {
     }
 
     fn events_without_series(&mut self) -> Result<Vec<Box<str>>, Failure> {
-        let rows = self
-            .client
-            .query_typed(
+        let rows = self.read("looking for events without a series", |transaction| {
+            transaction.query_typed(
                 include_str!("../../../sql/postgres/events_without_series.sql"),
                 &[(&SOURCE, Type::TEXT)],
             )
-            .map_err(because("looking for events without a series"))?;
+        })?;
         Ok(rows.iter().map(|row| Box::from(row.get::<_, &str>(0))).collect())
     }
 
     fn save_events(&mut self, events: &[EventRecord], now: Timestamp) -> Result<(), Failure> {
         let what = "storing events";
-        let mut transaction = self.alone(MARKETS).map_err(because(what))?;
+        let mut transaction = self.alone(what, MARKETS)?;
         store_events(&mut transaction, events, now.to_chrono()).map_err(because(what))?;
         transaction.commit().map_err(because(what))
     }
 
     fn save_books(&mut self, books: &[Snapshot]) -> Result<(), Failure> {
-        let what = "storing order books";
-        let mut transaction = self.client.transaction().map_err(because(what))?;
-        transaction.batch_execute(COMMIT_LIMITS).map_err(because(what))?;
-        insert_books(&mut transaction, books).map_err(because(what))?;
-        transaction.commit().map_err(because(what))
+        self.within("storing order books", COMMIT_LIMITS, |transaction| {
+            insert_books(transaction, books)
+        })
     }
 
     fn tape_rate(&mut self) -> Result<Option<f64>, Failure> {
-        self.client
-            .query_typed_one(include_str!("../../../sql/postgres/tape_rate.sql"), &[])
-            .map(|row| row.get("rate"))
-            .map_err(because("reading how busy the tape is"))
+        let row = self.read("reading how busy the tape is", |transaction| {
+            transaction.query_typed_one(include_str!("../../../sql/postgres/tape_rate.sql"), &[])
+        })?;
+        Ok(row.get("rate"))
     }
+}
+
+fn load_watches(transaction: &mut Transaction<'_>, names: &[String]) -> Result<Vec<Row>, Error> {
+    transaction.query_typed(
+        include_str!("../../../sql/postgres/load_watches.sql"),
+        &[(&SOURCE, Type::TEXT), (&names, Type::TEXT_ARRAY)],
+    )
 }
 
 fn update_watches(transaction: &mut Transaction<'_>, changes: &[WatchChange]) -> Result<(), Error> {

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
-use postgres::{Error, Row, Transaction};
+use postgres::{Error, Row};
 
 use super::history;
 use super::rows::Instants;
+use super::transaction::Transaction;
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
 use crate::domain::checkpoint::{Checkpoint, Correction};
 use crate::domain::evidence::Anchor;

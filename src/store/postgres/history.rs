@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
-use postgres::{Error, Row, Transaction};
+use postgres::{Error, Row};
 
 use super::rows::{Instants, Record};
+use super::transaction::{Parameters, Transaction};
 use super::{COMMIT_LIMITS, MARKETS, PostgresStore, SCAN_LIMITS, because, replay};
 use crate::domain::batch::Commit;
 use crate::domain::completeness::{HourVolume, Score};
@@ -28,8 +29,8 @@ impl History for PostgresStore {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Slice>, Failure> {
-        self.client
-            .query_typed(
+        self.read("loading the ledger of backfills", |transaction| {
+            transaction.query_typed(
                 include_str!("../../../sql/postgres/load_slices.sql"),
                 &[
                     (&SOURCE, Type::TEXT),
@@ -38,10 +39,10 @@ impl History for PostgresStore {
                     (&until.to_chrono(), Type::TIMESTAMPTZ),
                 ],
             )
-            .map_err(because("loading the ledger of backfills"))?
-            .iter()
-            .map(slice)
-            .collect()
+        })?
+        .iter()
+        .map(slice)
+        .collect()
     }
 
     fn add_slices(&mut self, slices: &[Slice], reset: bool, now: Timestamp) -> Result<(), Failure> {
@@ -121,7 +122,7 @@ impl History for PostgresStore {
 
     fn save_scores(&mut self, scores: &[Score], now: Timestamp) -> Result<(), Failure> {
         let what = "storing scores";
-        let mut transaction = self.alone(MARKETS).map_err(because(what))?;
+        let mut transaction = self.alone(what, MARKETS)?;
         insert_scores(&mut transaction, scores, now.to_chrono()).map_err(because(what))?;
         transaction.commit().map_err(because(what))
     }
@@ -174,13 +175,12 @@ impl History for PostgresStore {
         until: Option<Timestamp>,
     ) -> Result<ReplayPlace, Failure> {
         let mut place = ReplayPlace { target: target.to_owned(), from, until, after_event: 0 };
-        let known = self
-            .client
-            .query_typed(
+        let known = self.read("loading the place of a replay", |transaction| {
+            transaction.query_typed(
                 include_str!("../../../sql/postgres/load_place.sql"),
                 &[(&SOURCE, Type::TEXT), (&target, Type::TEXT), (&place.bounds(), Type::TEXT)],
             )
-            .map_err(because("loading the place of a replay"))?;
+        })?;
         place.after_event = known.first().map_or(0, |row| row.get("after_event"));
         Ok(place)
     }
@@ -198,17 +198,13 @@ impl History for PostgresStore {
     }
 
     fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure> {
-        self.client
-            .execute_typed(
-                include_str!("../../../sql/postgres/delete_place.sql"),
-                &[
-                    (&SOURCE, Type::TEXT),
-                    (&place.target, Type::TEXT),
-                    (&place.bounds(), Type::TEXT),
-                ],
-            )
-            .map(|_| ())
-            .map_err(because("forgetting the place of a replay"))
+        self.single("forgetting the place of a replay", |transaction| {
+            let sql = include_str!("../../../sql/postgres/delete_place.sql");
+            let bounds = place.bounds();
+            let keys: &Parameters<'_> =
+                &[(&SOURCE, Type::TEXT), (&place.target, Type::TEXT), (&bounds, Type::TEXT)];
+            transaction.execute_typed(sql, keys).map(|_| ())
+        })
     }
 
     fn compare_trades(&mut self, other: &str, examples: u32) -> Result<Difference, Failure> {

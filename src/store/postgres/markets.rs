@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use postgres::Error;
 use postgres::types::{ToSql, Type};
-use postgres::{Error, Transaction};
 
 use super::rows::Instants;
+use super::transaction::Transaction;
 use crate::domain::market::{Absence, Market, Sighting};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, SOURCE};

@@ -4,6 +4,7 @@
 //! it on the server, so a pooler that hands out connections by transaction does no harm.
 
 mod connect;
+mod transaction;
 mod rows;
 mod commit;
 mod catalogue;
@@ -13,10 +14,11 @@ mod replay;
 mod oversight;
 mod exchange;
 
+use postgres::Client;
 use postgres::types::Type;
-use postgres::{Client, IsolationLevel, Transaction};
 
 pub(super) use connect::{Target, is_meant};
+use transaction::{Access, Parameters, Transaction, beginning};
 
 use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
 use super::migrate::{self, Applied, Migration, migrations, pending};
@@ -24,7 +26,7 @@ use crate::domain::batch::{Commit, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, one_line};
 
 const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims");
 
@@ -35,9 +37,16 @@ const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
 const MARKETS: &str = "markets";
 const WATCHES: &str = "watches";
 
+/// How often a connection is made again for one transaction.
+const CONNECTIONS_MAX: u32 = 3;
+
 /// A transaction that waits longer than this is in trouble; the next pass tries again. If we
 /// vanish without a word in the middle of it, the server gives its rows free again.
 const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock_timeout = '10s';
+    set local idle_in_transaction_session_timeout = '30s'";
+
+/// Who makes tables first waits for the one who makes them now, who may have a lot to do.
+const MIGRATION_LIMITS: &str = "set local statement_timeout = 0; set local lock_timeout = '60s';
     set local idle_in_transaction_session_timeout = '30s'";
 
 /// What goes through whole tables takes as long as they are big.
@@ -46,7 +55,8 @@ const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_ti
 
 /// The transaction that holds the lock is idle by design, for as long as the pass lasts; only a
 /// host that does not even acknowledge any more is given up, after some forty seconds.
-const HOLD_LOCK: &str = "begin; set local idle_in_transaction_session_timeout = 0;
+const HOLD_LOCK: &str = "set local statement_timeout = 0; set local lock_timeout = 0;
+    set local idle_in_transaction_session_timeout = 0;
     set local tcp_keepalives_idle = 10; set local tcp_keepalives_interval = 10;
     set local tcp_keepalives_count = 3";
 
@@ -76,7 +86,8 @@ impl Drop for AdvisoryLock {
     /// only after a while, and the next pass would find the lock taken.
     fn drop(&mut self) {
         if let Err(error) = self.0.batch_execute("rollback") {
-            log::debug!("the lock goes with its connection: {error}");
+            // Whoever came in meanwhile did no harm: no checkpoint moves twice from one version.
+            log::warn!("the lock was lost with its connection: {}", one_line(&error));
         }
     }
 }
@@ -90,7 +101,9 @@ fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
             None if is_lost(&error) => Kind::StoreInterrupted,
             // A transaction that lost to another one, or waited too long for it or for us; a
             // server that is not the primary any more.
-            Some("40001" | "40P01" | "55P03" | "25P03" | "25006") => Kind::StoreInterrupted,
+            Some("40001" | "40P01" | "55P03" | "25P03" | "25P04" | "25006") => {
+                Kind::StoreInterrupted
+            }
             Some(code) if ["08", "57"].iter().any(|class| code.starts_with(class)) => {
                 Kind::StoreInterrupted
             }
@@ -103,6 +116,36 @@ fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
         match error.as_db_error() {
             Some(said) => failure.because(said.message()),
             None => failure.because(error),
+        }
+    }
+}
+
+/// The same for what begins a transaction: a server that cannot have one that writes has become a
+/// standby, and elsewhere there may be its successor.
+fn begin_failure(what: &str, error: postgres::Error) -> Failure {
+    let is_standby = error.code().is_some_and(|code| code.code() == "0A000");
+    let mut failure = because(what)(error);
+    if is_standby {
+        failure.kind = Kind::StoreInterrupted;
+    }
+    failure
+}
+
+/// A new connection, in a transaction. One that a busy machine did not use within the moment that
+/// the server allows is no answer yet.
+fn connect_and_begin(target: &Target, what: &str, beginning: &str) -> Result<Client, Failure> {
+    let mut attempt = 1;
+    loop {
+        let mut client = target.connect()?;
+        match transaction::begin(&mut client, beginning) {
+            Ok(()) => return Ok(client),
+            Err(error) => {
+                let ended = begin_failure(what, error);
+                if ended.kind != Kind::StoreInterrupted || attempt == CONNECTIONS_MAX {
+                    return Err(ended);
+                }
+                attempt += 1;
+            }
         }
     }
 }
@@ -124,22 +167,22 @@ impl PostgresStore {
         Ok(PostgresStore { client: target.connect()?, target: target.clone() })
     }
 
-    fn applied(client: &mut impl postgres::GenericClient) -> Result<Vec<Applied>, postgres::Error> {
+    fn applied(transaction: &mut Transaction<'_>) -> Result<Vec<Applied>, postgres::Error> {
         // Not to_regclass: a session that once looked in vain may remember that, even after it
         // has waited for the lock of the one who made the table.
         let exists = "select exists (select from pg_class
             where relname = 'kalshi_ingest_migrations' and pg_table_is_visible(oid))";
-        if !client.query_typed(exists, &[])?.iter().any(|row| row.get(0)) {
+        if !transaction.query_typed(exists, &[])?.iter().any(|row| row.get(0)) {
             return Ok(Vec::new());
         }
         let recorded = "select name, checksum from kalshi_ingest_migrations order by name";
-        let rows = client.query_typed(recorded, &[])?;
+        let rows = transaction.query_typed(recorded, &[])?;
         Ok(rows.iter().map(|row| Applied { name: row.get(0), checksum: row.get(1) }).collect())
     }
 
     /// Events are kept as received, so the database must be able to hold any text.
-    fn check_encoding(client: &mut impl postgres::GenericClient) -> Result<(), Failure> {
-        let row = client
+    fn check_encoding(transaction: &mut Transaction<'_>) -> Result<(), Failure> {
+        let row = transaction
             .query_typed_one("select current_setting('server_encoding')", &[])
             .map_err(because("asking for the database's encoding"))?;
         match row.get(0) {
@@ -151,37 +194,58 @@ impl PostgresStore {
         }
     }
 
-    /// A role that only works here must not fail somewhere in the middle, with the server's words.
-    fn check_rights(transaction: &mut Transaction<'_>, next: &Migration) -> Result<(), Failure> {
+    /// Whether this role may apply `next`; if not, what to say: who may. A role that only works
+    /// here must not fail somewhere in the middle, with the server's words.
+    fn who_migrates(
+        transaction: &mut Transaction<'_>,
+        next: &Migration,
+    ) -> Result<(bool, Failure), Failure> {
         let what = "asking what the role may do";
         let row = transaction.query_typed_one(SCHEMA_RIGHTS, &[]).map_err(because(what))?;
-        if row.get("may_change") {
-            return Ok(());
-        }
         let (role, owner): (&str, Option<&str>) = (row.get("role"), row.get("owner"));
-        Err(Failure::new(
-            Kind::StoreRefused,
-            format!(
-                "the schema is not up to date (step {} is next), and {role} may not change it; \
-                 run `kalshi-ingest migrate` as {}",
-                next.name,
-                owner.unwrap_or("a role that may create tables there"),
-            ),
-        ))
+        let may_change: bool = row.get("may_change");
+        let who = match (may_change, owner) {
+            (true, _) => role,
+            (false, Some(owner)) => owner,
+            (false, None) => "a role that may create tables there",
+        };
+        let whether =
+            if may_change { String::new() } else { format!(", and {role} may not change it") };
+        let is_first = MIGRATIONS.first().is_some_and(|first| first.name == next.name);
+        Ok((may_change, migrate::behind(next, is_first, &whether, who)))
     }
 
     /// A transaction that nobody else is in who names the same lock: what it compares with
-    /// stays as it is. Each of its statements sees what was committed before that statement,
-    /// whatever the server's default, since the wait for the lock is over by then.
-    fn alone(&mut self, lock: &str) -> Result<Transaction<'_>, postgres::Error> {
-        let isolation = IsolationLevel::ReadCommitted;
-        let mut transaction = self.client.build_transaction().isolation_level(isolation).start()?;
-        transaction.batch_execute(COMMIT_LIMITS)?;
-        transaction.execute_typed(
-            "select pg_advisory_xact_lock(hashtextextended('kalshi-ingest writes ' || $1, 0))",
-            &[(&lock, Type::TEXT)],
-        )?;
+    /// stays as it is, since the wait for the lock is over by then.
+    fn alone(&mut self, what: &str, lock: &str) -> Result<Transaction<'_>, Failure> {
+        let mut transaction = self.begin(what, &beginning(Access::Write, COMMIT_LIMITS))?;
+        transaction
+            .execute_typed(
+                "select pg_advisory_xact_lock(hashtextextended('kalshi-ingest writes ' || $1, 0))",
+                &[(&lock, Type::TEXT)],
+            )
+            .map_err(because(what))?;
         Ok(transaction)
+    }
+
+    /// Begins a transaction. A connection that was ended while it had nothing to do (by the
+    /// server's `idle_session_timeout`, a pooler, a firewall) is made again: nothing has been
+    /// done yet, so nothing is done twice, and nobody has to fetch anything again.
+    fn begin(&mut self, what: &str, beginning: &str) -> Result<Transaction<'_>, Failure> {
+        let begun = transaction::begin(&mut self.client, beginning);
+        if let Err(ended) = begun.map_err(|error| begin_failure(what, error)) {
+            if ended.kind != Kind::StoreInterrupted {
+                return Err(ended);
+            }
+            match connect_and_begin(&self.target, what, beginning) {
+                Ok(client) => self.client = client,
+                // Whoever perseveres tries again, later.
+                Err(failure) if failure.kind == Kind::StoreUnavailable => return Err(ended),
+                Err(failure) => return Err(failure),
+            }
+            log::info!("{}; connected anew before anything was lost", one_line(&ended));
+        }
+        Ok(Transaction::of_begun(&mut self.client))
     }
 
     /// Does `work` in one transaction with these limits.
@@ -191,34 +255,61 @@ impl PostgresStore {
         limits: &str,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
     ) -> Result<T, Failure> {
-        let mut transaction = self.client.transaction().map_err(because(what))?;
-        transaction.batch_execute(limits).map_err(because(what))?;
+        let mut transaction = self.begin(what, &beginning(Access::Write, limits))?;
         let done = work(&mut transaction).map_err(because(what))?;
         transaction.commit().map_err(because(what))?;
         Ok(done)
     }
 
-    fn load(&mut self, tickers: &[&str]) -> Result<Vec<Checkpoint>, Failure> {
-        self.client
-            .query_typed(
-                include_str!("../../../sql/postgres/load_checkpoints.sql"),
-                &[(&SOURCE, Type::TEXT), (&tickers, Type::TEXT_ARRAY)],
-            )
-            .map_err(because("loading checkpoints"))?
-            .iter()
-            .map(rows::checkpoint)
-            .collect()
+    /// The same for what one statement writes.
+    fn single<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
+    ) -> Result<T, Failure> {
+        self.visit(what, &beginning(Access::Write, COMMIT_LIMITS), work)
+    }
+
+    /// The same for what only asks.
+    fn read<T>(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
+    ) -> Result<T, Failure> {
+        self.visit(what, &beginning(Access::Read, COMMIT_LIMITS), work)
+    }
+
+    fn visit<T>(
+        &mut self,
+        what: &str,
+        beginning: &str,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
+    ) -> Result<T, Failure> {
+        let mut transaction = self.begin(what, beginning)?;
+        let done = work(&mut transaction).map_err(because(what))?;
+        transaction.leave().map_err(because(what))?;
+        Ok(done)
+    }
+
+    fn load(
+        transaction: &mut Transaction<'_>,
+        tickers: &[&str],
+    ) -> Result<Vec<postgres::Row>, postgres::Error> {
+        transaction.query_typed(
+            include_str!("../../../sql/postgres/load_checkpoints.sql"),
+            &[(&SOURCE, Type::TEXT), (&tickers, Type::TEXT_ARRAY)],
+        )
     }
 }
 
 impl Store for PostgresStore {
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
         let what = "migrating the schema";
-        let applied = Self::applied(&mut self.client).map_err(because(what))?;
+        let applied = self.read("looking at the schema", Self::applied)?;
         if pending(MIGRATIONS, &applied)?.is_empty() {
             return Ok(Vec::new());
         }
-        let mut transaction = self.client.transaction().map_err(because(what))?;
+        let mut transaction = self.begin(what, &beginning(Access::Write, MIGRATION_LIMITS))?;
         transaction
             .execute_typed("select pg_advisory_xact_lock($1)", &[(&MIGRATION_LOCK, Type::INT8)])
             .map_err(because(what))?;
@@ -227,34 +318,25 @@ impl Store for PostgresStore {
         let applied = Self::applied(&mut transaction).map_err(because(what))?;
         let steps = pending(MIGRATIONS, &applied)?;
         let Some(next) = steps.first() else { return Ok(Vec::new()) };
-        Self::check_rights(&mut transaction, next)?;
-        transaction
-            .batch_execute(
-                "create table if not exists kalshi_ingest_migrations (
-                    name text collate \"C\" primary key, checksum text not null, applied_at timestamptz not null)",
-            )
-            .map_err(because(what))?;
-        for step in steps {
-            let what = format!("schema step {}", step.name);
-            transaction.batch_execute(step.sql).map_err(because(&what))?;
-            transaction
-                .execute_typed(
-                    "insert into kalshi_ingest_migrations values ($1, $2, $3)",
-                    &[
-                        (&step.name, Type::TEXT),
-                        (&step.checksum(), Type::TEXT),
-                        (&now.to_chrono(), Type::TIMESTAMPTZ),
-                    ],
-                )
-                .map_err(because(&what))?;
+        if let (false, failure) = Self::who_migrates(&mut transaction, next)? {
+            return Err(failure);
         }
+        apply(&mut transaction, steps, now)?;
         transaction.commit().map_err(because(what))?;
         Ok(steps.iter().map(|step| step.name).collect())
     }
 
     fn check_schema(&mut self) -> Result<(), Failure> {
-        let applied = Self::applied(&mut self.client).map_err(because("looking at the schema"))?;
-        migrate::current(MIGRATIONS, &applied)
+        let what = "looking at the schema";
+        let mut transaction = self.begin(what, &beginning(Access::Read, COMMIT_LIMITS))?;
+        let applied = Self::applied(&mut transaction).map_err(because(what))?;
+        let Some(next) = pending(MIGRATIONS, &applied)?.first() else { return Ok(()) };
+        let (_, failure) = Self::who_migrates(&mut transaction, next)?;
+        Err(failure)
+    }
+
+    fn has_schema(&mut self) -> Result<bool, Failure> {
+        self.read("looking at the schema", Self::applied).map(|applied| !applied.is_empty())
     }
 
     fn reconnect(&mut self) -> Result<(), Failure> {
@@ -263,13 +345,12 @@ impl Store for PostgresStore {
     }
 
     fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
-        self.client
-            .query_typed_one(
-                include_str!("../../../sql/postgres/begin_run.sql"),
-                &[(&command, Type::TEXT), (&now.to_chrono(), Type::TIMESTAMPTZ)],
-            )
-            .map(|row| row.get(0))
-            .map_err(because("recording the run"))
+        self.single("recording the run", |transaction| {
+            let sql = include_str!("../../../sql/postgres/begin_run.sql");
+            let parameters: &Parameters<'_> =
+                &[(&command, Type::TEXT), (&now.to_chrono(), Type::TIMESTAMPTZ)];
+            transaction.query_typed_one(sql, parameters).map(|row| row.get(0))
+        })
     }
 
     fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure> {
@@ -280,8 +361,8 @@ impl Store for PostgresStore {
 
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
         let what = "taking the lock";
-        let mut client = self.target.connect()?;
-        client.batch_execute(HOLD_LOCK).map_err(because(what))?;
+        let mut client =
+            connect_and_begin(&self.target, what, &beginning(Access::Write, HOLD_LOCK))?;
         let is_ours: bool = client
             .query_typed_one(
                 "select pg_try_advisory_xact_lock(hashtextextended('kalshi-ingest ' || $1, 0))",
@@ -298,21 +379,22 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Vec<Checkpoint>, Failure> {
         let tickers: Vec<&str> = markets.iter().map(Ticker::as_str).collect();
-        let known = self.load(&tickers)?;
-        if known.len() == markets.len() {
-            return Ok(known);
-        }
-        self.client
-            .execute_typed(
+        let rows = self.single("loading checkpoints", |transaction| {
+            let known = Self::load(transaction, &tickers)?;
+            if known.len() == tickers.len() {
+                return Ok(known);
+            }
+            transaction.execute_typed(
                 include_str!("../../../sql/postgres/select_markets.sql"),
                 &[
                     (&SOURCE, Type::TEXT),
                     (&tickers, Type::TEXT_ARRAY),
                     (&now.to_chrono(), Type::TIMESTAMPTZ),
                 ],
-            )
-            .map_err(because("recording the selected markets"))?;
-        self.load(&tickers)
+            )?;
+            Self::load(transaction, &tickers)
+        })?;
+        rows.iter().map(rows::checkpoint).collect()
     }
 
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
@@ -322,20 +404,51 @@ impl Store for PostgresStore {
     }
 
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
-        self.client
-            .query_typed(
-                include_str!("../../../sql/postgres/report_markets.sql"),
-                &[(&SOURCE, Type::TEXT), (&now.before(REPORT_SPAN).to_chrono(), Type::TIMESTAMPTZ)],
-            )
-            .map_err(because("reading the status"))?
-            .iter()
-            .map(|row| {
-                Ok(MarketReport {
-                    checkpoint: rows::checkpoint(row)?,
-                    trades_total: row.get("trades_total"),
-                    trades_last_hour: row.get("trades_last_hour"),
-                })
+        let since = now.before(REPORT_SPAN).to_chrono();
+        let rows = self.visit(
+            "reading the status",
+            &beginning(Access::Read, SCAN_LIMITS),
+            |transaction| {
+                let sql = include_str!("../../../sql/postgres/report_markets.sql");
+                transaction.query_typed(sql, &[(&SOURCE, Type::TEXT), (&since, Type::TIMESTAMPTZ)])
+            },
+        )?;
+        let report = |row: &postgres::Row| {
+            Ok(MarketReport {
+                checkpoint: rows::checkpoint(row)?,
+                trades_total: row.get("trades_total"),
+                trades_last_hour: row.get("trades_last_hour"),
             })
-            .collect()
+        };
+        rows.iter().map(report).collect()
     }
+}
+
+/// Applies these steps and records them, in the caller's transaction.
+fn apply(
+    transaction: &mut Transaction<'_>,
+    steps: &[Migration],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    transaction
+        .batch_execute(
+            "create table if not exists kalshi_ingest_migrations (
+                name text collate \"C\" primary key, checksum text not null, applied_at timestamptz not null)",
+        )
+        .map_err(because("migrating the schema"))?;
+    for step in steps {
+        let what = format!("schema step {}", step.name);
+        transaction.batch_execute(step.sql).map_err(because(&what))?;
+        transaction
+            .execute_typed(
+                "insert into kalshi_ingest_migrations values ($1, $2, $3)",
+                &[
+                    (&step.name, Type::TEXT),
+                    (&step.checksum(), Type::TEXT),
+                    (&now.to_chrono(), Type::TIMESTAMPTZ),
+                ],
+            )
+            .map_err(because(&what))?;
+    }
+    Ok(())
 }

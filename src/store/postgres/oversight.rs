@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use postgres::types::Type;
-use postgres::{Error, IsolationLevel, Row, Transaction};
+use postgres::{Error, Row};
 
 use super::rows::{self, Record};
+use super::transaction::{Access, Parameters, Transaction, beginning};
 use super::{COMMIT_LIMITS, PostgresStore, because};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::overview::{
@@ -26,30 +27,21 @@ impl Oversight for PostgresStore {
     fn note_selection(&mut self, watches: &[Watch], now: Timestamp) -> Result<(), Failure> {
         let names: Vec<String> = watches.iter().map(|watch| watch.target.name()).collect();
         let slas: Vec<f64> = watches.iter().map(|watch| watch.sla.as_secs_f64()).collect();
-        self.client
-            .execute_typed(
-                include_str!("../../../sql/postgres/note_selection.sql"),
-                &[
-                    (&SOURCE, Type::TEXT),
-                    (&names, Type::TEXT_ARRAY),
-                    (&slas, Type::FLOAT8_ARRAY),
-                    (&now.to_chrono(), Type::TIMESTAMPTZ),
-                    (&now.before(NOTED_AGAIN_AFTER).to_chrono(), Type::TIMESTAMPTZ),
-                ],
-            )
-            .map(|_| ())
-            .map_err(because("noting the selection"))
+        let parameters: &Parameters<'_> = &[
+            (&SOURCE, Type::TEXT),
+            (&names, Type::TEXT_ARRAY),
+            (&slas, Type::FLOAT8_ARRAY),
+            (&now.to_chrono(), Type::TIMESTAMPTZ),
+            (&now.before(NOTED_AGAIN_AFTER).to_chrono(), Type::TIMESTAMPTZ),
+        ];
+        let sql = include_str!("../../../sql/postgres/note_selection.sql");
+        self.single("noting the selection", |transaction| {
+            transaction.execute_typed(sql, parameters).map(|_| ())
+        })
     }
 
     fn overview(&mut self, now: Timestamp) -> Result<Overview, Failure> {
-        let mut transaction = self
-            .client
-            .build_transaction()
-            .read_only(true)
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .start()
-            .map_err(because(WHAT))?;
-        transaction.batch_execute(COMMIT_LIMITS).map_err(because(WHAT))?;
+        let mut transaction = self.begin(WHAT, &beginning(Access::ReadAsOne, COMMIT_LIMITS))?;
         let overview = read(&mut transaction, now)?;
         transaction.commit().map_err(because(WHAT))?;
         Ok(overview)

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
-use postgres::{Error, Row, Transaction};
+use postgres::{Error, Row};
 
+use super::transaction::Transaction;
 use super::{PostgresStore, SCAN_LIMITS, because};
 use crate::domain::trade::{SOURCE, Side};
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ pub(super) fn count(row: &Row, column: &str) -> u64 {
 /// Makes the table unless it is there; one of another shape is refused.
 pub(super) fn make_table(store: &mut PostgresStore, name: &str) -> Result<(), Failure> {
     let what = "making a table of trades";
-    let mut transaction = store.alone(TABLES).map_err(because(what))?;
+    let mut transaction = store.alone(what, TABLES)?;
     match check(&mut transaction, name).map_err(because(what))? {
         Some(true) => return Ok(()),
         Some(false) => return Err(other_shape(name)),

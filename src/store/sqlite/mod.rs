@@ -1,5 +1,6 @@
 //! SQLite: the embedded default. One file, no server.
 
+mod opening;
 mod rows;
 mod commit;
 mod catalogue;
@@ -13,10 +14,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, Params, Row, Transaction, TransactionBehavior, params,
-};
+use rusqlite::{Connection, ErrorCode, Params, Row, Transaction, TransactionBehavior, params};
 
+use self::opening::Stamp;
 use super::Missing;
 use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
 use super::migrate::{self, Applied, Migration, migrations, pending};
@@ -36,14 +36,22 @@ const WAL_NAP: Duration = Duration::from_millis(20);
 
 /// A store in one file.
 pub(super) struct SqliteStore {
-    path: PathBuf,
+    /// Missing in memory.
+    path: Option<PathBuf>,
     connection: Connection,
+    /// Of a file that is read as one that nobody changes.
+    stamp: Option<Stamp>,
 }
 
 /// An advisory lock on a file beside the database; the kernel drops it with the process.
 struct FileLock(#[expect(dead_code, reason = "held, never read")] File);
 
 impl Lock for FileLock {}
+
+/// Nobody else can come to a database in memory.
+struct NoLock;
+
+impl Lock for NoLock {}
 
 /// Names what was attempted and sorts the cause.
 fn because(what: &str) -> impl Fn(rusqlite::Error) -> Failure + '_ {
@@ -61,26 +69,20 @@ fn because(what: &str) -> impl Fn(rusqlite::Error) -> Failure + '_ {
 
 impl SqliteStore {
     pub(super) fn open(path: &Path, missing: Missing) -> Result<SqliteStore, Failure> {
-        if missing == Missing::Refuse && !path.exists() {
-            return Err(Failure::new(
-                Kind::StoreUnavailable,
-                format!(
-                    "the SQLite file {} does not exist; check --database-url, or let `kalshi-ingest run` make it",
-                    path.display()
-                ),
-            ));
-        }
-        let is_new = !path.exists();
-        let what = format!("opening {}", path.display());
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(because(&what))?;
-        Self::configure(&connection).map_err(because(&what))?;
-        if is_new {
-            log::info!("made the SQLite file {}", path.display());
-        }
-        Ok(SqliteStore { path: path.to_owned(), connection })
+        let connection = opening::to_write(path, missing)?;
+        Ok(SqliteStore { path: Some(path.to_owned()), connection, stamp: None })
+    }
+
+    /// To be read, by whoever may read the file; nothing is left behind.
+    pub(super) fn open_to_read(path: &Path) -> Result<SqliteStore, Failure> {
+        let (connection, stamp) = opening::to_read(path)?;
+        Ok(SqliteStore { path: Some(path.to_owned()), connection, stamp })
+    }
+
+    /// Gone with the value.
+    pub(super) fn in_memory() -> Result<SqliteStore, Failure> {
+        let connection = Connection::open_in_memory().map_err(because("making a database"))?;
+        Ok(SqliteStore { path: None, connection, stamp: None })
     }
 
     fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -151,9 +153,28 @@ impl SqliteStore {
         parameters: impl Params,
         read: impl Fn(&Row<'_>) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
-        let mut statement = self.connection.prepare(sql).map_err(because(what))?;
-        let rows = statement.query_map(parameters, |row| Ok(read(row))).map_err(because(what))?;
-        rows.map(|row| row.map_err(because(what))?).collect()
+        let all = || {
+            let mut statement = self.connection.prepare(sql).map_err(because(what))?;
+            let rows = statement.query_map(parameters, |row| Ok(read(row)));
+            rows.map_err(because(what))?.map(|row| row.map_err(because(what))?).collect()
+        };
+        self.unbroken(all())
+    }
+
+    /// What was read of a file that nobody changes, unless somebody did: then it may be of two times,
+    /// and it is to be opened and read again.
+    fn unbroken<T>(&self, read: Result<T, Failure>) -> Result<T, Failure> {
+        match &self.stamp {
+            Some(stamp) if stamp.is_broken() => Err(Failure::new(
+                Kind::StoreInterrupted,
+                "the SQLite file was written to while it was read",
+            )),
+            _ => read,
+        }
+    }
+
+    fn steps_applied(&self) -> Result<Vec<Applied>, Failure> {
+        self.unbroken(Self::applied(&self.connection).map_err(because("looking at the schema")))
     }
 
     fn load(&self, tickers: &str) -> Result<Vec<Checkpoint>, Failure> {
@@ -197,12 +218,21 @@ impl Store for SqliteStore {
     }
 
     fn check_schema(&mut self) -> Result<(), Failure> {
-        let applied = Self::applied(&self.connection).map_err(because("looking at the schema"))?;
-        migrate::current(MIGRATIONS, &applied)
+        let applied = self.steps_applied()?;
+        let Some(next) = pending(MIGRATIONS, &applied)?.first() else { return Ok(()) };
+        let owner = self.path.as_deref().map_or_else(|| "its owner".to_owned(), opening::owner);
+        Err(migrate::behind(next, applied.is_empty(), "", &owner))
+    }
+
+    fn has_schema(&mut self) -> Result<bool, Failure> {
+        self.steps_applied().map(|applied| !applied.is_empty())
     }
 
     fn reconnect(&mut self) -> Result<(), Failure> {
-        // A file does not hang up.
+        // A file does not hang up; but one that was written to has to be looked at anew.
+        if let (Some(path), Some(_)) = (&self.path, &self.stamp) {
+            (self.connection, self.stamp) = opening::to_read(path)?;
+        }
         Ok(())
     }
 
@@ -223,7 +253,8 @@ impl Store for SqliteStore {
     }
 
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
-        let mut path = self.path.clone().into_os_string();
+        let Some(path) = &self.path else { return Ok(Some(Box::new(NoLock))) };
+        let mut path = path.clone().into_os_string();
         path.push(format!(".{name}.lock"));
         let what = format!("locking {}", Path::new(&path).display());
         let file =

@@ -39,7 +39,7 @@ impl Oversight for SqliteStore {
         self.connection.execute_batch("begin").map_err(because(WHAT))?;
         let overview = self.read_overview(now);
         self.connection.execute_batch("rollback").map_err(because(WHAT))?;
-        overview
+        self.unbroken(overview)
     }
 }
 

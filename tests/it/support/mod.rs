@@ -6,3 +6,5 @@ pub(crate) mod database;
 pub(crate) mod bench;
 pub(crate) mod round_trips;
 pub(crate) mod recorder;
+pub(crate) mod reader;
+pub(crate) mod full_pipe;

@@ -1,0 +1,346 @@
+//! The server itself: a thread a connection, one answer each, and nobody holds a place for long.
+//!
+//! A request has so long to arrive as a whole, however steadily it drips, and so has its answer to
+//! leave. Who comes when all places are taken gets that of the connection which has waited longest
+//! for its client to ask something: of the client that holds the most of them. So whoever asks at
+//! once is answered at once, whatever others do.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::answers::Answer;
+
+/// How long a client may take to ask, and as long again to take the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long what a client still sends is thrown away, so that it reads our answer first.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// Connections at once, of all clients and of one.
+const PLACES: usize = 256;
+const PLACES_EACH: usize = 128;
+/// Far more than any client of ours says.
+const HEAD_MAX: usize = 16 * 1024;
+const HEADERS_MAX: usize = 64;
+/// Enough for the page; the system gives what is used of it.
+const STACK: usize = 512 * 1024;
+/// After a connection that could not be taken: too many files are open.
+const NAP: Duration = Duration::from_millis(50);
+
+/// What a client asked for.
+pub(super) struct Request {
+    pub(super) method: Method,
+    /// Without what follows a question mark.
+    pub(super) path: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Head,
+    Other,
+}
+
+type Respond = dyn Fn(&Request) -> Answer + Send + Sync;
+
+/// Answers whoever comes, in threads of its own, for as long as the process lives.
+pub(super) fn start(
+    listeners: Vec<TcpListener>,
+    respond: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+) -> std::io::Result<()> {
+    let house = Arc::new(House { respond: Box::new(respond), guests: Mutex::default() });
+    for listener in listeners {
+        let house = Arc::clone(&house);
+        thread::Builder::new().name("door".to_owned()).spawn(move || house.receive(&listener))?;
+    }
+    Ok(())
+}
+
+struct House {
+    respond: Box<Respond>,
+    guests: Mutex<Guests>,
+}
+
+#[derive(Default)]
+struct Guests {
+    last: u64,
+    /// The longest here first.
+    all: Vec<Guest>,
+}
+
+struct Guest {
+    number: u64,
+    client: IpAddr,
+    stream: Arc<TcpStream>,
+    /// Whether the whole request has arrived.
+    has_asked: bool,
+}
+
+impl Guests {
+    /// Lets one in, and another one out where there is no place left.
+    fn admit(&mut self, client: IpAddr, stream: Arc<TcpStream>) -> u64 {
+        let held = |client: IpAddr| self.all.iter().filter(|guest| guest.client == client).count();
+        let busiest = if held(client) >= PLACES_EACH {
+            Some(client)
+        } else if self.all.len() >= PLACES {
+            self.all.iter().map(|guest| guest.client).max_by_key(|client| held(*client))
+        } else {
+            None
+        };
+        if let Some(busiest) = busiest {
+            self.send_away(busiest);
+        }
+        self.last += 1;
+        self.all.push(Guest { number: self.last, client, stream, has_asked: false });
+        self.last
+    }
+
+    /// The one of this client that has been here longest without asking anything; else the longest.
+    fn send_away(&mut self, client: IpAddr) {
+        let position = |has_asked: bool| {
+            let mut guests = self.all.iter();
+            guests.position(|guest| guest.client == client && guest.has_asked == has_asked)
+        };
+        if let Some(at) = position(false).or_else(|| position(true)) {
+            // Its thread notices, and leaves.
+            let _ = self.all.remove(at).stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl House {
+    fn guests(&self) -> MutexGuard<'_, Guests> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn receive(self: &Arc<House>, listener: &TcpListener) {
+        loop {
+            let (stream, from) = match listener.accept() {
+                Ok((stream, from)) => (Arc::new(stream), from),
+                Err(error) => {
+                    log::debug!("a connection could not be taken: {error}");
+                    thread::sleep(NAP);
+                    continue;
+                }
+            };
+            let number = self.guests().admit(from.ip(), Arc::clone(&stream));
+            let place = Place { house: Arc::clone(self), number };
+            let serve = move || place.serve(&stream);
+            let served = thread::Builder::new().name("guest".to_owned()).stack_size(STACK);
+            if let Err(error) = served.spawn(serve) {
+                log::debug!("there is no room for a thread: {error}");
+            }
+        }
+    }
+}
+
+/// A guest's place, free again when it is dropped.
+struct Place {
+    house: Arc<House>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.house.guests().all.retain(|guest| guest.number != self.number);
+    }
+}
+
+impl Place {
+    fn serve(&self, stream: &TcpStream) {
+        let (answer, is_head) = match hear(stream, Instant::now() + PATIENCE) {
+            Ok(request) => {
+                let mut guests = self.house.guests();
+                let own = guests.all.iter_mut().find(|guest| guest.number == self.number);
+                if let Some(guest) = own {
+                    guest.has_asked = true;
+                }
+                drop(guests);
+                ((self.house.respond)(&request), request.method == Method::Head)
+            }
+            Err(Some(answer)) => (answer, false),
+            Err(None) => return,
+        };
+        let bytes = bytes(&answer, is_head);
+        if say(stream, &bytes, Instant::now() + PATIENCE).is_ok() {
+            let _ = stream.shutdown(Shutdown::Write);
+            let until = Instant::now() + FAREWELL;
+            // Closed with something unread, the connection would be reset under our answer.
+            while matches!(listen(stream, &mut [0; 4_096], until), Ok(1..)) {}
+        }
+    }
+}
+
+/// Reads one request, all of it until then. The answer to what is none; `None` for whoever has left.
+fn hear(stream: &TcpStream, until: Instant) -> Result<Request, Option<Answer>> {
+    let refuse = |status, words| Err(Some(Answer::text(status, words)));
+    let (mut head, mut part) = (Vec::new(), [0; 2_048]);
+    loop {
+        match listen(stream, &mut part, until) {
+            Ok(0) => return Err(None),
+            Ok(count) => head.extend_from_slice(&part[..count]),
+            Err(error) if is_timeout(&error) => return refuse(408, "the request took too long\n"),
+            Err(_) => return Err(None),
+        }
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut read = httparse::Request::new(&mut headers);
+        match read.parse(&head) {
+            Ok(httparse::Status::Complete(_)) => {
+                let method = match read.method {
+                    Some("GET") => Method::Get,
+                    Some("HEAD") => Method::Head,
+                    _ => Method::Other,
+                };
+                let Some(path) = path(read.path.unwrap_or_default()) else {
+                    return refuse(400, "the target is no path\n");
+                };
+                return Ok(Request { method, path: path.to_owned() });
+            }
+            Ok(httparse::Status::Partial) if head.len() < HEAD_MAX => {}
+            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+                return refuse(431, "the request is too long\n");
+            }
+            Err(_) => return refuse(400, "this is no request of HTTP/1.1\n"),
+        }
+    }
+}
+
+/// The path of a target, which may be a whole URL.
+fn path(target: &str) -> Option<&str> {
+    let target = match target.split_once("://") {
+        Some(("http" | "https", rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
+        _ => target,
+    };
+    let path = target.split(['?', '#']).next()?;
+    path.starts_with('/').then_some(path)
+}
+
+/// What comes next. A client that sends a byte a second gets no more time than one that sends none.
+fn listen(stream: &TcpStream, part: &mut [u8], until: Instant) -> std::io::Result<usize> {
+    loop {
+        stream.set_read_timeout(Some(left(until)?))?;
+        match { stream }.read(part) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            heard => return heard,
+        }
+    }
+}
+
+fn say(stream: &TcpStream, bytes: &[u8], until: Instant) -> std::io::Result<()> {
+    let mut said = 0;
+    while said < bytes.len() {
+        stream.set_write_timeout(Some(left(until)?))?;
+        match { stream }.write(&bytes[said..]) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => said += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// How long it is until then; a timeout when it is over, since none at all would mean for ever.
+fn left(until: Instant) -> std::io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+fn is_timeout(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
+}
+
+/// The answer as it is sent. Every connection ends with it.
+fn bytes(answer: &Answer, is_head: bool) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
+    let mut add = |name: &str, value: &str| {
+        for part in [name, ": ", value, "\r\n"] {
+            head.push_str(part);
+        }
+    };
+    if answer.status != 204 {
+        add("content-type", answer.content_type);
+        add("content-length", &answer.body.len().to_string());
+    }
+    if answer.status == 405 {
+        add("allow", "GET, HEAD");
+    }
+    add("content-security-policy", &answer.policy);
+    add("cache-control", "no-store");
+    add("connection", "close");
+    add("x-content-type-options", "nosniff");
+    add("x-frame-options", "DENY");
+    add("referrer-policy", "no-referrer");
+    add("cross-origin-resource-policy", "same-origin");
+    head.push_str("\r\n");
+    if !is_head && answer.status != 204 {
+        head.push_str(&answer.body);
+    }
+    head.into_bytes()
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
+        _ => "Answer",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_target_has_a_path_or_is_none() {
+        for (target, expected) in [
+            ("/", Some("/")),
+            ("/livez", Some("/livez")),
+            ("/livez?x=1#y", Some("/livez")),
+            ("http://host:8080/livez?x", Some("/livez")),
+            ("http://host", Some("/")),
+            ("host:80", None),
+            ("*", None),
+            ("", None),
+            ("ftp://host/x", None),
+        ] {
+            assert_eq!(path(target), expected, "{target}");
+        }
+    }
+
+    /// The numbers of who is left, after these came, of whom some have asked.
+    fn left_of(clients: &[u8], asked: &[u64]) -> Vec<u64> {
+        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = Arc::new(TcpStream::connect(door.local_addr().unwrap()).unwrap());
+        let mut guests = Guests::default();
+        for client in clients {
+            let client = IpAddr::from([10, 0, 0, *client]);
+            let number = guests.admit(client, Arc::clone(&stream));
+            if asked.contains(&number) {
+                guests.all.last_mut().unwrap().has_asked = true;
+            }
+        }
+        guests.all.iter().map(|guest| guest.number).collect()
+    }
+
+    #[test]
+    fn who_waits_longest_without_a_word_makes_room() {
+        let left = left_of(&[1; PLACES_EACH + 2], &[1]);
+        assert_eq!(left.len(), PLACES_EACH, "one client has its share");
+        assert_eq!(left[..2], [1, 4], "who has asked stays, the oldest others go");
+        let many: Vec<u8> = (0..PLACES)
+            .map(|n| if n < 100 { 1 } else { 2 + u8::try_from(n % 10).unwrap() })
+            .collect();
+        let left = left_of(&[&many[..], &[200]].concat(), &[]);
+        assert_eq!((left.len(), left[0]), (PLACES, 2), "the client with the most gives way");
+    }
+}
