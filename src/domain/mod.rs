@@ -4,6 +4,7 @@ pub mod fixed;
 pub mod time;
 pub mod trade;
 pub mod market;
+pub mod exchange_record;
 pub mod book;
 pub mod selection;
 pub mod checkpoint;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
+use super::exchange::Exchanges;
 use super::history::History;
 use super::oversight::Oversight;
 use crate::domain::batch::{Commit, Receipt};
@@ -32,7 +33,7 @@ pub trait Lock: Send {}
 /// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be
 ///   reached, [`Kind::StoreInterrupted`](crate::failure::Kind) when it breaks off, and
 ///   [`Kind::StoreRefused`](crate::failure::Kind) when it says no; none names a password.
-pub trait Store: Catalogue + History + Oversight + Send {
+pub trait Store: Catalogue + Exchanges + History + Oversight + Send {
     /// Brings the schema up to this build in one transaction; answers with the names of the
     /// steps applied. A schema newer than the build, or one changed by hand, is refused.
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure>;

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod contract;
+mod exchange;
 mod history;
 mod migrate;
 mod oversight;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub use catalogue::Catalogue;
 pub use contract::{Lock, MarketReport, RunId, RunRecord, Store};
+pub use exchange::{ExchangeKey, Exchanges};
 pub use history::{Difference, History, RawEvent, ReplayPlace, Replayed, TRADES_TABLE};
 pub use oversight::Oversight;
 

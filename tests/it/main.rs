@@ -8,6 +8,7 @@ mod conformance;
 mod catalogue;
 mod history;
 mod oversight;
+mod exchange_records;
 mod statuses;
 mod telling;
 mod serving;

@@ -11,6 +11,7 @@ mod markets;
 mod history;
 mod replay;
 mod oversight;
+mod exchange;
 
 use postgres::types::Type;
 use postgres::{Client, IsolationLevel, Transaction};

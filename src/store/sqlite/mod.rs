@@ -7,6 +7,7 @@ mod markets;
 mod history;
 mod replay;
 mod oversight;
+mod exchange;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
