@@ -15,7 +15,7 @@ use crate::domain::trade::Ticker;
 use crate::ingest::Synced;
 use crate::store::{MarketReport, RunRecord};
 
-pub use past::{MarketScore, difference, scores, slices, window};
+pub use past::{MarketScore, difference, prunable, scores, slices, window};
 
 /// The table is never wider than this many columns.
 const TABLE_WIDTH: usize = 100;

@@ -173,11 +173,10 @@ fn a_pass_out_of_time_is_continued_where_it_stopped(database: &Database) {
 
 /// Later flags do not override earlier ones, so the rate is given here alone.
 fn run_slowly(bench: &Bench<'_>, flags: &[&str]) -> u8 {
-    use clap::Parser as _;
     let mut args = bench.args("KXA", flags);
     let at = args.iter().position(|arg| arg == "--requests-per-second").unwrap();
     args.drain(at..at + 2);
-    let cli = kalshi_ingest::cli::Cli::try_parse_from(args).unwrap();
+    let cli = kalshi_ingest::cli::Cli::read(args).unwrap();
     kalshi_ingest::app::main(cli, &kalshi_ingest::clock::StopFlag::default()).code()
 }
 

@@ -292,6 +292,6 @@ fn first_passes_at_once_agree_on_the_schema(database: &Database) {
         let output = pass.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     }
-    assert_eq!(database.number("select count(*) as x from kalshi_ingest_migrations"), 4);
+    assert_eq!(database.number("select count(*) as x from kalshi_ingest_migrations"), 5);
     assert_eq!(database.number("select count(*) as x from ingestion_checkpoints"), 1);
 }
