@@ -23,6 +23,7 @@ use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::failure::Failure;
 use crate::kalshi::{Access, Endpoint, Signer};
 use crate::outlet::Outlet;
+use crate::proxy;
 use crate::store::{DatabaseUrl, TRADES_TABLE};
 
 /// That of `run`, where no pass says otherwise.
@@ -82,7 +83,10 @@ impl Config {
             }
             Command::Markets(MarketsArgs { selection, exchange: asked, database, log: _ }) => {
                 let selection = selected(&selection, environment)?;
-                (database, Task::Markets { selection, exchange: exchange(asked, None, 1)? })
+                (
+                    database,
+                    Task::Markets { selection, exchange: exchange(asked, None, 1, environment)? },
+                )
             }
             Command::Orderbooks(OrderbooksArgs {
                 selection,
@@ -91,7 +95,13 @@ impl Config {
                 log: _,
             }) => {
                 let selection = selected(&selection, environment)?;
-                (database, Task::Orderbooks { selection, exchange: exchange(asked, None, 1)? })
+                (
+                    database,
+                    Task::Orderbooks {
+                        selection,
+                        exchange: exchange(asked, None, 1, environment)?,
+                    },
+                )
             }
             Command::Backfill(args) => backfill(args, now, environment)?,
             Command::Completeness(args) => completeness(args, now, environment)?,
@@ -179,7 +189,7 @@ fn run(
         return Err(Failure::config("--since lies in the future"));
     }
     let plan = RunPlan {
-        exchange: exchange(asked, Some(trades), workers)?,
+        exchange: exchange(asked, Some(trades), workers, environment)?,
         rules: Rules { overlap, settle, since, pages_max: PAGES_PER_WALK_MAX, slice: None },
         selection,
         deadline,
@@ -187,17 +197,21 @@ fn run(
         sync_every: sync_markets,
         telling: Telling {
             metrics_file: metrics_file.filter(|path| !path.as_os_str().is_empty()),
-            push_gateway: outlet("--push-gateway", push_gateway.as_deref())?,
-            ping: outlet("--ping-url", ping_url.as_deref())?,
+            push_gateway: outlet("--push-gateway", push_gateway.as_deref(), environment)?,
+            ping: outlet("--ping-url", ping_url.as_deref(), environment)?,
         },
     };
     Ok((database, Task::Run(Box::new(plan))))
 }
 
 /// An empty variable is an unset one.
-fn outlet(flag: &str, url: Option<&str>) -> Result<Option<Outlet>, Failure> {
+fn outlet(
+    flag: &str,
+    url: Option<&str>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Outlet>, Failure> {
     let url = url.map(str::trim).filter(|url| !url.is_empty());
-    url.map(|url| Outlet::parse(flag, url)).transpose()
+    url.map(|url| Outlet::parse(flag, url, environment)).transpose()
 }
 
 /// Younger raw events are not pruned.
@@ -230,7 +244,7 @@ fn completeness(
         return Err(Failure::config("--min-score is not between 0 and 1"));
     }
     let selection = selected(&selection, environment)?;
-    let exchange = exchange(asked, Some(trades), 1)?;
+    let exchange = exchange(asked, Some(trades), 1, environment)?;
     let plan = CompletenessPlan { selection, window, exchange, min_score, is_healed: heal, output };
     Ok((database, Task::Completeness(Box::new(plan))))
 }
@@ -288,7 +302,7 @@ fn backfill(
     if deadline.is_some_and(|deadline| deadline.is_zero()) {
         return Err(Failure::config("--deadline must be longer than nothing"));
     }
-    let mut exchange = exchange(asked, Some(trades), workers)?;
+    let mut exchange = exchange(asked, Some(trades), workers, environment)?;
     exchange.rate *= RATE_SHARE;
     let want = Want { selection, from, until, is_forced: force };
     let plan = BackfillPlan { want, exchange, deadline, workers, is_dry: dry_run };
@@ -301,6 +315,7 @@ fn exchange(
     args: ExchangeArgs,
     trades: Option<TradesArgs>,
     connections: usize,
+    environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<ExchangePlan, Failure> {
     let ExchangeArgs { base_url, api_key_id, private_key_file, requests_per_second } = args;
     let trades_path = trades.map_or(TRADES_PATH_DEFAULT.to_owned(), |trades| trades.trades_path);
@@ -322,7 +337,11 @@ fn exchange(
         return Err(Failure::config("--requests-per-second is not between 0.01 and 1200"));
     }
     let endpoint = Endpoint::new(&base_url, &trades_path)?;
-    Ok(ExchangePlan { access: Access { endpoint, signer, connections }, rate })
+    let proxy = proxy::proxy_for(endpoint.uri(), environment)?;
+    if let Some(proxy) = &proxy {
+        log::debug!("asking the exchange through {proxy}");
+    }
+    Ok(ExchangePlan { access: Access { endpoint, signer, connections, proxy }, rate })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::sign::Signer;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
+use crate::proxy::Proxy;
 
 /// As much of a refusal as is worth reading.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
@@ -25,6 +26,7 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     base: String,
+    uri: Uri,
     /// The base URL's own path: part of what is signed.
     base_path: String,
     trades_path: String,
@@ -60,9 +62,20 @@ impl Endpoint {
         }
         Ok(Endpoint {
             base: base.to_owned(),
+            uri: uri.clone(),
             base_path: uri.path().trim_end_matches('/').to_owned(),
             trades_path: trades_path.to_owned(),
         })
+    }
+
+    /// The base URL.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Its host, with its port if it names one: who is asked.
+    pub fn host(&self) -> String {
+        self.uri.authority().map(|authority| authority.as_str().to_lowercase()).unwrap_or_default()
     }
 }
 
@@ -86,6 +99,8 @@ pub struct Access {
     pub signer: Option<Signer>,
     /// How many connections are worth keeping.
     pub connections: usize,
+    /// Through whom to ask, if not directly.
+    pub proxy: Option<Proxy>,
 }
 
 /// A connection pool to the exchange, shared by all workers.
@@ -101,12 +116,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that keeps connections alive, trusts what the platform trusts and honours
-    /// `HTTPS_PROXY` and `NO_PROXY`. Opens nothing yet.
+    /// A client that keeps connections alive and trusts what the platform trusts. Opens nothing yet.
     pub fn new(access: Access) -> Client {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let agent = Agent::config_builder()
             .tls_config(tls)
+            // Said in any case: left to itself the library looks at the environment in its own way.
+            .proxy(access.proxy.as_ref().map(Proxy::to_ureq))
             .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
             .accept("application/json")
             .http_status_as_error(false)
@@ -242,7 +258,7 @@ fn unanswered(what: &str, error: ureq::Error) -> Failure {
             (Kind::ExchangeUnreadable, format!("{what} was answered with too large a body"))
         }
         Error::BadUri(_) | Error::InvalidProxyUrl | Error::Http(_) => {
-            (Kind::Config, format!("{what} cannot be sent; check the base URL and HTTPS_PROXY"))
+            (Kind::Config, format!("{what} cannot be sent; check the base URL"))
         }
         _ if is_untrusted(&error) => (
             Kind::ExchangeForbids,

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 11] = [
     &["failure"],
     &["domain"],
     &["clock"],
-    &["retry", "pace"],
+    &["retry", "pace", "proxy"],
     &["kalshi", "store"],
     &["ingest", "cli"],
     &["exit", "report", "metrics", "manual", "outlet", "progress", "watchlist"],
