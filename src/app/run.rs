@@ -71,7 +71,7 @@ fn pass(
     let mut session = Session::begin("run", "pass", store, clock, stop)?;
     session.overlap = Some(plan.rules.overlap);
     let mut pass = Pass {
-        asker: session.asker(plan.exchange, plan.deadline),
+        asker: session.asker(plan.exchange, plan.deadline, plan.selection.shard(), store),
         selection: plan.selection,
         rules: plan.rules,
         workers: plan.workers,
@@ -284,7 +284,7 @@ impl Pass {
     /// Brings the metadata up to date if it is time to.
     fn sync(&mut self, store: &mut dyn Store) -> Result<(), Failure> {
         let Some(every) = self.sync_every else { return Ok(()) };
-        if self.asker.budget().is_over() || self.asker.is_forbidden() {
+        if self.asker.stopped().is_some() {
             return Ok(());
         }
         let synced = ingest::sync(&self.selection, store, &self.asker, every)?;

@@ -24,6 +24,7 @@ mod partitions;
 mod roles;
 mod poolers;
 mod faults;
+mod come_backs;
 mod shapes;
 mod tls;
 mod exchange_tls;
