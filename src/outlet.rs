@@ -58,22 +58,23 @@ impl Outlet {
         patience: Duration,
     ) -> Result<(), Failure> {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let agent: Agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls)
-            .proxy(self.proxy.as_ref().map(Proxy::to_ureq))
             .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
             // Followed, a POST would become a GET, and what that says is for nobody.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_global(Some(patience))
-            .build()
-            .new_agent();
-        let sent = agent
+            .timeout_global(Some(patience));
+        let sent = proxy::agent(config, self.proxy.as_ref())
             .post(format!("{}{below}", self.base))
             .content_type(content_type)
             .send(body.as_bytes());
         let failed = || Failure::config(format!("telling {} failed; check the URL", self.name));
-        let answer = sent.map_err(|error| failed().because(error))?;
+        let answer = sent.map_err(|error| match error {
+            // Their words can hold the URL.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => failed(),
+            error => failed().because(error),
+        })?;
         if answer.status().is_success() {
             return Ok(());
         }

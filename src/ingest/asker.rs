@@ -166,8 +166,7 @@ impl Asker {
         let mut last = None;
         for attempt in 1.. {
             let wait = self.pace.reserve(clock.elapsed());
-            // What would be sent after the end need not be waited for.
-            if wait >= self.budget.left() || !self.rest(wait) {
+            if !self.rest(wait) {
                 break;
             }
             let probe = self.probe();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::{Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::WithoutBody;
@@ -14,13 +15,16 @@ use super::sign::Signer;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
-use crate::proxy::Proxy;
+use crate::proxy::{self, Proxy};
 
 /// As much of a refusal as is worth reading.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What stands for itself in a value of a query.
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where the exchange's API is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,10 +123,8 @@ impl Client {
     /// A client that keeps connections alive and trusts what the platform trusts. Opens nothing yet.
     pub fn new(access: Access) -> Client {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls)
-            // Said in any case: left to itself the library looks at the environment in its own way.
-            .proxy(access.proxy.as_ref().map(Proxy::to_ureq))
             .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
             .accept("application/json")
             .http_status_as_error(false)
@@ -131,11 +133,9 @@ impl Client {
             .max_idle_connections_per_host(access.connections)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(READ_TIMEOUT))
-            .timeout_per_read(Some(READ_TIMEOUT))
-            .build()
-            .new_agent();
+            .timeout_per_read(Some(READ_TIMEOUT));
         Client {
-            agent,
+            agent: proxy::agent(config, access.proxy.as_ref()),
             access,
             requests: AtomicU64::new(0),
             clock_offset_us: AtomicI64::new(0),
@@ -183,13 +183,25 @@ impl Client {
         decode: &impl Fn(&[u8], Timestamp) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let what = format!("GET {} for {}", question.path, question.about);
-        let call = self.call(question, clock).config();
+        let url = self.url(question);
+        let call = self.call(question, &url, clock).config();
         let call = call.timeout_global(Some(left.min(TOTAL_TIMEOUT))).build();
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut response = call.call().map_err(|error| unanswered(&what, error))?;
+        let sent_at = clock.elapsed();
+        let took = || clock.elapsed().saturating_sub(sent_at).as_millis();
+        let mut response = call.call().map_err(|error| {
+            log::trace!("GET {url}: no answer in {} ms", took());
+            unanswered(&what, error)
+        })?;
         let answered_at = self.answered_at(&response, clock);
-        if !response.status().is_success() {
-            return Err(refused(&what, &mut response, answered_at));
+        let status = response.status();
+        if !status.is_success() {
+            log::trace!("GET {url}: {} in {} ms", status.as_u16(), took());
+            let hide = |said: String| match &self.access.signer {
+                Some(signer) => signer.hide(&said),
+                None => said,
+            };
+            return Err(refused(&what, &mut response, answered_at, hide));
         }
         let body = response
             .body_mut()
@@ -197,20 +209,38 @@ impl Client {
             .limit(question.body_bytes_max)
             .read_to_vec()
             .map_err(|error| unanswered(&what, error))?;
+        if log::log_enabled!(log::Level::Trace) {
+            let (status, bytes, rows) = (status.as_u16(), body.len(), decode::count_rows(&body));
+            log::trace!("GET {url}: {status} in {} ms, {bytes} bytes, {rows} rows", took());
+        }
         decode(&body, answered_at).map_err(|failure| {
             let kind = failure.kind;
             Failure::new(kind, what).because(failure)
         })
     }
 
+    /// The whole URL of a question.
+    fn url(&self, question: &Question<'_>) -> String {
+        let mut url = format!("{}{}", self.access.endpoint.base, question.path);
+        for (at, (name, value)) in question.query.iter().enumerate() {
+            url.push(if at == 0 { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            url.extend(utf8_percent_encode(value, IN_QUERY));
+        }
+        url
+    }
+
     /// The request as it will be sent, signed if there is a key.
-    fn call(&self, question: &Question<'_>, clock: &dyn Clock) -> RequestBuilder<WithoutBody> {
+    fn call(
+        &self,
+        question: &Question<'_>,
+        url: &str,
+        clock: &dyn Clock,
+    ) -> RequestBuilder<WithoutBody> {
         let endpoint = &self.access.endpoint;
         let path = &*question.path;
-        let mut call = self.agent.get(format!("{}{path}", endpoint.base));
-        for (name, value) in &question.query {
-            call = call.query(name, value);
-        }
+        let mut call = self.agent.get(url);
         if let Some(signer) = &self.access.signer {
             let signed_path = format!("{}{path}", endpoint.base_path);
             for (name, value) in signer.headers(self.exchange_now(clock), "GET", &signed_path) {
@@ -282,7 +312,12 @@ fn is_untrusted(error: &ureq::Error) -> bool {
 }
 
 /// The exchange answered, and not with 200.
-fn refused(what: &str, response: &mut Response<ureq::Body>, answered_at: Timestamp) -> Failure {
+fn refused(
+    what: &str,
+    response: &mut Response<ureq::Body>,
+    answered_at: Timestamp,
+    hide: impl Fn(String) -> String,
+) -> Failure {
     let status = response.status().as_u16();
     let wait =
         header(response, "retry-after").and_then(|text| decode::retry_after(text, answered_at));
@@ -303,7 +338,7 @@ fn refused(what: &str, response: &mut Response<ureq::Body>, answered_at: Timesta
         404 | 405 => (Kind::ExchangeRefused, "; check --base-url and --trades-path"),
         _ => (Kind::ExchangeRefused, ""),
     };
-    let said = if said.is_empty() { said } else { format!(" ({said})") };
+    let said = if said.is_empty() { said } else { format!(" ({})", hide(said)) };
     Failure::new(kind, format!("{what} was answered {status}{said}{advice}"))
         .with_status(status)
         .with_retry_after(wait)

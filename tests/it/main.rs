@@ -25,6 +25,7 @@ mod roles;
 mod poolers;
 mod faults;
 mod come_backs;
+mod proxies;
 mod shapes;
 mod tls;
 mod exchange_tls;

@@ -6,3 +6,4 @@ pub(crate) mod database;
 pub(crate) mod bench;
 pub(crate) mod round_trips;
 pub(crate) mod recorder;
+pub(crate) mod proxy;

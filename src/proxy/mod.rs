@@ -4,12 +4,16 @@
 //! See `ENVIRONMENT` in curl's manual and `lib/noproxy.c` in its source; `tests/it/proxies.rs`
 //! compares with the curl that is installed.
 
+mod forward;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use percent_encoding::percent_decode_str;
-use ureq::ProxyProtocol;
+use ureq::config::ConfigBuilder;
 use ureq::http::Uri;
+use ureq::typestate::AgentScope;
+use ureq::{Agent, ProxyProtocol};
 
 use crate::failure::Failure;
 
@@ -20,19 +24,25 @@ const PORT_DEFAULT: u16 = 1080;
 #[derive(Clone)]
 pub struct Proxy {
     variable: &'static str,
-    proxy: ureq::Proxy,
+    server: ureq::Proxy,
+    /// Whether it is sent the requests themselves, and not asked for a tunnel.
+    is_forwarding: bool,
 }
 
-impl Proxy {
-    /// As the client takes it.
-    pub(crate) fn to_ureq(&self) -> ureq::Proxy {
-        self.proxy.clone()
+/// An agent that asks through this proxy, or through none. Left to itself the library would look at
+/// the environment in its own way.
+pub(crate) fn agent(config: ConfigBuilder<AgentScope>, proxy: Option<&Proxy>) -> Agent {
+    match proxy {
+        Some(proxy) if proxy.is_forwarding => {
+            forward::agent(config.proxy(None).build(), &proxy.server)
+        }
+        _ => config.proxy(proxy.map(|proxy| proxy.server.clone())).build().new_agent(),
     }
 }
 
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, port) = (self.proxy.host(), self.proxy.port());
+        let (host, port) = (self.server.host(), self.server.port());
         write!(f, "the proxy at {host}:{port} that {} names", self.variable)
     }
 }
@@ -71,7 +81,10 @@ pub fn proxy_for(
             target.host().unwrap_or_default()
         ))
     };
-    parse(&value).map(|proxy| Some(Proxy { variable, proxy })).map_err(wrong)
+    let server = parse(&value).map_err(wrong)?;
+    let speaks_http = matches!(server.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    let is_forwarding = speaks_http && target.scheme_str() == Some("http");
+    Ok(Some(Proxy { variable, server, is_forwarding }))
 }
 
 fn parse(value: &str) -> Result<ureq::Proxy, &'static str> {
@@ -187,7 +200,7 @@ mod tests {
         match proxy_for(&target.parse().unwrap(), &environment) {
             Ok(None) => "-".to_owned(),
             Ok(Some(proxy)) => {
-                format!("{}:{}", proxy.proxy.host(), proxy.proxy.port())
+                format!("{}:{}", proxy.server.host(), proxy.server.port())
             }
             Err(failure) => failure.to_string(),
         }
@@ -248,7 +261,7 @@ mod tests {
             (name == "all_proxy").then(|| "http://me:hunter2@p.example:8080".to_owned())
         };
         let proxy = proxy_for(&Uri::from_static("https://e/"), &environment).unwrap().unwrap();
-        assert_eq!(proxy.to_ureq().password(), Some("hunter2"));
+        assert_eq!(proxy.server.password(), Some("hunter2"));
         let said = format!("{proxy} {proxy:?}");
         assert!(said.contains("all_proxy") && !said.contains("hunter2"), "{said}");
     }
