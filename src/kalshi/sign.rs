@@ -4,7 +4,6 @@
 //! query; RSA keys sign with PSS (SHA-256, salt as long as the digest), Ed25519 keys plainly.
 
 use std::fmt;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -49,7 +48,6 @@ impl Signer {
         let named = |what: &str| format!("the private key file {} {what}", path.display());
         let pem = std::fs::read(path)
             .map_err(|error| Failure::config(named("cannot be read")).because(error))?;
-        warn_if_exposed(path);
         let der = PrivateKeyDer::from_pem_slice(&pem)
             .map_err(|_| Failure::config(named(&format!("holds no usable key: {advice}"))))?;
         let key = match &der {
@@ -103,18 +101,5 @@ fn from_pkcs8(der: &[u8]) -> Result<Key, String> {
         Err(_) => RsaKeyPair::from_pkcs8(der)
             .map(|key| Key::Rsa(Box::new(key)))
             .map_err(|error| error.to_string()),
-    }
-}
-/// A key that others can read is not a secret. A group may read what root owns, as mounted secrets
-/// are.
-fn warn_if_exposed(path: &Path) {
-    let Ok(file) = std::fs::metadata(path) else { return };
-    let mode = file.permissions().mode() & 0o777;
-    let exposing = if file.uid() == 0 { 0o037 } else { 0o077 };
-    if mode & exposing != 0 {
-        log::warn!(
-            "the private key file {} can be read by others (mode {mode:04o}); make it 0600",
-            path.display()
-        );
     }
 }

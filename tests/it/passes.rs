@@ -256,7 +256,7 @@ fn an_answer_from_the_future_loses_nothing(database: &Database) {
 
 fn an_exchange_without_a_date_is_read_by_our_clock(database: &Database) {
     let bench = Bench::new(database, Rules { date_header: false, ..Rules::default() });
-    bench.exchange.set_offset_us(0);
+    bench.run_by_the_machine();
     let now = bench.exchange.now_us();
     bench.exchange.add_all(seeded_trades(7, "KXA", 50, now - HOUR_US, now - 10 * SECOND_US));
     assert_eq!(bench.run("KXA", &[]), 0);

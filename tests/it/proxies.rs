@@ -164,7 +164,7 @@ fn curl_asks_the_same() {
 fn nothing_secret_is_printed_at_any_level() {
     let database = Database::sqlite();
     let (bench, proxy) = (bench(&database), Proxy::start());
-    bench.exchange.set_offset_us(0);
+    bench.run_by_the_machine();
     let (gateway, switch) = (Recorder::start(500), Recorder::start(200));
     let (push, ping) = (format!("{}/hunter1", gateway.url), format!("{}/hunter2", switch.url));
     let key = "tests/it/fixtures/throwaway-keys/rsa.pkcs8.pem";
@@ -207,19 +207,4 @@ fn every_request_is_told_as_it_can_be_pasted() {
     let line = said.lines().find(|line| line.contains(&url)).unwrap_or_else(|| panic!("{said}"));
     assert!(line.contains(": 200 in ") && line.ends_with(" bytes, 30 rows"), "{line}");
     assert!(!stderr(&pass(&bench, &["-v"], &[])).contains("GET http"), "not yet at one -v");
-}
-
-#[test]
-fn a_key_that_others_can_read_deserves_a_warning() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let database = Database::sqlite();
-    let (bench, directory) = (bench(&database), tempfile::tempdir().unwrap());
-    let key = directory.path().join("key.pem");
-    std::fs::copy("tests/it/fixtures/throwaway-keys/rsa.pkcs8.pem", &key).unwrap();
-    let flags = ["--api-key-id", "id", "--private-key-file", key.to_str().unwrap()];
-    for (mode, is_told) in [(0o600, false), (0o400, false), (0o644, true), (0o604, true)] {
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
-        let said = stderr(&pass(&bench, &flags, &[]));
-        assert_eq!(said.contains("can be read by others"), is_told, "{mode:o}: {said}");
-    }
 }

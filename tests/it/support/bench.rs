@@ -52,6 +52,12 @@ impl<'a> Bench<'a> {
         self.clock.set(Timestamp::from_micros(now_us));
     }
 
+    /// Sets both clocks to the machine's, and lets them run.
+    pub(crate) fn run_by_the_machine(&self) {
+        self.exchange.set_offset_us(0);
+        self.clock.set(Timestamp::from_micros(self.exchange.now_us()));
+    }
+
     /// A command with these flags, and what they do not say.
     pub(crate) fn args_of(&self, name: &str, flags: &[&str]) -> Vec<String> {
         let base_url = self.server.base_url();
