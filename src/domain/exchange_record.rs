@@ -11,6 +11,9 @@ pub const COME_BACK_MAX: Duration = Duration::from_secs(3_600);
 /// been a slip, or said to somebody else.
 pub const PROBE_EVERY: Duration = Duration::from_secs(600);
 
+/// The passes of a shard may run on machines whose clocks differ by this much.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
 /// A row of `exchange_records`. What was never noted is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExchangeRecord {
@@ -75,9 +78,10 @@ impl ComeBack {
     /// Whether the exchange may be asked now.
     pub fn asking(self, now: Timestamp) -> Asking {
         let Some(at) = self.at.filter(|at| *at > now) else { return Asking::Freely };
-        // An instant that cannot have been noted was noted by a clock that was ahead.
-        let is_possible = at <= now.after(COME_BACK_MAX);
-        match self.probed_at.filter(|probed_at| is_possible && *probed_at <= now) {
+        // What cannot have been noted yet was noted by a clock that was far ahead.
+        let is_possible = at <= now.after(COME_BACK_MAX + CLOCKS_DIFFER);
+        let is_past = |at: &Timestamp| *at <= now.after(CLOCKS_DIFFER);
+        match self.probed_at.filter(|at| is_possible && is_past(at)) {
             Some(probed_at) if now.since(probed_at) < PROBE_EVERY => {
                 Asking::NotBefore(at.min(probed_at.after(PROBE_EVERY)))
             }
@@ -113,6 +117,7 @@ mod tests {
             (short, 10_120, Asking::Freely, "over"),
             (probed, 10_700, Asking::NotBefore(at(11_300)), "ten minutes from the probe"),
             (probed, 13_500, Asking::Probe, "again"),
+            (hour, 9_990, Asking::NotBefore(at(10_600)), "noted by another machine's clock"),
             (hour, 9_000, Asking::Probe, "our clock was ahead when that was noted"),
             (odd, 10_000, Asking::Probe, "nobody knows when it was asked"),
         ] {
