@@ -92,6 +92,6 @@ fn kalshi_ingest(args: &[&str]) -> u8 {
     let database = format!("sqlite:{FILE}");
     let words = ["kalshi-ingest"].iter().chain(args).copied();
     let cli = Cli::parse_from(words.chain(["--database-url", &database]));
-    logging::start(LogPlan::new(&cli.global));
+    logging::start(LogPlan::new(cli.log()));
     app::main(cli, &StopFlag::default()).code()
 }

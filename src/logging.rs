@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{SecondsFormat, Utc};
 use env_logger::{Builder, Target};
-use log::{LevelFilter, Record};
+use log::{Level, Log, Metadata, Record};
 
 use crate::cli::LogFormat;
 use crate::config::LogPlan;
@@ -19,10 +19,33 @@ pub fn set_run_id(run: i64) {
     RUN_ID.store(run, Ordering::Relaxed);
 }
 
+/// What libraries say below this level is not logged, whatever was asked for: they print whole URLs and
+/// headers, and with them keys, signatures and the secret paths of others.
+const LEVEL_OF_LIBRARIES: Level = Level::Warn;
+
+/// A log that lets libraries say little.
+struct Guarded(env_logger::Logger);
+
+impl Log for Guarded {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let is_ours = metadata.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+        (is_ours || metadata.level() <= LEVEL_OF_LIBRARIES) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
 /// Starts the log. Flags beat `RUST_LOG`, which beats the default of `info`.
 pub fn start(plan: LogPlan) {
     let mut builder = Builder::new();
-    // What libraries log is part of our own messages already; only -v -v shows both.
     match (plan.quiet, plan.verbose) {
         (true, _) => builder.parse_filters("kalshi_ingest=error"),
         (false, 0) => {
@@ -30,17 +53,20 @@ pub fn start(plan: LogPlan) {
             builder.parse_filters(filter.as_deref().unwrap_or("kalshi_ingest=info"))
         }
         (false, 1) => builder.parse_filters("kalshi_ingest=debug"),
-        (false, _) => builder.filter_level(LevelFilter::Debug),
+        (false, _) => builder.parse_filters("kalshi_ingest=trace"),
     };
     builder
         .format(move |out, record| match plan.format {
             LogFormat::Text => text(out, record),
             LogFormat::Json => json(out, record),
         })
-        .target(Target::Pipe(Box::new(progress::AboveTheBar)))
-        // A second start, as when several invocations share a process, changes nothing.
-        .try_init()
-        .ok();
+        .target(Target::Pipe(Box::new(progress::AboveTheBar)));
+    let logger = builder.build();
+    let level = logger.filter();
+    // A second start, as when several invocations share a process, changes nothing.
+    if log::set_boxed_logger(Box::new(Guarded(logger))).is_ok() {
+        log::set_max_level(level);
+    }
 }
 
 fn now() -> String {

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
 use kalshi_ingest::cli::{Cli, Command};
 use kalshi_ingest::clock::{self, StopFlag};
 use kalshi_ingest::config::LogPlan;
@@ -16,21 +15,23 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 const STATUS_MAX: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    logging::start(LogPlan::new(&cli.global));
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    logging::start(LogPlan::new(cli.log()));
     let (stop, clock) = (StopFlag::default(), clock::of_environment());
     // What works ends after the batch in hand; what only asks ends at once, as signals do.
     let deadline = match &cli.command {
         Command::Run(args) => Some(args.deadline),
         // Without a deadline it takes as long as it takes.
         Command::Backfill(args) => Some(args.deadline.unwrap_or(Duration::MAX)),
-        Command::Markets
-        | Command::Orderbooks
+        Command::Markets(_)
+        | Command::Orderbooks(_)
         | Command::Completeness(_)
         | Command::Replay(_)
         | Command::Prune(_)
         | Command::Serve(_) => Some(Duration::MAX),
-        Command::Status(_) | Command::Migrate | Command::Completions(_) | Command::Man(_) => None,
+        Command::Status(_) | Command::Migrate(_) | Command::Completions(_) | Command::Man(_) => {
+            None
+        }
     };
     if let Some(deadline) = deadline {
         for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {

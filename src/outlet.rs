@@ -10,6 +10,7 @@ use ureq::http::Uri;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::failure::{Failure, one_line};
+use crate::proxy::{self, Proxy};
 
 /// What a pass spends on one word to one of them at most.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -24,11 +25,17 @@ pub struct Outlet {
     base: String,
     /// The flag that named it, and its host.
     name: String,
+    proxy: Option<Proxy>,
 }
 
 impl Outlet {
-    /// Reads what `flag` was given. Errors do not repeat it.
-    pub fn parse(flag: &str, url: &str) -> Result<Outlet, Failure> {
+    /// Reads what `flag` was given, and whether the environment names a proxy for it. Errors do not
+    /// repeat it.
+    pub fn parse(
+        flag: &str,
+        url: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Outlet, Failure> {
         let wrong = || Failure::config(format!("{flag} is not a URL like https://host/path"));
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
@@ -38,7 +45,8 @@ impl Outlet {
         }
         let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
         let name = format!("{flag} at {host}{port}");
-        Ok(Outlet { base: url.trim_end_matches('/').to_owned(), name })
+        let proxy = proxy::proxy_for(&uri, environment)?;
+        Ok(Outlet { base: url.trim_end_matches('/').to_owned(), name, proxy })
     }
 
     /// One POST below the URL.
@@ -50,21 +58,23 @@ impl Outlet {
         patience: Duration,
     ) -> Result<(), Failure> {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let agent: Agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls)
             .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
             // Followed, a POST would become a GET, and what that says is for nobody.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_global(Some(patience))
-            .build()
-            .new_agent();
-        let sent = agent
+            .timeout_global(Some(patience));
+        let sent = proxy::agent(config, self.proxy.as_ref())
             .post(format!("{}{below}", self.base))
             .content_type(content_type)
             .send(body.as_bytes());
         let failed = || Failure::config(format!("telling {} failed; check the URL", self.name));
-        let answer = sent.map_err(|error| failed().because(error))?;
+        let answer = sent.map_err(|error| match error {
+            // Their words can hold the URL.
+            ureq::Error::BadUri(_) | ureq::Error::Http(_) => failed(),
+            error => failed().because(error),
+        })?;
         if answer.status().is_success() {
             return Ok(());
         }
@@ -136,18 +146,18 @@ mod tests {
             "https://host/p?key=hunter2",
             "https://host/hunter2#start",
         ] {
-            let error = Outlet::parse("--ping-url", url).unwrap_err();
+            let error = Outlet::parse("--ping-url", url, &|_| None).unwrap_err();
             let line = one_line(&error);
             assert!(line.contains("--ping-url") && !line.contains("hunter2"), "{line}");
         }
-        let outlet = Outlet::parse("--ping-url", "https://hc.example/hunter2/").unwrap();
+        let outlet = Outlet::parse("--ping-url", "https://hc.example/hunter2/", &|_| None).unwrap();
         assert_eq!(outlet.base, "https://hc.example/hunter2");
         assert_eq!(format!("{outlet:?}"), "Outlet(--ping-url at hc.example)");
     }
 
     #[test]
     fn a_failure_names_the_host_alone() {
-        let outlet = Outlet::parse("--ping-url", "http://127.0.0.1:1/hunter2").unwrap();
+        let outlet = Outlet::parse("--ping-url", "http://127.0.0.1:1/hunter2", &|_| None).unwrap();
         let line = one_line(&outlet.post("/start", PLAIN, "", PATIENCE).unwrap_err());
         assert!(line.contains("127.0.0.1") && !line.contains("hunter2"), "{line}");
     }

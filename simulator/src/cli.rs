@@ -68,7 +68,7 @@ pub(crate) struct Cli {
     #[arg(value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub(crate) fault_per_mille: u32,
     /// A kind of fault, may be repeated; without it a mix of passing ones. One of: status=CODE,
-    /// too-many or too-many=SECONDS, reset, closed, reset-mid-headers, truncated, garbage,
+    /// too-many or too-many=SECONDS, leave-alone=STATUS/SECONDS, reset, closed, reset-mid-headers, truncated, garbage,
     /// not-trades, slow=BYTES/MS, hang=MS, huge=BYTES, repeat-cursor, refused-cursor, ignored-cursor,
     /// duplicated-rows, unordered, empty-page, redirect, close-after
     #[arg(long, value_name = "KIND", value_parser = fault_kind::parse, help_heading = "Faults")]

@@ -18,6 +18,13 @@ pub enum Fault {
         /// The `Retry-After` header.
         retry_after: Option<RetryAfter>,
     },
+    /// This status, from 500 on, with the wish to be left alone for a while.
+    LeaveAlone {
+        /// Such as 503.
+        status: u16,
+        /// The `Retry-After` header.
+        retry_after: RetryAfter,
+    },
     /// The connection is reset (RST) after the request, before any byte of an answer.
     Reset,
     /// The connection is closed in order (FIN) after the request, before any byte of an answer.
@@ -74,6 +81,8 @@ pub enum RetryAfter {
     Seconds(u64),
     /// As a date this many seconds after the exchange's now.
     HttpDate(u64),
+    /// As these words, which need not make sense.
+    Words(&'static str),
 }
 
 /// Which request gets which fault: first the script, then chance.

@@ -22,6 +22,11 @@ pub(crate) fn parse(text: &str) -> Result<Fault, String> {
         ("too-many", seconds) => {
             Fault::TooMany { retry_after: Some(RetryAfter::Seconds(number(seconds)?)) }
         }
+        ("leave-alone", steps) => {
+            let (status, seconds) = steps.split_once('/').ok_or("leave-alone=STATUS/SECONDS")?;
+            let retry_after = RetryAfter::Seconds(number(seconds)?);
+            Fault::LeaveAlone { status: number(status)?, retry_after }
+        }
         ("slow", steps) => {
             let (bytes, ms) = steps.split_once('/').ok_or("slow=BYTES/MS")?;
             Fault::SlowBody { bytes_per_step: number(bytes)?, pause_ms: number(ms)? }
@@ -60,6 +65,10 @@ mod tests {
         for (text, fault) in [
             ("status=502", Some(Fault::Status(502))),
             ("too-many=3", Some(Fault::TooMany { retry_after: Some(RetryAfter::Seconds(3)) })),
+            (
+                "leave-alone=503/3600",
+                Some(Fault::LeaveAlone { status: 503, retry_after: RetryAfter::Seconds(3_600) }),
+            ),
             ("slow=10/5", Some(Fault::SlowBody { bytes_per_step: 10, pause_ms: 5 })),
             ("empty-page", Some(Fault::EmptyPageWithCursor)),
             ("status", None),

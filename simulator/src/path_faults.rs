@@ -53,6 +53,7 @@ fn is_of_any_path(fault: Fault) -> bool {
         Fault::None
         | Fault::Status(_)
         | Fault::TooMany { .. }
+        | Fault::LeaveAlone { .. }
         | Fault::Reset
         | Fault::Closed
         | Fault::ResetMidHeaders

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session::{Done, LONG, Session, asker};
+use super::session::{Done, LONG, Session, asker, heed};
 use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::config::{BackfillPlan, Want};
@@ -18,11 +18,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{self, Asker, Background, Source, Work};
+use crate::ingest::{self, Asker, Background, Source, Stop, Work};
 use crate::progress::SliceBar;
 use crate::report;
 use crate::retry::Jitter;
-use crate::store::{RunId, Store};
+use crate::store::{ExchangeKey, RunId, Store};
 
 /// How often what the cutoff has passed over is looked after before the rest is left to another run.
 const ROUNDS_MAX: u32 = 5;
@@ -39,7 +39,8 @@ pub(super) fn backfill(
         return Ok(Exit::Incomplete);
     }
     let mut session = Session::begin("backfill", "backfill", store, clock, stop)?;
-    let asker = session.asker(plan.exchange, plan.deadline.unwrap_or(LONG));
+    let span = plan.deadline.unwrap_or(LONG);
+    let asker = session.asker(plan.exchange, span, plan.want.selection.shard(), store);
     let mut filler = Filler {
         want: plan.want,
         asker,
@@ -53,6 +54,9 @@ pub(super) fn backfill(
     let budget = filler.asker.budget().clone();
     if let Err(failure) = session.persevere(store, &budget, |store| filler.fill(store, stop)) {
         filler.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+    }
+    if let Some(Stop::ComeBackLater(at)) = filler.asker.stopped() {
+        filler.verdict.incomplete(&report::come_back_line(at));
     }
     let Filler { asker, tally, verdict, markets, .. } = filler;
     Ok(session.end(Done { markets, tally, verdict }, Some(&asker), store))
@@ -149,7 +153,7 @@ impl Filler {
         for _ in 0..ROUNDS_MAX {
             self.confirm(store, &wanted, span)?;
             let left = wanted.left(store, span)?;
-            if left.is_empty() || self.asker.budget().is_over() || self.asker.is_forbidden() {
+            if left.is_empty() || self.asker.stopped().is_some() {
                 break;
             }
             self.read(store, &wanted, left, stop)?;
@@ -157,6 +161,11 @@ impl Filler {
         let left = wanted.left(store, span)?;
         self.judge(&left, found.is_whole, stop);
         Ok(())
+    }
+
+    /// Whether the exchange wants no more requests for now.
+    fn is_left_alone(&self) -> bool {
+        matches!(self.asker.stopped(), Some(Stop::ComeBackLater(_)))
     }
 
     /// Has finished slices read again: each once, however often the database breaks off meanwhile.
@@ -196,7 +205,9 @@ impl Filler {
         let first = self.look_at_cutoff();
         let second = first.and_then(|_| self.look_at_cutoff());
         let Some(((first, _), (second, _))) = first.zip(second) else {
-            self.verdict.incomplete("where the archive ends is not known");
+            if !self.is_left_alone() {
+                self.verdict.incomplete("where the archive ends is not known");
+            }
             return None;
         };
         let settled = self.asker.exchange_now().before(SETTLE).floor();
@@ -273,7 +284,7 @@ impl Filler {
     }
 
     fn judge(&mut self, left: &[Slice], is_whole: bool, stop: &StopFlag) {
-        if stop.signal().is_some() {
+        if stop.signal().is_some() || self.is_left_alone() {
             return;
         }
         if !left.is_empty() {
@@ -299,7 +310,12 @@ pub(super) fn dry_run(
 ) -> anyhow::Result<Exit> {
     let BackfillPlan { want, exchange, .. } = plan;
     let rate = exchange.rate;
+    let (shard, host) = (want.selection.shard().to_string(), exchange.access.endpoint.host());
     let asker = asker(exchange, LONG, clock, stop);
+    let mut store = store;
+    if let Some(store) = store.as_deref_mut() {
+        heed(&asker, &ExchangeKey { shard, host }, store);
+    }
     let mut jitter = Jitter::from_entropy();
     let Some((cutoff, _)) =
         asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock))?
@@ -309,6 +325,9 @@ pub(super) fn dry_run(
     let span = Span { from: want.from, until: want.until, cutoff };
     let named = want.selection.without_all();
     let lives = ingest::survey(&named, &asker, around(span))?;
+    if asker.stopped().is_some() {
+        return Ok(Exit::Incomplete);
+    }
     let wanted = Wanted::new(&want, &lives, span, TAPE_RATE_DEFAULT);
     let all = || wanted.slices.iter().cloned().map(Slice::new).collect();
     let left = match store {

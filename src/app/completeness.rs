@@ -19,7 +19,7 @@ use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
-use crate::ingest::{self, Asker, Background, Source, Work};
+use crate::ingest::{self, Asker, Background, Source, Stop, Work};
 use crate::report::{self, MarketScore};
 use crate::retry::Jitter;
 use crate::store::{RunId, Store};
@@ -36,7 +36,7 @@ pub(super) fn completeness(
 ) -> anyhow::Result<Exit> {
     let mut session = Session::begin("completeness", "scoring", store, clock, stop)?;
     let CompletenessPlan { selection, window, exchange, min_score, is_healed, output } = plan;
-    let (asker, run) = (session.asker(exchange, LONG), session.run());
+    let (asker, run) = (session.asker(exchange, LONG, selection.shard(), store), session.run());
     let mut work =
         Scorer { window, asker, run, verdict: Verdict::of_command(), tally: Tally::default() };
     let budget = work.asker.budget().clone();
@@ -49,6 +49,9 @@ pub(super) fn completeness(
             Vec::new()
         }
     };
+    if let Some(Stop::ComeBackLater(at)) = work.asker.stopped() {
+        work.verdict.incomplete(&report::come_back_line(at));
+    }
     let is_low = |score: &MarketScore| min_score.is_some_and(|least| score.score.value() < least);
     let low = found.iter().filter(|score| is_low(score)).count();
     if let Some(worst) = found
@@ -200,7 +203,9 @@ impl Scorer {
         store: &mut dyn Store,
     ) -> Result<Vec<(Ticker, Compared)>, Failure> {
         let measured = ingest::measure(lives, from, until, &self.asker);
-        for failure in &measured.troubles {
+        // Those that were not asked for are no trouble of their own.
+        let is_left_alone = matches!(self.asker.stopped(), Some(Stop::ComeBackLater(_)));
+        for failure in measured.troubles.iter().filter(|_| !is_left_alone) {
             self.verdict.failure(failure);
         }
         if !measured.unmeasured.is_empty() {

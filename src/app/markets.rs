@@ -23,7 +23,7 @@ pub(super) fn markets(
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let mut session = Session::begin("markets", "sync", store, clock, stop)?;
-    let asker = session.asker(exchange, LONG);
+    let asker = session.asker(exchange, LONG, selection.shard(), store);
     let mut verdict = Verdict::of_command();
     let mut count = 0;
     let synced = session.persevere(store, asker.budget(), |store| {

@@ -99,7 +99,11 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             migrate(store.as_mut(), clock.as_ref())?;
             replay::replay(&plan, store.as_mut(), clock, stop)
         }
-        Task::Prune { raw_older_than } => {
+        Task::Prune { raw_older_than, is_dry: true } => {
+            let mut store = database.open(Missing::Refuse)?;
+            replay::dry_prune(raw_older_than, store.as_mut(), clock.now())
+        }
+        Task::Prune { raw_older_than, is_dry: false } => {
             let mut store = database.open(Missing::Refuse)?;
             migrate(store.as_mut(), clock.as_ref())?;
             Ok(replay::prune(raw_older_than, store.as_mut(), clock, stop)?)

@@ -26,7 +26,7 @@ pub(super) fn orderbooks(
         return Ok(Exit::Ok);
     }
     let mut session = Session::begin("orderbooks", "snapshot", store, clock, stop)?;
-    let asker = session.asker(exchange, LONG);
+    let asker = session.asker(exchange, LONG, selection.shard(), store);
     let mut verdict = Verdict::of_command();
     let mut books = 0;
     let taken = session.persevere(store, asker.budget(), |store| {

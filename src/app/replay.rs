@@ -9,6 +9,7 @@ use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
 use crate::config::ReplayPlan;
 use crate::domain::tally::Tally;
+use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::kalshi;
@@ -100,6 +101,19 @@ fn rebuild(
         log::warn!("{} events are still no trades; the first: {first}", tally.events_rejected);
     }
     Ok(())
+}
+
+/// Says what `prune` would do, and does nothing.
+pub(super) fn dry_prune(
+    age: Duration,
+    store: &mut dyn Store,
+    now: Timestamp,
+) -> anyhow::Result<Exit> {
+    store.check_schema()?;
+    let before = now.before(age);
+    let (found, kept) = store.prunable(before)?;
+    super::answer(&report::prunable(found, kept, before))?;
+    Ok(Exit::Ok)
 }
 
 /// Deletes raw events received longer than `age` ago whose trade is stored.

@@ -75,11 +75,11 @@ fn pass(
     session.overlap = Some(plan.rules.overlap);
     let key = ExchangeKey {
         shard: plan.selection.shard().to_string(),
-        host: plan.exchange.access.endpoint.host().to_owned(),
+        host: plan.exchange.access.endpoint.host(),
     };
     let mut pass = Pass {
         key,
-        asker: session.asker(plan.exchange, plan.deadline),
+        asker: session.asker(plan.exchange, plan.deadline, plan.selection.shard(), store),
         selection: plan.selection,
         rules: plan.rules,
         workers: plan.workers,
@@ -314,7 +314,7 @@ impl Pass {
     /// Brings the metadata up to date if it is time to.
     fn sync(&mut self, store: &mut dyn Store) -> Result<(), Failure> {
         let Some(every) = self.sync_every else { return Ok(()) };
-        if self.asker.budget().is_over() || self.asker.is_forbidden() {
+        if self.asker.stopped().is_some() {
             return Ok(());
         }
         let synced = ingest::sync(&self.selection, store, &self.asker, every)?;

@@ -7,18 +7,20 @@ use std::time::Duration;
 use super::verdict::Verdict;
 use crate::clock::{Budget, Clock, StopFlag};
 use crate::config::ExchangePlan;
+use crate::domain::exchange_record::ComeBack;
 use crate::domain::freshness::Now;
+use crate::domain::selection::Shard;
 use crate::domain::tally::{Retries, Tally};
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::Asker;
+use crate::ingest::{Asker, Stop};
 use crate::kalshi::Client;
 use crate::logging;
 use crate::metrics::LastRun;
 use crate::pace::Pace;
 use crate::report;
 use crate::retry::{self, Decision, Jitter, Policy};
-use crate::store::{RunId, RunRecord, Store};
+use crate::store::{ExchangeKey, RunId, RunRecord, Store};
 
 /// Far more than anything takes at the slowest rate anybody sets.
 pub(super) const LONG: Duration = Duration::from_secs(86_400);
@@ -44,6 +46,8 @@ pub(super) struct Session<'a> {
     pub(super) overlap: Option<Duration>,
     /// How often the database had to be asked again.
     retries: Retries,
+    /// What is on record of when to come back, and whose record it is.
+    come_back: Option<(ExchangeKey, ComeBack)>,
 }
 
 /// What a command did.
@@ -101,8 +105,8 @@ impl<'a> Session<'a> {
         let started_at = clock.elapsed();
         let run = store.begin_run(command, clock.now())?;
         logging::set_run_id(run);
-        let (overlap, retries) = (None, Retries::default());
-        Ok(Session { clock, stop, started_at, name, run, overlap, retries })
+        let (overlap, retries, come_back) = (None, Retries::default(), None);
+        Ok(Session { clock, stop, started_at, name, run, overlap, retries, come_back })
     }
 
     /// The row's number.
@@ -115,9 +119,29 @@ impl<'a> Session<'a> {
         Budget::new(Arc::clone(self.clock), span, self.stop.clone())
     }
 
-    /// What asks the exchange, for so long.
-    pub(super) fn asker(&self, exchange: ExchangePlan, span: Duration) -> Arc<Asker> {
-        Arc::new(asker(exchange, span, self.clock, self.stop))
+    /// What asks the exchange, for so long, unless that wants to be left alone.
+    pub(super) fn asker(
+        &mut self,
+        exchange: ExchangePlan,
+        span: Duration,
+        shard: Shard,
+        store: &mut dyn Store,
+    ) -> Arc<Asker> {
+        let key = ExchangeKey { shard: shard.to_string(), host: exchange.access.endpoint.host() };
+        let asker = Arc::new(asker(exchange, span, self.clock, self.stop));
+        let come_back = heed(&asker, &key, store);
+        self.come_back = Some((key, come_back));
+        asker
+    }
+
+    /// Keeps when to come back for the passes after this one.
+    fn keep_come_back(&self, asker: &Asker, store: &mut dyn Store) {
+        let (Some((key, before)), come_back) = (&self.come_back, asker.come_back()) else { return };
+        if *before != come_back
+            && let Err(failure) = store.save_come_back(key, come_back, self.clock.now())
+        {
+            log::debug!("{}; the next pass finds out for itself", one_line(&failure));
+        }
     }
 
     /// Does `work`, and does it again when the database breaks off: what was committed is there, so
@@ -188,8 +212,12 @@ impl<'a> Session<'a> {
         asker: Option<&Asker>,
         store: &mut dyn Store,
     ) -> Closed {
-        let Done { markets, mut tally, verdict } = done;
+        let Done { markets, mut tally, mut verdict } = done;
         if let Some(asker) = asker {
+            if let Some(Stop::ComeBackLater(at)) = asker.stopped() {
+                verdict.come_back(at);
+            }
+            self.keep_come_back(asker, store);
             tally.requests = asker.requests();
             tally.retries.merge(&asker.retries());
         }
@@ -224,6 +252,18 @@ pub(super) fn asker(
 ) -> Asker {
     let budget = Budget::new(Arc::clone(clock), span, stop.clone());
     Asker::new(Client::new(exchange.access), Pace::new(exchange.rate), Policy::default(), budget)
+}
+
+/// Has the asker do as earlier passes were told; what is on record of that. It need not be known: the
+/// exchange would say it again.
+pub(super) fn heed(asker: &Asker, key: &ExchangeKey, store: &mut dyn Store) -> ComeBack {
+    let record = store.exchange_record(key).unwrap_or_else(|failure| {
+        log::debug!("{}; asking the exchange all the same", one_line(&failure));
+        None
+    });
+    let come_back = record.unwrap_or_default().come_back;
+    asker.heed(come_back);
+    come_back
 }
 
 /// Finer figures say nothing: the exchange tells its time in seconds.

@@ -10,7 +10,7 @@ use crate::domain::selection::Roster;
 use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{Ended, Outcome, Resolved, Synced, Taken};
+use crate::ingest::{Ended, Outcome, Resolved, Stop, Synced, Taken};
 use crate::report;
 
 /// What is known at the end of a pass.
@@ -99,7 +99,7 @@ impl Verdict {
             return;
         }
         let unread = outcome.unread;
-        if unread > 0 && !self.is_forbidden_said && out_of_time == 0 && !outcome.is_over {
+        if unread > 0 && outcome.stop == Stop::Level {
             let message = "a reader ended without a word; please report this as a bug";
             self.trouble(Exit::Bug, message.to_owned());
         } else if unread + out_of_time > 0 {
@@ -152,6 +152,17 @@ impl Verdict {
                 }
                 self.trouble(Exit::Stale, message);
             }
+        }
+    }
+
+    /// The exchange wants no more requests for now. A pass is judged by what is stored, and whether more is
+    /// incomplete was said; to other commands it is an exchange that does not answer.
+    pub(super) fn come_back(&mut self, at: Timestamp) {
+        let line = report::come_back_line(at);
+        if self.is_answer_needed && !self.exits.contains(&Exit::Incomplete) {
+            self.trouble(Exit::Exchange, line);
+        } else {
+            self.error.get_or_insert(line);
         }
     }
 

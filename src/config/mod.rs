@@ -13,8 +13,9 @@ pub use plan::{
 use std::time::Duration;
 
 use crate::cli::{
-    BackfillArgs, Cli, Command, CompletenessArgs, Global, LogFormat, PruneArgs, ReplayArgs,
-    RunArgs, ServeArgs, StatusArgs,
+    BackfillArgs, Cli, Command, CompletenessArgs, DatabaseArgs, ExchangeArgs, LogArgs, LogFormat,
+    MarketsArgs, MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, SelectionArgs,
+    ServeArgs, StatusArgs, TradesArgs,
 };
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
@@ -22,6 +23,7 @@ use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::failure::Failure;
 use crate::kalshi::{Access, Endpoint, Signer};
 use crate::outlet::Outlet;
+use crate::proxy;
 use crate::store::{DatabaseUrl, TRADES_TABLE};
 
 /// That of `run`, where no pass says otherwise.
@@ -31,6 +33,8 @@ const WORKERS_MAX: usize = 64;
 const RATE_KEYLESS: f64 = 4.0;
 const RATE_KEYED: f64 = 20.0;
 const RATE_MAX: f64 = 1_200.0;
+/// That of the public API.
+const TRADES_PATH_DEFAULT: &str = "/markets/trades";
 /// A guard, not a budget: a hundred million trades of one market in one pass.
 const PAGES_PER_WALK_MAX: u32 = 100_000;
 
@@ -56,8 +60,8 @@ pub struct LogPlan {
 
 impl LogPlan {
     /// The part of the flags that is about the log.
-    pub fn new(global: &Global) -> LogPlan {
-        LogPlan { format: global.log_format, verbose: global.verbose, quiet: global.quiet }
+    pub fn new(args: &LogArgs) -> LogPlan {
+        LogPlan { format: args.log_format, verbose: args.verbose, quiet: args.quiet }
     }
 }
 
@@ -68,79 +72,90 @@ impl Config {
         now: Timestamp,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, Failure> {
-        let Cli { mut global, command } = cli;
-        let database = database::database(global.database_url.take(), environment)?;
-        let task = match command {
-            Command::Run(args) => Task::Run(Box::new(run(&args, global, now, environment)?)),
+        // By pattern: a flag that nobody reads does not compile.
+        let (database, task) = match cli.command {
+            Command::Run(args) => run(args, now, environment)?,
             Command::Status(args) => {
-                let StatusArgs { sla, output, check } = args;
+                let StatusArgs { sla, output, check, selection, database, log: _ } = args;
                 let selection =
-                    selection::selection(&global, sla.unwrap_or(SLA_DEFAULT), environment)?;
-                Task::Status { selection, sla, output, check }
+                    selection::selection(&selection, sla.unwrap_or(SLA_DEFAULT), environment)?;
+                (database, Task::Status { selection, sla, output, check })
             }
-            Command::Markets => {
-                let selection = selected(&global, environment)?;
-                Task::Markets { selection, exchange: exchange(global, 1)? }
+            Command::Markets(MarketsArgs { selection, exchange: asked, database, log: _ }) => {
+                let selection = selected(&selection, environment)?;
+                (
+                    database,
+                    Task::Markets { selection, exchange: exchange(asked, None, 1, environment)? },
+                )
             }
-            Command::Orderbooks => {
-                let selection = selected(&global, environment)?;
-                Task::Orderbooks { selection, exchange: exchange(global, 1)? }
+            Command::Orderbooks(OrderbooksArgs {
+                selection,
+                exchange: asked,
+                database,
+                log: _,
+            }) => {
+                let selection = selected(&selection, environment)?;
+                (
+                    database,
+                    Task::Orderbooks {
+                        selection,
+                        exchange: exchange(asked, None, 1, environment)?,
+                    },
+                )
             }
-            Command::Backfill(args) => {
-                Task::Backfill(Box::new(backfill(&args, global, now, environment)?))
-            }
-            Command::Completeness(args) => {
-                let plan = completeness(&args, global, now, environment)?;
-                Task::Completeness(Box::new(plan))
-            }
-            Command::Replay(ReplayArgs { from, to, into, compare }) => {
-                if from.zip(to).is_some_and(|(from, to)| from >= to) {
-                    return Err(Failure::config("--to is not after --from; the window is empty"));
-                }
-                if into.as_deref() == Some(TRADES_TABLE) {
-                    return Err(Failure::config(
-                        "--into names the usual table; leave it out to rebuild that one",
-                    ));
-                }
-                Task::Replay(ReplayPlan { from, until: to, into, is_compared: compare })
-            }
-            Command::Prune(PruneArgs { raw_older_than }) => {
+            Command::Backfill(args) => backfill(args, now, environment)?,
+            Command::Completeness(args) => completeness(args, now, environment)?,
+            Command::Replay(args) => replay(args)?,
+            Command::Prune(PruneArgs { raw_older_than, dry_run, database, log: _ }) => {
                 if raw_older_than < PRUNE_MIN {
                     return Err(Failure::config(
                         "--raw-older-than is less than an hour; passes at work still need those events",
                     ));
                 }
-                Task::Prune { raw_older_than }
+                (database, Task::Prune { raw_older_than, is_dry: dry_run })
             }
-            Command::Serve(ServeArgs { listen, sla }) => {
-                let selection = selection::selection(&global, sla, environment)?;
-                Task::Serve(ServePlan { listen, selection })
+            Command::Serve(ServeArgs { listen, sla, selection, database, log: _ }) => {
+                let selection = selection::selection(&selection, sla, environment)?;
+                (database, Task::Serve(ServePlan { listen, selection }))
             }
-            Command::Migrate => Task::Migrate,
+            Command::Migrate(MigrateArgs { database, log: _ }) => (database, Task::Migrate),
             // They need nothing that is resolved here: see `app`.
             Command::Completions(_) | Command::Man(_) => {
                 return Err(Failure::config("a command that prints itself has no configuration"));
             }
         };
-        Ok(Config { database, task })
+        let DatabaseArgs { database_url } = database;
+        Ok(Config { database: database::database(database_url, environment)?, task })
     }
+}
+
+fn replay(args: ReplayArgs) -> Result<(DatabaseArgs, Task), Failure> {
+    let ReplayArgs { from, to, into, compare, database, log: _ } = args;
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        return Err(Failure::config("--to is not after --from; the window is empty"));
+    }
+    if into.as_deref() == Some(TRADES_TABLE) {
+        return Err(Failure::config(
+            "--into names the usual table; leave it out to rebuild that one",
+        ));
+    }
+    let plan = ReplayPlan { from, until: to, into, is_compared: compare };
+    Ok((database, Task::Replay(plan)))
 }
 
 /// The selection of a command that knows no staleness.
 fn selected(
-    global: &Global,
+    typed: &SelectionArgs,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Selection, Failure> {
-    selection::required(selection::selection(global, Duration::MAX, environment)?)
+    selection::required(selection::selection(typed, Duration::MAX, environment)?)
 }
 
 fn run(
-    args: &RunArgs,
-    global: Global,
+    args: RunArgs,
     now: Timestamp,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<RunPlan, Failure> {
-    // By pattern: a flag that nobody reads does not compile.
+) -> Result<(DatabaseArgs, Task), Failure> {
     let RunArgs {
         sla,
         since,
@@ -148,12 +163,17 @@ fn run(
         settle,
         deadline,
         workers,
-        ref metrics_file,
-        ref push_gateway,
-        ref ping_url,
+        metrics_file,
+        push_gateway,
+        ping_url,
         sync_markets,
-    } = *args;
-    let selection = selection::required(selection::selection(&global, sla, environment)?)?;
+        selection,
+        exchange: asked,
+        trades,
+        database,
+        log: _,
+    } = args;
+    let selection = selection::required(selection::selection(&selection, sla, environment)?)?;
     if !(1..=WORKERS_MAX).contains(&workers) {
         return Err(Failure::config("--workers is not between 1 and 64"));
     }
@@ -168,37 +188,52 @@ fn run(
     if since.is_some_and(|since| since > now) {
         return Err(Failure::config("--since lies in the future"));
     }
-    Ok(RunPlan {
-        exchange: exchange(global, workers)?,
+    let plan = RunPlan {
+        exchange: exchange(asked, Some(trades), workers, environment)?,
         rules: Rules { overlap, settle, since, pages_max: PAGES_PER_WALK_MAX, ..Rules::EXACT },
         selection,
         deadline,
         workers,
         sync_every: sync_markets,
         telling: Telling {
-            metrics_file: metrics_file.clone().filter(|path| !path.as_os_str().is_empty()),
-            push_gateway: outlet("--push-gateway", push_gateway.as_deref())?,
-            ping: outlet("--ping-url", ping_url.as_deref())?,
+            metrics_file: metrics_file.filter(|path| !path.as_os_str().is_empty()),
+            push_gateway: outlet("--push-gateway", push_gateway.as_deref(), environment)?,
+            ping: outlet("--ping-url", ping_url.as_deref(), environment)?,
         },
-    })
+    };
+    Ok((database, Task::Run(Box::new(plan))))
 }
 
 /// An empty variable is an unset one.
-fn outlet(flag: &str, url: Option<&str>) -> Result<Option<Outlet>, Failure> {
+fn outlet(
+    flag: &str,
+    url: Option<&str>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Outlet>, Failure> {
     let url = url.map(str::trim).filter(|url| !url.is_empty());
-    url.map(|url| Outlet::parse(flag, url)).transpose()
+    url.map(|url| Outlet::parse(flag, url, environment)).transpose()
 }
 
 /// Younger raw events are not pruned.
 const PRUNE_MIN: Duration = Duration::from_secs(3_600);
 
 fn completeness(
-    args: &CompletenessArgs,
-    global: Global,
+    args: CompletenessArgs,
     now: Timestamp,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<CompletenessPlan, Failure> {
-    let CompletenessArgs { from, to, min_score, heal, output } = *args;
+) -> Result<(DatabaseArgs, Task), Failure> {
+    let CompletenessArgs {
+        from,
+        to,
+        min_score,
+        heal,
+        output,
+        selection,
+        exchange: asked,
+        trades,
+        database,
+        log: _,
+    } = args;
     let window = from.zip(to).map(|(from, to)| window(from, to, now)).transpose()?;
     if window.is_some_and(|(from, until)| !has_full_hour(from, until)) {
         return Err(Failure::config(
@@ -208,9 +243,10 @@ fn completeness(
     if min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         return Err(Failure::config("--min-score is not between 0 and 1"));
     }
-    let selection = selected(&global, environment)?;
-    let exchange = exchange(global, 1)?;
-    Ok(CompletenessPlan { selection, window, exchange, min_score, is_healed: heal, output })
+    let selection = selected(&selection, environment)?;
+    let exchange = exchange(asked, Some(trades), 1, environment)?;
+    let plan = CompletenessPlan { selection, window, exchange, min_score, is_healed: heal, output };
+    Ok((database, Task::Completeness(Box::new(plan))))
 }
 
 /// The part of the rate that a backfill leaves to the passes beside it.
@@ -241,46 +277,48 @@ fn has_full_hour(from: Timestamp, until: Timestamp) -> bool {
 }
 
 fn backfill(
-    args: &BackfillArgs,
-    global: Global,
+    args: BackfillArgs,
     now: Timestamp,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<BackfillPlan, Failure> {
-    let BackfillArgs { from, to, deadline, workers, dry_run, force } = *args;
+) -> Result<(DatabaseArgs, Task), Failure> {
+    let BackfillArgs {
+        from,
+        to,
+        deadline,
+        workers,
+        dry_run,
+        force,
+        selection,
+        exchange: asked,
+        trades,
+        database,
+        log: _,
+    } = args;
     let (from, until) = window(from, to, now)?;
-    let selection = selected(&global, environment)?;
+    let selection = selected(&selection, environment)?;
     if !(1..=WORKERS_MAX).contains(&workers) {
         return Err(Failure::config("--workers is not between 1 and 64"));
     }
     if deadline.is_some_and(|deadline| deadline.is_zero()) {
         return Err(Failure::config("--deadline must be longer than nothing"));
     }
-    let mut exchange = exchange(global, workers)?;
+    let mut exchange = exchange(asked, Some(trades), workers, environment)?;
     exchange.rate *= RATE_SHARE;
     let want = Want { selection, from, until, is_forced: force };
-    Ok(BackfillPlan { want, exchange, deadline, workers, is_dry: dry_run })
+    let plan = BackfillPlan { want, exchange, deadline, workers, is_dry: dry_run };
+    Ok((database, Task::Backfill(Box::new(plan))))
 }
 
-/// How the exchange is asked, over so many connections at once.
-fn exchange(global: Global, connections: usize) -> Result<ExchangePlan, Failure> {
-    // By pattern, as above; what is selected was read before.
-    let Global {
-        database_url: _,
-        base_url,
-        trades_path,
-        api_key_id,
-        private_key_file,
-        requests_per_second,
-        market: _,
-        event: _,
-        series: _,
-        all: _,
-        watchlist: _,
-        shard: _,
-        verbose: _,
-        quiet: _,
-        log_format: _,
-    } = global;
+/// How the exchange is asked, over so many connections at once; with where its trades are, of a
+/// command that reads some.
+fn exchange(
+    args: ExchangeArgs,
+    trades: Option<TradesArgs>,
+    connections: usize,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<ExchangePlan, Failure> {
+    let ExchangeArgs { base_url, api_key_id, private_key_file, requests_per_second } = args;
+    let trades_path = trades.map_or(TRADES_PATH_DEFAULT.to_owned(), |trades| trades.trades_path);
     // An empty variable is an unset one; a mounted secret may end with a line break.
     let key_id = api_key_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
     let key_file = private_key_file.filter(|path| !path.as_os_str().is_empty());
@@ -299,7 +337,11 @@ fn exchange(global: Global, connections: usize) -> Result<ExchangePlan, Failure>
         return Err(Failure::config("--requests-per-second is not between 0.01 and 1200"));
     }
     let endpoint = Endpoint::new(&base_url, &trades_path)?;
-    Ok(ExchangePlan { access: Access { endpoint, signer, connections }, rate })
+    let proxy = proxy::proxy_for(endpoint.uri(), environment)?;
+    if let Some(proxy) = &proxy {
+        log::debug!("asking the exchange through {proxy}");
+    }
+    Ok(ExchangePlan { access: Access { endpoint, signer, connections, proxy }, rate })
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub enum Task {
     Prune {
         /// How old they may get.
         raw_older_than: Duration,
+        /// Whether it is only to be said what would be done.
+        is_dry: bool,
     },
     /// Answers over HTTP.
     Serve(ServePlan),

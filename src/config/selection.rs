@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cli::Global;
+use crate::cli::SelectionArgs;
 use crate::domain::selection::{OfName, Selection, Shard, Target, Watch};
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
@@ -13,18 +13,18 @@ const JOB_INDEX: &str = "JOB_COMPLETION_INDEX";
 
 /// Everything that was selected; what has no SLA of its own gets `sla`. May be empty.
 pub(super) fn selection(
-    global: &Global,
+    typed: &SelectionArgs,
     sla: Duration,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Selection, Failure> {
     let mut watches = Vec::new();
     let named: [(_, _, OfName); 3] = [
-        ("market", &global.market, Target::Market),
-        ("event", &global.event, Target::Event),
-        ("series", &global.series, Target::Series),
+        ("market", &typed.market, Target::Market),
+        ("event", &typed.event, Target::Event),
+        ("series", &typed.series, Target::Series),
     ];
-    for (flag, typed, make) in named {
-        for text in typed.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+    for (flag, names, make) in named {
+        for text in names.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
             // '*' names the tape's checkpoint, which is no market's.
             let ticker = Ticker::new(text).filter(|ticker| !ticker.is_tape()).ok_or_else(|| {
                 Failure::config(format!(
@@ -34,13 +34,13 @@ pub(super) fn selection(
             watches.push(Watch { target: make(ticker), sla });
         }
     }
-    if global.all {
+    if typed.all {
         watches.push(Watch { target: Target::All, sla });
     }
-    if let Some(path) = global.watchlist.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+    if let Some(path) = typed.watchlist.as_ref().filter(|path| !path.as_os_str().is_empty()) {
         watches.extend(watchlist::read(path, sla)?);
     }
-    Ok(Selection::new(watches, shard(global.shard.as_deref(), environment)?))
+    Ok(Selection::new(watches, shard(typed.shard.as_deref(), environment)?))
 }
 
 /// The same, for commands that do nothing without.

@@ -1,9 +1,8 @@
 use super::*;
-use clap::Parser as _;
 
 fn resolve(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
     let args = [&["kalshi-ingest"], args].concat();
-    let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
+    let cli = Cli::read(args).map_err(|error| error.to_string())?;
     let environment = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     };

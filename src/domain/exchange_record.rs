@@ -4,6 +4,16 @@ use std::time::Duration;
 
 use super::time::Timestamp;
 
+/// The exchange is not left alone for longer than this, whatever it asks for.
+pub const COME_BACK_MAX: Duration = Duration::from_secs(3_600);
+
+/// While it wants to be left alone it is asked once in so long all the same: what it said may have
+/// been a slip, or said to somebody else.
+pub const PROBE_EVERY: Duration = Duration::from_secs(600);
+
+/// The passes of a shard may run on machines whose clocks differ by this much.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
 /// A row of `exchange_records`. What was never noted is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExchangeRecord {
@@ -65,4 +75,78 @@ pub struct ComeBack {
     pub at: Option<Timestamp>,
     /// Our clock at the request that heard so, or at the last probe since.
     pub probed_at: Option<Timestamp>,
+}
+
+/// Whether the exchange may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// As always.
+    Freely,
+    /// Once; the answer says whether again.
+    Probe,
+    /// Not before this instant of our clock.
+    NotBefore(Timestamp),
+}
+
+impl ComeBack {
+    /// What it is after the exchange said `now` to come back after `wait`.
+    pub fn told(wait: Duration, now: Timestamp) -> ComeBack {
+        ComeBack { at: Some(now.after(wait.min(COME_BACK_MAX))), probed_at: Some(now) }
+    }
+
+    /// The same after a probe that was answered by nobody.
+    #[must_use]
+    pub fn probed(self, now: Timestamp) -> ComeBack {
+        ComeBack { probed_at: Some(now), ..self }
+    }
+
+    /// Whether the exchange may be asked now.
+    pub fn asking(self, now: Timestamp) -> Asking {
+        let Some(at) = self.at.filter(|at| *at > now) else { return Asking::Freely };
+        // What cannot have been noted yet was noted by a clock that was far ahead.
+        let is_possible = at <= now.after(COME_BACK_MAX + CLOCKS_DIFFER);
+        let is_past = |at: &Timestamp| *at <= now.after(CLOCKS_DIFFER);
+        match self.probed_at.filter(|at| is_possible && is_past(at)) {
+            Some(probed_at) if now.since(probed_at) < PROBE_EVERY => {
+                Asking::NotBefore(at.min(probed_at.after(PROBE_EVERY)))
+            }
+            _ => Asking::Probe,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    #[test]
+    fn the_exchange_is_left_alone_but_probed() {
+        let hour = ComeBack::told(Duration::from_secs(3_600), at(10_000));
+        let years = ComeBack::told(Duration::MAX, at(10_000));
+        let short = ComeBack::told(Duration::from_secs(120), at(10_000));
+        let probed = hour.probed(at(10_700));
+        let odd = ComeBack { probed_at: None, ..hour };
+        for (come_back, now, expected, why) in [
+            (ComeBack::default(), 0, Asking::Freely, "nothing was said"),
+            (hour, 10_000, Asking::NotBefore(at(10_600)), "a probe comes first"),
+            (hour, 10_599, Asking::NotBefore(at(10_600)), "not yet"),
+            (hour, 10_600, Asking::Probe, "ten minutes"),
+            (hour, 13_599, Asking::Probe, "still"),
+            (hour, 13_600, Asking::Freely, "over"),
+            (years, 13_600, Asking::Freely, "an hour at most"),
+            (short, 10_000, Asking::NotBefore(at(10_120)), "sooner than a probe"),
+            (short, 10_120, Asking::Freely, "over"),
+            (probed, 10_700, Asking::NotBefore(at(11_300)), "ten minutes from the probe"),
+            (probed, 13_500, Asking::Probe, "again"),
+            (hour, 9_990, Asking::NotBefore(at(10_600)), "noted by another machine's clock"),
+            (hour, 9_000, Asking::Probe, "our clock was ahead when that was noted"),
+            (odd, 10_000, Asking::Probe, "nobody knows when it was asked"),
+        ] {
+            assert_eq!(come_back.asking(at(now)), expected, "{now}: {why}");
+        }
+    }
 }

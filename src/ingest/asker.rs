@@ -1,12 +1,15 @@
 //! Asks the exchange one thing: no faster than the pace, as often as the policy allows, no longer
-//! than the budget lasts. All threads of a pass share one.
+//! than the budget lasts, and not at all while the exchange wants to be left alone. All threads of a
+//! pass share one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use chrono::SecondsFormat;
 
 use crate::clock::{Budget, Clock};
 use crate::domain::evidence::ExchangeClock;
+use crate::domain::exchange_record::{Asking, ComeBack};
 use crate::domain::tally::Retries;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind, one_line};
@@ -17,6 +20,30 @@ use crate::retry::{self, Decision, Jitter, Policy};
 /// A request that the end of the pass cuts off sooner than this is no trouble of the exchange's.
 const ANSWER_USUAL: Duration = Duration::from_secs(1);
 
+/// A longer wait that the exchange asks for is no pause but a reason to leave, however much time the
+/// command has: it holds a lock.
+const WORTH_WAITING: Duration = Duration::from_secs(60);
+
+/// The longest nap between two looks at what the others were told.
+const NAP_MAX: Duration = Duration::from_millis(50);
+
+/// Why nothing more is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Everything was done.
+    Level,
+    /// The time is over.
+    OutOfTime,
+    /// The program was asked to stop.
+    Signal,
+    /// The exchange refuses this client altogether.
+    Forbidden,
+    /// The exchange wants no request before this instant of our clock.
+    ComeBackLater(Timestamp),
+    /// The database takes nothing more.
+    StoreGone,
+}
+
 /// Everything that asking takes.
 pub struct Asker {
     client: Client,
@@ -24,15 +51,25 @@ pub struct Asker {
     policy: Policy,
     budget: Budget,
     retries: Mutex<Retries>,
-    /// Set when the exchange refuses this client altogether: nobody needs to ask again.
-    is_forbidden: AtomicBool,
+    gate: Mutex<Gate>,
+    /// Held by whoever asks while the next answer decides for all; true while that is so.
+    probe: Mutex<bool>,
+}
+
+/// What the exchange said that holds for every request.
+#[derive(Debug, Default)]
+struct Gate {
+    is_forbidden: bool,
+    come_back: ComeBack,
+    /// Set when nothing is to be asked before then.
+    closed_until: Option<Timestamp>,
 }
 
 impl Asker {
     /// Asks through `client` no faster than `pace` and no longer than `budget`.
     pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget) -> Asker {
-        let (retries, is_forbidden) = (Mutex::default(), AtomicBool::new(false));
-        Asker { client, pace, policy, budget, retries, is_forbidden }
+        let (retries, gate, probe) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Asker { client, pace, policy, budget, retries, gate, probe }
     }
 
     /// What is left of the pass.
@@ -47,7 +84,7 @@ impl Asker {
 
     /// Requests sent again so far.
     pub fn retries(&self) -> Retries {
-        *self.retries.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.retries)
     }
 
     /// The exchange's wall clock, as far as its answers told; ours until the first one.
@@ -57,7 +94,7 @@ impl Asker {
 
     /// Whether the exchange refused this client altogether.
     pub fn is_forbidden(&self) -> bool {
-        self.is_forbidden.load(Ordering::Relaxed)
+        locked(&self.gate).is_forbidden
     }
 
     /// Takes over what an earlier pass knew of the exchange's clock.
@@ -76,7 +113,7 @@ impl Asker {
         request: impl Fn(&Client, Duration, &dyn Clock) -> Result<T, Failure>,
     ) -> Option<T> {
         let clock = self.budget.clock();
-        if self.is_forbidden() || !self.budget.sleep(self.pace.reserve(clock.elapsed())) {
+        if !self.rest(self.pace.reserve(clock.elapsed())) || *locked(&self.probe) {
             return None;
         }
         match request(&self.client, self.budget.left(), clock) {
@@ -88,8 +125,48 @@ impl Asker {
         }
     }
 
-    /// Asks with as many attempts as the policy allows; `None` when the time is over before
-    /// anything went wrong.
+    /// Why nothing more is asked, if so. All threads hear of it within a moment.
+    pub fn stopped(&self) -> Option<Stop> {
+        let gate = locked(&self.gate);
+        if gate.is_forbidden {
+            return Some(Stop::Forbidden);
+        }
+        if let Some(until) = gate.closed_until {
+            return Some(Stop::ComeBackLater(until));
+        }
+        drop(gate);
+        if self.budget.is_stopped() {
+            return Some(Stop::Signal);
+        }
+        self.budget.is_over().then_some(Stop::OutOfTime)
+    }
+
+    /// Takes over what earlier passes heard of when to come back.
+    pub fn heed(&self, come_back: ComeBack) {
+        let mut gate = locked(&self.gate);
+        gate.come_back = come_back;
+        match come_back.asking(self.budget.clock().now()) {
+            Asking::Freely => {}
+            Asking::Probe => *locked(&self.probe) = true,
+            Asking::NotBefore(at) => {
+                let wish = come_back.at.unwrap_or(at);
+                log::warn!(
+                    "the exchange wants to be left alone until {}; asking nothing before {}",
+                    second(wish),
+                    second(at)
+                );
+                gate.closed_until = Some(at);
+            }
+        }
+    }
+
+    /// When to come back, as far as is known now.
+    pub fn come_back(&self) -> ComeBack {
+        locked(&self.gate).come_back
+    }
+
+    /// Asks with as many attempts as the policy allows; `None` when it is time to leave before
+    /// anything else went wrong: [`Asker::stopped`] says why.
     pub fn ask<T>(
         &self,
         jitter: &mut Jitter,
@@ -118,20 +195,24 @@ impl Asker {
         let mut last = None;
         for attempt in 1.. {
             let wait = self.pace.reserve(clock.elapsed());
-            if !self.budget.sleep(wait) || self.is_forbidden() {
+            if !self.rest(wait) {
+                break;
+            }
+            let probe = self.probe();
+            if self.stopped().is_some() {
                 break;
             }
             let sent_at = clock.elapsed();
-            let failure = match request(&self.client, self.budget.left(), clock) {
-                Ok(answer) => {
-                    self.pace.accepted();
-                    return Ok(Some(answer));
-                }
+            let answer = request(&self.client, self.budget.left(), clock);
+            let took = clock.elapsed().saturating_sub(sent_at);
+            if self.learn_from(&answer, probe) {
+                return Ok(None);
+            }
+            let failure = match answer {
+                Ok(answer) => return Ok(Some(answer)),
                 Err(failure) => failure,
             };
-            self.take_to_heart(&failure);
             let left = self.budget.left();
-            let took = clock.elapsed().saturating_sub(sent_at);
             if left.is_zero() && failure.status.is_none() && took < ANSWER_USUAL {
                 // Our own time was over before an answer could be expected.
                 break;
@@ -145,30 +226,113 @@ impl Asker {
                         wait.as_secs_f64(),
                         policy.attempts_max,
                     );
-                    if !self.budget.sleep(wait) {
-                        return Err(failure);
-                    }
-                    let mut retries = self.retries.lock().unwrap_or_else(PoisonError::into_inner);
-                    retries.add(retry::reason(&failure));
-                    drop(retries);
+                    let (is_time_left, reason) = (self.rest(wait), retry::reason(&failure));
                     last = Some(failure);
+                    if !is_time_left {
+                        break;
+                    }
+                    locked(&self.retries).add(reason);
                 }
             }
         }
-        last.map_or(Ok(None), Err)
+        match self.stopped() {
+            Some(Stop::ComeBackLater(_)) => Ok(None),
+            _ => last.map_or(Ok(None), Err),
+        }
     }
 
-    /// What one request was told holds for all.
-    fn take_to_heart(&self, failure: &Failure) {
+    /// Sleeps unless something stops it; whether to go on.
+    fn rest(&self, wait: Duration) -> bool {
+        let clock = self.budget.clock();
+        let wakes_at = clock.elapsed().saturating_add(wait);
+        while self.stopped().is_none() {
+            let rest = wakes_at.saturating_sub(clock.elapsed());
+            if rest.is_zero() {
+                return true;
+            }
+            self.budget.sleep(rest.min(NAP_MAX));
+        }
+        false
+    }
+
+    /// The right to ask alone, where the answer decides whether others may; waits for that of others.
+    fn probe(&self) -> Option<MutexGuard<'_, bool>> {
+        let probe = locked(&self.probe);
+        (*probe).then_some(probe)
+    }
+
+    /// What one request was told holds for all; whether it is time to leave.
+    fn learn_from<T>(
+        &self,
+        answer: &Result<T, Failure>,
+        probe: Option<MutexGuard<'_, bool>>,
+    ) -> bool {
         let now = self.budget.clock().elapsed();
+        let Err(failure) = answer else {
+            self.pace.accepted();
+            self.answered(probe);
+            return false;
+        };
         if failure.status == Some(429) {
             self.pace.refused(now);
+        }
+        if failure.kind == Kind::ExchangeForbids {
+            locked(&self.gate).is_forbidden = true;
+        }
+        if !failure.kind.is_temporary() {
+            self.answered(probe);
+            return false;
+        }
+        let left = self.budget.left();
+        let is_too_long = |wait: Duration| wait > WORTH_WAITING || wait >= left;
+        let wants_us_gone = failure.retry_after.is_some_and(is_too_long);
+        if probe.is_some() || wants_us_gone && !self.budget.is_stopped() {
+            self.close(failure);
+            return true;
         }
         if let Some(wait) = failure.retry_after {
             self.pace.hold(now, wait);
         }
-        if failure.kind == Kind::ExchangeForbids {
-            self.is_forbidden.store(true, Ordering::Relaxed);
+        false
+    }
+
+    /// The exchange answers, so it need not be left alone any more. What was sent before it said
+    /// otherwise says nothing.
+    fn answered(&self, probe: Option<MutexGuard<'_, bool>>) {
+        let mut gate = locked(&self.gate);
+        if gate.closed_until.is_none() {
+            gate.come_back = ComeBack::default();
+        }
+        drop(gate);
+        if let Some(mut probe) = probe {
+            *probe = false;
         }
     }
+
+    /// Nothing more is asked, by anybody.
+    fn close(&self, failure: &Failure) {
+        let now = self.budget.clock().now();
+        let mut gate = locked(&self.gate);
+        gate.come_back = match failure.retry_after {
+            Some(wait) => ComeBack::told(wait, now),
+            None => gate.come_back.probed(now),
+        };
+        let until = match gate.come_back.asking(now) {
+            Asking::NotBefore(at) => at,
+            Asking::Freely | Asking::Probe => now,
+        };
+        if gate.closed_until.replace(until).is_none() {
+            let line = one_line(failure);
+            log::warn!("{line}; leaving the exchange alone until {}", second(until));
+        }
+    }
+}
+
+/// Every state is a usable one, also the one that a panicking thread left.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn second(at: Timestamp) -> String {
+    at.to_chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

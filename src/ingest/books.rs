@@ -36,7 +36,7 @@ pub fn take_books(
     let mut jitter = Jitter::from_entropy();
     let mut taken = Taken::default();
     let mut trading = trading(resolved);
-    taken.troubles.extend(unknown_status(resolved).filter(|_| !asker.is_forbidden()));
+    taken.troubles.extend(unknown_status(resolved).filter(|_| asker.stopped().is_none()));
     if selection.is_all() {
         trading.extend(all_open(selection, asker, &mut jitter, &mut taken));
     }

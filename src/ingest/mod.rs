@@ -21,7 +21,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
-pub use asker::Asker;
+pub use asker::{Asker, Stop};
 pub use books::{Taken, take_books};
 pub use close::{Closing, close};
 pub use lives::{Lives, lives, survey};
@@ -53,8 +53,8 @@ pub struct Outcome {
     pub done: Vec<Done>,
     /// Markets whose walk was never begun.
     pub unread: usize,
-    /// Whether the budget was used up.
-    pub is_over: bool,
+    /// Why the readers stopped.
+    pub stop: Stop,
     /// The market and the reason of the first event that could not be normalized.
     pub first_rejected: Option<String>,
     /// Why the database stopped taking rows, if it did.

@@ -182,7 +182,7 @@ impl Source {
     }
 
     fn next_work(&self) -> Option<Work> {
-        if self.asker.budget().is_over() || self.asker.is_forbidden() {
+        if self.asker.stopped().is_some() {
             return None;
         }
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()

@@ -89,7 +89,7 @@ pub fn sync(
                 work.entry(&watch.target, record)?;
             }
         }
-        if asker.budget().is_over() || asker.is_forbidden() {
+        if asker.stopped().is_some() {
             break;
         }
     }
@@ -99,7 +99,7 @@ pub fn sync(
     if work.synced.entries > 0 {
         work.series_of_events()?;
     }
-    work.synced.is_whole &= !asker.budget().is_over();
+    work.synced.is_whole &= asker.stopped().is_none();
     Ok(work.synced)
 }
 

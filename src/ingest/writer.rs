@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use super::asker::Stop;
 use super::reader::{Done, Message, Source};
 use super::{Outcome, Sight};
 use crate::domain::batch::{Batch, Ledger};
@@ -87,10 +88,10 @@ impl<'a> Writer<'a> {
             if self.store_failure.is_some() {
                 return;
             }
-            if self.source.asker().budget().is_over() {
+            if let Some(stop) = self.source.asker().stopped() {
                 let now = self.now();
                 let since = *over_since.get_or_insert(now);
-                if self.source.asker().budget().is_stopped() || now.saturating_sub(since) > GRACE {
+                if stop == Stop::Signal || now.saturating_sub(since) > GRACE {
                     // What has arrived is still stored.
                     for message in messages.try_iter() {
                         self.take(message);
@@ -178,12 +179,16 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn finish(self) -> Outcome {
+        let stop = match &self.store_failure {
+            Some(_) => Stop::StoreGone,
+            None => self.source.asker().stopped().unwrap_or(Stop::Level),
+        };
         Outcome {
             tally: self.tally,
             ledger: self.ledger,
             done: self.done,
             unread: self.markets.saturating_sub(self.markets_done),
-            is_over: self.source.asker().budget().is_over(),
+            stop,
             first_rejected: self.first_rejected,
             store_failure: self.store_failure,
             heard: self.heard,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::{Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::WithoutBody;
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::evidence::{ClockPair, ExchangeClock};
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
+use crate::proxy::{self, Proxy};
 
 /// As much of a refusal as is worth reading.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
@@ -27,11 +29,14 @@ const AGE_MAX: Duration = Duration::from_secs(2);
 /// More is nonsense, and leaves the calendar.
 const AGE_CREDIBLE: Duration = Duration::from_secs(365 * 86_400);
 
+/// What stands for itself in a value of a query.
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Where the exchange's API is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     base: String,
-    host: String,
+    uri: Uri,
     /// The base URL's own path: part of what is signed.
     base_path: String,
     trades_path: String,
@@ -66,18 +71,21 @@ impl Endpoint {
             )));
         }
         Ok(Endpoint {
-            host: authority.as_str().to_owned(),
             base: base.to_owned(),
+            uri: uri.clone(),
             base_path: uri.path().trim_end_matches('/').to_owned(),
             trades_path: trades_path.to_owned(),
         })
     }
-}
 
-impl Endpoint {
-    /// The host, with the port if one was named.
-    pub fn host(&self) -> &str {
-        &self.host
+    /// The base URL.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Its host, with its port if it names one: who is asked.
+    pub fn host(&self) -> String {
+        self.uri.authority().map(|authority| authority.as_str().to_lowercase()).unwrap_or_default()
     }
 }
 
@@ -103,6 +111,8 @@ pub struct Access {
     pub signer: Option<Signer>,
     /// How many connections are worth keeping.
     pub connections: usize,
+    /// Through whom to ask, if not directly.
+    pub proxy: Option<Proxy>,
 }
 
 /// A connection pool to the exchange, shared by all workers.
@@ -118,11 +128,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that keeps connections alive, trusts what the platform trusts and honours
-    /// `HTTPS_PROXY` and `NO_PROXY`. Opens nothing yet.
+    /// A client that keeps connections alive and trusts what the platform trusts. Opens nothing yet.
     pub fn new(access: Access) -> Client {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let agent = Agent::config_builder()
+        let config = Agent::config_builder()
             .tls_config(tls)
             .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
             .accept("application/json")
@@ -132,11 +141,9 @@ impl Client {
             .max_idle_connections_per_host(access.connections)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(READ_TIMEOUT))
-            .timeout_per_read(Some(READ_TIMEOUT))
-            .build()
-            .new_agent();
+            .timeout_per_read(Some(READ_TIMEOUT));
         Client {
-            agent,
+            agent: proxy::agent(config, access.proxy.as_ref()),
             access,
             requests: AtomicU64::new(0),
             exchange_clock: Mutex::default(),
@@ -203,14 +210,25 @@ impl Client {
         decode: &impl Fn(&[u8], Timestamp) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let what = format!("GET {} for {}", question.path, question.about);
-        let call = self.call(question, clock).config();
+        let url = self.url(question);
+        let call = self.call(question, &url, clock).config();
         let call = call.timeout_global(Some(left.min(TOTAL_TIMEOUT))).build();
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut response = call.call().map_err(|error| unanswered(&what, error))?;
+        let sent_at = clock.elapsed();
+        let took = || clock.elapsed().saturating_sub(sent_at).as_millis();
+        let mut response = call.call().map_err(|error| {
+            log::trace!("GET {url}: no answer in {} ms", took());
+            unanswered(&what, error)
+        })?;
         let answered_at = self.answered_at(&response, clock);
         let status = response.status();
         if !status.is_success() && !question.answered_also_with.contains(&status.as_u16()) {
-            return Err(refused(&what, &mut response, answered_at));
+            log::trace!("GET {url}: {} in {} ms", status.as_u16(), took());
+            let hide = |said: String| match &self.access.signer {
+                Some(signer) => signer.hide(&said),
+                None => said,
+            };
+            return Err(refused(&what, &mut response, answered_at, hide));
         }
         let body = response
             .body_mut()
@@ -218,21 +236,38 @@ impl Client {
             .limit(question.body_bytes_max)
             .read_to_vec()
             .map_err(|error| unanswered(&what, error))?;
+        if log::log_enabled!(log::Level::Trace) {
+            let (status, bytes, rows) = (status.as_u16(), body.len(), decode::count_rows(&body));
+            log::trace!("GET {url}: {status} in {} ms, {bytes} bytes, {rows} rows", took());
+        }
         decode(&body, answered_at).map_err(|failure| {
             let kind = failure.kind;
             Failure::new(kind, what).because(failure)
         })
     }
 
+    /// The whole URL of a question.
+    fn url(&self, question: &Question<'_>) -> String {
+        let mut url = format!("{}{}", self.access.endpoint.base, question.path);
+        for (at, (name, value)) in question.query.iter().enumerate() {
+            url.push(if at == 0 { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            url.extend(utf8_percent_encode(value, IN_QUERY));
+        }
+        url
+    }
+
     /// The request as it will be sent, signed if there is a key.
-    fn call(&self, question: &Question<'_>, clock: &dyn Clock) -> RequestBuilder<WithoutBody> {
+    fn call(
+        &self,
+        question: &Question<'_>,
+        url: &str,
+        clock: &dyn Clock,
+    ) -> RequestBuilder<WithoutBody> {
         let endpoint = &self.access.endpoint;
         let path = &*question.path;
-        let mut call = self.agent.get(format!("{}{path}", endpoint.base));
-        call = call.header("cache-control", "no-cache");
-        for (name, value) in &question.query {
-            call = call.query(name, value);
-        }
+        let mut call = self.agent.get(url).header("cache-control", "no-cache");
         if let Some(signer) = &self.access.signer {
             let signed_path = format!("{}{path}", endpoint.base_path);
             for (name, value) in signer.headers(self.signed_at(clock), "GET", &signed_path) {
@@ -296,7 +331,7 @@ fn unanswered(what: &str, error: ureq::Error) -> Failure {
             (Kind::ExchangeUnreadable, format!("{what} was answered with too large a body"))
         }
         Error::BadUri(_) | Error::InvalidProxyUrl | Error::Http(_) => {
-            (Kind::Config, format!("{what} cannot be sent; check the base URL and HTTPS_PROXY"))
+            (Kind::Config, format!("{what} cannot be sent; check the base URL"))
         }
         _ if is_untrusted(&error) => (
             Kind::ExchangeForbids,
@@ -320,7 +355,12 @@ fn is_untrusted(error: &ureq::Error) -> bool {
 }
 
 /// The exchange answered, and not with 200.
-fn refused(what: &str, response: &mut Response<ureq::Body>, answered_at: Timestamp) -> Failure {
+fn refused(
+    what: &str,
+    response: &mut Response<ureq::Body>,
+    answered_at: Timestamp,
+    hide: impl Fn(String) -> String,
+) -> Failure {
     let status = response.status().as_u16();
     let wait =
         header(response, "retry-after").and_then(|text| decode::retry_after(text, answered_at));
@@ -341,7 +381,7 @@ fn refused(what: &str, response: &mut Response<ureq::Body>, answered_at: Timesta
         404 | 405 => (Kind::ExchangeRefused, "; check --base-url and --trades-path"),
         _ => (Kind::ExchangeRefused, ""),
     };
-    let said = if said.is_empty() { said } else { format!(" ({said})") };
+    let said = if said.is_empty() { said } else { format!(" ({})", hide(said)) };
     Failure::new(kind, format!("{what} was answered {status}{said}{advice}"))
         .with_status(status)
         .with_retry_after(wait)

@@ -1,7 +1,9 @@
 //! Bytes to a page, and refusals to words. Every reason to take an answer for nonsense.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::normalize;
@@ -125,6 +127,15 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
         .ok()
         .map(|instant| Timestamp::from_chrono(instant.to_utc()))
         .filter(|instant| instant.has_four_digit_year())
+}
+
+/// How many rows an answer holds, for the log: those of its longest list.
+pub(super) fn count_rows(body: &[u8]) -> usize {
+    let lists: HashMap<&str, &RawValue> = serde_json::from_slice(body).unwrap_or_default();
+    let length = |list: &&RawValue| {
+        serde_json::from_str::<Vec<IgnoredAny>>(list.get()).map_or(0, |rows| rows.len())
+    };
+    lists.values().map(length).max().unwrap_or(0)
 }
 
 /// A `Retry-After`: seconds, or an HTTP date counted from the answer's own `Date`.

@@ -34,6 +34,11 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
+    /// The words without the key's id, which the other side may have repeated.
+    pub(super) fn hide(&self, words: &str) -> String {
+        words.replace(&self.key_id, "…")
+    }
+
     /// Reads a PEM file: PKCS#1 or PKCS#8, RSA or Ed25519; the kind is found out.
     pub fn from_pem_file(key_id: &str, path: &Path) -> Result<Signer, Failure> {
         if !key_id.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -15,7 +15,7 @@ use crate::domain::trade::Ticker;
 use crate::ingest::Synced;
 use crate::store::{MarketReport, RunRecord};
 
-pub use past::{MarketScore, difference, scores, slices, window};
+pub use past::{MarketScore, difference, prunable, scores, slices, window};
 
 /// The table is never wider than this many columns.
 const TABLE_WIDTH: usize = 100;
@@ -113,6 +113,11 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
 }
 
 /// RFC 3339 to the second.
+/// That the exchange wants no more requests for now.
+pub fn come_back_line(at: Timestamp) -> String {
+    format!("the exchange wants to be left alone until {}; run it again then", second(at))
+}
+
 fn second(instant: Timestamp) -> String {
     instant.to_chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

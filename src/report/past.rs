@@ -37,6 +37,15 @@ impl MarketScore {
     }
 }
 
+/// What a pruning would delete of `found` raw events, of which `kept` were never normalized.
+pub fn prunable(found: u64, kept: u64, before: Timestamp) -> String {
+    let goes = found.saturating_sub(kept);
+    format!(
+        "{goes} raw events received before {} would be deleted; {kept} were never normalized and would be kept\n",
+        second(before)
+    )
+}
+
 /// What a backfill would read: its slices, and how long that takes at so many requests a second.
 ///
 /// Requests are those of the tape at its usual rate; a market alone takes one at least for each slice.

@@ -283,7 +283,9 @@ fn a_deadline_keeps_what_was_read(database: &Database) {
     for _ in 0..20 {
         let before = database.trades().len();
         exits.push(backfill(&bench, &[&flags[..], &slow].concat()));
-        assert!(database.trades().len() > before, "each run gets further: {exits:?}");
+        // The last one may have nothing to do but to look where the archive ends.
+        let is_further = database.trades().len() > before || exits.last() == Some(&0);
+        assert!(is_further, "each run gets further: {exits:?}");
         if exits.last() == Some(&0) {
             break;
         }

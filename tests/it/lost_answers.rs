@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser as _;
 use kalshi_ingest::app;
 use kalshi_ingest::cli::Cli;
 use kalshi_ingest::clock::StopFlag;
@@ -144,7 +143,7 @@ fn broken_pass(bench: &Bench<'_>, lost: Lost, then: Then, nth: usize) -> u8 {
     let mut args = bench.args("KXA", flags);
     let at = args.iter().position(|arg| *arg == database.url).unwrap();
     args[at] = url;
-    app::main(Cli::try_parse_from(args).unwrap(), &StopFlag::default()).code()
+    app::main(Cli::read(args).unwrap(), &StopFlag::default()).code()
 }
 
 /// The checkpoint claims neither more nor less than what is stored.

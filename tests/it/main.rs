@@ -25,6 +25,8 @@ mod roles;
 mod poolers;
 mod cached;
 mod faults;
+mod come_backs;
+mod proxies;
 mod shapes;
 mod tls;
 mod exchange_tls;

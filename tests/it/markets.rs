@@ -8,7 +8,6 @@ mod mistakes;
 
 use std::process::{Command, Output};
 
-use clap::Parser as _;
 use kalshi_ingest::app;
 use kalshi_ingest::cli::Cli;
 use kalshi_ingest::clock::StopFlag;
@@ -22,18 +21,12 @@ pub(crate) const MINUTE_US: i64 = 60 * SECOND_US;
 pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
 
 fn args(bench: &Bench<'_>, command: &str, flags: &[&str]) -> Vec<String> {
-    let base_url = bench.server.base_url();
-    ["kalshi-ingest", command, "--base-url", &base_url, "--database-url", &bench.database.url]
-        .into_iter()
-        .chain(["--requests-per-second", "1000"])
-        .chain(flags.iter().copied())
-        .map(str::to_owned)
-        .collect()
+    bench.args_of(command, flags)
 }
 
 /// A command with these flags, in this process; its exit status.
 pub(crate) fn invoke(bench: &Bench<'_>, command: &str, flags: &[&str]) -> u8 {
-    let cli = Cli::try_parse_from(args(bench, command, flags)).unwrap();
+    let cli = Cli::read(args(bench, command, flags)).unwrap();
     app::main(cli, &StopFlag::default()).code()
 }
 

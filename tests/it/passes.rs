@@ -173,11 +173,10 @@ fn a_pass_out_of_time_is_continued_where_it_stopped(database: &Database) {
 
 /// Later flags do not override earlier ones, so the rate is given here alone.
 fn run_slowly(bench: &Bench<'_>, flags: &[&str]) -> u8 {
-    use clap::Parser as _;
     let mut args = bench.args("KXA", flags);
     let at = args.iter().position(|arg| arg == "--requests-per-second").unwrap();
     args.drain(at..at + 2);
-    let cli = kalshi_ingest::cli::Cli::try_parse_from(args).unwrap();
+    let cli = kalshi_ingest::cli::Cli::read(args).unwrap();
     kalshi_ingest::app::main(cli, &kalshi_ingest::clock::StopFlag::default()).code()
 }
 
@@ -257,7 +256,7 @@ fn an_answer_from_the_future_loses_nothing(database: &Database) {
 
 fn an_exchange_without_a_date_is_read_by_our_clock(database: &Database) {
     let bench = Bench::new(database, Rules { date_header: false, ..Rules::default() });
-    bench.exchange.set_offset_us(0);
+    bench.run_by_the_machine();
     let now = bench.exchange.now_us();
     bench.exchange.add_all(seeded_trades(7, "KXA", 50, now - HOUR_US, now - 10 * SECOND_US));
     assert_eq!(bench.run("KXA", &[]), 0);

@@ -12,6 +12,7 @@ on_both_stores! {
     the_exchange_is_not_asked,
     pruning_leaves_what_was_never_normalized,
     mistakes_are_told,
+    what_works_on_everything_takes_no_selection,
 }
 
 const SECOND_US: i64 = 1_000_000;
@@ -89,10 +90,9 @@ fn a_refused_event_that_is_understood_now_becomes_a_trade(database: &Database) {
 fn the_exchange_is_not_asked(database: &Database) {
     let bench = bench_with_trades(database);
     database.execute("delete from prediction_market_trades");
-    let Bench { server, .. } = &bench;
-    let flags = ["--base-url", "http://127.0.0.1:9/nobody"];
-    assert!(!server.base_url().is_empty());
-    assert_eq!(bench.main("replay", &flags), 0);
+    bench.exchange.forget_requests();
+    assert_eq!(bench.main("replay", &[]), 0);
+    assert_eq!(bench.exchange.requests().len(), 0);
     assert_eq!(database.trades().len(), 2_700);
 }
 
@@ -106,6 +106,13 @@ fn pruning_leaves_what_was_never_normalized(database: &Database) {
     let kept = database.number(unnormalized);
     let young =
         database.number("select count(*) as x from raw_kalshi_trade_events where trade_id >= 'a'");
+    let output = bench.process_of("prune", &["--raw-older-than", "30d", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let goes = 2_700 - young - kept;
+    assert!(said.starts_with(&format!("{goes} raw events received before ")), "{said}");
+    assert!(said.contains(&format!("; {kept} were never normalized")), "{said}");
+    assert_eq!(database.raw_counts(), (2_700, 0), "nothing is changed");
     let output = bench.process_of("prune", &["--raw-older-than", "30d"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains(&format!("{kept} of ")), "{}", stderr(&output));
@@ -137,4 +144,29 @@ fn mistakes_are_told(database: &Database) {
         assert!(said.contains(part), "{command} {flags:?}: {said}");
     }
     assert_eq!(database.trades().len(), 2_700);
+}
+
+fn what_works_on_everything_takes_no_selection(database: &Database) {
+    let bench = bench_with_trades(database);
+    for (command, flags) in [
+        ("prune", &["--raw-older-than", "1h", "--market", "KXA"][..]),
+        ("replay", &["--market", "KXB"]),
+        ("replay", &["--series", "KXB", "--into", "trades_new"]),
+        ("migrate", &["--all"]),
+    ] {
+        let output = bench.process_of(command, flags);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+        assert!(said.contains(&format!("{command} takes no selection")), "{said}");
+    }
+    assert_eq!((database.raw_counts(), database.trades().len()), ((2_700, 0), 2_700));
+    // Commands share one environment, of which each takes what it knows.
+    for (command, flags) in
+        [("prune", &["--raw-older-than", "3000d"][..]), ("replay", &[]), ("migrate", &[])]
+    {
+        let mut command = bench.command_of(command, flags);
+        command.env("KALSHI_MARKETS", "KXA").env("KALSHI_BASE_URL", "no URL");
+        let output = command.env("KALSHI_WORKERS", "none").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
 }

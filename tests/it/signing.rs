@@ -45,7 +45,7 @@ fn bench(database: &Database, key: PublicKey) -> Bench<'_> {
             ..Rules::default()
         },
     );
-    bench.exchange.set_offset_us(0);
+    bench.run_by_the_machine();
     let now_us = bench.exchange.now_us();
     for market in MARKETS {
         // Two pages.

@@ -26,7 +26,7 @@ fn ago(seconds: i64) -> String {
 fn filled<'a>(database: &'a Database, flags: &[&str]) -> Bench<'a> {
     let bench = Bench::new(database, Rules::default());
     let now = Utc::now().timestamp_micros();
-    bench.exchange.set_offset_us(0);
+    bench.run_by_the_machine();
     for market in ["KXA-1-A", "KXA-1-B", "KXA-1-C", "KXA-1-D", "KXA-1-E"] {
         bench.exchange.add_market(Market::new(market, "KXA-1", now - 9_000_000_000, now * 2));
         bench.exchange.add_all(seeded_trades(1, market, 5, now - 90_000_000, now - 60_000_000));
@@ -98,6 +98,7 @@ fn what_was_never_asked_for_is_named(database: &Database) {
 
 fn a_pass_that_is_locked_out_judges_lists_as_well(database: &Database) {
     let bench = Bench::new(database, Rules::default());
+    bench.run_by_the_machine();
     let mut store = database.open();
     let first_selected_at = Timestamp::parse_rfc3339(&ago(600)).unwrap();
     store.watches(&["series:KXA".to_owned()], first_selected_at).unwrap();

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 11] = [
     &["failure"],
     &["domain"],
     &["clock"],
-    &["retry", "pace"],
+    &["retry", "pace", "proxy"],
     &["kalshi", "store"],
     &["ingest", "cli"],
     &["exit", "report", "metrics", "manual", "outlet", "progress", "watchlist"],
@@ -227,14 +227,13 @@ fn every_dependency_has_its_reason_in_the_architecture() {
 
 #[test]
 fn the_crontab_example_is_a_command_line_we_take() {
-    use clap::Parser as _;
     let crontab = read("crontab.example");
     let lines: Vec<&str> = crontab.lines().filter(|line| line.contains("kalshi-ingest ")).collect();
     assert!(!lines.is_empty());
     for line in lines.iter().filter(|line| !line.starts_with("# ")) {
         let command = line.split("kalshi-ingest ").nth(1).unwrap();
         let words = std::iter::once("kalshi-ingest").chain(command.split_whitespace());
-        let cli = Cli::try_parse_from(words);
+        let cli = Cli::read(words);
         assert!(cli.is_ok(), "{line}: {}", cli.unwrap_err());
     }
 }

@@ -22,6 +22,10 @@ pub(crate) fn instead(world: &World, request: &Request, fault: Fault) -> Option<
                 refusal::too_many().with_header("Retry-After", retry_after_text(world, when))
             }
         }),
+        Fault::LeaveAlone { status, retry_after } => Some(
+            refusal::of_status(&world.rules, status)
+                .with_header("Retry-After", retry_after_text(world, retry_after)),
+        ),
         Fault::Reset => nothing(Delivery::Reset),
         Fault::Closed => nothing(Delivery::Closed),
         Fault::ResetMidHeaders => nothing(Delivery::ResetMidHeaders),
@@ -61,6 +65,7 @@ pub(crate) fn delivery(fault: Fault) -> Delivery {
 
 fn retry_after_text(world: &World, when: RetryAfter) -> String {
     match when {
+        RetryAfter::Words(words) => words.to_owned(),
         RetryAfter::Seconds(seconds) => seconds.to_string(),
         RetryAfter::HttpDate(seconds) => {
             let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);

@@ -70,6 +70,9 @@ fn every_kind_looks_as_it_does_for_trades() {
     }
     let seconds = answer(Fault::TooMany { retry_after: Some(RetryAfter::Seconds(3)) }).unwrap();
     assert_eq!((seconds.status, seconds.header("retry-after")), (429, Some("3")));
+    let (status, words) = (503, RetryAfter::Words("a while"));
+    let alone = answer(Fault::LeaveAlone { status, retry_after: words }).unwrap();
+    assert_eq!((alone.status, alone.header("retry-after")), (503, Some("a while")));
     assert!(str::from_utf8(&answer(Fault::Garbage).unwrap().body).is_err());
     assert_eq!(answer(Fault::Huge { bytes: 100_000 }).unwrap().body.len(), 100_000);
     let slow = answer(Fault::SlowBody { bytes_per_step: 500, pause_ms: 1 }).unwrap();

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use clap::Parser as _;
+use clap::CommandFactory as _;
 use kalshi_ingest::app;
 use kalshi_ingest::cli::Cli;
 use kalshi_ingest::clock::{Clock, StopFlag, SystemClock, TURNED_BY, TurnedClock};
@@ -52,6 +52,12 @@ impl<'a> Bench<'a> {
         self.clock.set(Timestamp::from_micros(now_us));
     }
 
+    /// Sets both clocks to the machine's, and lets them run.
+    pub(crate) fn run_by_the_machine(&self) {
+        self.exchange.set_offset_us(0);
+        self.clock.set(Timestamp::from_micros(self.exchange.now_us()));
+    }
+
     /// A command with these flags, and what they do not say.
     pub(crate) fn args_of(&self, name: &str, flags: &[&str]) -> Vec<String> {
         let base_url = self.server.base_url();
@@ -62,7 +68,7 @@ impl<'a> Bench<'a> {
             ["--database-url", &self.database.url],
             ["--requests-per-second", "1000"],
         ] {
-            if !flags.contains(&default[0]) {
+            if !flags.contains(&default[0]) && uses(name, default[0]) {
                 args.extend(default);
             }
         }
@@ -76,7 +82,7 @@ impl<'a> Bench<'a> {
 
     /// One command in this process; its exit status.
     pub(crate) fn main(&self, name: &str, flags: &[&str]) -> u8 {
-        let cli = Cli::try_parse_from(self.args_of(name, flags)).unwrap();
+        let cli = Cli::read(self.args_of(name, flags)).unwrap();
         let clock: Arc<dyn Clock> = self.clock.clone();
         app::main_by(cli, &StopFlag::default(), &clock).code()
     }
@@ -154,6 +160,13 @@ impl<'a> Bench<'a> {
         self.exchange.forget_requests();
         count
     }
+}
+
+/// Whether a command has this flag: others refuse it.
+pub(crate) fn uses(name: &str, flag: &str) -> bool {
+    let cli = Cli::command();
+    let command = cli.find_subcommand(name).unwrap();
+    command.get_arguments().any(|argument| argument.get_long() == flag.strip_prefix("--"))
 }
 
 fn stored_form(trade: &Trade) -> StoredTrade {

@@ -8,3 +8,4 @@ pub(crate) mod round_trips;
 pub(crate) mod recorder;
 pub(crate) mod reader;
 pub(crate) mod full_pipe;
+pub(crate) mod proxy;

@@ -1,0 +1,453 @@
+//! What can be typed. Types of clap only; `config.rs` decides what it means.
+//!
+//! Here is the one place that says which command takes which flags: each command has a struct of its
+//! own flags and of the [groups] that it shares with others.
+
+pub mod groups;
+mod reading;
+mod trimmed;
+mod words;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use self::trimmed::Trimmed;
+use clap::builder::{PathBufValueParser, RangedU64ValueParser, StringValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use groups::{DatabaseArgs, ExchangeArgs, LogArgs, LogFormat, SelectionArgs, TradesArgs};
+pub(crate) use words::span;
+
+use crate::domain::time::Timestamp;
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0    every selected market is within its SLA
+  1    a bug: an error nobody foresaw
+  2    wrong flag, environment, file or URL, or an unknown market, event or series
+  3    at least one market breaches its staleness SLA; each is named on stderr
+  4    the exchange refused, or answered what cannot be decoded
+  5    the database could not be reached, or refused
+  6    backfill or completeness: not complete yet, or under --min-score; run it again
+  130  ended by SIGINT, progress kept
+  143  ended by SIGTERM, progress kept
+When several apply, the first of 2, 5, 3, 4, 6 wins.";
+
+/// Every Kalshi trade exactly once, in PostgreSQL or SQLite: one pass per invocation.
+#[derive(Debug, Parser)]
+#[command(name = "kalshi-ingest", version = env!("KALSHI_INGEST_VERSION"), after_help = AFTER_HELP, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// Reads what was typed. Flags may stand before the command as well; one that the command does
+    /// not use is refused by name.
+    pub fn read(typed: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Cli, clap::Error> {
+        reading::read(typed.into_iter().map(Into::into).collect())
+    }
+
+    /// What was typed about the log.
+    pub fn log(&self) -> &LogArgs {
+        match &self.command {
+            Command::Run(RunArgs { log, .. })
+            | Command::Status(StatusArgs { log, .. })
+            | Command::Markets(MarketsArgs { log, .. })
+            | Command::Orderbooks(OrderbooksArgs { log, .. })
+            | Command::Backfill(BackfillArgs { log, .. })
+            | Command::Completeness(CompletenessArgs { log, .. })
+            | Command::Replay(ReplayArgs { log, .. })
+            | Command::Prune(PruneArgs { log, .. })
+            | Command::Serve(ServeArgs { log, .. })
+            | Command::Migrate(MigrateArgs { log, .. })
+            | Command::Completions(CompletionsArgs { log, .. })
+            | Command::Man(ManArgs { log, .. }) => log,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One pass: drain the selected markets, then judge their staleness. What cron calls
+    Run(RunArgs),
+    /// How fresh each market is, from the database alone
+    Status(StatusArgs),
+    /// Bring the metadata of the selected markets up to date: lifecycle, result, settlement
+    Markets(MarketsArgs),
+    /// Store one order-book snapshot of each selected market that trades
+    Orderbooks(OrderbooksArgs),
+    /// Fill a window of the past, live and archived; resumable
+    Backfill(BackfillArgs),
+    /// Score what is stored against the exchange's own figures, and read again what is missing
+    Completeness(CompletenessArgs),
+    /// Rebuild trades from the raw events, without asking the exchange
+    Replay(ReplayArgs),
+    /// Delete old raw events whose trade is stored
+    Prune(PruneArgs),
+    /// Answer over HTTP how fresh everything is, from the database alone: /, /health, /metrics
+    Serve(ServeArgs),
+    /// Bring the database's schema up to this build; run and status do it themselves
+    Migrate(MigrateArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, of a command if one is named
+    Man(ManArgs),
+}
+
+/// Flags of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// How stale a market may be before the pass exits with 3
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, default_value = "5m", value_parser = Trimmed(words::span))]
+    pub sla: Duration,
+
+    /// Where a market never read before begins: RFC 3339 or YYYY-MM-DD [default: its whole live
+    /// history; the tape: an hour ago]
+    #[arg(long, value_name = "INSTANT", env = "KALSHI_SINCE", hide_env_values = true, value_parser = Trimmed(words::instant))]
+    pub since: Option<Timestamp>,
+
+    /// How far below its checkpoint each walk re-reads, for late trades
+    #[arg(long, value_name = "SPAN", env = "KALSHI_OVERLAP", hide_env_values = true, default_value = "2m", value_parser = Trimmed(words::span))]
+    pub overlap: Duration,
+
+    /// A window ends this long before the exchange's now
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SETTLE", hide_env_values = true, default_value = "5s", value_parser = Trimmed(words::span))]
+    pub settle: Duration,
+
+    /// Stop cleanly after this long, progress kept
+    #[arg(long, value_name = "SPAN", env = "KALSHI_DEADLINE", hide_env_values = true, default_value = "50s", value_parser = Trimmed(words::span))]
+    pub deadline: Duration,
+
+    /// How many markets are read at once
+    #[arg(
+        long,
+        value_name = "N",
+        env = "KALSHI_WORKERS", value_parser = Trimmed(RangedU64ValueParser::<usize>::new()),
+        hide_env_values = true,
+        default_value_t = 8
+    )]
+    pub workers: usize,
+
+    /// Replace this file with the metrics, for Prometheus's textfile collector
+    #[arg(long, value_name = "FILE", env = "KALSHI_METRICS_FILE", value_parser = Trimmed(PathBufValueParser::new()), hide_env_values = true)]
+    pub metrics_file: Option<PathBuf>,
+
+    /// Push the metrics to this gateway, where no file is collected
+    #[arg(long, value_name = "URL", env = "KALSHI_PUSH_GATEWAY", hide_env_values = true)]
+    pub push_gateway: Option<String>,
+
+    /// A dead-man switch that is told /start and then the exit status, as healthchecks.io takes them
+    #[arg(long, value_name = "URL", env = "KALSHI_PING_URL", hide_env_values = true)]
+    pub ping_url: Option<String>,
+
+    /// Sync the markets' metadata in the pass when the last sync is that long ago [default: never]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", hide_env_values = true, value_parser = Trimmed(words::span))]
+    pub sync_markets: Option<Duration>,
+
+    /// What is selected.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// How the exchange is asked.
+    #[command(flatten)]
+    pub exchange: ExchangeArgs,
+    /// Where trades are there.
+    #[command(flatten)]
+    pub trades: TradesArgs,
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `markets`.
+#[derive(Args, Debug)]
+pub struct MarketsArgs {
+    /// What is selected.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// How the exchange is asked.
+    #[command(flatten)]
+    pub exchange: ExchangeArgs,
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `orderbooks`.
+#[derive(Args, Debug)]
+pub struct OrderbooksArgs {
+    /// What is selected.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// How the exchange is asked.
+    #[command(flatten)]
+    pub exchange: ExchangeArgs,
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `migrate`.
+#[derive(Args, Debug)]
+pub struct MigrateArgs {
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `backfill`.
+#[derive(Args, Debug)]
+// clap's own would list the flags that came from the environment.
+#[command(override_usage = "kalshi-ingest backfill [OPTIONS] --from <INSTANT> --to <INSTANT>")]
+pub struct BackfillArgs {
+    /// The first instant: RFC 3339 or YYYY-MM-DD
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
+    pub from: Timestamp,
+
+    /// The first instant after the window
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
+    pub to: Timestamp,
+
+    /// Stop cleanly after this long, progress kept [default: never]
+    #[arg(long, value_name = "SPAN", value_parser = Trimmed(words::span))]
+    pub deadline: Option<Duration>,
+
+    /// How many slices are read at once
+    #[arg(
+        long,
+        value_name = "N",
+        env = "KALSHI_WORKERS", value_parser = Trimmed(RangedU64ValueParser::<usize>::new()),
+        hide_env_values = true,
+        default_value_t = 8
+    )]
+    pub workers: usize,
+
+    /// Say what would be read, from where and how long it would take; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Read finished slices again
+    #[arg(long)]
+    pub force: bool,
+
+    /// What is selected.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// How the exchange is asked.
+    #[command(flatten)]
+    pub exchange: ExchangeArgs,
+    /// Where trades are there.
+    #[command(flatten)]
+    pub trades: TradesArgs,
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `completeness`.
+#[derive(Args, Debug)]
+pub struct CompletenessArgs {
+    /// The first instant of a window, judged by hourly candles [default: each market's whole life]
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant), requires = "to")]
+    pub from: Option<Timestamp>,
+
+    /// The first instant after the window
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant), requires = "from")]
+    pub to: Option<Timestamp>,
+
+    /// Exit with 6 when a market's score is lower, such as 0.999
+    #[arg(long, value_name = "SCORE")]
+    pub min_score: Option<f64>,
+
+    /// Read the hours that fall short again, and score again
+    #[arg(long)]
+    pub heal: bool,
+
+    /// What it looks like
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+
+    /// What is selected.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// How the exchange is asked.
+    #[command(flatten)]
+    pub exchange: ExchangeArgs,
+    /// Where trades are there.
+    #[command(flatten)]
+    pub trades: TradesArgs,
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Only events received from then on
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
+    pub from: Option<Timestamp>,
+
+    /// Only events received before
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
+    pub to: Option<Timestamp>,
+
+    /// Build a second table of this name beside the usual one, which stays as it is
+    #[arg(long, value_name = "TABLE")]
+    pub into: Option<String>,
+
+    /// Say how the second table differs from the usual one
+    #[arg(long, requires = "into", conflicts_with_all = ["from", "to"])]
+    pub compare: bool,
+
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Where to listen; whoever can reach it can read it
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "KALSHI_LISTEN", value_parser = Trimmed(StringValueParser::new()),
+        hide_env_values = true,
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: String,
+
+    /// How stale a market may be that is named here without an SLA of its own
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, default_value = "5m", value_parser = Trimmed(words::span))]
+    pub sla: Duration,
+
+    /// What is selected.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What `completions` takes.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What `man` takes.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// Of this command alone
+    pub command: Option<String>,
+
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `prune`.
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    /// Delete raw events received longer ago
+    #[arg(long, value_name = "SPAN", value_parser = Trimmed(words::span))]
+    pub raw_older_than: Duration,
+
+    /// Say how many events would be deleted and how many kept; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// How stale a market may be [default: as the last pass that was asked for it was told, else 5m]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, value_parser = Trimmed(words::span))]
+    pub sla: Option<Duration>,
+
+    /// What it looks like
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: StatusOutput,
+
+    /// Exit as run would: with 3 when a market is stale
+    #[arg(long)]
+    pub check: bool,
+
+    /// What is selected.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Where trades are stored.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What `completeness` looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs; names are stable.
+    Json,
+    /// For spreadsheets; names are stable.
+    Csv,
+}
+
+/// What `status` looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatusOutput {
+    /// For people.
+    Table,
+    /// For programs; names are stable.
+    Json,
+    /// For spreadsheets; names are stable.
+    Csv,
+    /// The metrics: one value a watch, not one a market.
+    Prometheus,
+}
+
+#[cfg(test)]
+mod tests;
