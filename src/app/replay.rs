@@ -67,7 +67,7 @@ fn rebuild(
         let mut trades = Vec::with_capacity(events.len());
         let offered = events.len();
         for raw in events {
-            match kalshi::normalize(&raw.payload, &raw.market) {
+            match kalshi::normalize(&raw.payload, &raw.market, raw.received_at) {
                 Ok(event) => {
                     let (run_id, received_at) = (raw.run_id, raw.received_at);
                     trades.push((raw.rejected.is_some(), Replayed { run_id, received_at, event }));

@@ -294,7 +294,7 @@ fn events_name_their_series() {
     };
     let expected =
         [record("E-1", "S", Some("T")), record("E-2", "S2", None), record("E-3", "S3", None)];
-    assert_eq!(events(body.as_bytes()).unwrap(), expected);
+    assert_eq!(events(body.as_bytes()).unwrap(), (expected.to_vec(), None));
 }
 
 #[test]

@@ -6,12 +6,21 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+use super::rows::ListBody;
+
 /// The envelope of a page of trades. Each event is kept as the text it came as.
 #[derive(serde::Deserialize)]
 pub(super) struct TradesPage<'a> {
     #[serde(borrow)]
     pub(super) trades: Vec<&'a RawValue>,
     /// Empty, null and absent all mean the end of the list.
+    #[serde(borrow, default)]
+    pub(super) cursor: Option<Text<'a>>,
+}
+
+/// What is left of a list's body when its rows are taken out.
+#[derive(serde::Deserialize)]
+pub(super) struct ListTail<'a> {
     #[serde(borrow, default)]
     pub(super) cursor: Option<Text<'a>>,
 }
@@ -93,6 +102,14 @@ impl Text<'_> {
 impl<'a> Text<'a> {
     pub(super) fn into_inner(self) -> Cow<'a, str> {
         self.0
+    }
+}
+
+impl<'a> ListBody<'a> for TradesPage<'a> {
+    const NAME: &'static str = "trades";
+
+    fn parts(self) -> (Vec<&'a RawValue>, Option<Text<'a>>) {
+        (self.trades, self.cursor)
     }
 }
 
