@@ -8,6 +8,7 @@ use super::reader::{Done, Message, Source};
 use super::{Outcome, Sight};
 use crate::domain::batch::{Batch, Ledger};
 use crate::domain::tally::Tally;
+use crate::domain::trade::Rejected;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
@@ -32,6 +33,7 @@ pub(super) struct Writer<'a> {
     markets: usize,
     markets_done: usize,
     first_rejected: Option<String>,
+    first_conflicting: Option<String>,
     store_failure: Option<Failure>,
 }
 
@@ -55,6 +57,7 @@ impl<'a> Writer<'a> {
             markets,
             markets_done: 0,
             first_rejected: None,
+            first_conflicting: None,
             store_failure: None,
         }
     }
@@ -156,6 +159,12 @@ impl<'a> Writer<'a> {
                         rejected.reason,
                     );
                 }
+                for Rejected { market, trade_id, reason, .. } in &receipt.conflicting {
+                    let id = trade_id.as_deref().unwrap_or_default();
+                    self.first_conflicting
+                        .get_or_insert_with(|| format!("{market}: trade {id} {reason}"));
+                    log::debug!("{market}: trade {id} is kept in the raw table only: {reason}");
+                }
                 for market in &receipt.overtaken {
                     log::warn!("{market}: another pass moved its checkpoint; this pass leaves it");
                 }
@@ -173,6 +182,7 @@ impl<'a> Writer<'a> {
             unread: self.markets.saturating_sub(self.markets_done),
             is_over: self.source.asker().budget().is_over(),
             first_rejected: self.first_rejected,
+            first_conflicting: self.first_conflicting,
             store_failure: self.store_failure,
         }
     }

@@ -1,6 +1,6 @@
 //! What a commit writes in PostgreSQL: one array a column.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
@@ -11,7 +11,7 @@ use super::rows::Instants;
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Rejected, SOURCE, Side, Ticker};
+use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
 
 /// Everything a commit writes, inside the caller's transaction.
 pub(super) fn write(
@@ -24,10 +24,12 @@ pub(super) fn write(
     if !commit.rows().is_empty() {
         receipt.inserted = insert_trades(transaction, run, now, commit)?;
         insert_events(transaction, run, now, commit, &receipt.inserted)?;
+        let again = commit.seen_again(&receipt.inserted);
+        let conflicting = conflicting(transaction, &again)?;
+        let kept = insert_rejected(transaction, run, now, &conflicting)?;
+        receipt.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
     }
-    if !commit.rejected().is_empty() {
-        receipt.rejected = insert_rejected(transaction, run, now, commit)?;
-    }
+    receipt.rejected = insert_rejected(transaction, run, now, commit.rejected())?;
     if !commit.checkpoints().is_empty() {
         receipt.overtaken = advance(transaction, now, commit)?;
     }
@@ -35,7 +37,7 @@ pub(super) fn write(
         history::advance(transaction, commit, now, &receipt.inserted)?;
     }
     if commit.offered() + receipt.rejected.len() > 0 {
-        let counts = commit.counts(&receipt);
+        let counts = commit.counts(&receipt).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         transaction.execute_typed(
             include_str!("../../../sql/postgres/tally_run.sql"),
             &[
@@ -43,6 +45,7 @@ pub(super) fn write(
                 (&counts[0], Type::INT8),
                 (&counts[1], Type::INT8),
                 (&counts[2], Type::INT8),
+                (&counts[3], Type::INT8),
             ],
         )?;
     }
@@ -115,14 +118,69 @@ fn insert_events(
     Ok(())
 }
 
-/// Answers with the positions of the events that were not kept before.
+/// Which of these say something else than what is stored, by market and payload.
+fn conflicting(
+    transaction: &mut Transaction<'_>,
+    again: &[&Event],
+) -> Result<Vec<Rejected>, Error> {
+    if again.is_empty() {
+        return Ok(Vec::new());
+    }
+    let trades = || again.iter().map(|event| &event.trade);
+    let ids: Vec<&str> = trades().map(|trade| &*trade.trade_id).collect();
+    let markets: Vec<&str> = trades().map(|trade| trade.market.as_str()).collect();
+    let is_yes: Vec<bool> = trades().map(|trade| trade.side == Side::Yes).collect();
+    let prices: Vec<i32> = trades().map(|trade| trade.price.e4_cents()).collect();
+    let quantities: Vec<i64> = trades().map(|trade| trade.quantity.e2()).collect();
+    let times: Vec<DateTime<Utc>> = trades().map(|trade| trade.traded_at.to_chrono()).collect();
+    let rows = transaction.query_typed(
+        include_str!("../../../sql/postgres/conflicting_trades.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&ids, Type::TEXT_ARRAY),
+            (&markets, Type::TEXT_ARRAY),
+            (&is_yes, Type::BOOL_ARRAY),
+            (&prices, Type::INT4_ARRAY),
+            (&quantities, Type::INT8_ARRAY),
+            (&times, Type::TIMESTAMPTZ_ARRAY),
+        ],
+    )?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let stored: HashMap<Box<str>, Trade> =
+        rows.iter().filter_map(stored).map(|trade| (trade.trade_id.clone(), trade)).collect();
+    let conflict = |event: &&Event| event.conflict_with(stored.get(&event.trade.trade_id)?);
+    let mut conflicting: Vec<Rejected> = again.iter().filter_map(conflict).collect();
+    conflicting.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
+    Ok(conflicting)
+}
+
+/// A trade of `conflicting_trades`; `None` if somebody stored one that cannot be.
+fn stored(row: &Row) -> Option<Trade> {
+    let text = |column: &str| row.get::<_, &str>(column);
+    Some(Trade {
+        trade_id: text("trade_id").into(),
+        market: Ticker::new(text("market_ticker"))?,
+        side: if text("side") == Side::Yes.as_str() { Side::Yes } else { Side::No },
+        price: Price::from_e4_cents(row.get::<_, i32>("price_e4").into())?,
+        quantity: Quantity::from_e2(row.get("quantity_e2"))?,
+        traded_at: Timestamp::from_chrono(row.get("traded_at")),
+        is_block_trade: None,
+    })
+}
+
+/// Answers with the positions of the events that were not kept before; they come by market and payload.
 fn insert_rejected(
     transaction: &mut Transaction<'_>,
     run: i64,
     now: DateTime<Utc>,
-    commit: &Commit,
+    rejected: &[Rejected],
 ) -> Result<Vec<usize>, Error> {
-    let events = || commit.rejected().iter();
+    if rejected.is_empty() {
+        return Ok(Vec::new());
+    }
+    let events = || rejected.iter();
     let markets: Vec<&str> = events().map(|event| event.market.as_str()).collect();
     let ids: Vec<Option<&str>> = events().map(|event| event.trade_id.as_deref()).collect();
     let payloads: Vec<&str> = events().map(|event| &*event.payload).collect();
@@ -142,7 +200,7 @@ fn insert_rejected(
         let (market, payload): (&str, &str) = (row.get(0), row.get(1));
         let key =
             |event: &Rejected| (event.market.as_str(), &*event.payload).cmp(&(market, payload));
-        commit.rejected().binary_search_by(key).ok()
+        rejected.binary_search_by(key).ok()
     };
     Ok(kept.iter().filter_map(position).collect())
 }

@@ -1,11 +1,12 @@
 //! What a commit writes in SQLite: one statement a row, prepared once.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
 use super::history;
 use super::rows::text;
 use crate::domain::batch::{Commit, Receipt};
-use crate::domain::trade::SOURCE;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
 
 /// Everything a commit writes, inside the caller's transaction.
 pub(super) fn write(
@@ -15,6 +16,32 @@ pub(super) fn write(
 ) -> rusqlite::Result<Receipt> {
     let now = commit.now().to_string();
     let mut receipt = Receipt::default();
+    insert_trades(transaction, run, &now, commit, &mut receipt)?;
+    let conflicting = conflicting(transaction, &commit.seen_again(&receipt.inserted))?;
+    let kept = insert_rejected(transaction, run, &now, &conflicting)?;
+    receipt.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
+    receipt.rejected = insert_rejected(transaction, run, &now, commit.rejected())?;
+    advance(transaction, commit, &now, &mut receipt)?;
+    if !commit.slices().is_empty() {
+        history::advance(transaction, commit, &now, &receipt.inserted)?;
+    }
+    if commit.offered() + receipt.rejected.len() > 0 {
+        let [ingested, duplicate, rejected, conflicting] =
+            commit.counts(&receipt).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let sql = include_str!("../../../sql/sqlite/tally_run.sql");
+        let counts = params![run, ingested, duplicate, rejected, conflicting];
+        transaction.prepare_cached(sql)?.execute(counts)?;
+    }
+    Ok(receipt)
+}
+
+fn insert_trades(
+    transaction: &Transaction<'_>,
+    run: i64,
+    now: &str,
+    commit: &Commit,
+    receipt: &mut Receipt,
+) -> rusqlite::Result<()> {
     let mut trades =
         transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_trades.sql"))?;
     let mut events =
@@ -39,26 +66,68 @@ pub(super) fn write(
             receipt.inserted.push(position);
         }
     }
-    let mut rejected =
-        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_rejected.sql"))?;
-    for (position, event) in commit.rejected().iter().enumerate() {
-        let (market, id) = (event.market.as_str(), event.trade_id.as_deref());
-        let kept =
-            rejected.execute(params![run, now, market, id, &*event.payload, event.reason])?;
-        if kept > 0 {
-            receipt.rejected.push(position);
+    Ok(())
+}
+
+/// Which of these say something else than what is stored.
+fn conflicting(transaction: &Transaction<'_>, again: &[&Event]) -> rusqlite::Result<Vec<Rejected>> {
+    let mut statement =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/conflicting_trades.sql"))?;
+    let mut conflicting = Vec::new();
+    for event in again {
+        let trade = &event.trade;
+        let mut rows = statement.query(params![
+            SOURCE,
+            &*trade.trade_id,
+            trade.market.as_str(),
+            trade.side.as_str(),
+            trade.price.e4_cents(),
+            trade.quantity.e2(),
+            trade.traded_at.to_string(),
+        ])?;
+        if let Some(row) = rows.next()? {
+            conflicting.extend(stored(row)?.and_then(|stored| event.conflict_with(&stored)));
         }
     }
-    advance(transaction, commit, &now, &mut receipt)?;
-    if !commit.slices().is_empty() {
-        history::advance(transaction, commit, &now, &receipt.inserted)?;
+    Ok(conflicting)
+}
+
+/// A trade of `conflicting_trades`; `None` if somebody stored one that cannot be.
+fn stored(row: &Row<'_>) -> rusqlite::Result<Option<Trade>> {
+    let (id, market, side): (String, String, String) =
+        (row.get("trade_id")?, row.get("market_ticker")?, row.get("side")?);
+    let (price, quantity): (i64, i64) = (row.get("price_e4")?, row.get("quantity_e2")?);
+    let at: String = row.get("traded_at")?;
+    Ok(Ticker::new(&market).and_then(|market| {
+        Some(Trade {
+            trade_id: id.into(),
+            market,
+            side: if side == Side::Yes.as_str() { Side::Yes } else { Side::No },
+            price: Price::from_e4_cents(price)?,
+            quantity: Quantity::from_e2(quantity)?,
+            traded_at: Timestamp::parse_rfc3339(&at)?,
+            is_block_trade: None,
+        })
+    }))
+}
+
+/// Answers with the positions of the events that were not kept before.
+fn insert_rejected(
+    transaction: &Transaction<'_>,
+    run: i64,
+    now: &str,
+    events: &[Rejected],
+) -> rusqlite::Result<Vec<usize>> {
+    let mut statement =
+        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_rejected.sql"))?;
+    let mut kept = Vec::new();
+    for (position, event) in events.iter().enumerate() {
+        let (market, id) = (event.market.as_str(), event.trade_id.as_deref());
+        if statement.execute(params![run, now, market, id, &*event.payload, event.reason])? > 0 {
+            kept.push(position);
+        }
     }
-    if commit.offered() + receipt.rejected.len() > 0 {
-        let [ingested, duplicate, kept] = commit.counts(&receipt);
-        let sql = include_str!("../../../sql/sqlite/tally_run.sql");
-        transaction.prepare_cached(sql)?.execute(params![run, ingested, duplicate, kept])?;
-    }
-    Ok(receipt)
+    Ok(kept)
 }
 
 fn advance(
