@@ -249,9 +249,8 @@ mod tests {
         assert!(Ticker::new(&"K".repeat(201)).is_none());
     }
 
-    #[test]
-    fn a_conflict_names_what_differs() {
-        let trade = Trade {
+    fn trade() -> Trade {
+        Trade {
             trade_id: "t1".into(),
             market: Ticker::new("KXA").unwrap(),
             side: Side::Yes,
@@ -259,28 +258,34 @@ mod tests {
             quantity: Quantity::from_e2(100).unwrap(),
             traded_at: Timestamp::from_seconds(1_785_000_000),
             is_block_trade: None,
-        };
-        type Change = fn(&mut Trade);
-        let all: Change = |t| {
-            t.side = Side::No;
-            t.quantity = Quantity::from_e2(101).unwrap();
-        };
-        for (change, words) in [
-            ((|_| ()) as Change, None),
-            (|t| t.is_block_trade = Some(true), None),
-            (|t| t.market = Ticker::new("KXB").unwrap(), Some("market KXA stored, KXB here")),
-            (|t| t.side = Side::No, Some("side yes stored, no here")),
-            (|t| t.price = t.price.opposite(), Some("price 38.0000 stored, 62.0000 here")),
+        }
+    }
+
+    #[test]
+    fn a_conflict_names_what_differs() {
+        let market = Ticker::new("KXB").unwrap();
+        let later = Timestamp::from_micros(1_785_000_000_000_001);
+        let quantity = Quantity::from_e2(101).unwrap();
+        for (other, words) in [
+            (trade(), None),
+            (Trade { is_block_trade: Some(true), ..trade() }, None),
+            (Trade { market, ..trade() }, Some("market KXA stored, KXB here")),
+            (Trade { side: Side::No, ..trade() }, Some("side yes stored, no here")),
             (
-                |t| t.traded_at = Timestamp::from_micros(t.traded_at.micros() + 1),
+                Trade { price: trade().price.opposite(), ..trade() },
+                Some("price 38.0000 stored, 62.0000 here"),
+            ),
+            (
+                Trade { traded_at: later, ..trade() },
                 Some("time 2026-07-25T17:20:00.000000Z stored, 2026-07-25T17:20:00.000001Z here"),
             ),
-            (all, Some("side yes stored, no here; quantity 1.00 stored, 1.01 here")),
+            (
+                Trade { side: Side::No, quantity, ..trade() },
+                Some("side yes stored, no here; quantity 1.00 stored, 1.01 here"),
+            ),
         ] {
-            let mut other = trade.clone();
-            change(&mut other);
             let event = Event { trade: other, payload: "{}".into() };
-            let reason = event.conflict_with(&trade).map(|rejected| rejected.reason);
+            let reason = event.conflict_with(&trade()).map(|rejected| rejected.reason);
             assert_eq!(reason, words.map(|words| format!("{CONFLICT}: {words}")));
         }
     }

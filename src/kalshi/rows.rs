@@ -15,6 +15,8 @@ use crate::failure::{Failure, Kind};
 const ROW_BYTES_MAX: usize = 1024 * 1024;
 /// More broken rows than a page has rows: it is no list at all.
 const BROKEN_MAX: usize = 1_000;
+/// Many more than a page has.
+const ROWS_MAX: usize = 100_000;
 /// Deeper nesting than any row has; PostgreSQL's parser gives up at some depth.
 const DEPTH_MAX: usize = 200;
 /// So many places inside a row whose brackets match are tried for the beginning of another.
@@ -133,23 +135,27 @@ fn pieces<'a>(body: &'a [u8], name: &str) -> Option<(Vec<&'a [u8]>, String)> {
     let last = body.iter().rposition(|byte| *byte == b']')?;
     let (mut rows, mut broken, mut at) = (Vec::new(), 0, start);
     let end = loop {
+        let begins = at;
         at = skip_blank(body, at);
-        if body.get(at) == Some(&b']') {
-            break at;
+        if matches!(body.get(at), Some(b',' | b']')) {
+            // Nothing, or nothing but stray bytes.
+            rows.extend(Some(body[begins..at].trim_ascii()).filter(|row| !row.is_empty()));
+        } else {
+            let next = sound_end(body, at).or_else(|| {
+                broken += 1;
+                broken_end(body, at, last)
+            })?;
+            rows.push(body[at..next].trim_ascii());
+            at = skip_blank(body, next);
         }
-        let next = sound_end(body, at).or_else(|| {
-            broken += 1;
-            broken_end(body, at, last)
-        })?;
-        if broken > BROKEN_MAX {
+        if rows.len() > ROWS_MAX || broken > BROKEN_MAX {
             return None;
         }
-        let row = body[at..next].trim_ascii();
-        if !row.is_empty() {
-            rows.push(row);
+        match body.get(at)? {
+            b',' => at += 1,
+            b']' => break at,
+            _ => {}
         }
-        at = skip_blank(body, next);
-        at += usize::from(body.get(at) == Some(&b','));
     };
     let tail = legible(&body[end + 1..]);
     // A bracket that was guessed may be that of a list within a row, and the body half of one.
