@@ -261,17 +261,6 @@ impl Commit {
         &self.variants
     }
 
-    /// What may be a version of a trade that is stored otherwise, if these positions of
-    /// [`rows`](Commit::rows) are new: all others and the variants.
-    pub fn seen_again(&self, inserted: &[usize]) -> Vec<&Event> {
-        let mut is_new = vec![false; self.rows.len()];
-        for at in inserted {
-            is_new[*at] = true;
-        }
-        let again = self.rows.iter().zip(is_new).filter(|(_, is_new)| !is_new);
-        again.map(|(row, _)| &row.event).chain(&self.variants).collect()
-    }
-
     /// Events to keep with the reason they were refused, each once, by market and payload.
     pub fn rejected(&self) -> &[Rejected] {
         &self.rejected

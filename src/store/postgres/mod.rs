@@ -39,6 +39,10 @@ const WATCHES: &str = "watches";
 const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
 
+/// A commit finds rows by their keys. The planner, which knows little of the arrays, would rather read
+/// the whole table: right for thousands of rows, and not for millions.
+const BY_KEY: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off";
+
 /// What goes through whole tables takes as long as they are big.
 const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
@@ -62,6 +66,8 @@ const SCHEMA_RIGHTS: &str = "select current_user::text as role,
 pub(super) struct PostgresStore {
     target: Target,
     client: Client,
+    /// Whether most trades of the next commit are likely to be new.
+    expects_new: bool,
 }
 
 /// A connection of its own, in a transaction that holds the advisory lock. Transaction-scoped,
@@ -120,7 +126,7 @@ fn is_lost(error: &postgres::Error) -> bool {
 
 impl PostgresStore {
     pub(super) fn connect(target: &Target) -> Result<PostgresStore, Failure> {
-        Ok(PostgresStore { client: target.connect()?, target: target.clone() })
+        Ok(PostgresStore { client: target.connect()?, target: target.clone(), expects_new: true })
     }
 
     fn applied(client: &mut impl postgres::GenericClient) -> Result<Vec<Applied>, postgres::Error> {
@@ -315,9 +321,13 @@ impl Store for PostgresStore {
     }
 
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
-        self.within("storing trades", COMMIT_LIMITS, |transaction| {
-            commit::write(transaction, run, commit)
-        })
+        let limits = format!("{COMMIT_LIMITS}; {BY_KEY}");
+        let mut expects_new = self.expects_new;
+        let receipt = self.within("storing trades", &limits, |transaction| {
+            commit::write(transaction, run, commit, &mut expects_new)
+        })?;
+        self.expects_new = expects_new;
+        Ok(receipt)
     }
 
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {

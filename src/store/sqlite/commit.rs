@@ -1,6 +1,6 @@
 //! What a commit writes in SQLite: one statement a row, prepared once.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{CachedStatement, Row, Transaction, params};
 
 use super::history;
 use super::rows::text;
@@ -16,8 +16,22 @@ pub(super) fn write(
 ) -> rusqlite::Result<Receipt> {
     let now = commit.now().to_string();
     let mut receipt = Receipt::default();
-    insert_trades(transaction, run, &now, commit, &mut receipt)?;
-    let conflicting = conflicting(transaction, &commit.seen_again(&receipt.inserted))?;
+    let mut table = Table::of(transaction)?;
+    let mut conflicting = Vec::new();
+    for (position, row) in commit.rows().iter().enumerate() {
+        match table.insert(run, &now, &row.event)? {
+            Seen::New => receipt.inserted.push(position),
+            Seen::Again => {}
+            Seen::Otherwise(rejected) => conflicting.push(rejected),
+        }
+    }
+    for event in commit.variants() {
+        if let Some(Seen::Otherwise(rejected)) =
+            table.look(event, &event.trade.traded_at.to_string())?
+        {
+            conflicting.push(rejected);
+        }
+    }
     let kept = insert_rejected(transaction, run, &now, &conflicting)?;
     receipt.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
     receipt.rejected = insert_rejected(transaction, run, &now, commit.rejected())?;
@@ -35,64 +49,85 @@ pub(super) fn write(
     Ok(receipt)
 }
 
-fn insert_trades(
-    transaction: &Transaction<'_>,
-    run: i64,
-    now: &str,
-    commit: &Commit,
-    receipt: &mut Receipt,
-) -> rusqlite::Result<()> {
-    let mut trades =
-        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_trades.sql"))?;
-    let mut events =
-        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_events.sql"))?;
-    for (position, row) in commit.rows().iter().enumerate() {
-        let trade = &row.event.trade;
-        let stored = trades.execute(params![
+/// What a trade was to the table.
+enum Seen {
+    New,
+    Again,
+    Otherwise(Rejected),
+}
+
+/// The table of trades, with the statements that write it.
+struct Table<'a> {
+    trades: CachedStatement<'a>,
+    events: CachedStatement<'a>,
+    stored: CachedStatement<'a>,
+    /// Trades come in runs of new ones and of known ones: what is tried first is what the last one was.
+    expects_new: bool,
+}
+
+impl<'a> Table<'a> {
+    fn of(transaction: &'a Transaction<'_>) -> rusqlite::Result<Table<'a>> {
+        let prepare = |sql| transaction.prepare_cached(sql);
+        Ok(Table {
+            trades: prepare(include_str!("../../../sql/sqlite/insert_trades.sql"))?,
+            events: prepare(include_str!("../../../sql/sqlite/insert_events.sql"))?,
+            stored: prepare(include_str!("../../../sql/sqlite/match_trades.sql"))?,
+            expects_new: true,
+        })
+    }
+
+    /// Stores the trade and its event, unless it is stored.
+    fn insert(&mut self, run: i64, now: &str, event: &Event) -> rusqlite::Result<Seen> {
+        let trade = &event.trade;
+        let at = trade.traded_at.to_string();
+        if !self.expects_new
+            && let Some(seen) = self.look(event, &at)?
+        {
+            return Ok(seen);
+        }
+        let (id, market) = (&*trade.trade_id, trade.market.as_str());
+        let stored = self.trades.execute(params![
             SOURCE,
-            &*trade.trade_id,
-            trade.market.as_str(),
+            id,
+            market,
             trade.side.as_str(),
             trade.price.e4_cents(),
             trade.quantity.e2(),
-            trade.traded_at.to_string(),
+            at,
             trade.is_block_trade,
             run,
             now,
         ])?;
+        self.expects_new = stored > 0;
         if stored > 0 {
-            let market = trade.market.as_str();
-            events.execute(params![run, now, market, &*trade.trade_id, &*row.event.payload])?;
-            receipt.inserted.push(position);
+            self.events.execute(params![run, now, market, id, &*event.payload])?;
+            return Ok(Seen::New);
         }
+        Ok(self.look(event, &at)?.unwrap_or(Seen::Again))
     }
-    Ok(())
-}
 
-/// Which of these say something else than what is stored.
-fn conflicting(transaction: &Transaction<'_>, again: &[&Event]) -> rusqlite::Result<Vec<Rejected>> {
-    let mut statement =
-        transaction.prepare_cached(include_str!("../../../sql/sqlite/conflicting_trades.sql"))?;
-    let mut conflicting = Vec::new();
-    for event in again {
+    /// How the trade, which happened `at`, is stored; `None` if it is not.
+    fn look(&mut self, event: &Event, at: &str) -> rusqlite::Result<Option<Seen>> {
         let trade = &event.trade;
-        let mut rows = statement.query(params![
+        let mut rows = self.stored.query(params![
             SOURCE,
             &*trade.trade_id,
             trade.market.as_str(),
             trade.side.as_str(),
             trade.price.e4_cents(),
             trade.quantity.e2(),
-            trade.traded_at.to_string(),
+            at,
         ])?;
-        if let Some(row) = rows.next()? {
-            conflicting.extend(stored(row)?.and_then(|stored| event.conflict_with(&stored)));
+        let Some(row) = rows.next()? else { return Ok(None) };
+        if row.get(0)? {
+            return Ok(Some(Seen::Again));
         }
+        let conflict = stored(row)?.and_then(|stored| event.conflict_with(&stored));
+        Ok(Some(conflict.map_or(Seen::Again, Seen::Otherwise)))
     }
-    Ok(conflicting)
 }
 
-/// A trade of `conflicting_trades`; `None` if somebody stored one that cannot be.
+/// A trade of `match_trades`; `None` if somebody stored one that cannot be.
 fn stored(row: &Row<'_>) -> rusqlite::Result<Option<Trade>> {
     let (id, market, side): (String, String, String) =
         (row.get("trade_id")?, row.get("market_ticker")?, row.get("side")?);
