@@ -195,7 +195,7 @@ pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPa
 }
 
 /// The row's JSON, or why there is none.
-fn sound<'a>(row: &'a Row<'_>) -> Result<&'a str, String> {
+pub(super) fn sound<'a>(row: &'a Row<'_>) -> Result<&'a str, String> {
     match row {
         Row::Sound(text) => Ok(text),
         Row::Broken(broken) => {
