@@ -122,10 +122,20 @@ pub(super) fn escaped(bytes: &[u8]) -> String {
     payload
 }
 
-/// The text with a replacement for each byte that JSON or UTF-8 does not allow.
+/// The text with a replacement for each byte that JSON or UTF-8 does not allow; line breaks and tabs
+/// are blanks.
 fn legible(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.chars().map(|c| if c < ' ' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let legible = |c: char| match c {
+        '\t' | '\n' | '\r' => ' ',
+        c if c < ' ' => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    String::from_utf8_lossy(bytes).chars().map(legible).collect()
+}
+
+/// What surrounds the rows, with blanks for stray control characters.
+fn surroundings(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().map(|c| c.max(' ')).collect()
 }
 
 /// The rows of the list of this name as bytes, and the body without them; `None` unless that is
@@ -157,17 +167,17 @@ fn pieces<'a>(body: &'a [u8], name: &str) -> Option<(Vec<&'a [u8]>, String)> {
             _ => {}
         }
     };
-    let tail = legible(&body[end + 1..]);
+    let tail = surroundings(&body[end + 1..]);
     // A bracket that was guessed may be that of a list within a row, and the body half of one.
     let is_sure = end < last || broken == 0 || is_tail(&tail);
-    let envelope = format!("{}]{tail}", legible(&body[..start]));
+    let envelope = format!("{}]{tail}", surroundings(&body[..start]));
     let is_object = serde_json::from_str::<ListTail<'_>>(&envelope).is_ok();
     (is_sure && is_object).then_some((rows, envelope))
 }
 
 /// Whether nothing follows the list, or the cursor.
 fn is_tail(text: &str) -> bool {
-    let text = text.trim_start_matches(|c: char| c <= ' ' || c == char::REPLACEMENT_CHARACTER);
+    let text = text.trim_start();
     text.starts_with('}')
         || text.strip_prefix(',').is_some_and(|key| key.trim_start().starts_with("\"cursor\""))
 }

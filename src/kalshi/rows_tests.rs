@@ -104,6 +104,11 @@ fn depth_is_bounded_and_breadth_is_not() {
 fn stray_bytes_between_rows_cost_none() {
     let body = format!("{{\"trades\" : [\0{ONE}\0,\n{TWO}\0] , \"cursor\":null}}");
     assert_eq!(read(body.as_bytes()), Some((vec![ONE.to_owned(), TWO.to_owned()], None)));
+    let pretty = format!(
+        "{{\n\t\"cursor\": \"c1\",\0\r\n\t\"trades\": [\n\t\t{ONE},\n\t\t\"\0\",\n\t\t{TWO}\n\t]\n}}\n"
+    );
+    let expected = vec![ONE.to_owned(), "!\"\\\"\\u0000\\\"\"".to_owned(), TWO.to_owned()];
+    assert_eq!(read(pretty.as_bytes()), Some((expected, Some("c1".to_owned()))));
     let double = format!("{{\"trades\":[{ONE},,{TWO},]}}");
     let (kept, _) = read(double.as_bytes()).unwrap();
     assert!(kept.contains(&ONE.to_owned()) && kept.contains(&TWO.to_owned()), "{kept:?}");
