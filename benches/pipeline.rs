@@ -100,6 +100,7 @@ fn sqlite_round(server: &Server, directory: &Path, round: usize) -> [f64; 3] {
     let spare = format!(
         "drop view {TRADES}_yes;\nalter table {TRADES} drop column price;\n\
          alter table {TRADES} drop column quantity;\ndrop index {EVENTS}_rejected;\n\
+         drop index {EVENTS}_conflicts;\n\
          alter table {EVENTS} drop column rejected;\n"
     );
     sqlite3(&theirs, &spare);

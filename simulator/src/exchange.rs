@@ -100,8 +100,14 @@ impl Exchange {
         self.lock().world.add_all(trades);
     }
 
-    /// Adds any text as an event, see [`World::add_event`].
-    pub fn add_event(&self, ticker: &str, created_us: i64, trade_id: &str, json: String) {
+    /// Adds any bytes as an event, see [`World::add_event`].
+    pub fn add_event(
+        &self,
+        ticker: &str,
+        created_us: i64,
+        trade_id: &str,
+        json: impl Into<Vec<u8>>,
+    ) {
         self.lock().world.add_event(ticker, created_us, trade_id, json);
     }
 
@@ -126,7 +132,7 @@ impl Exchange {
         self.lock().world.all_trades()
     }
 
-    /// The rows of a market exactly as they are served, newest first.
+    /// The rows of a market as they are served, see [`World::rows`].
     #[must_use]
     pub fn rows(&self, ticker: &str) -> Vec<String> {
         self.lock().world.rows(ticker)

@@ -5,9 +5,9 @@ use serde_json::Value;
 use crate::tape::{Event, Key};
 use crate::timestamp;
 
-/// An event from verbatim JSON. Its block flag, for the filter, is read if it can be.
-pub(crate) fn event(ticker: &str, created_us: i64, trade_id: &str, json: String) -> Event {
-    let value = serde_json::from_str::<Value>(&json).ok();
+/// An event from verbatim bytes. Its block flag, for the filter, is read if it can be.
+pub(crate) fn event(ticker: &str, created_us: i64, trade_id: &str, json: Vec<u8>) -> Event {
+    let value = serde_json::from_slice::<Value>(&json).ok();
     let flag = value.as_ref().and_then(|value| value.get("is_block_trade")?.as_bool());
     Event {
         key: Key { created_us, trade_id: trade_id.into() },
@@ -51,7 +51,7 @@ fn read(line: &str) -> Result<Event, String> {
     let created = text("created_time")?;
     let created_us = timestamp::parse_rfc3339(created)
         .ok_or_else(|| format!("created_time {created:?} is not an RFC 3339 time"))?;
-    Ok(event(text("ticker")?, created_us, text("trade_id")?, line.to_owned()))
+    Ok(event(text("ticker")?, created_us, text("trade_id")?, line.into()))
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
         let block = r#"{"is_block_trade":true,"created_time":"2026-06-01T00:00:00Z","ticker":"B","trade_id":""}"#;
         let read = events(&format!("{spring}\r\n\n{block}\n")).unwrap();
         assert_eq!(read.len(), 2);
-        assert_eq!(&*read[0].json, spring);
+        assert_eq!(&*read[0].json, spring.as_bytes());
         assert_eq!((read[0].ticker.as_str(), read[0].is_block_trade), ("A", false));
         assert_eq!(read[0].key.created_us % 1_000_000, 500_000);
         assert!(read[1].is_block_trade);

@@ -29,7 +29,7 @@ pub(crate) struct Event {
     /// Hundredths of a contract; 0 if the event does not tell.
     pub(crate) count_e2: u64,
     /// The row exactly as it is served.
-    pub(crate) json: Box<str>,
+    pub(crate) json: Box<[u8]>,
     /// Present when the event was added as a trade and not as JSON.
     pub(crate) trade: Option<Trade>,
 }
@@ -154,7 +154,7 @@ mod tests {
             ticker: ticker.to_owned(),
             is_block_trade: trade_id == "block",
             count_e2: 150,
-            json: format!("{ticker}/{trade_id}@{created_us}").into(),
+            json: format!("{ticker}/{trade_id}@{created_us}").into_bytes().into(),
             trade: None,
         }
     }
@@ -170,7 +170,11 @@ mod tests {
     }
 
     fn check(tape: &Tape, selection: &Selection, expected: &str) {
-        let rows: Vec<_> = tape.newest(selection, 9).iter().map(|e| e.json.to_string()).collect();
+        let rows: Vec<_> = tape
+            .newest(selection, 9)
+            .iter()
+            .map(|e| String::from_utf8_lossy(&e.json).into_owned())
+            .collect();
         assert_eq!(rows.join(" "), expected);
     }
 

@@ -51,7 +51,7 @@ impl World {
             ticker: trade.ticker.clone(),
             is_block_trade: trade.is_block_trade,
             count_e2: trade.count_e2,
-            json: trade.json_with(extra).into(),
+            json: trade.json_with(extra).into_bytes().into(),
             trade: Some(trade),
         });
     }
@@ -67,9 +67,15 @@ impl World {
         }
     }
 
-    /// Adds any text as an event, sound JSON or not, served verbatim at this place of the tape.
-    pub fn add_event(&mut self, ticker: &str, created_us: i64, trade_id: &str, json: String) {
-        self.insert(recorded::event(ticker, created_us, trade_id, json));
+    /// Adds any bytes as an event, sound JSON or not, served verbatim at this place of the tape.
+    pub fn add_event(
+        &mut self,
+        ticker: &str,
+        created_us: i64,
+        trade_id: &str,
+        json: impl Into<Vec<u8>>,
+    ) {
+        self.insert(recorded::event(ticker, created_us, trade_id, json.into()));
     }
 
     fn insert(&mut self, event: Event) {
@@ -105,10 +111,14 @@ impl World {
         self.tape.events(None).filter_map(|event| event.trade.clone()).collect()
     }
 
-    /// The rows of a market exactly as they are served, however they were added, newest first.
+    /// The rows of a market as they are served, however they were added, newest first; with a
+    /// replacement for what is no text.
     #[must_use]
     pub fn rows(&self, ticker: &str) -> Vec<String> {
-        self.tape.events(Some(ticker)).map(|event| event.json.to_string()).collect()
+        self.tape
+            .events(Some(ticker))
+            .map(|event| String::from_utf8_lossy(&event.json).into_owned())
+            .collect()
     }
 
     /// Every market that has, or had, an event; sorted.

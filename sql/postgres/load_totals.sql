@@ -9,7 +9,7 @@ from (
     from ingestion_runs r,
     lateral (values
         ('events_ingested', r.events_ingested), ('events_duplicate', r.events_duplicate),
-        ('events_rejected', r.events_rejected)
+        ('events_rejected', r.events_rejected), ('events_conflicting', r.events_conflicting)
     ) as t (metric, total)
     where r.finished_at is null and t.total > 0
 ) as all_runs

@@ -11,6 +11,7 @@ set
     events_ingested = max(coalesce(events_ingested, 0), ?8),
     events_duplicate = max(coalesce(events_duplicate, 0), ?9),
     events_rejected = max(coalesce(events_rejected, 0), ?10),
+    events_conflicting = max(coalesce(events_conflicting, 0), ?18),
     ingestion_lag_seconds = ?11,
     error = ?12,
     tape_trades = ?13,
@@ -19,4 +20,4 @@ set
     overlap_used_seconds = ?16,
     overlap_seconds = ?17
 where run_id = ?1 and finished_at is null
-returning events_ingested, events_duplicate, events_rejected
+returning events_ingested, events_duplicate, events_rejected, events_conflicting

@@ -10,5 +10,8 @@ from (
     select 'events_duplicate', '', events_duplicate from ingestion_runs where finished_at is null and events_duplicate > 0
     union all
     select 'events_rejected', '', events_rejected from ingestion_runs where finished_at is null and events_rejected > 0
+    union all
+    select 'events_conflicting', '', events_conflicting from ingestion_runs
+    where finished_at is null and events_conflicting > 0
 )
 group by metric, reason

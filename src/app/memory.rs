@@ -96,9 +96,9 @@ impl Memory {
         let is_recent = |at: Timestamp| at <= ours && ours.since(at) < ASKED_AGAIN_AFTER;
         if self.record.cutoff_at.is_none_or(|at| !is_recent(at)) {
             let mut jitter = Jitter::from_entropy();
-            let asked =
+            let answer =
                 asker.ask_at_most(1, &mut jitter, |client, left, clock| client.cutoff(left, clock));
-            match asked {
+            match answer {
                 // The live endpoint holds weeks at least: anything later is nonsense.
                 Ok(Some((cutoff, as_of))) if as_of.since(cutoff) >= LIVE_MIN => {
                     (self.record.cutoff, self.record.cutoff_at) = (Some(cutoff), Some(ours));
@@ -123,9 +123,10 @@ impl Memory {
         ours: Timestamp,
     ) -> bool {
         let head = head.or_else(|| {
-            let asked =
-                needs.then(|| asker.ask_aside(|client, left, clock| client.head(left, clock)));
-            asked.flatten().and_then(|page| page.newest())
+            let page = needs
+                .then(|| asker.ask_aside(|client, left, clock| client.head(left, clock)))
+                .flatten();
+            page.and_then(|page| page.newest())
         });
         if head.is_none() {
             // It cannot be had: the market's own page has to do.
@@ -144,7 +145,7 @@ impl Memory {
     }
 
     /// Says if a clock is wrong, as far as the answers of this pass tell.
-    pub(super) fn tell_clock(&self, asker: &Asker) {
+    pub(super) fn tell_clock(asker: &Asker) {
         let known = asker.exchange_clock();
         let Some(last) = known.last() else { return };
         if !known.is_confirmed()

@@ -53,15 +53,13 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
     let environment =
         |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let Config { database, task } = Config::new(cli, clock.now(), &environment)?;
+    let open = |missing| {
+        let mut store = database.open(missing)?;
+        migrate(store.as_mut(), clock.as_ref())?;
+        Ok::<_, Failure>(store)
+    };
     match task {
-        Task::Run(plan) => {
-            let open = || {
-                let mut store = database.open(Missing::Create)?;
-                migrate(store.as_mut(), clock.as_ref())?;
-                Ok(store)
-            };
-            Ok(run::run(*plan, open, clock, stop)?)
-        }
+        Task::Run(plan) => Ok(run::run(*plan, || open(Missing::Create), clock, stop)?),
         Task::Status { selection, sla, output, check } => {
             let question = status::Question { selection, sla, output, check };
             reading(&database, clock.as_ref(), |store| {
@@ -69,13 +67,11 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             })
         }
         Task::Markets { selection, exchange } => {
-            let mut store = database.open(Missing::Create)?;
-            migrate(store.as_mut(), clock.as_ref())?;
+            let mut store = open(Missing::Create)?;
             Ok(markets::markets(&selection, exchange, store.as_mut(), clock, stop)?)
         }
         Task::Orderbooks { selection, exchange } => {
-            let mut store = database.open(Missing::Create)?;
-            migrate(store.as_mut(), clock.as_ref())?;
+            let mut store = open(Missing::Create)?;
             Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), clock, stop)?)
         }
         Task::Backfill(plan) if plan.is_dry => {
@@ -85,18 +81,15 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             backfill::dry_run(*plan, store, clock, stop)
         }
         Task::Backfill(plan) => {
-            let mut store = database.open(Missing::Create)?;
-            migrate(store.as_mut(), clock.as_ref())?;
+            let mut store = open(Missing::Create)?;
             Ok(backfill::backfill(*plan, store.as_mut(), clock, stop)?)
         }
         Task::Completeness(plan) => {
-            let mut store = database.open(Missing::Refuse)?;
-            migrate(store.as_mut(), clock.as_ref())?;
+            let mut store = open(Missing::Refuse)?;
             completeness::completeness(*plan, store.as_mut(), clock, stop)
         }
         Task::Replay(plan) => {
-            let mut store = database.open(Missing::Refuse)?;
-            migrate(store.as_mut(), clock.as_ref())?;
+            let mut store = open(Missing::Refuse)?;
             replay::replay(&plan, store.as_mut(), clock, stop)
         }
         Task::Prune { raw_older_than, is_dry: true } => {
@@ -104,8 +97,7 @@ fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result
             replay::dry_prune(raw_older_than, store.as_mut(), clock.now())
         }
         Task::Prune { raw_older_than, is_dry: false } => {
-            let mut store = database.open(Missing::Refuse)?;
-            migrate(store.as_mut(), clock.as_ref())?;
+            let mut store = open(Missing::Refuse)?;
             Ok(replay::prune(raw_older_than, store.as_mut(), clock, stop)?)
         }
         Task::Serve(plan) => Ok(serve::serve(&plan, database, clock, stop)?),

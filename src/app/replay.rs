@@ -32,7 +32,8 @@ pub(super) fn replay(
     let mut session = Session::begin("replay", "replay", store, clock, stop)?;
     let (mut tally, mut verdict) = (Tally::default(), Verdict::default());
     let budget = session.budget(LONG);
-    let rebuilt = session.persevere(store, &budget, |store| rebuild(plan, store, stop, &mut tally));
+    let rebuilt =
+        session.persevere(store, &budget, |store| rebuild(plan, store, clock, stop, &mut tally));
     if let Err(failure) = rebuilt {
         verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
     }
@@ -47,6 +48,7 @@ pub(super) fn replay(
 fn rebuild(
     plan: &ReplayPlan,
     store: &mut dyn Store,
+    clock: &Arc<dyn Clock>,
     stop: &StopFlag,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
@@ -66,9 +68,14 @@ fn rebuild(
             break;
         };
         let mut trades = Vec::with_capacity(events.len());
-        let offered = events.len();
         for raw in events {
-            match kalshi::normalize(&raw.payload, &raw.market) {
+            if raw.is_conflict() {
+                tally.events_conflicting += 1;
+                continue;
+            }
+            // One that was a trade when it came may have come while our clock was behind.
+            let now = raw.rejected.as_ref().map_or_else(|| clock.now(), |_| raw.received_at);
+            match kalshi::normalize(&raw.payload, &raw.market, now.max(raw.received_at)) {
                 Ok(event) => {
                     let (run_id, received_at) = (raw.run_id, raw.received_at);
                     trades.push((raw.rejected.is_some(), Replayed { run_id, received_at, event }));
@@ -81,6 +88,7 @@ fn rebuild(
                 }
             }
         }
+        let offered = trades.len();
         // Both databases like keys in order. Of two events of one trade the one counts that was a
         // trade then, and not one that was refused before.
         trades.sort_by(|(was_refused_a, a), (was_refused_b, b)| {
@@ -99,6 +107,12 @@ fn rebuild(
     }
     if let Some(first) = first_refused {
         log::warn!("{} events are still no trades; the first: {first}", tally.events_rejected);
+    }
+    if tally.events_conflicting > 0 {
+        log::info!(
+            "left out {} events that contradict a trade of another event",
+            tally.events_conflicting
+        );
     }
     Ok(())
 }
@@ -127,7 +141,7 @@ pub(super) fn prune(
     let (found, kept) = store.prunable(before)?;
     if kept > 0 {
         log::warn!(
-            "{kept} of {found} raw events received before {before} were never normalized and are kept; see whether replay understands them"
+            "{kept} of {found} raw events received before {before} never became trades and are kept; see whether replay understands them, but for those that contradict a stored trade"
         );
     }
     let mut deleted = 0_u64;

@@ -178,7 +178,7 @@ impl Pass {
         {
             return synced;
         }
-        memory.tell_clock(&self.asker);
+        Memory::tell_clock(&self.asker);
         let checkpoints = self.committed(&outcome.ledger, &tickers, store);
         let now = self.clocks();
         self.verdict.judge_staleness(&checkpoints, &resolved.roster, now);

@@ -7,6 +7,7 @@ use crate::clock::StopFlag;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{self, Now, State};
 use crate::domain::selection::Roster;
+use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
@@ -112,15 +113,28 @@ impl Verdict {
 
     /// Nothing is lost and nothing is blocked by an event that is no trade, but a person has to know.
     pub(super) fn judge_rejected(&mut self, outcome: &Outcome) {
+        self.judge_conflicting(outcome);
         let Some(first) = &outcome.first_rejected else { return };
         let message = format!(
             "{} events could not be read as trades and are kept in raw_kalshi_trade_events only; the first: {first}",
             outcome.tally.events_rejected
         );
-        let all_were = outcome.tally.events_ingested + outcome.tally.events_duplicate == 0;
+        let Tally { events_ingested, events_duplicate, events_conflicting, .. } = outcome.tally;
+        let all_were = events_ingested + events_duplicate + events_conflicting == 0;
         if all_were {
             self.exits.push(Exit::Exchange);
         }
+        log::error!("{message}");
+        self.rejected.get_or_insert(message);
+    }
+
+    /// The exchange says two things of one trade: nobody but a person can tell which is true.
+    fn judge_conflicting(&mut self, outcome: &Outcome) {
+        let Some(first) = &outcome.first_conflicting else { return };
+        let message = format!(
+            "{} events contradict a stored trade and are kept in raw_kalshi_trade_events only; the first: {first}",
+            outcome.tally.events_conflicting
+        );
         log::error!("{message}");
         self.rejected.get_or_insert(message);
     }

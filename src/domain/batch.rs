@@ -10,7 +10,7 @@ use super::checkpoint::{Change, Checkpoint, Claim, Correction, Progress, Standin
 use super::page::{Row, TapeSpan, Walked};
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::time::Timestamp;
-use super::trade::{Rejected, Ticker};
+use super::trade::{Event, Rejected, Ticker};
 
 /// The checkpoints as they are committed, by market: what a pass believes the database holds.
 #[derive(Debug, Default)]
@@ -165,7 +165,7 @@ impl Batch {
         let Batch { mut rows, mut rejected, changes, tape, mut slices, broken } = self;
         let offered = rows.len();
         rows.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
-        rows.dedup_by(|later, kept| later.event.trade.trade_id == kept.event.trade.trade_id);
+        let variants = take_variants(&mut rows);
         rejected.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
         rejected.dedup_by(|later, kept| {
             (&later.market, &later.payload) == (&kept.market, &kept.payload)
@@ -193,8 +193,27 @@ impl Batch {
                 Some(committed.after(progress))
             })
             .collect();
-        Commit { now, offered, rows, rejected, checkpoints, tape, slices }
+        Commit { now, offered, rows, variants, rejected, checkpoints, tape, slices }
     }
+}
+
+/// Leaves the first row of each trade; answers with the events of those that say something else of
+/// it, each version once.
+fn take_variants(rows: &mut Vec<Row>) -> Vec<Event> {
+    let mut variants: Vec<Event> = Vec::new();
+    rows.dedup_by(|later, kept| {
+        let (trade, first) = (&later.event.trade, &kept.event.trade);
+        let is_again = trade.trade_id == first.trade_id;
+        if is_again && !trade.agrees_with(first) {
+            let known =
+                variants.iter().rev().take_while(|event| event.trade.trade_id == trade.trade_id);
+            if !{ known }.any(|event| event.trade.agrees_with(trade)) {
+                variants.push(later.event.clone());
+            }
+        }
+        is_again
+    });
+    variants
 }
 
 /// A checkpoint as it will be, if the row still has the version it was computed from.
@@ -233,6 +252,7 @@ pub struct Commit {
     now: Timestamp,
     offered: usize,
     rows: Vec<Row>,
+    variants: Vec<Event>,
     rejected: Vec<Rejected>,
     checkpoints: Vec<CheckpointUpdate>,
     tape: TapeSpan,
@@ -250,16 +270,23 @@ impl Commit {
         self.offered
     }
 
-    /// What of it was new, was stored already, and was kept in the raw table only.
-    pub fn counts(&self, receipt: &Receipt) -> [i64; 3] {
-        let inserted = receipt.inserted.len();
-        [inserted, self.offered.saturating_sub(inserted), receipt.rejected.len()]
-            .map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+    /// What of it was new, was stored already, and was kept in the raw table only: since it is no
+    /// trade, and since it contradicts one.
+    pub fn counts(&self, receipt: &Receipt) -> [u64; 4] {
+        let (inserted, conflicting) = (receipt.inserted.len(), receipt.conflicting.len());
+        let duplicate = self.offered.saturating_sub(inserted + conflicting);
+        [inserted, duplicate, receipt.rejected.len(), conflicting]
+            .map(|count| u64::try_from(count).unwrap_or(u64::MAX))
     }
 
     /// Each trade once, in the order of its id.
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// Events of trades among [`rows`](Commit::rows) that say something else of them.
+    pub fn variants(&self) -> &[Event] {
+        &self.variants
     }
 
     /// Events to keep with the reason they were refused, each once, by market and payload.
@@ -292,6 +319,8 @@ pub struct Receipt {
     pub inserted: Vec<usize>,
     /// Positions in [`Commit::rejected`] of the events that were not kept before.
     pub rejected: Vec<usize>,
+    /// Events that contradict a stored trade and were not kept before.
+    pub conflicting: Vec<Rejected>,
     /// Markets whose checkpoint another pass had moved; theirs stays, ours is dropped.
     pub overtaken: Vec<Ticker>,
 }

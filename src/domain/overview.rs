@@ -100,8 +100,10 @@ pub struct Totals {
     pub events_ingested: i64,
     /// Trades read that were stored already.
     pub events_duplicate: i64,
-    /// Events kept in the raw table only.
+    /// Events kept in the raw table only, since they could not be read as trades.
     pub events_rejected: i64,
+    /// Events kept in the raw table only, since another version of their trade is stored.
+    pub events_conflicting: i64,
     /// New trades found in a window that had been complete.
     pub late_trades: i64,
 }
@@ -114,6 +116,7 @@ impl Totals {
             "events_ingested" => self.events_ingested = total,
             "events_duplicate" => self.events_duplicate = total,
             "events_rejected" => self.events_rejected = total,
+            "events_conflicting" => self.events_conflicting = total,
             "late_trades" => self.late_trades = total,
             "retries" => {
                 self.retries.insert(Box::from(reason), total);
@@ -146,8 +149,11 @@ pub struct RunRow {
     pub events_ingested: Option<i64>,
     /// Trades read that were stored already.
     pub events_duplicate: Option<i64>,
-    /// Events kept in the raw table only.
+    /// Events kept in the raw table only, since they could not be read as trades.
     pub events_rejected: Option<i64>,
+    /// Events kept in the raw table only, since another version of their trade is stored; `None`
+    /// too for runs of builds that did not compare.
+    pub events_conflicting: Option<i64>,
     /// The staleness of its worst market at its end, in seconds.
     pub lag_seconds: Option<f64>,
     /// The first thing that went wrong.

@@ -79,8 +79,8 @@ mod tests {
         Timestamp::from_seconds(second)
     }
 
-    fn trade(second: i64) -> Option<Anchor> {
-        Some(Anchor { at: at(second), id: None })
+    fn trade(second: i64) -> Anchor {
+        Anchor { at: at(second), id: None }
     }
 
     /// Passes a minute apart over an exchange that trades every `spacing` minutes until `ends`; in which of them
@@ -90,7 +90,7 @@ mod tests {
         let mut found = Vec::new();
         for pass in 1..=passes {
             let newest = pass.min(ends) / spacing * spacing;
-            pulse = pulse.after(trade(newest * 60));
+            pulse = pulse.after(Some(trade(newest * 60)));
             if !pulse.is_quiet_plausible(at(pass * 60), MINUTE) {
                 found.push(pass);
             }
@@ -116,7 +116,7 @@ mod tests {
     fn a_server_that_lags_is_noticed_although_it_moves() {
         let mut pulse = Pulse::default();
         for pass in 1..10 {
-            pulse = pulse.after(trade(pass * 60 - 600));
+            pulse = pulse.after(Some(trade(pass * 60 - 600)));
         }
         assert!(!pulse.is_quiet_plausible(at(600), MINUTE), "its newest trade is ten minutes old");
         assert!(pulse.is_quiet_plausible(at(120), MINUTE));
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn nothing_shown_and_less_than_before_are_no_move() {
-        let pulse = Pulse::default().after(trade(600)).after(trade(660)).after(None);
-        assert_eq!((pulse.still, pulse.newest.clone()), (1, trade(660)));
-        assert_eq!(pulse.after(trade(540)).newest, trade(660));
+        let pulse = Pulse::default().after(Some(trade(600))).after(Some(trade(660))).after(None);
+        assert_eq!((pulse.still, pulse.newest.clone()), (1, Some(trade(660))));
+        assert_eq!(pulse.after(Some(trade(540))).newest, Some(trade(660)));
     }
 }

@@ -86,6 +86,8 @@ pub struct Tally {
     pub events_duplicate: u64,
     /// Events kept in the raw table because they could not be normalized.
     pub events_rejected: u64,
+    /// Events kept in the raw table because another version of their trade is stored.
+    pub events_conflicting: u64,
     /// Transactions.
     pub commits: u64,
     /// New trades found in a window that had been complete.
@@ -110,6 +112,7 @@ impl Tally {
             events_ingested,
             events_duplicate,
             events_rejected,
+            events_conflicting,
             commits,
             late_trades,
             lateness_max,
@@ -123,6 +126,7 @@ impl Tally {
         self.events_ingested += events_ingested;
         self.events_duplicate += events_duplicate;
         self.events_rejected += events_rejected;
+        self.events_conflicting += events_conflicting;
         self.commits += commits;
         self.late_trades += late_trades;
         self.lateness_max = self.lateness_max.max(*lateness_max);
@@ -133,13 +137,14 @@ impl Tally {
 
     /// Adds what one transaction did.
     pub fn add(&mut self, commit: &Commit, receipt: &Receipt) {
-        let inserted = receipt.inserted.len();
+        let [ingested, duplicate, rejected, conflicting] = commit.counts(receipt);
         self.commits += 1;
         self.tape_trades += commit.tape().trades;
         self.tape_span += commit.tape().span;
-        self.events_ingested += count(inserted);
-        self.events_duplicate += count(commit.offered().saturating_sub(inserted));
-        self.events_rejected += count(receipt.rejected.len());
+        self.events_ingested += ingested;
+        self.events_duplicate += duplicate;
+        self.events_rejected += rejected;
+        self.events_conflicting += conflicting;
         let late = receipt.inserted.iter().filter_map(|at| commit.rows().get(*at));
         for (row, late_by) in late.filter_map(|row| Some((row, row.late_by?))) {
             self.late_trades += 1;
@@ -148,8 +153,4 @@ impl Tally {
             self.overlap_used = self.overlap_used.max(late_by);
         }
     }
-}
-
-fn count(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
 }

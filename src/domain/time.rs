@@ -120,8 +120,35 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with six decimals: fixed width, so that text sorts as time does.
+    ///
+    /// Written out as reading is: SQLite does it once per trade.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, true))
+        if !self.has_four_digit_year() {
+            return f.write_str(&self.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, true));
+        }
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let second = self.second();
+        let (year, month, day) = date_of(second.div_euclid(86_400));
+        for (value, end, len) in [
+            (year, 4, 4),
+            (month, 7, 2),
+            (day, 10, 2),
+            (second.rem_euclid(86_400) / 3_600, 13, 2),
+            (second.rem_euclid(3_600) / 60, 16, 2),
+            (second.rem_euclid(60), 19, 2),
+            (self.0.rem_euclid(MICROS), 26, 6),
+        ] {
+            put(&mut text[end - len..end], value);
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// Writes a number that is not negative, as many of its digits as there is room for.
+fn put(digits: &mut [u8], mut value: i64) {
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
     }
 }
 
@@ -189,6 +216,19 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + day_of_year - 719_468
 }
 
+/// The date of a day counted from 1970: [`days_since_1970`] backwards.
+fn date_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = (era * 400 + year_of_era, month + 3);
+    if month > 12 { (year + 1, month - 12, day) } else { (year, month, day) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,9 +270,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_chrono(micros in -2_000_000_000_000_000_i64..9_000_000_000_000_000) {
+        fn agrees_with_chrono(micros in -62_167_219_200_000_000_i64..=253_402_300_799_999_999) {
             let at = Timestamp::from_micros(micros);
             prop_assert_eq!(Timestamp::parse_rfc3339(&at.to_string()), Some(at));
+            let written = at.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, true);
+            prop_assert_eq!(at.to_string(), written);
             let chrono = at.to_chrono().to_rfc3339_opts(SecondsFormat::AutoSi, false);
             prop_assert_eq!(Timestamp::parse_rfc3339(&chrono), Some(at));
         }

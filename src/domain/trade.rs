@@ -166,6 +166,48 @@ pub struct Trade {
     pub is_block_trade: Option<bool>,
 }
 
+/// How the reason of an event begins that says something else of a trade that is stored already.
+pub const CONFLICT: &str = "conflicts with the stored trade";
+
+impl Trade {
+    /// Whether both are the same trade, as far as both say what it was: the block flag came late.
+    pub fn agrees_with(&self, other: &Trade) -> bool {
+        self.trade_id == other.trade_id
+            && self.market == other.market
+            && self.side == other.side
+            && self.price == other.price
+            && self.quantity == other.quantity
+            && self.traded_at == other.traded_at
+    }
+}
+
+impl Event {
+    /// As it is kept when another version of its trade is stored; `None` if that says the same.
+    pub fn conflict_with(&self, stored: &Trade) -> Option<Rejected> {
+        let seen = &self.trade;
+        if seen.agrees_with(stored) {
+            return None;
+        }
+        let says = |what: &str, stored: String, here: String| {
+            (stored != here).then(|| format!("{what} {stored} stored, {here} here"))
+        };
+        let fields = [
+            says("market", stored.market.to_string(), seen.market.to_string()),
+            says("side", stored.side.as_str().to_owned(), seen.side.as_str().to_owned()),
+            says("price", stored.price.to_string(), seen.price.to_string()),
+            says("quantity", stored.quantity.to_string(), seen.quantity.to_string()),
+            says("time", stored.traded_at.to_string(), seen.traded_at.to_string()),
+        ];
+        let fields: Vec<String> = fields.into_iter().flatten().collect();
+        Some(Rejected {
+            market: seen.market.clone(),
+            trade_id: Some(seen.trade_id.clone()),
+            payload: self.payload.clone(),
+            reason: format!("{CONFLICT}: {}", fields.join("; ")),
+        })
+    }
+}
+
 /// An event that became a trade, with the provider's own JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -182,7 +224,7 @@ pub struct Rejected {
     pub market: Ticker,
     /// Its id, when that much can be read.
     pub trade_id: Option<Box<str>>,
-    /// How it was said, byte for byte.
+    /// How it was said, byte for byte; what no store can hold as a JSON string.
     pub payload: Box<str>,
     /// Why it is no trade, in one clause.
     pub reason: String,
@@ -205,6 +247,47 @@ mod tests {
             assert_eq!(is_trade_id(text), accepted, "{text:?}");
         }
         assert!(Ticker::new(&"K".repeat(201)).is_none());
+    }
+
+    fn trade() -> Trade {
+        Trade {
+            trade_id: "t1".into(),
+            market: Ticker::new("KXA").unwrap(),
+            side: Side::Yes,
+            price: Price::from_e4_cents(380_000).unwrap(),
+            quantity: Quantity::from_e2(100).unwrap(),
+            traded_at: Timestamp::from_seconds(1_785_000_000),
+            is_block_trade: None,
+        }
+    }
+
+    #[test]
+    fn a_conflict_names_what_differs() {
+        let market = Ticker::new("KXB").unwrap();
+        let later = Timestamp::from_micros(1_785_000_000_000_001);
+        let quantity = Quantity::from_e2(101).unwrap();
+        for (other, words) in [
+            (trade(), None),
+            (Trade { is_block_trade: Some(true), ..trade() }, None),
+            (Trade { market, ..trade() }, Some("market KXA stored, KXB here")),
+            (Trade { side: Side::No, ..trade() }, Some("side yes stored, no here")),
+            (
+                Trade { price: trade().price.opposite(), ..trade() },
+                Some("price 38.0000 stored, 62.0000 here"),
+            ),
+            (
+                Trade { traded_at: later, ..trade() },
+                Some("time 2026-07-25T17:20:00.000000Z stored, 2026-07-25T17:20:00.000001Z here"),
+            ),
+            (
+                Trade { side: Side::No, quantity, ..trade() },
+                Some("side yes stored, no here; quantity 1.00 stored, 1.01 here"),
+            ),
+        ] {
+            let event = Event { trade: other, payload: "{}".into() };
+            let reason = event.conflict_with(&trade()).map(|rejected| rejected.reason);
+            assert_eq!(reason, words.map(|words| format!("{CONFLICT}: {words}")));
+        }
     }
 
     #[test]

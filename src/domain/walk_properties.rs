@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::domain::checkpoint::Window;
 
 #[path = "walk_model.rs"]
 pub(in crate::domain) mod model;

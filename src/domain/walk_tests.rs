@@ -1,7 +1,5 @@
 //! The walk as transcripts: what is asked, what is answered, what is stored, what that proves.
 
-use super::*;
-
 #[path = "walk_transcript.rs"]
 pub(in crate::domain) mod transcript;
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::super::batch::{Batch, Ledger, Receipt};
+use super::super::super::checkpoint::Window;
 use super::super::super::trade::{Price, Quantity, Side, Trade};
 use super::super::*;
 
@@ -186,12 +187,11 @@ pub(in crate::domain) fn state_from(text: &str) -> Checkpoint {
                     word[1..].split_at(word.find(|c: char| c.is_ascii_digit()).unwrap() - 1);
                 let id = (!id.is_empty()).then(|| id.into());
                 let anchor = Some(Anchor { id, at: time(at) });
-                match &mut checkpoint.walk {
-                    Some(open) => open.anchor = anchor,
-                    None => {
-                        checkpoint.last_trade_at = Some(time(at));
-                        checkpoint.anchor = anchor;
-                    }
+                if let Some(open) = &mut checkpoint.walk {
+                    open.anchor = anchor;
+                } else {
+                    checkpoint.last_trade_at = Some(time(at));
+                    checkpoint.anchor = anchor;
                 }
             }
             "at" => checkpoint.walk.as_mut().unwrap().cursor = Some(value().to_owned()),

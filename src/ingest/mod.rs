@@ -57,6 +57,8 @@ pub struct Outcome {
     pub stop: Stop,
     /// The market and the reason of the first event that could not be normalized.
     pub first_rejected: Option<String>,
+    /// The first trade that was seen with other values than the stored ones, and which those are.
+    pub first_conflicting: Option<String>,
     /// Why the database stopped taking rows, if it did.
     pub store_failure: Option<Failure>,
     /// Up to when each market was heard to have nothing more.

@@ -36,6 +36,7 @@ pub struct Background {
 }
 
 /// One walk to be done.
+#[expect(clippy::large_enum_variant, reason = "a pass has a few thousand, each for a moment")]
 #[derive(Debug)]
 pub enum Work {
     /// Of a pass.

@@ -12,7 +12,7 @@ use crate::domain::batch::{Batch, Ledger};
 use crate::domain::evidence::Anchor;
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
+use crate::domain::trade::{Rejected, Ticker};
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
@@ -37,6 +37,7 @@ pub(super) struct Writer<'a> {
     markets: usize,
     markets_done: usize,
     first_rejected: Option<String>,
+    first_conflicting: Option<String>,
     store_failure: Option<Failure>,
     heard: HashMap<Ticker, Timestamp>,
     head: Option<Anchor>,
@@ -62,6 +63,7 @@ impl<'a> Writer<'a> {
             markets,
             markets_done: 0,
             first_rejected: None,
+            first_conflicting: None,
             store_failure: None,
             heard: HashMap::new(),
             head: None,
@@ -169,6 +171,12 @@ impl<'a> Writer<'a> {
                         rejected.reason,
                     );
                 }
+                for Rejected { market, trade_id, reason, .. } in &receipt.conflicting {
+                    let id = trade_id.as_deref().unwrap_or_default();
+                    self.first_conflicting
+                        .get_or_insert_with(|| format!("{market}: trade {id} {reason}"));
+                    log::debug!("{market}: trade {id} is kept in the raw table only: {reason}");
+                }
                 for market in &receipt.overtaken {
                     log::warn!("{market}: another pass moved its checkpoint; this pass leaves it");
                 }
@@ -190,6 +198,7 @@ impl<'a> Writer<'a> {
             unread: self.markets.saturating_sub(self.markets_done),
             stop,
             first_rejected: self.first_rejected,
+            first_conflicting: self.first_conflicting,
             store_failure: self.store_failure,
             heard: self.heard,
             head: self.head,

@@ -7,8 +7,10 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::value::RawValue;
 
 use super::client::{Client, Question};
-use super::decode_market::{body, decimal, market_ticker};
+use super::decode::excerpt;
+use super::decode_market::{body, decimal, market_ticker, sound};
 use super::markets::{IN_PATH, joined, list_question};
+use super::rows::{self, ListBody};
 use super::wire::Text;
 use crate::clock::Clock;
 use crate::domain::completeness::{HOUR_SECONDS, HourVolume};
@@ -24,7 +26,15 @@ pub const CANDLES_PER_MARKET: usize = 5_000;
 #[derive(serde::Deserialize)]
 struct BatchBody<'a> {
     #[serde(borrow)]
-    markets: Option<Vec<MarketBody<'a>>>,
+    markets: Option<Vec<&'a RawValue>>,
+}
+
+impl<'a> ListBody<'a> for BatchBody<'a> {
+    const NAME: &'static str = "markets";
+
+    fn parts(self) -> (Vec<&'a RawValue>, Option<Text<'a>>) {
+        (self.markets.unwrap_or_default(), None)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -79,18 +89,7 @@ impl Client {
         query.extend(bounds(from, until));
         let about = format!("{} markets", markets.len());
         let question = list_question("/markets/candlesticks", query, &about);
-        self.get(&question, left, clock, |bytes, _| {
-            let wire: BatchBody<'_> = body(bytes, "a list of candles")?;
-            let mut named = HashMap::new();
-            for market in wire.markets.unwrap_or_default() {
-                let Some(ticker) = market_ticker(&market.market_ticker) else { continue };
-                let candles = market.candlesticks.unwrap_or_default();
-                let hours: Result<Vec<HourVolume>, Failure> =
-                    candles.iter().map(|candle| candle.volume(&ticker)).collect();
-                named.insert(ticker, hours?);
-            }
-            Ok(named)
-        })
+        self.get(&question, left, clock, |bytes, _| named_hours(bytes))
     }
 
     /// The same of one archived market, for at most [`CANDLES_PER_MARKET`] hours; `None` when the
@@ -120,6 +119,30 @@ impl Client {
     }
 }
 
+/// The hours of each market whose candles can all be read; nothing is known of the others.
+fn named_hours(bytes: &[u8]) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
+    let list = rows::list::<BatchBody<'_>>(bytes, "a list of candles")?;
+    let mut named = HashMap::new();
+    for row in &list.rows {
+        match sound(row).and_then(market_hours) {
+            Ok(Some((market, hours))) => drop(named.insert(market, hours)),
+            Ok(None) => {}
+            Err(reason) => log::warn!("the candles of a market could not be read: {reason}"),
+        }
+    }
+    Ok(named)
+}
+
+fn market_hours(payload: &str) -> Result<Option<(Ticker, Vec<HourVolume>)>, String> {
+    let wire: MarketBody<'_> = serde_json::from_str(payload)
+        .map_err(|error| format!("{error} in {:?}", excerpt(payload.as_bytes())))?;
+    let Some(market) = market_ticker(&wire.market_ticker) else { return Ok(None) };
+    let candles = wire.candlesticks.unwrap_or_default();
+    let hours: Result<Vec<HourVolume>, Failure> =
+        candles.iter().map(|candle| candle.volume(&market)).collect();
+    Ok(Some((market, hours.map_err(|failure| failure.to_string())?)))
+}
+
 /// Both bounds of the exchange include a candle's end.
 fn bounds(from: Timestamp, until: Timestamp) -> [(&'static str, String); 3] {
     [
@@ -127,4 +150,29 @@ fn bounds(from: Timestamp, until: Timestamp) -> [(&'static str, String); 3] {
         ("end_ts", until.second().to_string()),
         ("period_interval", (HOUR_SECONDS / 60).to_string()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candles_that_cannot_be_read_cost_no_other_market_its_own() {
+        let good = r#"{"market_ticker":"GOOD","candlesticks":[{"end_period_ts":3600,"volume_fp":"1.00"}]}"#;
+        for odd in [
+            "null",
+            "{\"market_ticker\":\"ODD\",\"candlesticks\":[{\"x\":\"\0\"}]}",
+            r#"{"market_ticker":"ODD","candlesticks":[{"end_period_ts":"3600"}]}"#,
+            r#"{"market_ticker":"ODD","candlesticks":[{"end_period_ts":3600}]}"#,
+            r#"{"market_ticker":7,"candlesticks":[]}"#,
+            r#"{"market_ticker":"*","candlesticks":[]}"#,
+        ] {
+            let body = format!("{{\"markets\":[{good},{odd}]}}");
+            let named = named_hours(body.as_bytes()).unwrap();
+            let markets: Vec<&str> = named.keys().map(Ticker::as_str).collect();
+            assert_eq!(markets, ["GOOD"], "{odd}");
+        }
+        assert!(named_hours(b"{}").unwrap().is_empty(), "as ever");
+        assert!(named_hours(b"[]").is_err() && named_hours(b"{\"markets\":[{}").is_err());
+    }
 }

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::normalize;
+use super::rows::{self, Row};
 use super::wire::{CutoffBody, ErrorBody, ExchangeStatus, Text, TradesPage};
 use crate::domain::page::Page;
 use crate::domain::time::Timestamp;
@@ -31,29 +32,30 @@ pub(super) fn cursor(text: Option<&Text<'_>>) -> Result<Option<String>, Failure>
 /// Decodes a page of trades of `asked`, which may be the tape: then every market's are wanted.
 ///
 /// One unreadable event does not spoil its page; a body that is not a page at all is
-/// [`Kind::ExchangeUnreadable`].
+/// [`Kind::ExchangeUnreadable`]. A trade is not from the future as long as either clock says so.
 pub(super) fn page(
     body: &[u8],
     asked: &Ticker,
     exchange_now: Timestamp,
     our_now: Timestamp,
 ) -> Result<Page, Failure> {
-    let wire: TradesPage<'_> = serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the answer is not a page of trades ({:?})", excerpt(body));
-        Failure::new(Kind::ExchangeUnreadable, message).because(error)
-    })?;
-    let cursor = cursor(wire.cursor.as_ref())?;
+    let list = rows::list::<TradesPage<'_>>(body, "a page of trades")?;
     let mut page = Page {
-        events: Vec::with_capacity(wire.trades.len()),
+        events: Vec::with_capacity(list.rows.len()),
         rejected: Vec::new(),
         foreign: 0,
-        cursor,
+        cursor: list.cursor,
         exchange_now,
         our_now,
     };
+    let now = exchange_now.max(our_now);
     let is_wanted = |market: &Ticker| asked.is_tape() || market == asked;
-    for raw in wire.trades {
-        match normalize::event(raw.get(), asked) {
+    for row in list.rows {
+        let read = match row {
+            Row::Sound(payload) => normalize::event(payload, asked, now),
+            Row::Broken(broken) => Err(normalize::broken(broken, asked)),
+        };
+        match read {
             Ok(event) if is_wanted(&event.trade.market) => page.events.push(event),
             Err(rejected) if is_wanted(&rejected.market) => page.rejected.push(rejected),
             Ok(_) | Err(Rejected { .. }) => page.foreign += 1,
@@ -159,8 +161,12 @@ mod tests {
         Ticker::new("KX-A").unwrap()
     }
 
+    fn now() -> Timestamp {
+        Timestamp::from_seconds(1_785_000_000)
+    }
+
     fn decode(body: &str) -> Result<Page, Failure> {
-        page(body.as_bytes(), &asked(), Timestamp::from_seconds(0), Timestamp::from_seconds(0))
+        page(body.as_bytes(), &asked(), now(), now())
     }
 
     const GOOD: &str = r#"{"trade_id":"t1","ticker":"KX-A","count_fp":"1.00","yes_price_dollars":"0.5000","taker_side":"yes","created_time":"2026-01-01T00:00:00Z"}"#;
@@ -198,6 +204,47 @@ mod tests {
             kept,
             [(None, "7"), (None, "null"), (Some("t2"), r#"{"trade_id":"t2","count_fp":5}"#)],
         );
+    }
+
+    #[test]
+    fn a_trade_is_from_the_future_when_both_clocks_say_so() {
+        let day = Duration::from_secs(86_400);
+        let body = format!(r#"{{"trades":[{GOOD}]}}"#); // Midnight of 2026.
+        let midnight = Timestamp::from_seconds(1_767_225_600);
+        let (early, late) = (midnight.before(day * 2), midnight.before(day));
+        for (exchange_now, our_now, is_trade) in
+            [(early, late, true), (late, early, true), (early, early, false)]
+        {
+            let page = page(body.as_bytes(), &asked(), exchange_now, our_now).unwrap();
+            let counts = (page.events.len(), page.rejected.len());
+            assert_eq!(counts, if is_trade { (1, 0) } else { (0, 1) }, "{exchange_now} {our_now}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_kept_under_the_names_that_can_be_read() {
+        let broken = |change: &[u8]| {
+            let mut row = GOOD.as_bytes().to_vec();
+            row.splice(1..1, [b"\"x\":\"", change, b"\","].concat());
+            row
+        };
+        let other = String::from_utf8(broken(b"\0")).unwrap().replace("KX-A", "KX-B");
+        let (nul, byte) = (broken(b"\0"), broken(b"\xfe"));
+        let rows = [&nul[..], GOOD.as_bytes(), &byte, other.as_bytes(), b"x\x01y"];
+        let body = [b"{\"trades\":[", &rows.join(&b","[..])[..], b"]}"].concat();
+        let page = page(&body, &asked(), now(), now()).unwrap();
+        assert_eq!((page.events.len(), page.foreign), (1, 1));
+        let (json, utf8) =
+            ("it is not JSON; kept as a JSON string", "it is not UTF-8; kept as a JSON string");
+        for (rejected, (id, begin, reason)) in page.rejected.iter().zip([
+            (Some("t1"), r#""{\"x\":\"\u0000\","#, json),
+            (Some("t1"), r#""{\"x\":\"\udcfe\","#, utf8),
+            (None, r#""x\u0001y""#, json),
+        ]) {
+            assert!(rejected.payload.starts_with(begin), "{}", rejected.payload);
+            assert_eq!((rejected.trade_id.as_deref(), rejected.reason.as_str()), (id, reason));
+            assert_eq!(rejected.market, asked());
+        }
     }
 
     #[test]
@@ -247,7 +294,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = page(&body, &asked(), Timestamp::from_seconds(0), Timestamp::from_seconds(0));
+            let _ = page(&body, &asked(), now(), now());
             let _ = refusal(&body);
         }
 

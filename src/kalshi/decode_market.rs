@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::decode::{cursor, excerpt};
+use super::decode::excerpt;
+use super::rows::{self, ListBody, Row};
 use super::wire::Text;
 use crate::domain::book::{Book, Level, Snapshot};
 use crate::domain::fixed;
@@ -88,7 +89,7 @@ struct MarketKey<'a> {
 #[derive(serde::Deserialize)]
 struct EventsBody<'a> {
     #[serde(borrow, deserialize_with = "list")]
-    events: Option<Vec<EventBody<'a>>>,
+    events: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -105,6 +106,30 @@ struct EventBody<'a> {
 struct BooksBody<'a> {
     #[serde(borrow, deserialize_with = "list")]
     orderbooks: Option<Vec<&'a RawValue>>,
+}
+
+impl<'a> ListBody<'a> for MarketsBody<'a> {
+    const NAME: &'static str = "markets";
+
+    fn parts(self) -> (Vec<&'a RawValue>, Option<Text<'a>>) {
+        (self.markets.unwrap_or_default(), self.cursor)
+    }
+}
+
+impl<'a> ListBody<'a> for EventsBody<'a> {
+    const NAME: &'static str = "events";
+
+    fn parts(self) -> (Vec<&'a RawValue>, Option<Text<'a>>) {
+        (self.events.unwrap_or_default(), None)
+    }
+}
+
+impl<'a> ListBody<'a> for BooksBody<'a> {
+    const NAME: &'static str = "orderbooks";
+
+    fn parts(self) -> (Vec<&'a RawValue>, Option<Text<'a>>) {
+        (self.orderbooks.unwrap_or_default(), None)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -145,28 +170,45 @@ pub(super) fn body<'a, T: serde::Deserialize<'a>>(
 
 /// A page of markets.
 pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPage, Failure> {
-    let wire: MarketsBody<'_> = body(bytes, "a page of markets")?;
+    let list = rows::list::<MarketsBody<'_>>(bytes, "a page of markets")?;
     let mut page = MarketsPage {
         tickers: Vec::new(),
         markets: Vec::new(),
         first_unreadable: None,
-        cursor: cursor(wire.cursor.as_ref())?,
+        cursor: list.cursor,
         exchange_now,
     };
-    for raw in wire.markets.unwrap_or_default() {
-        match market(raw.get()) {
+    for row in &list.rows {
+        match sound(row).and_then(market) {
             Ok(market) => {
                 page.tickers.push(market.ticker.clone());
                 page.markets.push(Sighting { market, seen_at: exchange_now });
             }
             Err(reason) => {
-                let key: Option<MarketKey<'_>> = serde_json::from_str(raw.get()).ok();
+                let key: Option<MarketKey<'_>> = serde_json::from_str(legible(row)).ok();
                 page.tickers.extend(key.and_then(|key| market_ticker(&key.ticker)));
                 page.first_unreadable.get_or_insert(reason);
             }
         }
     }
     Ok(page)
+}
+
+/// The row's JSON, or why there is none.
+pub(super) fn sound<'a>(row: &'a Row<'_>) -> Result<&'a str, String> {
+    match row {
+        Row::Sound(text) => Ok(text),
+        Row::Broken(broken) => {
+            Err(format!("{} in {:?}", broken.reason, excerpt(broken.legible.as_bytes())))
+        }
+    }
+}
+
+fn legible<'a>(row: &'a Row<'_>) -> &'a str {
+    match row {
+        Row::Sound(text) => text,
+        Row::Broken(broken) => &broken.legible,
+    }
 }
 
 /// No market of the exchange has the name of the tape.
@@ -224,17 +266,34 @@ pub(super) fn object(bytes: &[u8]) -> Result<(), Failure> {
     body::<serde_json::Map<String, serde_json::Value>>(bytes, "an object").map(|_| ())
 }
 
-/// A page of events.
-pub(super) fn events(bytes: &[u8]) -> Result<Vec<EventRecord>, Failure> {
-    let wire: EventsBody<'_> = body(bytes, "a page of events")?;
-    let record = |event: EventBody<'_>| {
-        Some(EventRecord {
-            event: Ticker::new(event.event_ticker.as_str())?.as_str().into(),
-            series: Ticker::new(event.series_ticker.as_str())?.as_str().into(),
-            title: text(event.title).map(|title| Box::from(&*title)),
-        })
+/// The events of a page that could be read, and why one could not, the first of them.
+pub(super) fn events(bytes: &[u8]) -> Result<(Vec<EventRecord>, Option<String>), Failure> {
+    let list = rows::list::<EventsBody<'_>>(bytes, "a page of events")?;
+    let (mut events, mut first_unreadable) = (Vec::with_capacity(list.rows.len()), None);
+    for row in &list.rows {
+        match sound(row).and_then(event) {
+            Ok(event) => events.push(event),
+            Err(reason) => {
+                first_unreadable.get_or_insert(reason);
+            }
+        }
+    }
+    Ok((events, first_unreadable))
+}
+
+fn event(payload: &str) -> Result<EventRecord, String> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| format!("{error} in {:?}", excerpt(payload.as_bytes()));
+    let wire: EventBody<'_> = serde_json::from_str(payload).map_err(|error| unreadable(&error))?;
+    let name = |text: &Text<'_>| {
+        let name = Ticker::new(text.as_str()).ok_or_else(|| unreadable(&"a name that is none"))?;
+        Ok::<Box<str>, String>(name.as_str().into())
     };
-    Ok(wire.events.unwrap_or_default().into_iter().filter_map(record).collect())
+    Ok(EventRecord {
+        event: name(&wire.event_ticker)?,
+        series: name(&wire.series_ticker)?,
+        title: text(wire.title).map(|title| Box::from(&*title)),
+    })
 }
 
 /// The order books of `asked`; others are left out.
@@ -243,10 +302,10 @@ pub(super) fn books(
     asked: &[Ticker],
     captured_at: Timestamp,
 ) -> Result<BookAnswer, Failure> {
-    let wire: BooksBody<'_> = body(bytes, "a list of order books")?;
+    let list = rows::list::<BooksBody<'_>>(bytes, "a list of order books")?;
     let mut answer = BookAnswer { books: Vec::new(), first_unreadable: None };
-    for raw in wire.orderbooks.unwrap_or_default() {
-        match snapshot(raw.get(), captured_at) {
+    for row in &list.rows {
+        match sound(row).and_then(|row| snapshot(row, captured_at)) {
             Ok(book) if asked.contains(&book.market) => answer.books.push(book),
             Ok(_) => {}
             Err(reason) => {

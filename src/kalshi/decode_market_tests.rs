@@ -240,6 +240,45 @@ fn an_unreadable_market_does_not_spoil_its_list() {
 }
 
 #[test]
+fn bytes_that_are_no_text_spoil_one_row_of_each_list() {
+    let now = Timestamp::from_seconds(SEEN_AT);
+    let deep = format!("\"{}{}\"", "[".repeat(300), "]".repeat(300)).replace('"', "");
+    for odd in [&b"\"\0\""[..], b"\"\xff\"", b"\"a\nb\"", b"NaN", deep.as_bytes()] {
+        let body = |name: &str, odd_row: &str, good: &str| {
+            let (before, after) = odd_row.split_once('?').unwrap();
+            let row = [before.as_bytes(), odd, after.as_bytes()].concat();
+            let list = [&row[..], good.as_bytes()].join(&b","[..]);
+            [format!("{{\"{name}\":[").as_bytes(), &list, b"],\"cursor\":\"c1\"}"].concat()
+        };
+        let good = shaped(&["ticker=\"GOOD\""]);
+        let page = markets(&body("markets", r#"{"ticker":"ODD","x":?}"#, &good), now).unwrap();
+        let named: Vec<&str> = page.tickers.iter().map(Ticker::as_str).collect();
+        assert_eq!((page.markets.len(), page.cursor.as_deref()), (1, Some("c1")));
+        let odd = String::from_utf8_lossy(odd);
+        assert!(named.ends_with(&["GOOD"]), "{odd}: {named:?}");
+        assert_eq!(named.starts_with(&["ODD"]), odd != "NaN", "{odd}: {named:?}");
+        assert!(page.first_unreadable.is_some_and(|reason| reason.starts_with("it is ")), "{odd}");
+
+        let good = r#"{"event_ticker":"E","series_ticker":"S"}"#;
+        let (read, first_unreadable) =
+            events(&body("events", r#"{"event_ticker":?}"#, good)).unwrap();
+        assert_eq!((read.len(), first_unreadable.is_some()), (1, true), "{odd}");
+
+        let good = r#"{"ticker":"A","orderbook_fp":{"yes_dollars":[],"no_dollars":[]}}"#;
+        let body = body("orderbooks", r#"{"ticker":"B","orderbook_fp":?}"#, good);
+        let answer = books(&body, &asked(&["A", "B"]), now).unwrap();
+        assert_eq!((answer.books.len(), answer.first_unreadable.is_some()), (1, true), "{odd}");
+    }
+    for bad in
+        ["null", "7", "{\"event_ticker\":\"E\"}", "{\"event_ticker\":\"E\",\"series_ticker\":null}"]
+    {
+        let body = format!(r#"{{"events":[{bad},{{"event_ticker":"E","series_ticker":"S"}}]}}"#);
+        let (read, first_unreadable) = events(body.as_bytes()).unwrap();
+        assert_eq!((read.len(), first_unreadable.is_some()), (1, true), "{bad}");
+    }
+}
+
+#[test]
 fn the_end_of_a_list_has_three_spellings() {
     let cursor =
         |body: &str| markets(body.as_bytes(), Timestamp::from_seconds(0)).map(|p| p.cursor);
@@ -294,7 +333,7 @@ fn events_name_their_series() {
     };
     let expected =
         [record("E-1", "S", Some("T")), record("E-2", "S2", None), record("E-3", "S3", None)];
-    assert_eq!(events(body.as_bytes()).unwrap(), expected);
+    assert_eq!(events(body.as_bytes()).unwrap(), (expected.to_vec(), None));
 }
 
 #[test]

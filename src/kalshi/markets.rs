@@ -165,7 +165,12 @@ impl Client {
         let query = vec![("limit", "200".to_owned()), ("tickers", joined(events))];
         let about = format!("{} events", events.len());
         let question = list_question(path, query, &about);
-        self.get(&question, left, clock, |body, _| decode_market::events(body))
+        let (events, first_unreadable) =
+            self.get(&question, left, clock, |body, _| decode_market::events(body))?;
+        if let Some(reason) = first_unreadable {
+            log::warn!("the description of an event could not be read: {reason}");
+        }
+        Ok(events)
     }
 
     /// Asks for the order books of at most [`MARKETS_PER_REQUEST`] markets. A market that the

@@ -1,6 +1,7 @@
 //! Kalshi's REST API: one request, one typed answer. Retrying is the caller's business.
 
 mod wire;
+mod rows;
 mod normalize;
 mod decode;
 mod decode_market;
@@ -17,9 +18,11 @@ pub use decode_market::{BookAnswer, MarketsPage};
 pub use markets::{MARKETS_PER_REQUEST, MarketList};
 pub use sign::Signer;
 
+use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Rejected, Ticker};
 
-/// Reads one raw event as it would be read today; `asked` is the market that it is kept under.
-pub fn normalize(payload: &str, asked: &Ticker) -> Result<Event, Rejected> {
-    normalize::event(payload, asked)
+/// Reads one raw event as it would be read today; `asked` is the market that it is kept under, and
+/// it was there by `now`.
+pub fn normalize(payload: &str, asked: &Ticker, now: Timestamp) -> Result<Event, Rejected> {
+    normalize::event(payload, asked, now)
 }

@@ -1,29 +1,34 @@
 //! One event to one canonical trade: every rule of ours about what Kalshi's fields mean.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
+use super::rows::Broken;
 use super::wire::{EventKey, Text, TradeEvent};
 use crate::domain::fixed;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade, is_trade_id};
 use crate::failure::shortened;
 
-/// Deeper nesting than any event has; PostgreSQL's parser gives up on some depth.
-const BRACKETS_MAX: usize = 200;
+/// A trade dated longer than this after now is nonsense; up to it a clock may be wrong.
+const FUTURE_MAX: Duration = Duration::from_secs(86_400);
 
-/// Reads one event that came on a page of `asked`.
-pub(super) fn event(payload: &str, asked: &Ticker) -> Result<Event, Rejected> {
-    if payload.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > BRACKETS_MAX {
-        let reason = "it is nested too deep; kept as a JSON string".to_owned();
-        let payload = serde_json::Value::from(payload).to_string().into();
-        return Err(Rejected { market: asked.clone(), trade_id: None, payload, reason });
-    }
-    let wire: TradeEvent<'_> =
-        serde_json::from_str(payload).map_err(|error| rejected(payload, asked, &words(&error)))?;
-    match trade(&wire, asked) {
+/// Reads one event that came on a page of `asked` and was there by `now`.
+pub(super) fn event(payload: &str, asked: &Ticker, now: Timestamp) -> Result<Event, Rejected> {
+    let read = || {
+        let wire: TradeEvent<'_> = serde_json::from_str(payload).map_err(|error| words(&error))?;
+        trade(&wire, asked, now)
+    };
+    match read() {
         Ok(trade) => Ok(Event { trade, payload: payload.into() }),
-        Err(reason) => Err(rejected(payload, asked, &reason)),
+        Err(reason) => Err(rejected(payload, payload.into(), asked, &reason)),
     }
+}
+
+/// What is kept of an event that is no JSON.
+pub(super) fn broken(row: Broken, asked: &Ticker) -> Rejected {
+    rejected(&row.legible, row.payload, asked, &row.reason)
 }
 
 /// Serde's message without its position: "line 1 column 17" of what would be a riddle.
@@ -32,20 +37,21 @@ fn words(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-fn rejected(payload: &str, asked: &Ticker, reason: &str) -> Rejected {
-    let key: EventKey<'_> = serde_json::from_str(payload).unwrap_or_default();
+/// The keys are those of `legible`, as far as it has any.
+fn rejected(legible: &str, payload: Box<str>, asked: &Ticker, reason: &str) -> Rejected {
+    let key: EventKey<'_> = serde_json::from_str(legible).unwrap_or_default();
     let text = |raw: Option<&RawValue>| -> Option<String> { serde_json::from_str(raw?.get()).ok() };
     Rejected {
         market: text(key.ticker)
             .and_then(|ticker| Ticker::new(&ticker))
             .unwrap_or_else(|| asked.clone()),
         trade_id: text(key.trade_id).filter(|id| is_trade_id(id)).map(String::into_boxed_str),
-        payload: payload.into(),
+        payload,
         reason: shortened(reason),
     }
 }
 
-fn trade(wire: &TradeEvent<'_>, asked: &Ticker) -> Result<Trade, String> {
+fn trade(wire: &TradeEvent<'_>, asked: &Ticker, now: Timestamp) -> Result<Trade, String> {
     let trade_id = required(wire.trade_id.as_ref(), "trade_id")?;
     if !is_trade_id(trade_id) {
         return Err("trade_id is not 1 to 200 visible ASCII characters".to_owned());
@@ -59,9 +65,7 @@ fn trade(wire: &TradeEvent<'_>, asked: &Ticker) -> Result<Trade, String> {
     if market.is_tape() {
         return Err("ticker is the name that the tape has here".to_owned());
     }
-    let created = required(wire.created_time.as_ref(), "created_time")?;
-    let traded_at = Timestamp::parse_rfc3339(created)
-        .ok_or_else(|| format!("created_time {created:?} is not an RFC 3339 instant"))?;
+    let traded_at = traded_at(required(wire.created_time.as_ref(), "created_time")?, now)?;
     let side = side(wire)?;
     Ok(Trade {
         trade_id: trade_id.into(),
@@ -72,6 +76,19 @@ fn trade(wire: &TradeEvent<'_>, asked: &Ticker) -> Result<Trade, String> {
         traded_at,
         is_block_trade: wire.is_block_trade,
     })
+}
+
+/// The exchange's time of a trade, which cannot be one at which it did not trade.
+fn traded_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let at = Timestamp::parse_rfc3339(text)
+        .ok_or_else(|| format!("created_time {text:?} is not an RFC 3339 instant"))?;
+    if at < FIRST_TRADES {
+        return Err(format!("created_time {text:?} is before the exchange had trades"));
+    }
+    if at > now.after(FUTURE_MAX) {
+        return Err(format!("created_time {text:?} is more than a day later than all clocks"));
+    }
+    Ok(at)
 }
 
 fn required<'a>(field: Option<&'a Text<'_>>, name: &str) -> Result<&'a str, String> {

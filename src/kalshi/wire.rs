@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
+use super::rows::ListBody;
+
 /// The envelope of a page of trades. Each event is kept as the text it came as.
 #[derive(serde::Deserialize)]
 pub(super) struct TradesPage<'a> {
@@ -21,6 +23,13 @@ pub(super) struct TradesPage<'a> {
 pub(super) struct ExchangeStatus {
     pub(super) exchange_active: bool,
     pub(super) trading_active: bool,
+}
+
+/// What is left of a list's body when its rows are taken out.
+#[derive(serde::Deserialize)]
+pub(super) struct ListTail<'a> {
+    #[serde(borrow, default)]
+    pub(super) cursor: Option<Text<'a>>,
 }
 
 /// One trade event. Everything is optional here: `normalize` says what is missed.
@@ -100,6 +109,14 @@ impl Text<'_> {
 impl<'a> Text<'a> {
     pub(super) fn into_inner(self) -> Cow<'a, str> {
         self.0
+    }
+}
+
+impl<'a> ListBody<'a> for TradesPage<'a> {
+    const NAME: &'static str = "trades";
+
+    fn parts(self) -> (Vec<&'a RawValue>, Option<Text<'a>>) {
+        (self.trades, self.cursor)
     }
 }
 

@@ -175,6 +175,11 @@ impl Page {
                 totals.events_rejected,
             ),
             (
+                "events_conflicting_total",
+                "Events kept in the raw table only, since another version of their trade is stored.",
+                totals.events_conflicting,
+            ),
+            (
                 "late_trades_total",
                 "New trades found in windows that had been complete.",
                 totals.late_trades,

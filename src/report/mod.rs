@@ -89,7 +89,7 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
         record.ingestion_lag.map_or("none".to_owned(), |lag| format!("{:.1}", lag.as_secs_f64()));
     let mut line = format!(
         "{what} ended after {:.1} s: markets={} requests={} retries={} pages={} events_ingested={} \
-         events_duplicate={} events_rejected={} ingestion_lag_seconds={lag} exit={}",
+         events_duplicate={} events_rejected={} events_conflicting={} ingestion_lag_seconds={lag} exit={}",
         took.as_secs_f64(),
         record.markets,
         tally.requests,
@@ -98,6 +98,7 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
         tally.events_ingested,
         tally.events_duplicate,
         tally.events_rejected,
+        tally.events_conflicting,
         exit_code,
     );
     if tally.late_trades > 0 {

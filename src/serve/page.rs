@@ -161,6 +161,7 @@ fn run(row: &RunRow) -> Value {
         "events_ingested": row.events_ingested,
         "events_duplicate": row.events_duplicate,
         "events_rejected": row.events_rejected,
+        "events_conflicting": row.events_conflicting,
         "lag_seconds": row.lag_seconds,
         "error": row.error,
     })
@@ -184,6 +185,7 @@ fn totals(totals: &Totals) -> Value {
         "events_ingested": totals.events_ingested,
         "events_duplicate": totals.events_duplicate,
         "events_rejected": totals.events_rejected,
+        "events_conflicting": totals.events_conflicting,
         "late_trades": totals.late_trades,
     })
 }

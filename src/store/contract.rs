@@ -24,7 +24,8 @@ pub trait Lock: Send {}
 /// * [`commit`](Store::commit) is one transaction: after any failure, and after a kill at any
 ///   instant, either all of it is there or nothing.
 /// * A trade is stored once, whatever is committed how often; the raw event is stored with the
-///   trade's first appearance, a refused event once with its reason.
+///   trade's first appearance, a refused event once with its reason, and so an event that
+///   contradicts a stored trade: the first version stays.
 /// * A checkpoint moves only inside `commit`, only when its row still has the version that the
 ///   commit was computed from, and `complete_until` never moves back. One that may not move is
 ///   named in the receipt; the rows of the commit are stored all the same, which is harmless
@@ -98,10 +99,11 @@ impl RunRecord {
     /// The span of exchange time that it read from the tape; `None` when it read none.
     /// What is added to the totals: metric, reason and count of what is not zero, by key. The
     /// events are those that the run's row counts.
-    pub(super) fn totals(&self, events: [i64; 3]) -> Vec<(&'static str, &'static str, i64)> {
-        let [ingested, duplicate, rejected] = events;
+    pub(super) fn totals(&self, events: [i64; 4]) -> Vec<(&'static str, &'static str, i64)> {
+        let [ingested, duplicate, rejected, conflicting] = events;
         let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let mut totals = vec![
+            ("events_conflicting", "", conflicting),
             ("events_duplicate", "", duplicate),
             ("events_ingested", "", ingested),
             ("events_rejected", "", rejected),

@@ -5,7 +5,7 @@ use crate::domain::batch::Commit;
 use crate::domain::completeness::{HourVolume, Score};
 use crate::domain::slice::{Slice, SliceKey};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Event, Ticker};
+use crate::domain::trade::{CONFLICT, Event, Ticker};
 use crate::failure::Failure;
 
 /// One row of `raw_kalshi_trade_events`.
@@ -23,6 +23,13 @@ pub struct RawEvent {
     pub payload: Box<str>,
     /// Why it was no trade then; `None` if it was one.
     pub rejected: Option<Box<str>>,
+}
+
+impl RawEvent {
+    /// Whether it was kept since it contradicts the trade of another event: never a trade itself.
+    pub fn is_conflict(&self) -> bool {
+        self.rejected.as_deref().is_some_and(|reason| reason.starts_with(CONFLICT))
+    }
 }
 
 /// A trade to be written by a replay, with where its event came from.
@@ -136,11 +143,13 @@ pub trait History {
     fn compare_trades(&mut self, other: &str, examples: u32) -> Result<Difference, Failure>;
 
     /// How many raw events received before `before` there are, and how many of them were never
-    /// normalized: their trade is not in the usual table, whether they were refused or not.
+    /// normalized: their trade is not in the usual table, whether they were refused or not, or is
+    /// there as another event told it.
     fn prunable(&mut self, before: Timestamp) -> Result<(u64, u64), Failure>;
 
     /// Deletes at most `count` raw events received before `before` whose trade is stored, the
-    /// oldest first, in one transaction; answers with how many. Those never normalized stay.
+    /// oldest first, in one transaction; answers with how many. Those never normalized stay, and
+    /// those that contradict the stored trade.
     fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure>;
 }
 

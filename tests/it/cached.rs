@@ -23,7 +23,7 @@ fn an_answer_speaks_as_of_its_date_less_its_age() {
     exchange.add_all(seeded_trades(1, "KXA", 10, NOON_US - HOUR_US, NOON_US));
     let server = exchange.serve().unwrap();
     let endpoint = Endpoint::new(&server.base_url(), "/markets/trades").unwrap();
-    let client = Client::new(Access { endpoint, signer: None, connections: 1 });
+    let client = Client::new(Access { endpoint, signer: None, connections: 1, proxy: None });
     let clock = Arc::new(TurnedClock::start(Timestamp::from_micros(NOON_US), 1));
     let request = PageRequest {
         market: Ticker::new("KXA").unwrap(),
@@ -60,7 +60,7 @@ fn an_old_answer_does_not_set_the_exchanges_clock() {
     exchange.set_now(NOON_US - HOUR_US);
     let server = exchange.serve().unwrap();
     let endpoint = Endpoint::new(&server.base_url(), "/markets/trades").unwrap();
-    let client = Client::new(Access { endpoint, signer: None, connections: 1 });
+    let client = Client::new(Access { endpoint, signer: None, connections: 1, proxy: None });
     let clock = TurnedClock::start(Timestamp::from_micros(NOON_US), 1);
     for (age_s, has_learnt) in [(Some(2), false), (Some(3_600), false), (Some(1), true)] {
         exchange.change(|world| world.rules.age_s = age_s);

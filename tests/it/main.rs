@@ -4,6 +4,8 @@
 
 mod support;
 
+mod conflicts;
+mod quarantine;
 mod conformance;
 mod catalogue;
 mod history;

@@ -334,3 +334,19 @@ fn the_stand_ins_for_citus_answer_as_the_program_does() {
     assert_eq!(bench.run(ALL, &[]), 0);
     assert_rows(&database.trades(), &bench.truth(&MARKETS), "nothing is missed");
 }
+
+#[test]
+fn a_conflict_is_kept_once_in_partitions_too() {
+    let database = Database::postgres();
+    let bench = bench_with_trades(&database);
+    partition(&database).unwrap();
+    let newest = bench.exchange.trades("KXA").remove(0);
+    bench.exchange.add(kalshi_simulator::Trade { count_e2: newest.count_e2 + 1, ..newest });
+    for pass in 1..=2 {
+        bench.advance(SECOND_US);
+        assert_eq!(bench.run(ALL, &[]), 0);
+        let kept = "select count(*) as x from raw_kalshi_trade_events where rejected like 'conflicts with%'";
+        assert_eq!(database.number(kept), 1, "pass {pass}");
+        assert_eq!(database.raw_counts(), (3_600, REFUSED + 1), "pass {pass}");
+    }
+}

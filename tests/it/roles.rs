@@ -127,7 +127,7 @@ fn the_ingester_does_all_its_work_and_no_more() {
     assert_exit(&bench, "replay", &[], 0);
     bench.assert_complete(&MARKETS, "replayed");
     roles.postgres.execute(
-        "update raw_kalshi_trade_events set received_at = now() - interval '2 days' where market_ticker = 'KXR-A'",
+        "update raw_kalshi_trade_events set received_at = received_at - interval '2 days' where market_ticker = 'KXR-A'",
     );
     assert_exit(&bench, "prune", &["--raw-older-than", "1d"], 0);
     let left = "select count(*) as x from raw_kalshi_trade_events where market_ticker = 'KXR-A'";

@@ -17,6 +17,7 @@ RULES = EXAMPLES / "prometheus"
 METRICS = {
     "kalshi_ingest_build_info",
     "kalshi_ingest_completeness_score",
+    "kalshi_ingest_events_conflicting_total",
     "kalshi_ingest_events_duplicate_total",
     "kalshi_ingest_events_ingested_total",
     "kalshi_ingest_events_rejected_total",
@@ -65,6 +66,8 @@ MISTAKES = [
     ("for: 10m", "for: 15m"),
     ("kalshi_ingest_events_rejected_total[1h])) > 0", "kalshi_ingest_events_rejected_total[1h])) > 10"),
     ("increase(kalshi_ingest_events_rejected_total[1h])", "kalshi_ingest_events_rejected_total"),
+    ("kalshi_ingest_events_conflicting_total[1h])) > 0", "kalshi_ingest_events_conflicting_total[1h])) > 10"),
+    ("increase(kalshi_ingest_events_conflicting_total[1h])", "kalshi_ingest_events_conflicting_total"),
     ("max without (instance, job, shard, pod) (increase", "sum without (instance, job, shard, pod) (increase"),
     ("> 0.8 * min", "> 0.5 * min"),
     ("> 0.8 * min", "> 1.5 * min"),

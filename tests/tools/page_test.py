@@ -104,6 +104,7 @@ def passes(ends, every=60):
             "events_ingested": None if is_open else 1411 - 17 * index,
             "events_duplicate": None if is_open else 215,
             "events_rejected": None if is_open else 0,
+            "events_conflicting": None if is_open else 0,
             "lag_seconds": None if is_open else 5.0 + index % 4,
             "error": error,
         }
@@ -129,6 +130,7 @@ def overview(watches, markets, runs, **more):
         "events_ingested": 48_210_114,
         "events_duplicate": 9_114_008,
         "events_rejected": 2,
+        "events_conflicting": 1,
         "late_trades": 31,
     }
     body = {
@@ -148,7 +150,7 @@ def overview(watches, markets, runs, **more):
 def no_market():
     """A new database."""
     empty = {"from": instant(86400), "step_seconds": 900, "events_ingested": [0] * 96, "lag_seconds": [None] * 96}
-    totals = dict.fromkeys(("requests", "retries", "events_ingested", "events_duplicate", "events_rejected", "late_trades"), 0)
+    totals = dict.fromkeys(("requests", "retries", "events_ingested", "events_duplicate", "events_rejected", "events_conflicting", "late_trades"), 0)
     return overview([], [], [], day=empty, totals=totals)
 
 

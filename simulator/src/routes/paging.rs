@@ -71,7 +71,7 @@ pub(super) fn page<T>(
 
 /// A page as it is served: `{"cursor":…,"<name>":[…]}`; the name comes after `cursor` in the
 /// alphabet.
-pub(super) fn reply<T: AsRef<str>>(
+pub(super) fn reply<T: AsRef<[u8]>>(
     name: &str,
     rows: &[T],
     next: Option<&str>,
@@ -85,16 +85,16 @@ pub(super) fn reply<T: AsRef<str>>(
         (None, ListEnd::Absent) => String::new(),
     };
     let rows_len: usize = rows.iter().map(|row| row.as_ref().len() + 1).sum();
-    let mut body = String::with_capacity(cursor.len() + rows_len + 16);
+    let mut body = Vec::with_capacity(cursor.len() + rows_len + 16);
     for part in ["{", &cursor, "\"", name, "\":["] {
-        body.push_str(part);
+        body.extend_from_slice(part.as_bytes());
     }
     for (index, row) in rows.iter().enumerate() {
         if 0 < index {
-            body.push(',');
+            body.push(b',');
         }
-        body.push_str(row.as_ref());
+        body.extend_from_slice(row.as_ref());
     }
-    body.push_str("]}");
+    body.extend_from_slice(b"]}");
     Reply { row_count: rows.len(), ..Reply::json(200, body) }
 }

@@ -53,7 +53,7 @@ pub(crate) fn answer(
     let mut page = page(world, &query);
     let mut next = page.next.as_ref().map(cursor::encode);
     trades_fault::spoil(&mut page, &mut next, &query, cursor, fault, number);
-    let rows: Vec<&str> = page.rows.iter().map(|row| &*row.json).collect();
+    let rows: Vec<&[u8]> = page.rows.iter().map(|row| &*row.json).collect();
     paging::reply("trades", &rows, next.as_deref(), &world.rules)
         .delivered(any_fault::delivery(fault))
 }

@@ -136,6 +136,15 @@ fn ids_of_any_form_are_paged() {
 }
 
 #[test]
+fn events_of_any_bytes_are_served_as_they_are() {
+    let (exchange, server) = exchange(Rules::default(), 1);
+    exchange.add_event(TICKER, START_US - 1, "~", b"{\"x\":\"\0\xff".to_vec());
+    let body = Client::new(&server).trades("limit=10").body;
+    assert!(body.ends_with(b",{\"x\":\"\0\xff]}"), "{}", String::from_utf8_lossy(&body));
+    assert!(exchange.rows(TICKER)[1].ends_with('\u{fffd}'));
+}
+
+#[test]
 fn a_malformed_cursor_restarts_or_is_refused() {
     let (exchange, server) = exchange(Rules::default(), 20);
     let mut client = Client::new(&server);

@@ -1,6 +1,6 @@
 //! What a commit writes in PostgreSQL: one array a column.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
@@ -13,23 +13,27 @@ use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
 use crate::domain::checkpoint::{Checkpoint, Correction};
 use crate::domain::evidence::Anchor;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Rejected, SOURCE, Side, Ticker};
+use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
 
-/// Everything a commit writes, inside the caller's transaction.
+/// Everything a commit writes, inside the caller's transaction. Trades come in commits of new ones and
+/// of known ones: what is tried first is what most of the last commit's were.
 pub(super) fn write(
     transaction: &mut Transaction<'_>,
     run: i64,
     commit: &Commit,
+    expects_new: &mut bool,
 ) -> Result<Receipt, Error> {
     let now = commit.now().to_chrono();
     let mut receipt = Receipt::default();
     if !commit.rows().is_empty() {
-        receipt.inserted = insert_trades(transaction, run, now, commit)?;
-        insert_events(transaction, run, now, commit, &receipt.inserted)?;
+        let (inserted, conflicting) = write_trades(transaction, run, now, commit, *expects_new)?;
+        *expects_new = inserted.len() * 2 > commit.rows().len();
+        insert_events(transaction, run, now, commit, &inserted)?;
+        receipt.inserted = inserted;
+        let kept = insert_rejected(transaction, run, now, &conflicting)?;
+        receipt.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
     }
-    if !commit.rejected().is_empty() {
-        receipt.rejected = insert_rejected(transaction, run, now, commit)?;
-    }
+    receipt.rejected = insert_rejected(transaction, run, now, commit.rejected())?;
     if !commit.checkpoints().is_empty() {
         receipt.overtaken = advance(transaction, now, commit)?;
         insert_corrections(transaction, run, now, commit, &receipt.overtaken)?;
@@ -38,7 +42,7 @@ pub(super) fn write(
         history::advance(transaction, commit, now, &receipt.inserted)?;
     }
     if commit.offered() + receipt.rejected.len() > 0 {
-        let counts = commit.counts(&receipt);
+        let counts = commit.counts(&receipt).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         transaction.execute_typed(
             include_str!("../../../sql/postgres/tally_run.sql"),
             &[
@@ -46,42 +50,145 @@ pub(super) fn write(
                 (&counts[0], Type::INT8),
                 (&counts[1], Type::INT8),
                 (&counts[2], Type::INT8),
+                (&counts[3], Type::INT8),
             ],
         )?;
     }
     Ok(receipt)
 }
 
-/// Answers with the positions of the rows that were new.
-fn insert_trades(
+/// Answers with the positions of the rows that were new, and with the events that say something else
+/// than what is stored, by market and payload.
+fn write_trades(
     transaction: &mut Transaction<'_>,
     run: i64,
     now: DateTime<Utc>,
     commit: &Commit,
+    expects_new: bool,
+) -> Result<(Vec<usize>, Vec<Rejected>), Error> {
+    let event = |at: usize| &commit.rows()[at].event;
+    let all: Vec<usize> = (0..commit.rows().len()).collect();
+    let (candidates, mut conflicting) = if expects_new {
+        (all, Vec::new())
+    } else {
+        let events: Vec<&Event> = all.iter().map(|at| event(*at)).collect();
+        compare(transaction, &events)?
+    };
+    let events: Vec<&Event> = candidates.iter().map(|at| event(*at)).collect();
+    let inserted = insert_trades(transaction, run, now, &events)?;
+    let inserted: Vec<usize> = inserted.into_iter().map(|at| candidates[at]).collect();
+    // Stored before, or by somebody else meanwhile.
+    let is_new = |at: &usize| inserted.binary_search(at).is_ok();
+    let again: Vec<&Event> =
+        candidates.iter().filter(|at| !is_new(at)).map(|at| event(*at)).collect();
+    conflicting.extend(compare(transaction, &again)?.1);
+    conflicting.extend(compare(transaction, &commit.variants().iter().collect::<Vec<_>>())?.1);
+    conflicting.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
+    Ok((inserted, conflicting))
+}
+
+/// Answers with the positions of the events whose trade is not stored, and with those that say
+/// something else than what is stored.
+fn compare(
+    transaction: &mut Transaction<'_>,
+    events: &[&Event],
+) -> Result<(Vec<usize>, Vec<Rejected>), Error> {
+    if events.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let columns = Columns::of(events);
+    let rows = transaction.query_typed(
+        include_str!("../../../sql/postgres/match_trades.sql"),
+        &[
+            (&SOURCE, Type::TEXT),
+            (&columns.ids, Type::TEXT_ARRAY),
+            (&columns.markets, Type::TEXT_ARRAY),
+            (&columns.is_yes, Type::BOOL_ARRAY),
+            (&columns.prices, Type::INT4_ARRAY),
+            (&columns.quantities, Type::INT8_ARRAY),
+            (&columns.times, Type::TIMESTAMPTZ_ARRAY),
+        ],
+    )?;
+    let (mut absent, mut stored) = (Vec::new(), HashMap::new());
+    for row in &rows {
+        let id: &str = row.get("trade_id");
+        if row.get::<_, Option<&str>>("market_ticker").is_none() {
+            absent.extend(columns.ids.binary_search(&id).ok());
+        } else if let Some(trade) = stored_trade(row) {
+            stored.insert(id, trade);
+        }
+    }
+    absent.sort_unstable();
+    let conflict = |event: &&Event| event.conflict_with(stored.get(&*event.trade.trade_id)?);
+    Ok((absent, events.iter().filter_map(conflict).collect()))
+}
+
+/// A trade of `match_trades`; `None` if somebody stored one that cannot be.
+fn stored_trade(row: &Row) -> Option<Trade> {
+    let text = |column: &str| row.get::<_, &str>(column);
+    Some(Trade {
+        trade_id: text("trade_id").into(),
+        market: Ticker::new(text("market_ticker"))?,
+        side: if text("side") == Side::Yes.as_str() { Side::Yes } else { Side::No },
+        price: Price::from_e4_cents(row.get::<_, i32>("price_e4").into())?,
+        quantity: Quantity::from_e2(row.get("quantity_e2"))?,
+        traded_at: Timestamp::from_chrono(row.get("traded_at")),
+        is_block_trade: None,
+    })
+}
+
+/// What trades are compared by and stored with, one array a column.
+struct Columns<'a> {
+    ids: Vec<&'a str>,
+    markets: Vec<&'a str>,
+    is_yes: Vec<bool>,
+    prices: Vec<i32>,
+    quantities: Vec<i64>,
+    times: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(events: &[&'a Event]) -> Columns<'a> {
+        let trades = || events.iter().map(|event| &event.trade);
+        Columns {
+            ids: trades().map(|trade| &*trade.trade_id).collect(),
+            markets: trades().map(|trade| trade.market.as_str()).collect(),
+            is_yes: trades().map(|trade| trade.side == Side::Yes).collect(),
+            prices: trades().map(|trade| trade.price.e4_cents()).collect(),
+            quantities: trades().map(|trade| trade.quantity.e2()).collect(),
+            times: trades().map(|trade| trade.traded_at.to_chrono()).collect(),
+        }
+    }
+}
+
+/// Answers with the positions of the trades that were new.
+fn insert_trades(
+    transaction: &mut Transaction<'_>,
+    run: i64,
+    now: DateTime<Utc>,
+    events: &[&Event],
 ) -> Result<Vec<usize>, Error> {
-    let trades = || commit.rows().iter().map(|row| &row.event.trade);
-    let ids: Vec<&str> = trades().map(|trade| &*trade.trade_id).collect();
-    let markets: Vec<&str> = trades().map(|trade| trade.market.as_str()).collect();
-    let is_yes: Vec<bool> = trades().map(|trade| trade.side == Side::Yes).collect();
-    let prices: Vec<i32> = trades().map(|trade| trade.price.e4_cents()).collect();
-    let quantities: Vec<i64> = trades().map(|trade| trade.quantity.e2()).collect();
-    let times: Vec<DateTime<Utc>> = trades().map(|trade| trade.traded_at.to_chrono()).collect();
-    let blocks: Vec<Option<bool>> = trades().map(|trade| trade.is_block_trade).collect();
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = Columns::of(events);
+    let blocks: Vec<Option<bool>> = events.iter().map(|event| event.trade.is_block_trade).collect();
     let answer = transaction.query_typed_one(
         include_str!("../../../sql/postgres/insert_trades.sql"),
         &[
             (&SOURCE, Type::TEXT),
-            (&ids, Type::TEXT_ARRAY),
-            (&markets, Type::TEXT_ARRAY),
-            (&is_yes, Type::BOOL_ARRAY),
-            (&prices, Type::INT4_ARRAY),
-            (&quantities, Type::INT8_ARRAY),
-            (&times, Type::TIMESTAMPTZ_ARRAY),
+            (&columns.ids, Type::TEXT_ARRAY),
+            (&columns.markets, Type::TEXT_ARRAY),
+            (&columns.is_yes, Type::BOOL_ARRAY),
+            (&columns.prices, Type::INT4_ARRAY),
+            (&columns.quantities, Type::INT8_ARRAY),
+            (&columns.times, Type::TIMESTAMPTZ_ARRAY),
             (&blocks, Type::BOOL_ARRAY),
             (&run, Type::INT8),
             (&now, Type::TIMESTAMPTZ),
         ],
     )?;
+    let ids = &columns.ids;
     let Some(inserted) = answer.get::<_, Option<Vec<&str>>>(0) else {
         return Ok((0..ids.len()).collect());
     };
@@ -118,14 +225,17 @@ fn insert_events(
     Ok(())
 }
 
-/// Answers with the positions of the events that were not kept before.
+/// Answers with the positions of the events that were not kept before; they come by market and payload.
 fn insert_rejected(
     transaction: &mut Transaction<'_>,
     run: i64,
     now: DateTime<Utc>,
-    commit: &Commit,
+    rejected: &[Rejected],
 ) -> Result<Vec<usize>, Error> {
-    let events = || commit.rejected().iter();
+    if rejected.is_empty() {
+        return Ok(Vec::new());
+    }
+    let events = || rejected.iter();
     let markets: Vec<&str> = events().map(|event| event.market.as_str()).collect();
     let ids: Vec<Option<&str>> = events().map(|event| event.trade_id.as_deref()).collect();
     let payloads: Vec<&str> = events().map(|event| &*event.payload).collect();
@@ -145,7 +255,7 @@ fn insert_rejected(
         let (market, payload): (&str, &str) = (row.get(0), row.get(1));
         let key =
             |event: &Rejected| (event.market.as_str(), &*event.payload).cmp(&(market, payload));
-        commit.rejected().binary_search_by(key).ok()
+        rejected.binary_search_by(key).ok()
     };
     Ok(kept.iter().filter_map(position).collect())
 }

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use postgres::Row;
 use postgres::types::Type;
 
+use super::PostgresStore;
 use super::rows::Record;
-use super::{PostgresStore, because};
 use crate::domain::exchange_record::{ComeBack, ExchangeRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::SOURCE;
@@ -14,13 +14,12 @@ use crate::store::exchange::{ExchangeKey, Exchanges};
 
 impl Exchanges for PostgresStore {
     fn exchange_record(&mut self, key: &ExchangeKey) -> Result<Option<ExchangeRecord>, Failure> {
-        let rows = self
-            .client
-            .query_typed(
+        let rows = self.read("reading what is known of the exchange", |transaction| {
+            transaction.query_typed(
                 include_str!("../../../sql/postgres/load_exchange_record.sql"),
                 &[(&SOURCE, Type::TEXT), (&key.shard, Type::TEXT), (&key.host, Type::TEXT)],
             )
-            .map_err(because("reading what is known of the exchange"))?;
+        })?;
         rows.first().map(record).transpose()
     }
 
@@ -30,8 +29,8 @@ impl Exchanges for PostgresStore {
         record: &ExchangeRecord,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        self.client
-            .execute_typed(
+        self.single("noting what the exchange told", |transaction| {
+            transaction.execute_typed(
                 include_str!("../../../sql/postgres/save_exchange_record.sql"),
                 &[
                     (&SOURCE, Type::TEXT),
@@ -52,8 +51,8 @@ impl Exchanges for PostgresStore {
                     (&record.moved_passes, Type::FLOAT8),
                 ],
             )
-            .map(|_| ())
-            .map_err(because("noting what the exchange told"))
+        })
+        .map(|_| ())
     }
 
     fn save_come_back(
@@ -62,8 +61,8 @@ impl Exchanges for PostgresStore {
         come_back: ComeBack,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        self.client
-            .execute_typed(
+        self.single("noting when to ask the exchange again", |transaction| {
+            transaction.execute_typed(
                 include_str!("../../../sql/postgres/save_come_back.sql"),
                 &[
                     (&SOURCE, Type::TEXT),
@@ -74,8 +73,8 @@ impl Exchanges for PostgresStore {
                     (&now.to_chrono(), Type::TIMESTAMPTZ),
                 ],
             )
-            .map(|_| ())
-            .map_err(because("noting when to ask the exchange again"))
+        })
+        .map(|_| ())
     }
 }
 

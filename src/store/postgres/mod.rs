@@ -28,7 +28,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind, one_line};
 
-const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims");
+const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_content");
 
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
@@ -48,6 +48,9 @@ const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock
 /// Who makes tables first waits for the one who makes them now, who may have a lot to do.
 const MIGRATION_LIMITS: &str = "set local statement_timeout = 0; set local lock_timeout = '60s';
     set local idle_in_transaction_session_timeout = '30s'";
+/// A commit finds rows by their keys. The planner, which knows little of the arrays, would rather read
+/// the whole table: right for thousands of rows, and not for millions.
+const BY_KEY: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off";
 
 /// What goes through whole tables takes as long as they are big.
 const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
@@ -73,6 +76,8 @@ const SCHEMA_RIGHTS: &str = "select current_user::text as role,
 pub(super) struct PostgresStore {
     target: Target,
     client: Client,
+    /// Whether most trades of the next commit are likely to be new.
+    expects_new: bool,
 }
 
 /// A connection of its own, in a transaction that holds the advisory lock. Transaction-scoped,
@@ -164,7 +169,7 @@ fn is_lost(error: &postgres::Error) -> bool {
 
 impl PostgresStore {
     pub(super) fn connect(target: &Target) -> Result<PostgresStore, Failure> {
-        Ok(PostgresStore { client: target.connect()?, target: target.clone() })
+        Ok(PostgresStore { client: target.connect()?, target: target.clone(), expects_new: true })
     }
 
     fn applied(transaction: &mut Transaction<'_>) -> Result<Vec<Applied>, postgres::Error> {
@@ -398,9 +403,13 @@ impl Store for PostgresStore {
     }
 
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
-        self.within("storing trades", COMMIT_LIMITS, |transaction| {
-            commit::write(transaction, run, commit)
-        })
+        let limits = format!("{COMMIT_LIMITS}; {BY_KEY}");
+        let mut expects_new = self.expects_new;
+        let receipt = self.within("storing trades", &limits, |transaction| {
+            commit::write(transaction, run, commit, &mut expects_new)
+        })?;
+        self.expects_new = expects_new;
+        Ok(receipt)
     }
 
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {

@@ -64,9 +64,11 @@ pub(super) fn finish_run(
         tally.events_rejected,
         tally.tape_trades,
         tally.late_trades,
+        tally.events_conflicting,
     ]
     .map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-    let [requests, retries, pages, ingested, duplicate, rejected, tape, late] = &counts;
+    let [requests, retries, pages, ingested, duplicate, rejected, tape, late, conflicting] =
+        &counts;
     let finished = transaction.query_typed(
         include_str!("../../../sql/postgres/finish_run.sql"),
         &[
@@ -87,10 +89,11 @@ pub(super) fn finish_run(
             (late, Type::INT8),
             (&record.overlap_used_seconds(), Type::FLOAT8),
             (&record.overlap.map(|overlap| overlap.as_secs_f64()), Type::FLOAT8),
+            (conflicting, Type::INT8),
         ],
     )?;
     let Some(row) = finished.first() else { return Ok(()) };
-    let totals = record.totals([row.get(0), row.get(1), row.get(2)]);
+    let totals = record.totals([row.get(0), row.get(1), row.get(2), row.get(3)]);
     let metrics: Vec<&str> = totals.iter().map(|total| total.0).collect();
     let reasons: Vec<&str> = totals.iter().map(|total| total.1).collect();
     let counts: Vec<i64> = totals.iter().map(|total| total.2).collect();
@@ -251,6 +254,7 @@ fn run_row(row: &Row) -> Result<RunRow, Failure> {
         events_ingested: row.get("events_ingested"),
         events_duplicate: row.get("events_duplicate"),
         events_rejected: row.get("events_rejected"),
+        events_conflicting: row.get("events_conflicting"),
         lag_seconds: row.get("ingestion_lag_seconds"),
         error: row.get::<_, Option<&str>>("error").map(Box::from),
     })

@@ -68,10 +68,11 @@ pub(super) fn finish_run(
         integer(tally.late_trades),
         record.overlap_used_seconds(),
         record.overlap.map(|overlap| overlap.as_secs_f64()),
+        integer(tally.events_conflicting),
     ];
     let sql = include_str!("../../../sql/sqlite/finish_run.sql");
     let events = transaction
-        .query_row(sql, parameters, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))
+        .query_row(sql, parameters, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
         .optional()?;
     let Some(events) = events else { return Ok(()) };
     let mut statement =
@@ -197,6 +198,7 @@ fn run_row(row: &Row<'_>) -> Result<RunRow, Failure> {
         events_ingested: record.get("events_ingested")?,
         events_duplicate: record.get("events_duplicate")?,
         events_rejected: record.get("events_rejected")?,
+        events_conflicting: record.get("events_conflicting")?,
         lag_seconds: record.get("ingestion_lag_seconds")?,
         error: record.get::<Option<String>>("error")?.map(Box::from),
     })

@@ -47,6 +47,11 @@ impl Database {
         Database { url: server().create_database(), _directory: TempDir::new().unwrap() }
     }
 
+    /// Another empty one of the same kind.
+    pub(crate) fn like(other: &Database) -> Database {
+        if other.sqlite_path().is_some() { Database::sqlite() } else { Database::postgres() }
+    }
+
     /// The store under test, migrated.
     pub(crate) fn open(&self) -> Box<dyn Store> {
         let mut store =

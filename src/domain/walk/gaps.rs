@@ -1,0 +1,71 @@
+//! Spans without trades in which many were to be expected: asked for again, and not claimed in this pass if they
+//! are shown a second time.
+
+use std::time::Duration;
+
+use super::super::density::{Density, is_gap};
+use super::super::page::{Guard, Page};
+use super::super::time::Timestamp;
+use super::super::trade::Event;
+use super::{Origin, Question, Walk};
+
+impl Walk {
+    /// A span without trades between two pages, or above the first row of a window that ends below others, in
+    /// which many were to be expected: how to ask again, or that it was shown twice.
+    pub(super) fn look_for_gaps(&mut self, page: &Page) -> Option<Result<Question, Guard>> {
+        let here = Density::of(page);
+        let (first, last) = (here.newest()?, here.oldest()?);
+        let is_asked_again = matches!(self.question, Question::Below(_));
+        if let Some(low) =
+            self.gaps_asked.last().copied().filter(|low| is_asked_again && last < *low)
+        {
+            let is_above = |event: &Event| event.trade.traded_at >= low;
+            let (_, below) = page.events.split_at(page.events.partition_point(is_above));
+            let below = Density::of_events(below);
+            let gap = self.unclaimed(low, below.newest().unwrap_or(last));
+            return is_gap(gap, &[below, self.density]).then_some(Err(Guard::Hole));
+        }
+        if let Some(previous) = &self.previous {
+            let gap = self.unclaimed(previous.at, first);
+            let is_explained = previous.has_unreadable || !page.rejected.is_empty();
+            let is_believed = self.gap_believed == Some(previous.at);
+            if is_explained || is_believed || !is_gap(gap, &[previous.density, here, self.density])
+            {
+                return None;
+            }
+            let at = previous.at;
+            let is_asked = self.has_asked(at);
+            return Some(if is_asked { Err(Guard::Hole) } else { Ok(Question::Below(at)) });
+        }
+        let is_top = self.question == Question::First && self.market.is_tape();
+        let until = self.fixed_until.filter(|_| is_top)?;
+        let expected = match self.rules.tape_rate {
+            Some(rate) if here.is_unknown() => Density::of_rate(rate),
+            _ => here,
+        };
+        if !is_gap(until.since(first), &[expected]) || self.failures > 0 {
+            return None;
+        }
+        // The exchange may have paused: another pass, or a backfill's second look, has to agree.
+        let is_asked = self.has_asked(until);
+        match (is_asked, self.origin) {
+            (false, _) => Some(Ok(Question::First)),
+            (true, Origin::Slice) => Some(Err(Guard::Hole)),
+            (true, _) => None,
+        }
+    }
+
+    /// Whether a gap below this instant was asked for before; it is from now on.
+    pub(super) fn has_asked(&mut self, at: Timestamp) -> bool {
+        let is_asked = self.gaps_asked.contains(&at);
+        if !is_asked {
+            self.gaps_asked.push(at);
+        }
+        is_asked
+    }
+
+    /// So much of the span between two trades is not claimed yet: only there a hole would be claimed.
+    pub(super) fn unclaimed(&self, above: Timestamp, below: Timestamp) -> Duration {
+        above.since(self.held.claim.map_or(below, |claim| claim.max(below)))
+    }
+}

@@ -1,0 +1,84 @@
+//! Answers that make no sense together.
+
+use super::super::density::Density;
+use super::super::page::{Guard, Page};
+use super::super::trade::Event;
+use super::{Oldest, Question, Verdict, Walk};
+
+impl Walk {
+    pub(super) fn inspect(&self, page: &Page) -> Verdict {
+        let times = || page.events.iter().map(|event| event.trade.traded_at);
+        if let (Some(previous), Some(first)) = (&self.previous, times().next())
+            && first > previous.at
+        {
+            return Verdict::StartedOver;
+        }
+        if !times().is_sorted_by(|newer, older| newer >= older) {
+            return Verdict::Broken(Guard::Unordered);
+        }
+        if self.ends_too_soon(page) {
+            return Verdict::Broken(Guard::EndsTooSoon);
+        }
+        if page.foreign > 0 {
+            return Verdict::Broken(Guard::ForeignRows);
+        }
+        let cursor = match &self.question {
+            Question::Next(cursor) => Some(cursor),
+            _ => None,
+        };
+        if page.is_empty() {
+            return Verdict::Sound;
+        }
+        if cursor.is_some() && page.cursor.as_ref() == cursor {
+            return Verdict::Broken(Guard::CursorRepeats);
+        }
+        let has_news = |previous: &Oldest| {
+            !page.rejected.is_empty()
+                || page.foreign > 0
+                || page.events.iter().any(|event| {
+                    event.trade.traded_at < previous.at
+                        || !previous.ids.contains(&event.trade.trade_id)
+                })
+        };
+        match &self.previous {
+            Some(previous) if page.cursor.is_some() && !has_news(previous) => {
+                Verdict::Broken(Guard::NothingNew)
+            }
+            _ => Verdict::Sound,
+        }
+    }
+
+    /// Going on by time asks for the oldest trade seen once more. A list that ends above it is a
+    /// hiccup, not the end.
+    pub(super) fn ends_too_soon(&self, page: &Page) -> bool {
+        let is_by_time = matches!(self.question, Question::Below(_) | Question::Confirm(_));
+        let Some(low) = self.low.filter(|_| is_by_time && self.previous.is_none()) else {
+            return false;
+        };
+        let would_end = page.cursor.is_none() || page.is_empty();
+        let is_asked = self.ask_from().is_none_or(|edge| edge <= low);
+        let is_reached = page.events.iter().any(|event| event.trade.traded_at <= low);
+        would_end && is_asked && !is_reached
+    }
+
+    pub(super) fn remember_oldest(&mut self, events: &[Event]) {
+        let Some(last) = events.last() else { return };
+        let at = last.trade.traded_at;
+        let ties = events.iter().rev().take_while(|event| event.trade.traded_at == at);
+        let mut ids: Vec<Box<str>> = ties.map(|event| event.trade.trade_id.clone()).collect();
+        if let Some(previous) = &mut self.previous
+            && previous.at == at
+        {
+            ids.append(&mut previous.ids);
+        }
+        let quantity = |event: &Event| event.trade.quantity.e2();
+        self.quantity_e2 = events.iter().map(quantity).fold(self.quantity_e2, i64::saturating_add);
+        let density = Density::of_events(events);
+        self.density = self.density.joined(density);
+        self.previous = Some(Oldest { at, ids, density, has_unreadable: false });
+        if self.low.is_none_or(|low| at < low) {
+            self.low = Some(at);
+            self.is_restarted = false;
+        }
+    }
+}
