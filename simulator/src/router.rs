@@ -95,6 +95,9 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> (Reply, Asked) {
     if world.rules.date_header {
         reply = reply.with_header("Date", timestamp::http_date(world.now_us()));
     }
+    if let Some(age_s) = world.rules.age_s {
+        reply = reply.with_header("Age", age_s.to_string());
+    }
     asked.status = reply.has_status().then_some(reply.status);
     asked.row_count = reply.row_count;
     (reply, asked)

@@ -36,6 +36,8 @@ pub struct Rules {
     pub error_shape: ErrorShape,
     /// Whether answers carry `Date`, from the exchange's clock.
     pub date_header: bool,
+    /// `Age` of every answer, as a cache adds it; `None`: none.
+    pub age_s: Option<u64>,
     /// How the end of a body is marked.
     pub framing: Framing,
     /// Whether bodies are compressed for clients that accept it.
@@ -71,6 +73,7 @@ impl Default for Rules {
             live_overlap_s: 0,
             error_shape: ErrorShape::Nested,
             date_header: true,
+            age_s: None,
             framing: Framing::ContentLength,
             gzip: false,
             keyless_limit: None,

@@ -20,6 +20,10 @@ const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// An answer this old comes from a cache: its `Date` does not tell what the exchange's clock shows.
+const AGE_MAX: Duration = Duration::from_secs(2);
+/// More is nonsense, and leaves the calendar.
+const AGE_CREDIBLE: Duration = Duration::from_secs(365 * 86_400);
 
 /// Where the exchange's API is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +196,7 @@ impl Client {
         let endpoint = &self.access.endpoint;
         let path = &*question.path;
         let mut call = self.agent.get(format!("{}{path}", endpoint.base));
+        call = call.header("cache-control", "no-cache");
         for (name, value) in &question.query {
             call = call.query(name, value);
         }
@@ -209,14 +214,17 @@ impl Client {
         &self.access.endpoint.trades_path
     }
 
-    /// The answer's `Date`; for one without, our own clock as far as it was set right before.
+    /// As of when an answer speaks: its `Date` less its `Age`; for one without a `Date`, our own
+    /// clock as far as it was set right before.
+    ///
+    /// Caches differ in whether they keep the `Date` of what they hold. The earlier reading claims
+    /// no more than the answer can know.
     fn answered_at<T>(&self, response: &Response<T>, clock: &dyn Clock) -> Timestamp {
-        let now = clock.now();
-        if let Some(date) = header(response, "date").and_then(decode::http_date) {
-            // `Date` has whole seconds: only a difference beyond that is one.
-            let offset = date.micros().saturating_sub(now.micros());
-            let offset = if offset.abs() < 2_000_000 { 0 } else { offset };
-            self.clock_offset_us.store(offset, Ordering::Relaxed);
+        let age = age(response);
+        let told_at = if let Some(date) = header(response, "date").and_then(decode::http_date) {
+            if age < AGE_MAX {
+                self.learn_offset(date, clock.now());
+            }
             date
         } else {
             if !self.is_dateless.swap(true, Ordering::Relaxed) {
@@ -225,8 +233,23 @@ impl Client {
                 );
             }
             self.exchange_now(clock)
-        }
+        };
+        told_at.before(age)
     }
+
+    fn learn_offset(&self, date: Timestamp, now: Timestamp) {
+        // `Date` has whole seconds: only a difference beyond that is one.
+        let offset = date.micros().saturating_sub(now.micros());
+        let offset = if offset.abs() < 2_000_000 { 0 } else { offset };
+        self.clock_offset_us.store(offset, Ordering::Relaxed);
+    }
+}
+
+/// How long the answer lay in caches, the most that any of them says; nothing when none says it.
+fn age<T>(response: &Response<T>) -> Duration {
+    let lines = response.headers().get_all("age").iter().filter_map(|value| value.to_str().ok());
+    let ages = lines.flat_map(|line| line.split(',')).filter_map(decode::seconds);
+    ages.max().unwrap_or_default().min(AGE_CREDIBLE)
 }
 
 fn header<'a, T>(response: &'a Response<T>, name: &str) -> Option<&'a str> {

@@ -120,12 +120,14 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
 
 /// A `Retry-After`: seconds, or an HTTP date counted from the answer's own `Date`.
 pub(super) fn retry_after(text: &str, answered_at: Timestamp) -> Option<Duration> {
+    seconds(text).or_else(|| http_date(text).map(|until| until.since(answered_at)))
+}
+
+/// A header's whole seconds; more than fits is longer than anybody waits.
+pub(super) fn seconds(text: &str) -> Option<Duration> {
     let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than fits is longer than anybody waits.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))));
-    }
-    http_date(text).map(|until| until.since(answered_at))
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::from(u32::MAX))))
 }
 
 #[cfg(test)]

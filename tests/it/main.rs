@@ -22,6 +22,7 @@ mod replays;
 mod partitions;
 mod roles;
 mod poolers;
+mod cached;
 mod faults;
 mod shapes;
 mod tls;

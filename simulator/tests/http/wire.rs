@@ -225,3 +225,13 @@ fn calling_the_exchange_from_inside_panics_and_does_not_hang() {
     assert!(Client::new(&server).try_get("/markets/trades", "").is_err());
     drop(server);
 }
+
+#[test]
+fn answers_tell_their_age_if_they_are_to() {
+    let (exchange, server) = exchange(Rules::default(), 5);
+    let mut client = Client::new(&server);
+    assert_eq!(client.trades("").header("age"), None);
+    exchange.change(|world| world.rules.age_s = Some(660));
+    assert_eq!(client.trades("").header("age"), Some("660"));
+    assert_eq!(client.get("/markets/NONE").header("age"), Some("660"), "refusals, too");
+}
