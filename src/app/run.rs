@@ -287,7 +287,7 @@ impl Pass {
         if self.asker.budget().is_over() || self.asker.is_forbidden() {
             return Ok(());
         }
-        let synced = ingest::sync(&self.selection, store, &self.asker, every)?;
+        let synced = ingest::sync(&self.selection, store, &self.asker, every, self.run)?;
         if synced.entries > 0 {
             log::info!("{}", report::sync_line(&synced));
         }

@@ -4,6 +4,7 @@ pub mod fixed;
 pub mod time;
 pub mod trade;
 pub mod market;
+pub mod sync_mark;
 pub mod book;
 pub mod selection;
 pub mod checkpoint;

@@ -1,7 +1,7 @@
 //! Asks the exchange one thing: no faster than the pace, as often as the policy allows, no longer
 //! than the budget lasts. All threads of a pass share one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,10 @@ use crate::retry::{self, Decision, Jitter, Policy};
 /// A request that the end of the pass cuts off sooner than this is no trouble of the exchange's.
 const ANSWER_USUAL: Duration = Duration::from_secs(1);
 
+/// Markets that lists leave out and that are asked for by themselves, in one invocation: a busy
+/// exchange that forgets thousands must not cost two requests for each.
+const DOUBTS_MAX: usize = 5;
+
 /// Everything that asking takes.
 pub struct Asker {
     client: Client,
@@ -23,6 +27,8 @@ pub struct Asker {
     policy: Policy,
     budget: Budget,
     retries: Mutex<Retries>,
+    /// How many more markets may be asked for by themselves because lists leave them out.
+    doubts: AtomicUsize,
     /// Set when the exchange refuses this client altogether: nobody needs to ask again.
     is_forbidden: AtomicBool,
 }
@@ -30,8 +36,15 @@ pub struct Asker {
 impl Asker {
     /// Asks through `client` no faster than `pace` and no longer than `budget`.
     pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget) -> Asker {
-        let (retries, is_forbidden) = (Mutex::default(), AtomicBool::new(false));
-        Asker { client, pace, policy, budget, retries, is_forbidden }
+        Asker {
+            client,
+            pace,
+            policy,
+            budget,
+            retries: Mutex::default(),
+            doubts: AtomicUsize::new(DOUBTS_MAX),
+            is_forbidden: AtomicBool::new(false),
+        }
     }
 
     /// What is left of the pass.
@@ -57,6 +70,14 @@ impl Asker {
     /// Whether the exchange refused this client altogether.
     pub fn is_forbidden(&self) -> bool {
         self.is_forbidden.load(Ordering::Relaxed)
+    }
+
+    /// Of so many markets that lists leave out, how many may be asked for by themselves; those are
+    /// taken from what is left for this invocation.
+    pub(super) fn take_doubts(&self, wanted: usize) -> usize {
+        let take = |left: usize| Some(left - left.min(wanted));
+        let before = self.doubts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        before.unwrap_or(0).min(wanted)
     }
 
     /// Asks with as many attempts as the policy allows; `None` when the time is over before

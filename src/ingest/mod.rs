@@ -22,7 +22,7 @@ use std::thread;
 pub use asker::Asker;
 pub use books::{Taken, take_books};
 pub use lives::{Lives, lives, survey};
-pub use measure::{Measured, measure};
+pub use measure::{Hours, Measured, measure};
 pub use reader::{Done, Ended, Source, Work};
 pub use resolve::{Resolved, resolve};
 pub use stand::stand;
