@@ -67,7 +67,7 @@ fn watch(entry: Spanned<Entry>, sla: Duration) -> Result<Watch, Mistake> {
         if let Some(name) = name {
             let wrong = (name.span(), format!("{key} = {:?} is not a ticker", name.get_ref()));
             let ticker = Ticker::new(name.get_ref()).filter(|ticker| !ticker.is_tape());
-            targets.push(make(ticker.ok_or(wrong)?));
+            targets.push(ticker.map(make).filter(Target::is_sayable).ok_or(wrong)?);
         }
     }
     if let Some(all) = all {
@@ -133,7 +133,8 @@ mod tests {
             ("[[wach]]\nmarket = \"A\"\n", 1, "wach", "a typo in the heading"),
             ("[[watch]]\nmarket = \"A\"\nsla = \"soon\"\n", 3, "sla", "no span"),
             ("[[watch]]\nmarket = \"A\"\nsla = \"0s\"\n", 3, "sla", "never to be met"),
-            ("[[watch]]\nmarket = \"A B\"\n", 2, "market", "a blank in it"),
+            ("[[watch]]\nmarket = \"A\\tB\"\n", 2, "market", "a tab in it"),
+            ("[[watch]]\nseries = \"A B\"\n", 2, "series", "a blank in it"),
             ("[[watch]]\nmarket = \"*\"\n", 2, "market", "the name of the tape"),
             ("[[watch]]\nall = false\n", 2, "all", "selects nothing"),
             ("[[watch]]\nall = 1\n", 2, "", "not a flag"),

@@ -73,8 +73,8 @@ pub use generate::{seeded_book, seeded_trades};
 pub use http::Server;
 pub use market::{Market, Status};
 pub use rules::{
-    ErrorShape, ExchangeStatus, Framing, ListEnd, MalformedCursor, MaxTs, RateClock, RateLimit,
-    Rules, ZeroLimit,
+    ErrorShape, ExchangeStatus, Framing, ListEnd, MalformedCursor, MarketVolume, MaxTs, RateClock,
+    RateLimit, Rules, ZeroLimit,
 };
 pub use signing::PublicKey;
 pub use trade::{Shape, Trade};

@@ -38,6 +38,10 @@ pub struct Rules {
     pub date_header: bool,
     /// `Age` of every answer, as a cache adds it; `None`: none.
     pub age_s: Option<u64>,
+    /// What descriptions say of a market's volume.
+    pub market_volume: MarketVolume,
+    /// Whether lists of candles are empty, whatever was traded.
+    pub empty_candles: bool,
     /// How the end of a body is marked.
     pub framing: Framing,
     /// Whether bodies are compressed for clients that accept it.
@@ -74,6 +78,8 @@ impl Default for Rules {
             error_shape: ErrorShape::Nested,
             date_header: true,
             age_s: None,
+            market_volume: MarketVolume::Told,
+            empty_candles: false,
             framing: Framing::ContentLength,
             gzip: false,
             keyless_limit: None,
@@ -85,6 +91,17 @@ impl Default for Rules {
             signature_skew_max_ms: Some(5_000),
         }
     }
+}
+
+/// The `volume_fp` of markets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarketVolume {
+    /// What was traded.
+    Told,
+    /// Nothing, as was seen on markets that had traded.
+    Zero,
+    /// `null`.
+    Null,
 }
 
 /// The upper bound of a time filter, at the resolution of a second.

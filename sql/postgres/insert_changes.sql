@@ -8,4 +8,9 @@ select
     o.observed_at
 from unnest($2::text[], $3::text[], $4::timestamptz[]) as o (market_ticker, status, observed_at)
 left join prediction_markets m on m.source = $1 and m.market_ticker = o.market_ticker
-where m.status is null or (m.status <> o.status and m.observed_at <= o.observed_at)
+where
+    m.status is null
+    or (
+        m.status <> o.status
+        and (m.observed_at <= o.observed_at or m.observed_at > $5::timestamptz + interval '1 hour')
+    )

@@ -1,5 +1,6 @@
--- An answer older than the one on record stores nothing. Nothing else writes meanwhile, so what
--- is joined is what is on record. Products, because a quotient of numerics is rounded.
+-- An answer older than the one on record stores nothing, unless that one is from a future: a clock
+-- that was ahead once must not keep out what is said until then. Nothing else writes meanwhile, so
+-- what is joined is what is on record. Products, because a quotient of numerics is rounded.
 insert into prediction_markets (
     source, market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
     expected_expiration_time, latest_expiration_time, settlement_time, settlement_value, volume,
@@ -59,4 +60,6 @@ set
     checked_at = excluded.checked_at,
     missing_since = null,
     ended_at = excluded.ended_at
-where prediction_markets.observed_at <= excluded.observed_at
+where
+    prediction_markets.observed_at <= excluded.observed_at
+    or prediction_markets.observed_at > $19::timestamptz + interval '1 hour'

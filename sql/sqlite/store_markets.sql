@@ -1,4 +1,5 @@
--- An answer older than the one on record stores nothing. Nothing else writes meanwhile, so what
+-- An answer older than the one on record stores nothing, unless that one is from a future: a clock
+-- that was ahead once must not keep out what is said until then. Nothing else writes meanwhile, so what
 -- is joined is what is on record.
 insert into prediction_markets (
     source, market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
@@ -52,4 +53,6 @@ set
     checked_at = excluded.checked_at,
     missing_since = null,
     ended_at = excluded.ended_at
-where prediction_markets.observed_at <= excluded.observed_at
+where
+    prediction_markets.observed_at <= excluded.observed_at
+    or prediction_markets.observed_at > strftime('%Y-%m-%dT%H:%M:%f000Z', ?19, '+1 hour')

@@ -140,9 +140,13 @@ impl Filler {
     fn fill(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
         self.verdict.begin_again();
         let Some(span) = self.span() else { return Ok(()) };
-        let found = ingest::lives(&self.want.selection, store, &self.asker, around(span))?;
+        let found =
+            ingest::lives(&self.want.selection, store, &self.asker, around(span), self.run)?;
         for failure in &found.troubles {
             self.verdict.failure(failure);
+        }
+        if let Some(reason) = &found.first_unreadable {
+            self.verdict.unreadable_market(reason);
         }
         self.markets = found.lives.len();
         let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);

@@ -19,7 +19,7 @@ use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
-use crate::ingest::{self, Asker, Background, Source, Stop, Work};
+use crate::ingest::{self, Asker, Background, Hours, Source, Stop, Work};
 use crate::report::{self, MarketScore};
 use crate::retry::Jitter;
 use crate::store::{RunId, Store};
@@ -27,6 +27,7 @@ use crate::store::{RunId, Store};
 /// Trades so young may still be joined by others.
 const SETTLE: Duration = Duration::from_secs(60);
 const WORKERS: usize = 4;
+const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) fn completeness(
     plan: CompletenessPlan,
@@ -37,8 +38,14 @@ pub(super) fn completeness(
     let mut session = Session::begin("completeness", "scoring", store, clock, stop)?;
     let CompletenessPlan { selection, window, exchange, min_score, is_healed, output } = plan;
     let (asker, run) = (session.asker(exchange, LONG, selection.shard(), store), session.run());
-    let mut work =
-        Scorer { window, asker, run, verdict: Verdict::of_command(), tally: Tally::default() };
+    let mut work = Scorer {
+        window,
+        least: min_score,
+        asker,
+        run,
+        verdict: Verdict::of_command(),
+        tally: Tally::default(),
+    };
     let budget = work.asker.budget().clone();
     let scored =
         session.persevere(store, &budget, |store| work.score_all(&selection, is_healed, store));
@@ -52,28 +59,20 @@ pub(super) fn completeness(
     if let Some(Stop::ComeBackLater(at)) = work.asker.stopped() {
         work.verdict.incomplete(&report::come_back_line(at));
     }
-    let is_low = |score: &MarketScore| min_score.is_some_and(|least| score.score.value() < least);
-    let low = found.iter().filter(|score| is_low(score)).count();
-    if let Some(worst) = found
-        .iter()
-        .filter(|score| is_low(score))
-        .min_by(|a, b| a.score.value().total_cmp(&b.score.value()))
-    {
-        let (market, value) = (&worst.score.market, worst.score.value());
-        let more = if low > 1 { format!(" and {} more markets", low - 1) } else { String::new() };
-        work.verdict.below(format!(
-            "{market}{more} below --min-score: {value:.6} of what the exchange says was traded is stored; \
-             --heal reads it again"
-        ));
-    }
+    work.judge(&found);
     super::answer(&report::scores(&found, output))?;
     let Scorer { asker, tally, verdict, .. } = work;
     Ok(session.end(Done { markets: found.len(), tally, verdict }, Some(&asker), store))
 }
 
+/// Markets that the exchange has figures of, and those that it does not answer for.
+type Comparison = (Vec<(Ticker, Compared)>, Vec<Ticker>);
+
 /// A scoring at work.
 struct Scorer {
     window: Option<(Timestamp, Timestamp)>,
+    /// The least score that is asked for.
+    least: Option<f64>,
     asker: Arc<Asker>,
     run: RunId,
     verdict: Verdict,
@@ -93,7 +92,7 @@ impl Scorer {
         let lives = self.lives(selection, span, store)?;
         let mut scores = self.score(&lives, store)?;
         if is_healed {
-            let short = |score: &MarketScore| score.score.missing_e2() > 0;
+            let short = |score: &MarketScore| score.score.missing_e2 > 0;
             let names: Vec<&Ticker> =
                 scores.iter().filter(|s| short(s)).map(|s| &s.score.market).collect();
             let ill: Vec<Life> =
@@ -126,17 +125,20 @@ impl Scorer {
         store: &mut dyn Store,
     ) -> Result<Vec<Life>, Failure> {
         let found = if selection.is_all() {
-            let synced = ingest::sync(selection, store, &self.asker, Duration::ZERO)?;
+            let synced = ingest::sync(selection, store, &self.asker, Duration::ZERO, self.run)?;
             let shard = selection.shard();
             let mut lives = store.lives(Scope::All, None, span.0, span.1)?;
             lives.retain(|life| shard.holds(&life.market));
-            let (troubles, is_whole) = (synced.troubles, synced.is_whole);
-            ingest::Lives { lives, troubles, is_whole }
+            let ingest::Synced { first_unreadable, troubles, is_whole, .. } = synced;
+            ingest::Lives { lives, first_unreadable, troubles, is_whole }
         } else {
-            ingest::lives(selection, store, &self.asker, span)?
+            ingest::lives(selection, store, &self.asker, span, self.run)?
         };
         for failure in &found.troubles {
             self.verdict.failure(failure);
+        }
+        if let Some(reason) = &found.first_unreadable {
+            self.verdict.unreadable_market(reason);
         }
         if !found.is_whole {
             self.verdict.incomplete("the exchange has not named all markets; run it again");
@@ -159,6 +161,45 @@ impl Scorer {
         (begins, ends.max(begins))
     }
 
+    /// What the scores come to.
+    fn judge(&mut self, found: &[MarketScore]) {
+        let excessive = found.iter().filter(|row| row.score.excess_e2() > 0);
+        if let Some((first, more)) = first_and_more(excessive) {
+            log::warn!(
+                "{}{more}: more is stored than the exchange says was traded; see excess_quantity",
+                first.score.market
+            );
+        }
+        let Some(least) = self.least else { return };
+        if found.is_empty() {
+            let message = "nothing could be scored, so nothing reaches --min-score; \
+                 check the selection, or run it again when the exchange answers";
+            self.verdict.below(message.to_owned());
+        }
+        let mut low: Vec<&MarketScore> =
+            found.iter().filter(|row| row.score.value() < least).collect();
+        low.sort_by(|a, b| a.score.value().total_cmp(&b.score.value()));
+        if let Some((worst, more)) = first_and_more(low.into_iter()) {
+            let (market, value) = (&worst.score.market, worst.score.value());
+            self.verdict.below(format!(
+                "{market}{more} below --min-score: {value:.6} of what the exchange says was traded is stored; \
+                 --heal reads it again"
+            ));
+        }
+    }
+
+    /// Markets without an answer are not scored, and must not be forgotten for that.
+    fn tell_unscored(&mut self, mut unscored: Vec<Ticker>) {
+        unscored.sort();
+        if let Some((first, more)) = first_and_more(unscored.iter()) {
+            let message = format!("the exchange has no figures of {first}{more}; run it again");
+            match self.least {
+                Some(_) => self.verdict.below(message),
+                None => self.verdict.incomplete(&message),
+            }
+        }
+    }
+
     fn score(
         &mut self,
         lives: &[Life],
@@ -170,59 +211,141 @@ impl Scorer {
             self.window.is_none() && life.status == Status::Finalized && has_volume
         };
         let (whole, by_hour): (Vec<&Life>, Vec<&Life>) = lives.iter().partition(is_by_lifetime);
-        let mut scores = lifetime_scores(&whole, store)?;
-        let by_hour: Vec<Life> = by_hour.into_iter().cloned().collect();
-        if !by_hour.is_empty() {
-            let (from, until) = self.window.unwrap_or_else(|| {
-                let opens = by_hour.iter().filter_map(|life| life.open_time).min();
-                (opens.unwrap_or(FIRST_TRADES), self.asker.exchange_now())
-            });
-            let (from, until) = self.hours(from, until);
-            if from == until {
-                self.verdict.incomplete("there is no full hour in it that is closed");
-            }
-            for (market, compared) in self.compare(&by_hour, (from, until), store)? {
-                let Compared { stored_e2, exchange_e2, short } = compared;
-                let basis = Basis::Candles;
-                let (from, until) = (Some(from), Some(until));
-                scores.push(MarketScore {
-                    score: Score { market, from, until, stored_e2, exchange_e2, basis },
-                    short,
-                });
-            }
-        }
+        let mut scores = self.lifetime_scores(&whole, store)?;
+        scores.extend(self.hourly_scores(&by_hour, store)?);
         scores.sort_by(|a, b| a.score.market.cmp(&b.score.market));
         Ok(scores)
     }
 
-    /// Stored against candles, for the markets that the exchange has candles of.
+    /// By the candles of the window, or of each market's life.
+    fn hourly_scores(
+        &mut self,
+        lives: &[&Life],
+        store: &mut dyn Store,
+    ) -> Result<Vec<MarketScore>, Failure> {
+        if lives.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: Vec<Hours> = lives.iter().map(|life| self.hours_of(life)).collect();
+        if wanted.iter().all(|hours| hours.from == hours.until) {
+            self.verdict.incomplete("there is no full hour in it that is closed");
+            return Ok(Vec::new());
+        }
+        let spans: HashMap<Ticker, Hours> =
+            wanted.iter().map(|hours| (hours.life.market.clone(), hours.clone())).collect();
+        let (compared, mut unscored) = self.compare(wanted, store)?;
+        let silent: Vec<Ticker> = compared
+            .iter()
+            .filter(|(_, compared)| compared.exchange_e2 == 0)
+            .map(|(market, _)| market.clone())
+            .collect();
+        let sums: HashMap<Ticker, i64> = store.stored_lifetime(&silent)?.into_iter().collect();
+        let mut rows = Vec::new();
+        for (market, Compared { stored_e2, exchange_e2, missing_e2, short }) in compared {
+            let Some(Hours { life, from, until }) = spans.get(&market) else { continue };
+            let sum_e2 = sums.get(&market).copied().unwrap_or(0);
+            if exchange_e2 == 0 && !self.is_silence_credible(life, sum_e2) {
+                unscored.push(market);
+                continue;
+            }
+            let (from, until, basis) = (Some(*from), Some(*until), Basis::Candles);
+            rows.push(MarketScore {
+                score: Score { market, from, until, stored_e2, exchange_e2, missing_e2, basis },
+                short,
+            });
+        }
+        self.tell_unscored(unscored);
+        Ok(rows)
+    }
+
+    /// Whether a market without a candle can be one that was not traded: its volume is another figure of the
+    /// exchange's, which must not contradict. One that opened within a day may have traded in the hour
+    /// that is not closed.
+    fn is_silence_credible(&self, life: &Life, stored_e2: i64) -> bool {
+        if self.window.is_some() || stored_e2 > 0 && life.volume_e2.is_none() {
+            return true;
+        }
+        let young = self.asker.exchange_now().before(DAY);
+        let is_young = life.open_time.is_some_and(|at| at > young);
+        life.volume_e2.is_some_and(|volume| volume <= stored_e2 || is_young)
+    }
+
+    /// By the lifetime volume of finalized markets. Of those ever read the candles say whether too much in
+    /// one place makes up for too little in another: one request for a hundred markets, for an
+    /// archived one a request of its own.
+    fn lifetime_scores(
+        &mut self,
+        lives: &[&Life],
+        store: &mut dyn Store,
+    ) -> Result<Vec<MarketScore>, Failure> {
+        let markets: Vec<Ticker> = lives.iter().map(|life| life.market.clone()).collect();
+        let stored: HashMap<Ticker, i64> = store.stored_lifetime(&markets)?.into_iter().collect();
+        let mut rows = Vec::with_capacity(lives.len());
+        let mut doubtful = Vec::new();
+        for life in lives {
+            let (market, volume) = (life.market.clone(), life.volume_e2.unwrap_or(0));
+            let stored_e2 = stored.get(&market).copied().unwrap_or(0);
+            if stored_e2 > 0 {
+                doubtful.push(self.life_hours(life));
+            }
+            rows.push(MarketScore {
+                score: Score::of_sums(market, stored_e2, volume, Basis::Lifetime),
+                short: Vec::new(),
+            });
+        }
+        if doubtful.is_empty() {
+            return Ok(rows);
+        }
+        // Without candles the sum is all there is.
+        let (compared, _) = self.compare(doubtful, store)?;
+        let mut compared: HashMap<Ticker, Compared> = compared.into_iter().collect();
+        for MarketScore { score, short } in &mut rows {
+            let Some(compared) = compared.remove(&score.market) else { continue };
+            score.missing_e2 =
+                completeness::missing_of_lifetime(score.stored_e2, score.exchange_e2, &compared);
+            score.exchange_e2 = score.exchange_e2.max(compared.exchange_e2);
+            *short = compared.short;
+        }
+        Ok(rows)
+    }
+
+    /// Stored against candles, for the markets that the exchange has candles of; and those that it does
+    /// not answer for.
     fn compare(
         &mut self,
-        lives: &[Life],
-        (from, until): (Timestamp, Timestamp),
+        wanted: Vec<Hours>,
         store: &mut dyn Store,
-    ) -> Result<Vec<(Ticker, Compared)>, Failure> {
-        let measured = ingest::measure(lives, from, until, &self.asker);
+    ) -> Result<Comparison, Failure> {
+        let spans: HashMap<Ticker, (Timestamp, Timestamp)> = wanted
+            .iter()
+            .map(|hours| (hours.life.market.clone(), (hours.from, hours.until)))
+            .collect();
+        let measured = ingest::measure(wanted, &self.asker);
         // Those that were not asked for are no trouble of their own.
         let is_left_alone = matches!(self.asker.stopped(), Some(Stop::ComeBackLater(_)));
         for failure in measured.troubles.iter().filter(|_| !is_left_alone) {
             self.verdict.failure(failure);
         }
-        if !measured.unmeasured.is_empty() {
-            let count = measured.unmeasured.len();
-            self.verdict.incomplete(&format!("the exchange has no figures of {count} markets"));
-        }
         let markets: Vec<Ticker> = measured.hours.keys().cloned().collect();
+        let from = markets.iter().filter_map(|market| Some(spans.get(market)?.0)).min();
+        let until = markets.iter().filter_map(|market| Some(spans.get(market)?.1)).max();
         let mut stored: HashMap<Ticker, Vec<HourVolume>> = HashMap::new();
-        for hour in store.stored_by_hour(&markets, from, until)? {
-            stored.entry(hour.market.clone()).or_default().push(hour);
+        if let Some((from, until)) = from.zip(until) {
+            for hour in store.stored_by_hour(&markets, from, until)? {
+                let span = spans.get(&hour.market);
+                if span.is_some_and(|(from, until)| *from < hour.ends_at && hour.ends_at <= *until)
+                {
+                    stored.entry(hour.market.clone()).or_default().push(hour);
+                }
+            }
         }
         let none = Vec::new();
         let compared = |(market, hours): (&Ticker, &Vec<HourVolume>)| {
             let ours = stored.get(market).unwrap_or(&none);
             (market.clone(), completeness::compare(ours, hours))
         };
-        Ok(measured.hours.iter().map(compared).collect())
+        let compared = measured.hours.iter().map(compared).collect();
+        Ok((compared, measured.unmeasured.into_iter().collect()))
     }
 
     /// Reads the hours that fall short again, once; whether anything was read.
@@ -248,13 +371,13 @@ impl Scorer {
             let mut short = of_life.map(|row| row.short.clone()).unwrap_or_default();
             if short.is_empty() {
                 // A lifetime volume does not say when: the candles do.
-                let span = self.life_hours(life);
-                let compared = self.compare(std::slice::from_ref(life), span, store)?;
+                let (compared, _) = self.compare(vec![self.life_hours(life)], store)?;
                 short = compared.into_iter().next().map(|(_, c)| c.short).unwrap_or_default();
             }
             let mut spans = completeness::spans(&short);
             if spans.is_empty() {
-                spans.push(self.life_hours(life));
+                let Hours { from, until, .. } = self.life_hours(life);
+                spans.push((from, until));
             }
             for (from, until) in spans {
                 let keys: Vec<SliceKey> = backfill::split(&life.market, from, until, cutoff);
@@ -266,11 +389,20 @@ impl Scorer {
         Ok(true)
     }
 
-    fn life_hours(&self, life: &Life) -> (Timestamp, Timestamp) {
-        let day = Duration::from_secs(86_400);
-        let from = life.open_time.map_or(FIRST_TRADES, |at| at.before(day));
-        let until = life.close_time.map_or(self.asker.exchange_now(), |at| at.after(day));
-        self.hours(from, until)
+    /// Those of the window, or of its life.
+    fn hours_of(&self, life: &Life) -> Hours {
+        let Some((from, until)) = self.window else { return self.life_hours(life) };
+        let (from, until) = self.hours(from, until);
+        Hours { life: life.clone(), from, until }
+    }
+
+    /// Opening and closing times can be moved: a day more on either side.
+    fn life_hours(&self, life: &Life) -> Hours {
+        let now = self.asker.exchange_now();
+        let from = life.open_time.map_or(FIRST_TRADES, |at| at.before(DAY).max(FIRST_TRADES));
+        let until = life.close_time.map_or(now, |at| at.after(DAY)).max(from);
+        let (from, until) = self.hours(from, until);
+        Hours { life: life.clone(), from, until }
     }
 
     fn read(&mut self, slices: Vec<Slice>, store: &mut dyn Store) -> Result<(), Failure> {
@@ -293,23 +425,13 @@ impl Scorer {
     }
 }
 
-/// The whole life of finalized markets, in one number each.
-fn lifetime_scores(lives: &[&Life], store: &mut dyn Store) -> Result<Vec<MarketScore>, Failure> {
-    if lives.is_empty() {
-        return Ok(Vec::new());
-    }
-    let markets: Vec<Ticker> = lives.iter().map(|life| life.market.clone()).collect();
-    let stored: HashMap<Ticker, i64> = store.stored_lifetime(&markets)?.into_iter().collect();
-    let of_life = |life: &&Life| MarketScore {
-        score: Score {
-            market: life.market.clone(),
-            from: None,
-            until: None,
-            stored_e2: stored.get(&life.market).copied().unwrap_or(0),
-            exchange_e2: life.volume_e2.unwrap_or(0),
-            basis: Basis::Lifetime,
-        },
-        short: Vec::new(),
+/// The first, and how many more there are, in words.
+fn first_and_more<T>(mut of: impl Iterator<Item = T>) -> Option<(T, String)> {
+    let first = of.next()?;
+    let more = match of.count() {
+        0 => String::new(),
+        1 => " and another market".to_owned(),
+        more => format!(" and {more} more markets"),
     };
-    Ok(lives.iter().map(of_life).collect())
+    Some((first, more))
 }

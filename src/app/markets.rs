@@ -26,8 +26,9 @@ pub(super) fn markets(
     let asker = session.asker(exchange, LONG, selection.shard(), store);
     let mut verdict = Verdict::of_command();
     let mut count = 0;
+    let run = session.run();
     let synced = session.persevere(store, asker.budget(), |store| {
-        ingest::sync(selection, store, &asker, Duration::ZERO)
+        ingest::sync(selection, store, &asker, Duration::ZERO, run)
     });
     match synced {
         Ok(synced) => {

@@ -317,7 +317,7 @@ impl Pass {
         if self.asker.stopped().is_some() {
             return Ok(());
         }
-        let synced = ingest::sync(&self.selection, store, &self.asker, every)?;
+        let synced = ingest::sync(&self.selection, store, &self.asker, every, self.run)?;
         if synced.entries > 0 {
             log::info!("{}", report::sync_line(&synced));
         }

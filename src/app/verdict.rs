@@ -185,6 +185,16 @@ impl Verdict {
         self.trouble(Exit::Incomplete, why);
     }
 
+    /// A market whose description could not be read is not among those that were looked at.
+    pub(super) fn unreadable_market(&mut self, reason: &str) {
+        self.trouble(
+            Exit::Incomplete,
+            format!(
+                "the description of a market could not be read, so that market is left out: {reason}"
+            ),
+        );
+    }
+
     /// Not everything was done that was asked for; why, and what to do.
     pub(super) fn incomplete(&mut self, why: &str) {
         log::warn!("not complete yet: {why}");

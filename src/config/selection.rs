@@ -23,15 +23,17 @@ pub(super) fn selection(
         ("event", &typed.event, Target::Event),
         ("series", &typed.series, Target::Series),
     ];
-    for (flag, names, make) in named {
-        for text in names.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+    for (flag, typed, make) in named {
+        let typed = with_commas(typed);
+        for text in typed.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
             // '*' names the tape's checkpoint, which is no market's.
-            let ticker = Ticker::new(text).filter(|ticker| !ticker.is_tape()).ok_or_else(|| {
+            let ticker = Ticker::new(text).filter(|ticker| !ticker.is_tape());
+            let target = ticker.map(make).filter(Target::is_sayable).ok_or_else(|| {
                 Failure::config(format!(
                     "--{flag} {text:?} is not a ticker, like KXHIGHNY-26NOV22-T50"
                 ))
             })?;
-            watches.push(Watch { target: make(ticker), sla });
+            watches.push(Watch { target, sla });
         }
     }
     if typed.all {
@@ -41,6 +43,22 @@ pub(super) fn selection(
         watches.extend(watchlist::read(path, sla)?);
     }
     Ok(Selection::new(watches, shard(typed.shard.as_deref(), environment)?))
+}
+
+/// Puts together what was cut at a comma that belongs to a ticker: one after a backslash.
+fn with_commas(typed: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for text in typed {
+        match names.last_mut().filter(|name| name.ends_with('\\')) {
+            Some(name) => {
+                name.pop();
+                name.push(',');
+                name.push_str(text);
+            }
+            None => names.push(text.clone()),
+        }
+    }
+    names
 }
 
 /// The same, for commands that do nothing without.
@@ -90,6 +108,21 @@ fn shard(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comma_after_a_backslash_belongs_to_the_ticker() {
+        for (typed, names) in [
+            ("A,B", &["A", "B"][..]),
+            (r"JOBLESS-22SEP10-C220\,000", &["JOBLESS-22SEP10-C220,000"]),
+            (r"A,B\,1\,2,C", &["A", "B,1,2", "C"]),
+            ("GDP-232022 Q4-T2.5,A", &["GDP-232022 Q4-T2.5", "A"]),
+            (r"A\", &[r"A\"]),
+            ("", &[""]),
+        ] {
+            let cut: Vec<String> = typed.split(',').map(str::to_owned).collect();
+            assert_eq!(with_commas(&cut), names, "{typed}");
+        }
+    }
 
     #[test]
     fn a_shard_is_typed_or_taken_from_the_job() {

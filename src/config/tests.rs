@@ -18,7 +18,7 @@ fn mistakes_are_named_before_anything_is_opened() {
         (&["run", "--series", "A B"], "--series", "a blank in it"),
         (&["run", "--all", "--shard", "4/4"], "--shard", "outside its range"),
         (&["run", "--watchlist", "/no/such/file"], "/no/such/file", "no file"),
-        (&["run", "--market", "A B"], "is not a ticker", "a blank in it"),
+        (&["run", "--market", "A\tB"], "is not a ticker", "a tab in it"),
         (&["run", "--market", "*"], "is not a ticker", "the tape's own name"),
         (&["migrate", "--database-url", "sqlite::memory:"], "names no file", "kept nowhere"),
         (&["run", "--market", "A", "--api-key-id", "x"], "go together", "half a key"),

@@ -22,6 +22,8 @@ pub const LIFE_MARGIN: Duration = Duration::from_secs(86_400);
 pub struct Life {
     /// The market.
     pub market: Ticker,
+    /// The series that it belongs to, if known.
+    pub series: Option<Box<str>>,
     /// When trading begins, if known.
     pub open_time: Option<Timestamp>,
     /// When trading ends, if known.
@@ -37,6 +39,7 @@ impl Life {
     pub fn of(market: &Market) -> Life {
         Life {
             market: market.ticker.clone(),
+            series: market.series.clone(),
             open_time: market.open_time,
             close_time: market.close_time,
             status: market.status.clone(),

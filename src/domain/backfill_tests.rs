@@ -19,6 +19,7 @@ fn span(from: i64, until: i64, cutoff: i64) -> Span {
 fn life(open: Option<i64>, close: Option<i64>) -> Life {
     Life {
         market: market(),
+        series: None,
         open_time: open.map(at),
         close_time: close.map(at),
         status: Status::Active,

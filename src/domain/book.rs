@@ -66,6 +66,13 @@ pub struct Snapshot {
     pub levels: Box<str>,
 }
 
+impl Figures {
+    /// Whether nobody bids, on either side.
+    pub fn is_empty(&self) -> bool {
+        self.best_yes_bid.is_none() && self.best_no_bid.is_none()
+    }
+}
+
 impl Book {
     /// Takes the bids of both sides in any order.
     pub fn new(mut yes: Vec<Level>, mut no: Vec<Level>) -> Book {

@@ -41,6 +41,8 @@ pub struct Score {
     pub stored_e2: i64,
     /// What the exchange says.
     pub exchange_e2: i64,
+    /// What the exchange has and we do not: what is stored elsewhere does not make up for it.
+    pub missing_e2: i64,
     /// How it says it.
     pub basis: Basis,
 }
@@ -58,18 +60,27 @@ pub struct HourVolume {
 }
 
 impl Score {
-    /// Stored by exchange, at most 1 where more is stored than the exchange says; 1 where neither has any.
-    pub fn value(&self) -> f64 {
-        if self.stored_e2 >= self.exchange_e2 {
-            return 1.0;
-        }
-        // For people: money is compared as integers.
-        ratio(self.stored_e2, self.exchange_e2)
+    /// A score by two sums alone, which cannot show what makes up for what.
+    pub fn of_sums(market: Ticker, stored_e2: i64, exchange_e2: i64, basis: Basis) -> Score {
+        let missing_e2 = exchange_e2.saturating_sub(stored_e2).max(0);
+        Score { market, from: None, until: None, stored_e2, exchange_e2, missing_e2, basis }
     }
 
-    /// What the exchange has and we do not, in 0.01 contract.
-    pub fn missing_e2(&self) -> i64 {
-        self.exchange_e2.saturating_sub(self.stored_e2).max(0)
+    /// What both have, of what either has: 1 only where neither lacks anything, also where neither has
+    /// anything. More than the exchange says is a contradiction, not a surplus.
+    pub fn value(&self) -> f64 {
+        // For people: money is compared as integers.
+        ratio(self.matched_e2(), self.stored_e2.saturating_add(self.missing_e2))
+    }
+
+    /// What both have, in 0.01 contract.
+    pub fn matched_e2(&self) -> i64 {
+        self.exchange_e2.saturating_sub(self.missing_e2)
+    }
+
+    /// What we have and the exchange does not, in 0.01 contract.
+    pub fn excess_e2(&self) -> i64 {
+        self.stored_e2.saturating_sub(self.matched_e2()).max(0)
     }
 }
 
@@ -90,12 +101,13 @@ pub struct Compared {
     pub stored_e2: i64,
     /// What the exchange says, all hours together.
     pub exchange_e2: i64,
+    /// What the exchange has and we do not, all hours together.
+    pub missing_e2: i64,
     /// The hours in which less is stored than the exchange says, and by how much; in order.
     pub short: Vec<(Timestamp, i64)>,
 }
 
-/// Compares hour by hour, so that too much in one hour does not hide too little in another. What
-/// is stored beyond the exchange's figure of an hour does not count.
+/// Compares hour by hour, so that too much in one hour does not hide too little in another.
 pub fn compare<'a>(
     stored: impl IntoIterator<Item = &'a HourVolume>,
     exchange: impl IntoIterator<Item = &'a HourVolume>,
@@ -109,13 +121,25 @@ pub fn compare<'a>(
     }
     let mut compared = Compared::default();
     for (ends_at, (stored, exchange)) in hours {
-        compared.stored_e2 += stored.min(exchange);
+        compared.stored_e2 += stored;
         compared.exchange_e2 += exchange;
         if stored < exchange {
+            compared.missing_e2 += exchange - stored;
             compared.short.push((ends_at, exchange - stored));
         }
     }
     compared
+}
+
+/// What is missing of a lifetime volume, given the sum of all that is stored and the comparison by the
+/// hour. What is stored where the candles show less can only be what the candles lack of the volume (an
+/// hour without a candle, or not closed); beyond that it makes up for nothing.
+pub fn missing_of_lifetime(stored_e2: i64, volume_e2: i64, compared: &Compared) -> i64 {
+    let exchange_e2 = volume_e2.max(compared.exchange_e2);
+    let matched_e2 = compared.exchange_e2.saturating_sub(compared.missing_e2);
+    let not_in_candles = exchange_e2.saturating_sub(compared.exchange_e2);
+    let elsewhere = stored_e2.saturating_sub(matched_e2).clamp(0, not_in_candles);
+    exchange_e2.saturating_sub(matched_e2).saturating_sub(elsewhere)
 }
 
 /// The spans to read again for hours that fall short: neighbouring hours together. An hour begins just
@@ -142,25 +166,32 @@ mod tests {
         HourVolume { market, ends_at: Timestamp::from_seconds(number * HOUR_SECONDS), quantity_e2 }
     }
 
-    fn score(stored_e2: i64, exchange_e2: i64) -> Score {
-        let market = Ticker::new("KX").unwrap();
-        Score { market, from: None, until: None, stored_e2, exchange_e2, basis: Basis::Lifetime }
-    }
-
     #[test]
-    fn a_score_is_what_is_stored_of_what_there_is() {
-        for (stored, exchange, value, missing) in [
-            (0, 0, 1.0, 0),
-            (50, 100, 0.5, 50),
-            (100, 100, 1.0, 0),
-            (120, 100, 1.0, 0),
-            (0, 7, 0.0, 7),
+    fn a_score_is_what_both_have_of_what_either_has() {
+        let score = |stored, exchange| {
+            Score::of_sums(Ticker::new("KX").unwrap(), stored, exchange, Basis::Lifetime)
+        };
+        for (stored, exchange, value, missing, excess) in [
+            (0, 0, 1.0, 0, 0),
+            (50, 100, 0.5, 50, 0),
+            (100, 100, 1.0, 0, 0),
+            (125, 100, 0.8, 0, 25),
+            (0, 7, 0.0, 7, 0),
+            (7, 0, 0.0, 0, 7),
         ] {
             let score = score(stored, exchange);
             assert!((score.value() - value).abs() < 1e-9, "{stored} of {exchange}");
-            assert_eq!(score.missing_e2(), missing, "{stored} of {exchange}");
+            assert_eq!(
+                (score.missing_e2, score.excess_e2()),
+                (missing, excess),
+                "{stored} of {exchange}"
+            );
         }
         assert!(score(999_999_999, 1_000_000_000).value() < 1.0, "almost all is not all");
+        assert!(score(1_000_000_001, 1_000_000_000).value() < 1.0, "nor is a little too much");
+        let compensated = Score { missing_e2: 30, ..score(100, 100) };
+        assert_eq!(compensated.excess_e2(), 30);
+        assert!(compensated.value() < 1.0, "too much in one place hides too little in another");
     }
 
     #[test]
@@ -168,9 +199,32 @@ mod tests {
         let stored = [hour(1, 100), hour(2, 300)];
         let exchange = [hour(1, 200), hour(2, 200), hour(3, 50)];
         let compared = compare(&stored, &exchange);
-        assert_eq!((compared.stored_e2, compared.exchange_e2), (300, 450));
+        assert_eq!(
+            (compared.stored_e2, compared.exchange_e2, compared.missing_e2),
+            (400, 450, 150)
+        );
         let at = |number| Timestamp::from_seconds(number * HOUR_SECONDS);
         assert_eq!(compared.short, [(at(1), 100), (at(3), 50)]);
+    }
+
+    #[test]
+    fn a_lifetime_is_missed_where_the_hours_are_short() {
+        // (stored in all, volume, candles' hours: stored, exchange), missing
+        for (stored, volume, ours, theirs, missing, why) in [
+            (300, 300, [100, 200], [100, 200], 0, "all of it"),
+            (300, 300, [50, 250], [100, 200], 50, "one hour makes up for another"),
+            (400, 300, [50, 350], [100, 200], 50, "by far"),
+            (300, 300, [0, 0], [0, 0], 0, "no candles: the sum is all there is"),
+            (400, 400, [100, 200], [100, 200], 0, "the last hour is not closed"),
+            (350, 400, [100, 200], [100, 200], 50, "the last hour falls short"),
+            (400, 400, [50, 250], [100, 200], 50, "the open hour's share is not spent twice"),
+            (300, 200, [100, 200], [100, 200], 0, "the volume lags behind the candles"),
+            (250, 200, [50, 200], [100, 200], 50, "and something is missing"),
+        ] {
+            let hours = |figures: [i64; 2]| [hour(1, figures[0]), hour(2, figures[1])];
+            let compared = compare(&hours(ours), &hours(theirs));
+            assert_eq!(missing_of_lifetime(stored, volume, &compared), missing, "{why}");
+        }
     }
 
     #[test]

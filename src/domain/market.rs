@@ -180,6 +180,17 @@ pub struct WatchChange {
     pub left: Vec<Ticker>,
 }
 
+/// A mark of a sync that was found false.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FalseMark {
+    /// The record that held it.
+    pub watch: String,
+    /// The instant that it claimed.
+    pub claimed: Timestamp,
+    /// Why it is not believed.
+    pub reason: &'static str,
+}
+
 /// An event of the exchange's (not ours: theirs group markets), for its series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRecord {

@@ -5,6 +5,7 @@ pub mod time;
 pub mod trade;
 pub mod market;
 pub mod exchange_record;
+pub mod sync_mark;
 pub mod book;
 pub mod selection;
 pub mod evidence;

@@ -70,6 +70,14 @@ impl Target {
         }
     }
 
+    /// Whether there can be such a one: archived markets and events hold blanks and commas, series do not.
+    pub fn is_sayable(&self) -> bool {
+        match self {
+            Target::Series(series) => series.is_listable(),
+            Target::Market(_) | Target::Event(_) | Target::All => true,
+        }
+    }
+
     /// Whether it stands for markets that only the exchange can name.
     pub fn is_resolved(&self) -> bool {
         matches!(self, Target::Event(_) | Target::Series(_))

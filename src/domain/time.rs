@@ -85,6 +85,12 @@ impl Timestamp {
         Timestamp(instant.timestamp_micros())
     }
 
+    /// Whether anything of the exchange's can happen then: in the years 2020 to 2199. Else it stands for
+    /// an instant that there is not, such as Go's zero time `0001-01-01T00:00:00Z`.
+    pub fn is_credible(self) -> bool {
+        (1_577_836_800..7_258_118_400).contains(&self.second())
+    }
+
     /// Whether it can be written as RFC 3339: the years 0 to 9999.
     pub fn has_four_digit_year(self) -> bool {
         (-62_167_219_200..=253_402_300_799).contains(&self.second())

@@ -19,9 +19,20 @@ const TICKER_LEN_MAX: usize = 200;
 const TRADE_ID_LEN_MAX: usize = 200;
 
 impl Ticker {
-    /// `None` unless it is 1 to 200 visible ASCII characters.
+    /// `None` unless it is 1 to 200 ASCII characters, visible ones and blanks between them: archived
+    /// tickers hold blanks, commas and `>`.
     pub fn new(text: &str) -> Option<Ticker> {
-        is_token(text, TICKER_LEN_MAX).then(|| Ticker(Arc::from(text)))
+        let is_ticker = (1..=TICKER_LEN_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+            && !text.starts_with(' ')
+            && !text.ends_with(' ');
+        is_ticker.then(|| Ticker(Arc::from(text)))
+    }
+
+    /// Whether a list of the exchange can name it: those are split at commas, and find nothing for
+    /// a ticker with a blank. Questions about one ticker can name any.
+    pub fn is_listable(&self) -> bool {
+        !self.0.contains([',', ' '])
     }
 
     /// What stands for all markets of the exchange together, where a market's ticker is meant
@@ -44,17 +55,13 @@ impl Ticker {
 /// Whether `text` can be a trade's id: opaque, but visible ASCII and bounded, because it is a
 /// key in both stores and goes into logs.
 pub fn is_trade_id(text: &str) -> bool {
-    is_token(text, TRADE_ID_LEN_MAX)
+    (1..=TRADE_ID_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// FNV-1a: the same in every build, since names and shares rest on it.
 pub(super) fn fingerprint(bytes: impl IntoIterator<Item = u8>) -> u64 {
     let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
-}
-
-fn is_token(text: &str, len_max: usize) -> bool {
-    (1..=len_max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl fmt::Display for Ticker {
@@ -236,15 +243,26 @@ mod tests {
 
     #[test]
     fn keys_are_bounded_visible_ascii() {
-        for (text, accepted) in [
-            ("KXBTCD-26JUL2502-T74099.99", true),
-            ("", false),
-            ("KX BTC", false),
-            ("KX\u{0}", false),
-            ("é", false),
+        // (text, a ticker, a trade's id, can be named in a list)
+        for (text, is_ticker, is_id, is_listable) in [
+            ("KXBTCD-26JUL2502-T74099.99", true, true, true),
+            ("GDP-232022 Q4-T2.5", true, false, false),
+            ("JOBLESS-22SEP10-C220,000", true, true, false),
+            ("FEDDECISION-23JUL-H>25", true, true, true),
+            ("A  B", true, false, false),
+            ("", false, false, false),
+            (" ", false, false, false),
+            (" KX", false, false, false),
+            ("KX ", false, false, false),
+            ("KX\tBTC", false, false, false),
+            ("KX\u{a0}BTC", false, false, false),
+            ("KX\u{0}", false, false, false),
+            ("é", false, false, false),
         ] {
-            assert_eq!(Ticker::new(text).is_some(), accepted, "{text:?}");
-            assert_eq!(is_trade_id(text), accepted, "{text:?}");
+            let ticker = Ticker::new(text);
+            assert_eq!(ticker.is_some(), is_ticker, "{text:?}");
+            assert_eq!(ticker.is_some_and(|ticker| ticker.is_listable()), is_listable, "{text:?}");
+            assert_eq!(is_trade_id(text), is_id, "{text:?}");
         }
         assert!(Ticker::new(&"K".repeat(201)).is_none());
     }

@@ -2,6 +2,7 @@
 //! than the budget lasts, and not at all while the exchange wants to be left alone. All threads of a
 //! pass share one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub enum Stop {
     /// The database takes nothing more.
     StoreGone,
 }
+/// Markets that lists leave out and that are asked for by themselves, in one invocation: a busy
+/// exchange that forgets thousands must not cost two requests for each.
+const DOUBTS_MAX: usize = 5;
 
 /// Everything that asking takes.
 pub struct Asker {
@@ -51,6 +55,8 @@ pub struct Asker {
     policy: Policy,
     budget: Budget,
     retries: Mutex<Retries>,
+    /// How many more markets may be asked for by themselves because lists leave them out.
+    doubts: AtomicUsize,
     gate: Mutex<Gate>,
     /// Held by whoever asks while the next answer decides for all; true while that is so.
     probe: Mutex<bool>,
@@ -68,8 +74,16 @@ struct Gate {
 impl Asker {
     /// Asks through `client` no faster than `pace` and no longer than `budget`.
     pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget) -> Asker {
-        let (retries, gate, probe) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Asker { client, pace, policy, budget, retries, gate, probe }
+        Asker {
+            client,
+            pace,
+            policy,
+            budget,
+            retries: Mutex::default(),
+            doubts: AtomicUsize::new(DOUBTS_MAX),
+            gate: Mutex::default(),
+            probe: Mutex::default(),
+        }
     }
 
     /// What is left of the pass.
@@ -163,6 +177,14 @@ impl Asker {
     /// When to come back, as far as is known now.
     pub fn come_back(&self) -> ComeBack {
         locked(&self.gate).come_back
+    }
+
+    /// Of so many markets that lists leave out, how many may be asked for by themselves; those are
+    /// taken from what is left for this invocation.
+    pub(super) fn take_doubts(&self, wanted: usize) -> usize {
+        let take = |left: usize| Some(left - left.min(wanted));
+        let before = self.doubts.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        before.unwrap_or(0).min(wanted)
     }
 
     /// Asks with as many attempts as the policy allows; `None` when it is time to leave before

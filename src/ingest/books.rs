@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::asker::Asker;
-use super::list;
+use super::list::{self, ByName};
 use super::resolve::Resolved;
+use crate::domain::book::Snapshot;
 use crate::domain::market::Status;
-use crate::domain::selection::{Listed, Selection};
+use crate::domain::selection::{Listed, Place, Selection};
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList};
@@ -36,9 +37,14 @@ pub fn take_books(
     let mut jitter = Jitter::from_entropy();
     let mut taken = Taken::default();
     let mut trading = trading(resolved);
+    let is_listed = |(_, place): &(&Ticker, Place)| place.listed == Listed::Open;
+    let roster = resolved.roster.iter().filter(is_listed);
+    let mut open: BTreeSet<Ticker> = roster.map(|(ticker, _)| ticker.clone()).collect();
     taken.troubles.extend(unknown_status(resolved).filter(|_| asker.stopped().is_none()));
     if selection.is_all() {
-        trading.extend(all_open(selection, asker, &mut jitter, &mut taken));
+        let listed = all_open(selection, asker, &mut jitter, &mut taken);
+        trading.extend(listed.iter().cloned());
+        open.extend(listed);
     }
     let trading: Vec<Ticker> = trading.into_iter().collect();
     let mut waiting = Vec::new();
@@ -52,7 +58,12 @@ pub fn take_books(
                 if answer.books.len() < batch.len() {
                     log::debug!("{} of {} books were answered", answer.books.len(), batch.len());
                 }
-                waiting.extend(answer.books);
+                let (sure, doubtful): (Vec<Snapshot>, Vec<Snapshot>) = answer
+                    .books
+                    .into_iter()
+                    .partition(|book| !book.figures.is_empty() || open.contains(&book.market));
+                waiting.extend(sure);
+                waiting.extend(still_trading(doubtful, asker, &mut jitter, &mut taken));
             }
             Ok(None) => break,
             Err(failure) => taken.troubles.push(failure),
@@ -68,6 +79,39 @@ pub fn take_books(
         taken.books += waiting.len();
     }
     Ok(taken)
+}
+
+/// An empty book is also what the exchange answers about a market that is settled or that it does not
+/// know, and what is on record of a market may be old: of these empty ones, those of markets that
+/// trade by a fresh description.
+fn still_trading(
+    mut doubtful: Vec<Snapshot>,
+    asker: &Asker,
+    jitter: &mut Jitter,
+    taken: &mut Taken,
+) -> Vec<Snapshot> {
+    if doubtful.is_empty() {
+        return doubtful;
+    }
+    let names: Vec<Ticker> = doubtful.iter().map(|book| book.market.clone()).collect();
+    let said = match list::by_name(asker, jitter, Policy::default().attempts_max, &names) {
+        Ok(said) => said.unwrap_or_default(),
+        Err(failure) => {
+            taken.troubles.push(failure);
+            ByName::default()
+        }
+    };
+    let seen = said.pages.iter().flat_map(|page| &page.markets).map(|seen| &seen.market);
+    let trading: BTreeSet<&Ticker> = seen
+        .filter(|market| matches!(market.status, Status::Active | Status::Inactive))
+        .map(|market| &market.ticker)
+        .collect();
+    doubtful.retain(|book| trading.contains(&book.market));
+    let left_out = names.len() - doubtful.len();
+    if left_out > 0 {
+        log::info!("{left_out} empty books are left out: their markets do not trade any more");
+    }
+    doubtful
 }
 
 /// A market that is settled or unknown has an empty book, which would look like a market that

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::asker::Asker;
 use super::list;
-use super::sync::sync;
+use super::sync::{Synced, sync};
 use crate::domain::backfill::Life;
 use crate::domain::market::Scope;
 use crate::domain::selection::{Selection, Target};
@@ -15,13 +15,15 @@ use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage};
 use crate::retry::{Jitter, Policy};
-use crate::store::Store;
+use crate::store::{RunId, Store};
 
 /// Markets with what is known of their lives.
 #[derive(Debug, Default)]
 pub struct Lives {
     /// Each once, by ticker.
     pub lives: Vec<Life>,
+    /// Why the description of a market could not be read, the first of them: it is not among these.
+    pub first_unreadable: Option<String>,
     /// What went wrong, by who has to act.
     pub troubles: Vec<Failure>,
     /// Whether the exchange named all of them.
@@ -35,14 +37,16 @@ pub fn lives(
     store: &mut dyn Store,
     asker: &Asker,
     (from, until): (Timestamp, Timestamp),
+    run: RunId,
 ) -> Result<Lives, Failure> {
     let named = selection.without_all();
     if named.is_empty() {
         return Ok(Lives { is_whole: true, ..Lives::default() });
     }
-    let synced = sync(&named, store, asker, Duration::ZERO)?;
+    let Synced { troubles, is_whole, first_unreadable, .. } =
+        sync(&named, store, asker, Duration::ZERO, run)?;
     let lives = lives_on_record(&named, store, (from, until))?;
-    Ok(Lives { lives, troubles: synced.troubles, is_whole: synced.is_whole })
+    Ok(Lives { lives, first_unreadable, troubles, is_whole })
 }
 
 /// The markets of the selection on record whose life touches `[from, until)`.

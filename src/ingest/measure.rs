@@ -6,7 +6,7 @@ use super::asker::Asker;
 use crate::domain::backfill::Life;
 use crate::domain::completeness::{HOUR_SECONDS, HourVolume};
 use crate::domain::market::Status;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
 use crate::kalshi::{CANDLES_PER_BATCH, CANDLES_PER_MARKET, MARKETS_PER_REQUEST};
@@ -15,6 +15,17 @@ use crate::retry::Jitter;
 /// Hours asked for at once: as many as one archived market may have, and two live ones.
 const HOURS_MAX: usize =
     if CANDLES_PER_MARKET < CANDLES_PER_BATCH { CANDLES_PER_MARKET } else { CANDLES_PER_BATCH };
+
+/// A market and the full hours of it that are wanted.
+#[derive(Clone, Debug)]
+pub struct Hours {
+    /// Whose.
+    pub life: Life,
+    /// Where the first begins.
+    pub from: Timestamp,
+    /// Where the last ends.
+    pub until: Timestamp,
+}
 
 /// What the exchange says of some markets.
 #[derive(Debug, Default)]
@@ -27,70 +38,174 @@ pub struct Measured {
     pub troubles: Vec<Failure>,
 }
 
-/// Asks for the hours of `[from, until]` (full hours) of these markets, in as few requests as the
-/// limits allow.
-pub fn measure(lives: &[Life], from: Timestamp, until: Timestamp, asker: &Asker) -> Measured {
+/// Asks for these hours in as few requests as the limits allow. A market without any is not in the
+/// answer.
+pub fn measure(wanted: Vec<Hours>, asker: &Asker) -> Measured {
     let mut measured = Measured::default();
     let mut jitter = Jitter::from_entropy();
-    let mut at = from;
-    while at < until {
-        let hours = usize::try_from((until.second() - at.second()) / HOUR_SECONDS)
-            .unwrap_or(1)
-            .min(HOURS_MAX);
-        let seconds = i64::try_from(hours).unwrap_or(1).max(1) * HOUR_SECONDS;
-        let end = Timestamp::from_seconds(at.second().saturating_add(seconds)).min(until);
-        let markets = (CANDLES_PER_BATCH / hours.max(1)).clamp(1, MARKETS_PER_REQUEST);
-        for batch in lives.chunks(markets) {
-            if let Err(failure) = batch_hours(batch, (at, end), asker, &mut jitter, &mut measured) {
-                measured.unmeasured.extend(batch.iter().map(|life| life.market.clone()));
-                measured.troubles.push(failure);
-            }
+    let wanted = wanted.into_iter().filter(|hours| hours.from < hours.until);
+    let (listable, alone): (Vec<Hours>, Vec<Hours>) =
+        wanted.partition(|hours| hours.life.market.is_listable());
+    let batches = batches(listable).into_iter();
+    for batch in batches.chain(alone.into_iter().map(|hours| vec![hours])) {
+        if let Err(failure) = batch_hours(&batch, asker, &mut jitter, &mut measured) {
+            measured.unmeasured.extend(batch.iter().map(|hours| hours.life.market.clone()));
+            measured.troubles.push(failure);
         }
-        at = end;
     }
     let Measured { hours, unmeasured, .. } = &mut measured;
     hours.retain(|market, _| !unmeasured.contains(market));
     measured
 }
 
+/// Markets asked for together: all get the hours of all, so those of about the same time are.
+fn batches(mut wanted: Vec<Hours>) -> Vec<Vec<Hours>> {
+    wanted.sort_by_key(|hours| (hours.from, hours.until));
+    let mut batches: Vec<Vec<Hours>> = Vec::new();
+    for hours in wanted {
+        let is_fitting = |batch: &&mut Vec<Hours>| {
+            let (from, until) = bounds(batch);
+            let hours = hours_between(from, until.max(hours.until)).min(HOURS_MAX);
+            let count = batch.len() + 1;
+            count <= MARKETS_PER_REQUEST && hours * count <= CANDLES_PER_BATCH
+        };
+        match batches.last_mut().filter(is_fitting) {
+            Some(batch) => batch.push(hours),
+            None => batches.push(vec![hours]),
+        }
+    }
+    batches
+}
+
+/// The hours of a batch, all together.
+fn bounds(batch: &[Hours]) -> (Timestamp, Timestamp) {
+    let from = batch.iter().map(|hours| hours.from).min();
+    let until = batch.iter().map(|hours| hours.until).max();
+    from.zip(until).unwrap_or((FIRST_TRADES, FIRST_TRADES))
+}
+
+fn hours_between(from: Timestamp, until: Timestamp) -> usize {
+    usize::try_from((until.second() - from.second()) / HOUR_SECONDS).unwrap_or(0).max(1)
+}
+
+/// Takes the hours of a batch, as many at once as may be.
 fn batch_hours(
-    batch: &[Life],
-    (from, until): (Timestamp, Timestamp),
+    batch: &[Hours],
     asker: &Asker,
     jitter: &mut Jitter,
     measured: &mut Measured,
 ) -> Result<(), Failure> {
-    let tickers: Vec<Ticker> = batch.iter().map(|life| life.market.clone()).collect();
-    let mut answered = asker
-        .ask(jitter, |client, left, clock| client.candles(&tickers, from, until, left, clock))?
-        .ok_or_else(out_of_time)?;
-    for life in batch {
-        // Empty also when nothing happened, but an archived market is always empty here.
-        let is_empty = answered.get(&life.market).is_none_or(Vec::is_empty);
-        if !is_empty || life.status != Status::Finalized {
-            continue;
-        }
-        let archived = asker
-            .ask(jitter, |client, left, clock| {
-                client.archived_candles(&life.market, from, until, left, clock)
-            })?
-            .ok_or_else(out_of_time)?;
-        // If the archive does not know it, it is live, and was quiet if the answer named it.
-        if let Some(hours) = archived {
-            answered.insert(life.market.clone(), hours);
-        }
-    }
-    for life in batch {
-        match answered.remove(&life.market) {
-            Some(hours) => measured.hours.entry(life.market.clone()).or_default().extend(hours),
-            None => {
-                measured.unmeasured.insert(life.market.clone());
+    let (mut at, until) = bounds(batch);
+    while at < until {
+        let hours = hours_between(at, until).min(HOURS_MAX);
+        let seconds = i64::try_from(hours).unwrap_or(1) * HOUR_SECONDS;
+        let end = Timestamp::from_seconds(at.second().saturating_add(seconds)).min(until);
+        let mut answered = match batch {
+            [only] if !only.life.market.is_listable() => HashMap::new(),
+            _ => listed_hours(batch, (at, end), asker, jitter)?,
+        };
+        for Hours { life, from, until } in batch {
+            let listed = answered.remove(&life.market);
+            match hours_of(life, listed, (at, end), asker, jitter)? {
+                Some(mut hours) => {
+                    // A neighbour's hours are not asked for.
+                    hours.retain(|hour| *from < hour.ends_at && hour.ends_at <= *until);
+                    measured.hours.entry(life.market.clone()).or_default().extend(hours);
+                }
+                None => {
+                    measured.unmeasured.insert(life.market.clone());
+                }
             }
         }
+        at = end;
     }
     Ok(())
 }
 
+fn listed_hours(
+    batch: &[Hours],
+    (from, until): (Timestamp, Timestamp),
+    asker: &Asker,
+    jitter: &mut Jitter,
+) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
+    let tickers: Vec<Ticker> = batch.iter().map(|hours| hours.life.market.clone()).collect();
+    asker
+        .ask(jitter, |client, left, clock| client.candles(&tickers, from, until, left, clock))?
+        .ok_or_else(out_of_time)
+}
+
+/// The hours of a market, given what a list said of it. That is empty also when nothing happened, but of an
+/// archived market it is always empty; and a name that no list can hold is asked for by itself.
+fn hours_of(
+    life: &Life,
+    listed: Option<Vec<HourVolume>>,
+    span: (Timestamp, Timestamp),
+    asker: &Asker,
+    jitter: &mut Jitter,
+) -> Result<Option<Vec<HourVolume>>, Failure> {
+    let market = &life.market;
+    let is_listable = market.is_listable();
+    let is_empty = listed.as_ref().is_none_or(Vec::is_empty);
+    if is_empty && (life.status == Status::Finalized || !is_listable) {
+        let archived = asker
+            .ask(jitter, |client, left, clock| client.archived_candles(market, span, left, clock))?
+            .ok_or_else(out_of_time)?;
+        // If the archive does not know it, it is live, and was quiet if the answer named it.
+        if archived.is_some() {
+            return Ok(archived);
+        }
+    }
+    let series = life.series.as_deref().and_then(Ticker::new);
+    let Some(series) = series.filter(|_| !is_listable) else { return Ok(listed) };
+    asker
+        .ask(jitter, |client, left, clock| {
+            client.market_candles(&series, market, span, left, clock)
+        })?
+        .ok_or_else(out_of_time)
+}
+
 fn out_of_time() -> Failure {
     Failure::new(Kind::ExchangeUnavailable, "there was no time left to ask for candles")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hours(market: &str, from: i64, until: i64) -> Hours {
+        let life = Life {
+            market: Ticker::new(market).unwrap(),
+            series: None,
+            open_time: None,
+            close_time: None,
+            status: Status::Active,
+            volume_e2: None,
+        };
+        let at = |hour: i64| Timestamp::from_seconds(hour * HOUR_SECONDS);
+        Hours { life, from: at(from), until: at(until) }
+    }
+
+    #[test]
+    fn a_long_life_does_not_make_short_ones_long() {
+        let many = (0..250).map(|n| hours(&format!("KX-{n}"), 50_000 + n / 10, 50_002 + n / 10));
+        let old = hours("KX-OLD", 0, 51_000);
+        let batches = batches(many.chain([old]).collect());
+        let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 100, 100, 49]);
+        for batch in &batches[1..] {
+            let (from, until) = bounds(batch);
+            assert!(hours_between(from, until) * batch.len() <= CANDLES_PER_BATCH);
+        }
+    }
+
+    #[test]
+    fn equal_spans_are_cut_as_the_limits_allow() {
+        for (hours_each, sizes) in
+            [(10, vec![100, 20]), (200, vec![50, 50, 20]), (9_000, vec![2; 60])]
+        {
+            let wanted = (0..120).map(|n| hours(&format!("KX-{n}"), 0, hours_each)).collect();
+            let batches: Vec<usize> = batches(wanted).iter().map(Vec::len).collect();
+            assert_eq!(batches, sizes, "{hours_each} hours each");
+        }
+    }
 }

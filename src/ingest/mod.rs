@@ -25,7 +25,7 @@ pub use asker::{Asker, Stop};
 pub use books::{Taken, take_books};
 pub use close::{Closing, close};
 pub use lives::{Lives, lives, survey};
-pub use measure::{Measured, measure};
+pub use measure::{Hours, Measured, measure};
 pub use reader::{Background, Done, Ended, Source, Work};
 pub use resolve::{Resolved, resolve};
 pub use stand::stand;

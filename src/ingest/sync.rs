@@ -5,17 +5,20 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::asker::Asker;
-use super::list::{self, Listing};
+use super::list::{self, ByName, Listing};
 use super::resolve::unknown;
 use crate::domain::lifecycle;
-use crate::domain::market::{Absence, Known, Scope, Sighting, WatchChange, WatchRecord};
+use crate::domain::market::{
+    Absence, EventRecord, FalseMark, Known, Scope, Sighting, WatchChange, WatchRecord,
+};
 use crate::domain::selection::{Selection, Shard, Target, Watch};
-use crate::domain::time::Timestamp;
+use crate::domain::sync_mark::{Heard, is_from_a_future, latest_credible_trade};
+use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, one_line};
-use crate::kalshi::{MARKETS_PER_REQUEST, MarketList};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage};
 use crate::retry::{Jitter, Policy};
-use crate::store::Store;
+use crate::store::{RunId, Store};
 
 /// Answers are cached for five seconds, and whole seconds are asked for: a change is met twice
 /// rather than never.
@@ -60,6 +63,8 @@ pub struct Synced {
     pub status_changes: u64,
     /// Whether all of the selection was covered.
     pub is_whole: bool,
+    /// Why the description of a market could not be read, the first of them.
+    pub first_unreadable: Option<String>,
     /// What went wrong, by who has to act.
     pub troubles: Vec<Failure>,
 }
@@ -71,14 +76,19 @@ pub fn sync(
     store: &mut dyn Store,
     asker: &Asker,
     age_min: Duration,
+    run: RunId,
 ) -> Result<Synced, Failure> {
     let now = asker.budget().clock().now();
     let records = store.watches(&record_names(selection), now)?;
     let jitter = Jitter::from_entropy();
-    let is_due = |record: &WatchRecord| record.synced_at.is_none_or(|at| now.since(at) >= age_min);
+    // Our own clock may have been ahead.
+    let is_due = |record: &WatchRecord| {
+        record.synced_at.is_none_or(|at| now.since(at) >= age_min || at > now)
+    };
     let due: Vec<&WatchRecord> = records.iter().filter(|record| is_due(record)).collect();
     let synced = Synced { entries: due.len(), is_whole: true, ..Synced::default() };
-    let mut work = Syncer { selection, store, asker, jitter, synced, seen: HashSet::new() };
+    let seen = HashSet::new();
+    let mut work = Syncer { selection, store, asker, run, jitter, synced, seen };
     let mut are_named_due = false;
     for watch in selection.watches() {
         let name = record_name(selection, &watch.target);
@@ -103,11 +113,20 @@ pub fn sync(
     Ok(work.synced)
 }
 
+/// What the lists of an entry came to.
+#[derive(Default)]
+struct Read {
+    heard: Heard,
+    found: bool,
+    has_unreadable: bool,
+}
+
 /// A sync at work.
 struct Syncer<'a> {
     selection: &'a Selection,
     store: &'a mut dyn Store,
     asker: &'a Asker,
+    run: RunId,
     jitter: Jitter,
     synced: Synced,
     /// Markets just read: they need not be asked for by name.
@@ -115,6 +134,44 @@ struct Syncer<'a> {
 }
 
 impl Syncer<'_> {
+    fn ours(&self) -> Timestamp {
+        self.asker.budget().clock().now()
+    }
+
+    /// The mark of an entry, as far as it is believed: what changed before it was seen.
+    fn mark(&mut self, record: &WatchRecord) -> Result<Option<Timestamp>, Failure> {
+        let Some(claimed) = record.synced_until else { return Ok(None) };
+        if is_from_a_future(claimed, self.now(), self.ours()) {
+            let reason = "it lies after what the exchange and this machine show";
+            let mark = FalseMark { watch: record.watch.clone(), claimed, reason };
+            if self.store.lower_mark(&mark, self.run, self.ours())? {
+                log::warn!(
+                    "{} was synced until {claimed}: {reason}; listing it anew",
+                    record.watch
+                );
+            }
+            return Ok(None);
+        }
+        // What settled and was archived since so long ago is on no list of changes.
+        let is_recent = record.synced_at.is_some_and(|at| self.ours().since(at) < RELIST_AFTER);
+        Ok(Some(claimed).filter(|claimed| is_recent && *claimed > FIRST_TRADES))
+    }
+
+    /// Before which instant all changes are known, given what the lists' answers told.
+    fn proven_until(&mut self, heard: Heard) -> Result<Option<Timestamp>, Failure> {
+        let (exchange, ours) = (self.now(), self.ours());
+        let newest = self.store.newest_trade(latest_credible_trade(exchange, ours))?;
+        Ok(heard.until(newest, ours))
+    }
+
+    /// Says of a page what could not be read; whether anything.
+    fn note_unreadable(&mut self, page: &MarketsPage) -> bool {
+        if let Some(reason) = &page.first_unreadable {
+            self.synced.first_unreadable.get_or_insert_with(|| reason.clone());
+        }
+        page.first_unreadable.is_some()
+    }
+
     /// Markets open and close by the exchange's clock.
     fn now(&self) -> Timestamp {
         self.asker.exchange_now()
@@ -122,19 +179,15 @@ impl Syncer<'_> {
 
     /// One entry that stands for many markets: its lists, then what happened silently.
     fn entry(&mut self, target: &Target, record: &WatchRecord) -> Result<(), Failure> {
-        let mut first_answer = None;
-        let mut found = false;
-        // What settled and was archived since a sync so long ago is on no list of changes.
-        let ours = self.asker.budget().clock().now();
-        let is_recent = record.synced_at.is_some_and(|at| ours.since(at) < RELIST_AFTER);
-        let synced_until = record.synced_until.filter(|_| is_recent);
-        for list in lists(target, synced_until) {
-            if !self.list(&list, &mut first_answer, &mut found)? {
+        let mut read = Read::default();
+        let mark = self.mark(record)?;
+        for list in lists(target, mark) {
+            if !self.list(&list, &mut read)? {
                 self.synced.is_whole = false;
                 return Ok(());
             }
         }
-        if !found && record.synced_until.is_none() && !self.is_known(target) {
+        if !read.found && record.synced_until.is_none() && !self.is_known(target) {
             self.synced.troubles.push(unknown(target));
             return Ok(());
         }
@@ -154,25 +207,25 @@ impl Syncer<'_> {
         if !self.look(&due)? {
             return Ok(());
         }
-        let ours = self.asker.budget().clock().now();
-        let synced = first_answer.map(|at| (ours, at));
+        let proven = match self.proven_until(read.heard)? {
+            // It has to be on the next list, too.
+            _ if read.has_unreadable => mark.or(Some(FIRST_TRADES)),
+            proven => proven,
+        };
+        let synced = proven.map(|until| (self.ours(), until));
         let change = WatchChange { watch: record.watch.clone(), synced, ..WatchChange::default() };
         self.store.save_watches(&[change])
     }
 
     /// Reads a list, each page into the store; whether it came to its end.
-    fn list(
-        &mut self,
-        list: &MarketList,
-        first_answer: &mut Option<Timestamp>,
-        found: &mut bool,
-    ) -> Result<bool, Failure> {
+    fn list(&mut self, list: &MarketList, read: &mut Read) -> Result<bool, Failure> {
         let mut store_failure = None;
         let (asker, mut jitter) = (self.asker, self.jitter.clone());
         let attempts_max = Policy::default().attempts_max;
         let listing = list::each_page(asker, &mut jitter, attempts_max, list, &mut |page| {
-            first_answer.get_or_insert(page.exchange_now);
-            *found |= !page.tickers.is_empty();
+            read.heard.hear(page.exchange_now);
+            read.found |= !page.tickers.is_empty();
+            read.has_unreadable |= self.note_unreadable(&page);
             self.save(page.markets, &[]).map_err(|failure| {
                 // Carried around the driver's own failures, and told apart below.
                 store_failure = Some(failure);
@@ -214,13 +267,17 @@ impl Syncer<'_> {
         let known = self.store.known_markets(&tickers)?;
         let fresh = |ticker: &Ticker| known.iter().all(|known| known.ticker != *ticker);
         let never_seen: HashSet<Ticker> = tickers.iter().filter(|t| fresh(t)).cloned().collect();
-        let mut is_whole = true;
+        let (mut is_whole, mut heard) = (true, Heard::default());
         for batch in tickers.chunks(MARKETS_PER_REQUEST) {
             // A batch that is refused must not starve those after it.
-            let Some(missing) = self.ask_by_name(batch)? else {
+            let Some(ByName { missing, unsure, .. }) = self.ask_by_name(batch, &mut heard)? else {
                 is_whole = false;
                 continue;
             };
+            if let Some(ticker) = unsure.iter().find(|ticker| never_seen.contains(ticker)) {
+                log::warn!("whether the exchange knows {ticker} is not found out yet");
+                (is_whole, self.synced.is_whole) = (false, false);
+            }
             for ticker in missing.iter().filter(|ticker| never_seen.contains(ticker)) {
                 self.synced.troubles.push(unknown(&Target::Market(ticker.clone())));
             }
@@ -229,7 +286,8 @@ impl Syncer<'_> {
         if !is_whole {
             return Ok(());
         }
-        let synced = Some((self.asker.budget().clock().now(), self.now()));
+        let until = self.proven_until(heard)?.unwrap_or(self.now().min(self.ours()));
+        let synced = Some((self.ours(), until));
         let watch = record_name(self.selection, &Target::Market(tickers[0].clone()));
         self.store.save_watches(&[WatchChange { watch, synced, ..WatchChange::default() }])
     }
@@ -238,22 +296,29 @@ impl Syncer<'_> {
     fn look(&mut self, due: &[Known]) -> Result<bool, Failure> {
         for batch in due.chunks(MARKETS_PER_REQUEST) {
             let tickers: Vec<Ticker> = batch.iter().map(|known| known.ticker.clone()).collect();
-            let Some(missing) = self.ask_by_name(&tickers)? else { return Ok(false) };
+            let answer = self.ask_by_name(&tickers, &mut Heard::default())?;
+            let Some(ByName { missing, .. }) = answer else { return Ok(false) };
             self.miss(missing.into_iter(), batch)?;
         }
         Ok(true)
     }
 
-    /// One request by name, answers into the store; those that nobody knows, or `None` when it
-    /// was not answered.
-    fn ask_by_name(&mut self, tickers: &[Ticker]) -> Result<Option<Vec<Ticker>>, Failure> {
+    /// Asks by name, answers into the store; those that nobody knows, or `None` when it was not
+    /// answered.
+    fn ask_by_name(
+        &mut self,
+        tickers: &[Ticker],
+        heard: &mut Heard,
+    ) -> Result<Option<ByName>, Failure> {
         let attempts_max = Policy::default().attempts_max;
         match list::by_name(self.asker, &mut self.jitter, attempts_max, tickers) {
-            Ok(Some(answer)) => {
-                for page in answer.pages {
+            Ok(Some(mut answer)) => {
+                for page in std::mem::take(&mut answer.pages) {
+                    heard.hear(page.exchange_now);
+                    self.note_unreadable(&page);
                     self.save(page.markets, &[])?;
                 }
-                Ok(Some(answer.missing))
+                Ok(Some(answer))
             }
             Ok(None) => {
                 self.synced.is_whole = false;
@@ -297,26 +362,46 @@ impl Syncer<'_> {
         let events: Vec<Ticker> = events.iter().filter_map(|event| Ticker::new(event)).collect();
         let (combos, plain): (Vec<_>, Vec<_>) =
             events.into_iter().partition(|event| Target::Event(event.clone()).is_combo());
+        let (plain, alone): (Vec<_>, Vec<_>) = plain.into_iter().partition(Ticker::is_listable);
         for (events, are_combos) in [(plain, false), (combos, true)] {
             for batch in events.chunks(MARKETS_PER_REQUEST) {
                 let asked = self.asker.ask(&mut self.jitter, |client, left, clock| {
                     client.events(batch, are_combos, left, clock)
                 });
-                match asked {
-                    Ok(Some(found)) => {
-                        let now = self.now();
-                        self.store.save_events(&found, now)?;
-                    }
-                    Ok(None) => return Ok(()),
-                    Err(failure) => {
-                        // Everything but the series is stored; the next sync asks again.
-                        log::warn!("{}; some series stay unknown", one_line(&failure));
-                        return Ok(());
-                    }
+                if !self.save_events(asked)? {
+                    return Ok(());
                 }
             }
         }
+        for event in alone {
+            let asked = self.asker.ask(&mut self.jitter, |client, left, clock| {
+                client.event(&event, left, clock).map(|event| event.into_iter().collect())
+            });
+            if !self.save_events(asked)? {
+                return Ok(());
+            }
+        }
         Ok(())
+    }
+
+    /// Stores events as they were answered; whether they were.
+    fn save_events(
+        &mut self,
+        asked: Result<Option<Vec<EventRecord>>, Failure>,
+    ) -> Result<bool, Failure> {
+        match asked {
+            Ok(Some(found)) => {
+                let now = self.now();
+                self.store.save_events(&found, now)?;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(failure) => {
+                // Everything but the series is stored; the next sync asks again.
+                log::warn!("{}; some series stay unknown", one_line(&failure));
+                Ok(false)
+            }
+        }
     }
 }
 

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use percent_encoding::utf8_percent_encode;
 use serde_json::value::RawValue;
 
 use super::client::{Client, Question};
 use super::decode::excerpt;
 use super::decode_market::{body, decimal, market_ticker, sound};
-use super::markets::{IN_PATH, joined, list_question};
+use super::markets::{in_path, joined, list_question};
 use super::rows::{self, ListBody};
 use super::wire::Text;
 use crate::clock::Clock;
@@ -46,7 +45,7 @@ struct MarketBody<'a> {
 }
 
 #[derive(serde::Deserialize)]
-struct ArchivedBody<'a> {
+struct OneBody<'a> {
     #[serde(borrow)]
     candlesticks: Option<Vec<Candle<'a>>>,
 }
@@ -75,8 +74,9 @@ impl Candle<'_> {
 
 impl Client {
     /// Asks for the hours of live markets that end after `from` and not after `until`, for at most
-    /// [`MARKETS_PER_REQUEST`](super::MARKETS_PER_REQUEST) markets and [`CANDLES_PER_BATCH`] candles.
-    /// Those that the answer names; archived and unknown ones have no hours.
+    /// [`MARKETS_PER_REQUEST`](super::MARKETS_PER_REQUEST) [listable](Ticker::is_listable) markets
+    /// and [`CANDLES_PER_BATCH`] candles. Those that the answer names; archived and unknown ones
+    /// have no hours.
     pub fn candles(
         &self,
         markets: &[Ticker],
@@ -89,42 +89,71 @@ impl Client {
         query.extend(bounds(from, until));
         let about = format!("{} markets", markets.len());
         let question = list_question("/markets/candlesticks", query, &about);
-        self.get(&question, left, clock, |bytes, _| named_hours(bytes))
+        self.get(&question, left, clock, |bytes, _| {
+            let mut named = named_hours(bytes, from, until)?;
+            named.retain(|market, _| markets.contains(market));
+            Ok(named)
+        })
     }
 
-    /// The same of one archived market, for at most [`CANDLES_PER_MARKET`] hours; `None` when the
-    /// archive does not know it.
-    pub fn archived_candles(
+    /// The same of one market of a series by its own route, whatever its name; `None` when the live
+    /// tier does not know it. At most [`CANDLES_PER_MARKET`] hours.
+    pub fn market_candles(
         &self,
+        series: &Ticker,
         market: &Ticker,
-        from: Timestamp,
-        until: Timestamp,
+        (from, until): (Timestamp, Timestamp),
         left: Duration,
         clock: &dyn Clock,
     ) -> Result<Option<Vec<HourVolume>>, Failure> {
-        let ticker = utf8_percent_encode(market.as_str(), IN_PATH);
-        let path = format!("/historical/markets/{ticker}/candlesticks");
+        let path = format!("/series/{}/markets/{}/candlesticks", in_path(series), in_path(market));
+        self.candles_of(&path, market, (from, until), left, clock)
+    }
+
+    /// The same of one archived market; `None` when the archive does not know it.
+    pub fn archived_candles(
+        &self,
+        market: &Ticker,
+        (from, until): (Timestamp, Timestamp),
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Option<Vec<HourVolume>>, Failure> {
+        let path = format!("/historical/markets/{}/candlesticks", in_path(market));
+        self.candles_of(&path, market, (from, until), left, clock)
+    }
+
+    fn candles_of(
+        &self,
+        path: &str,
+        market: &Ticker,
+        (from, until): (Timestamp, Timestamp),
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Option<Vec<HourVolume>>, Failure> {
         let question: Question<'_> =
-            list_question(&path, bounds(from, until).into(), market.as_str());
+            list_question(path, bounds(from, until).into(), market.as_str());
         let answer = self.get(&question, left, clock, |bytes, _| {
-            let wire: ArchivedBody<'_> = body(bytes, "a list of candles")?;
-            let candles = wire.candlesticks.unwrap_or_default();
-            candles.iter().map(|candle| candle.volume(market)).collect()
+            let wire: OneBody<'_> = body(bytes, "a list of candles")?;
+            hours(market, wire.candlesticks, from, until).map(Some)
         });
         match answer {
-            Ok(hours) => Ok(Some(hours)),
+            // Only this: 400 means that too many are asked for.
             Err(failure) if failure.status == Some(404) => Ok(None),
-            Err(failure) => Err(failure),
+            answer => answer,
         }
     }
 }
 
 /// The hours of each market whose candles can all be read; nothing is known of the others.
-fn named_hours(bytes: &[u8]) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
+fn named_hours(
+    bytes: &[u8],
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
     let list = rows::list::<BatchBody<'_>>(bytes, "a list of candles")?;
     let mut named = HashMap::new();
     for row in &list.rows {
-        match sound(row).and_then(market_hours) {
+        match sound(row).and_then(|payload| market_hours(payload, from, until)) {
             Ok(Some((market, hours))) => drop(named.insert(market, hours)),
             Ok(None) => {}
             Err(reason) => log::warn!("the candles of a market could not be read: {reason}"),
@@ -133,14 +162,29 @@ fn named_hours(bytes: &[u8]) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure
     Ok(named)
 }
 
-fn market_hours(payload: &str) -> Result<Option<(Ticker, Vec<HourVolume>)>, String> {
+fn market_hours(
+    payload: &str,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Option<(Ticker, Vec<HourVolume>)>, String> {
     let wire: MarketBody<'_> = serde_json::from_str(payload)
         .map_err(|error| format!("{error} in {:?}", excerpt(payload.as_bytes())))?;
     let Some(market) = market_ticker(&wire.market_ticker) else { return Ok(None) };
-    let candles = wire.candlesticks.unwrap_or_default();
-    let hours: Result<Vec<HourVolume>, Failure> =
-        candles.iter().map(|candle| candle.volume(&market)).collect();
+    let hours = hours(&market, wire.candlesticks, from, until);
     Ok(Some((market, hours.map_err(|failure| failure.to_string())?)))
+}
+
+/// The hours that were asked for: an exchange may show the one before, or one dated nonsense.
+fn hours(
+    market: &Ticker,
+    candles: Option<Vec<Candle<'_>>>,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<HourVolume>, Failure> {
+    let asked = from.second() + 1..=until.second();
+    let candles = candles.unwrap_or_default().into_iter();
+    let wanted = candles.filter(|candle| asked.contains(&candle.end_period_ts));
+    wanted.map(|candle| candle.volume(market)).collect()
 }
 
 /// Both bounds of the exchange include a candle's end.

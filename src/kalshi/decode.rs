@@ -73,7 +73,10 @@ pub(super) fn cutoff(body: &[u8]) -> Result<Timestamp, Failure> {
     let wire: CutoffBody<'_> =
         serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     let text = wire.trades_created_ts.as_str();
-    Timestamp::parse_rfc3339(text).ok_or_else(|| unreadable(format!("{text:?} is no instant")))
+    // A zero time would say that nothing is archived, and what is would be taken for quiet.
+    Timestamp::parse_rfc3339(text)
+        .filter(|at| at.second() >= 0)
+        .ok_or_else(|| unreadable(format!("{text:?} is no instant")))
 }
 
 /// Whether anything can be traded now.
@@ -259,6 +262,16 @@ mod tests {
         ] {
             let failure = decode(body).unwrap_err();
             assert_eq!(failure.kind, Kind::ExchangeUnreadable, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_cutoff_is_an_instant() {
+        let read = |text: &str| cutoff(format!(r#"{{"trades_created_ts":"{text}"}}"#).as_bytes());
+        assert_eq!(read("2026-06-28T00:00:00Z").unwrap().second(), 1_782_604_800);
+        for nonsense in ["0001-01-01T00:00:00Z", "", "soon"] {
+            let failure = read(nonsense).unwrap_err();
+            assert_eq!(failure.kind, Kind::ExchangeUnreadable, "{nonsense:?}");
         }
     }
 

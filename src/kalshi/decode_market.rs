@@ -79,6 +79,20 @@ struct MarketBody<'a> {
     price_level_structure: Option<&'a RawValue>,
 }
 
+/// The answer about one market.
+#[derive(serde::Deserialize)]
+struct OneMarketBody<'a> {
+    #[serde(borrow, deserialize_with = "list")]
+    market: Option<&'a RawValue>,
+}
+
+/// The answer about one event; its markets are not looked at.
+#[derive(serde::Deserialize)]
+struct OneEventBody<'a> {
+    #[serde(borrow, deserialize_with = "list")]
+    event: Option<EventBody<'a>>,
+}
+
 /// As much of a market as is wanted when the rest is unreadable.
 #[derive(serde::Deserialize)]
 struct MarketKey<'a> {
@@ -148,7 +162,7 @@ struct Sides<'a> {
     no_dollars: Option<Vec<(Text<'a>, Text<'a>)>>,
 }
 
-/// A list, null when nothing matches in some answers. It has to be there: an answer without it is
+/// A list or what else was asked for, null when nothing matches in some answers. It has to be there: an answer without it is
 /// about something else, and must not pass for one that says there is nothing.
 fn list<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -211,6 +225,52 @@ fn legible<'a>(row: &'a Row<'_>) -> &'a str {
     }
 }
 
+/// The market `asked` for by its own route, as a page of one; `None` when the answer says that
+/// there is none. An answer about another one is nonsense.
+pub(super) fn market_of(
+    bytes: &[u8],
+    asked: &Ticker,
+    exchange_now: Timestamp,
+) -> Result<Option<MarketsPage>, Failure> {
+    let wire: OneMarketBody<'_> = body(bytes, "a market")?;
+    let Some(raw) = wire.market else { return Ok(None) };
+    let (tickers, cursor) = (vec![asked.clone()], None);
+    let mut page =
+        MarketsPage { tickers, markets: Vec::new(), first_unreadable: None, cursor, exchange_now };
+    match market(raw.get()) {
+        Ok(market) if market.ticker == *asked => {
+            page.markets.push(Sighting { market, seen_at: exchange_now });
+        }
+        Ok(market) => return Err(foreign(asked, market.ticker.as_str())),
+        Err(reason) => page.first_unreadable = Some(reason),
+    }
+    Ok(Some(page))
+}
+
+/// The event `asked` for by its own route.
+pub(super) fn event_of(bytes: &[u8], asked: &Ticker) -> Result<Option<EventRecord>, Failure> {
+    let wire: OneEventBody<'_> = body(bytes, "an event")?;
+    let Some(event) = wire.event else { return Ok(None) };
+    if event.event_ticker.as_str() != asked.as_str() {
+        return Err(foreign(asked, event.event_ticker.as_str()));
+    }
+    let series = Ticker::new(event.series_ticker.as_str()).ok_or_else(|| {
+        let message = format!("the series of the event {asked} is no ticker");
+        Failure::new(Kind::ExchangeUnreadable, message)
+    })?;
+    Ok(Some(EventRecord {
+        event: asked.as_str().into(),
+        series: series.as_str().into(),
+        title: text(event.title).map(|title| Box::from(&*title)),
+    }))
+}
+
+fn foreign(asked: &Ticker, answered: &str) -> Failure {
+    let answered = excerpt(answered.as_bytes());
+    let message = format!("{asked} was asked for, and the answer is about {answered}");
+    Failure::new(Kind::ExchangeUnreadable, message)
+}
+
 /// No market of the exchange has the name of the tape.
 pub(super) fn market_ticker(text: &Text<'_>) -> Option<Ticker> {
     Ticker::new(text.as_str()).filter(|ticker| !ticker.is_tape())
@@ -250,8 +310,9 @@ fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     Some(text.into_inner())
 }
 
+/// Zero times and years without end are how the exchange writes an instant that there is not.
 fn instant(raw: Option<&RawValue>) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(&text(raw)?)
+    Timestamp::parse_rfc3339(&text(raw)?).filter(|at| at.is_credible())
 }
 
 /// Decimal text, or a JSON number's own digits.

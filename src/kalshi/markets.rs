@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use super::client::{Client, Question};
 use super::decode_market::{self, BookAnswer, MarketsPage};
 use crate::clock::Clock;
 use crate::domain::market::EventRecord;
+use crate::domain::tier::Tier;
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
@@ -18,9 +19,8 @@ pub const MARKETS_PER_REQUEST: usize = 100;
 const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const MARKETS_PER_PAGE: &str = "1000";
 
-/// What tickers consist of, so that they can be a part of a path.
-pub(super) const IN_PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What most tickers consist of; all else is encoded where one is a part of a path.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Which markets a list is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,41 @@ impl Client {
         })
     }
 
+    /// Asks for one market by its own route, live or archived, whatever its name; a page of it, or
+    /// `None` when that tier does not know it.
+    pub fn market(
+        &self,
+        ticker: &Ticker,
+        tier: Tier,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Option<MarketsPage>, Failure> {
+        let directory = match tier {
+            Tier::Live => "/markets/",
+            Tier::Archive => "/historical/markets/",
+        };
+        let path = format!("{directory}{}", in_path(ticker));
+        let question = list_question(&path, Vec::new(), ticker.as_str());
+        let answer = self.get(&question, left, clock, |body, answered_at| {
+            decode_market::market_of(body, ticker, answered_at)
+        });
+        unless_unknown(answer)
+    }
+
+    /// Asks for one event by its own route, whatever its name; `None` when nobody knows it.
+    pub fn event(
+        &self,
+        event: &Ticker,
+        left: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Option<EventRecord>, Failure> {
+        let path = format!("/events/{}", in_path(event));
+        let question = list_question(&path, Vec::new(), event.as_str());
+        let answer =
+            self.get(&question, left, clock, |body, _| decode_market::event_of(body, event));
+        unless_unknown(answer)
+    }
+
     /// Whether the exchange knows an event.
     pub fn knows_event(
         &self,
@@ -144,7 +179,7 @@ impl Client {
         left: Duration,
         clock: &dyn Clock,
     ) -> Result<bool, Failure> {
-        let path = format!("{directory}{}", utf8_percent_encode(ticker.as_str(), IN_PATH));
+        let path = format!("{directory}{}", in_path(ticker));
         let question = list_question(&path, Vec::new(), ticker.as_str());
         match self.get(&question, left, clock, |body, _| decode_market::object(body)) {
             Ok(()) => Ok(true),
@@ -191,6 +226,19 @@ impl Client {
     }
 }
 
+/// A ticker as a part of a path.
+pub(super) fn in_path(ticker: &Ticker) -> PercentEncode<'_> {
+    utf8_percent_encode(ticker.as_str(), IN_PATH)
+}
+
+/// A name that nobody knows is refused: with 404, and with 400 where it is an odd one.
+fn unless_unknown<T>(answer: Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Err(failure) if matches!(failure.status, Some(400 | 404)) => Ok(None),
+        answer => answer,
+    }
+}
+
 pub(super) fn list_question<'a>(
     path: &'a str,
     query: Vec<(&'static str, String)>,
@@ -205,6 +253,7 @@ pub(super) fn list_question<'a>(
     }
 }
 
+/// As a list names them: only those that [are listable](Ticker::is_listable) are found.
 pub(super) fn joined(tickers: &[Ticker]) -> String {
     tickers.iter().map(Ticker::as_str).collect::<Vec<_>>().join(",")
 }

@@ -114,27 +114,29 @@ fn figure(score: &Score) -> String {
 
 /// All markets together, those never read included.
 struct Universe {
-    stored_e2: i64,
+    matched_e2: i64,
     exchange_e2: i64,
+    excess_e2: i64,
     complete: usize,
     never_read: usize,
 }
 
 impl Universe {
     fn of(scores: &[MarketScore]) -> Universe {
-        let mut universe = Universe { stored_e2: 0, exchange_e2: 0, complete: 0, never_read: 0 };
+        let mut universe =
+            Universe { matched_e2: 0, exchange_e2: 0, excess_e2: 0, complete: 0, never_read: 0 };
         for MarketScore { score, .. } in scores {
-            universe.stored_e2 =
-                universe.stored_e2.saturating_add(score.stored_e2.min(score.exchange_e2));
+            universe.matched_e2 = universe.matched_e2.saturating_add(score.matched_e2());
             universe.exchange_e2 = universe.exchange_e2.saturating_add(score.exchange_e2);
-            universe.complete += usize::from(score.missing_e2() == 0);
+            universe.excess_e2 = universe.excess_e2.saturating_add(score.excess_e2());
+            universe.complete += usize::from(score.missing_e2 == 0 && score.excess_e2() == 0);
             universe.never_read += usize::from(score.stored_e2 == 0 && score.exchange_e2 > 0);
         }
         universe
     }
 
     fn score(&self) -> f64 {
-        ratio(self.stored_e2, self.exchange_e2)
+        ratio(self.matched_e2, self.exchange_e2.saturating_add(self.excess_e2))
     }
 }
 
@@ -159,7 +161,7 @@ fn table(scores: &[MarketScore]) -> String {
             score.basis.as_str(),
             contracts(score.stored_e2),
             contracts(score.exchange_e2),
-            contracts(score.missing_e2()),
+            contracts(score.missing_e2),
             figure(score),
         );
         for (ends_at, missing) in market.worst(WORST_SHOWN) {
@@ -178,7 +180,7 @@ fn table(scores: &[MarketScore]) -> String {
         scores.len(),
         universe.complete,
         universe.never_read,
-        contracts(universe.stored_e2),
+        contracts(universe.matched_e2),
         contracts(universe.exchange_e2),
         universe.score(),
     );
@@ -202,7 +204,8 @@ fn json(scores: &[MarketScore]) -> String {
                 "window_until": text(score.until),
                 "stored_quantity": contracts(score.stored_e2),
                 "exchange_quantity": contracts(score.exchange_e2),
-                "missing_quantity": contracts(score.missing_e2()),
+                "missing_quantity": contracts(score.missing_e2),
+                "excess_quantity": contracts(score.excess_e2()),
                 "score": score.value(),
                 "hours_short": market.short.len(),
                 "worst_hours": worst,
@@ -217,7 +220,7 @@ fn json(scores: &[MarketScore]) -> String {
             "markets": scores.len(),
             "complete": universe.complete,
             "never_read": universe.never_read,
-            "stored_quantity": contracts(universe.stored_e2),
+            "stored_quantity": contracts(universe.matched_e2),
             "exchange_quantity": contracts(universe.exchange_e2),
             "score": universe.score(),
         },
@@ -228,7 +231,7 @@ fn json(scores: &[MarketScore]) -> String {
 fn csv(scores: &[MarketScore]) -> String {
     let instant = |at: Option<Timestamp>| at.map_or(String::new(), |at| at.to_string());
     let mut text = String::from(
-        "market,basis,window_from,window_until,stored_quantity,exchange_quantity,missing_quantity,score,hours_short\n",
+        "market,basis,window_from,window_until,stored_quantity,exchange_quantity,missing_quantity,score,hours_short,excess_quantity\n",
     );
     for market in scores {
         let score = &market.score;
@@ -239,9 +242,10 @@ fn csv(scores: &[MarketScore]) -> String {
             instant(score.until),
             contracts(score.stored_e2),
             contracts(score.exchange_e2),
-            contracts(score.missing_e2()),
+            contracts(score.missing_e2),
             figure(score),
             market.short.len().to_string(),
+            contracts(score.excess_e2()),
         ];
         text.push_str(&fields.map(|field| quoted(&field)).join(","));
         text.push('\n');

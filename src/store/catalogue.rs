@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use crate::domain::backfill::Life;
 use crate::domain::book::Snapshot;
 use crate::domain::market::{
-    Absence, EventRecord, Known, Scope, Sighting, WatchChange, WatchRecord,
+    Absence, EventRecord, FalseMark, Known, Scope, Sighting, WatchChange, WatchRecord,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
+use crate::store::RunId;
 
 /// The part of a store that is not about trades. No call takes more round trips for more markets.
 pub trait Catalogue {
@@ -24,6 +25,14 @@ pub trait Catalogue {
 
     /// Records what was learnt about entries, in one transaction.
     fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure>;
+
+    /// Takes a mark of a sync away if it is still the one on record, with the reason on record in the
+    /// same transaction; whether it was.
+    fn lower_mark(&mut self, mark: &FalseMark, run: RunId, now: Timestamp)
+    -> Result<bool, Failure>;
+
+    /// The newest trade, not after `until`, that any pass has seen.
+    fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure>;
 
     /// What is remembered of those of these markets that were ever seen, in any order.
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure>;

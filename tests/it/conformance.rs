@@ -128,7 +128,8 @@ fn a_fresh_database_is_migrated_once(database: &Database) {
             "003_history",
             "004_operations",
             "005_claims",
-            "006_content"
+            "006_content",
+            "007_names"
         ]
     );
     assert!(store.migrate(at(0)).unwrap().is_empty(), "again");

@@ -21,6 +21,8 @@ mod lives;
 mod tapes;
 mod backfills;
 mod scores;
+mod names;
+mod zero_times;
 mod replays;
 mod partitions;
 mod roles;

@@ -4,6 +4,7 @@ mod fields;
 mod changes;
 mod interrupted;
 mod lists;
+mod marks;
 mod mistakes;
 
 use std::process::{Command, Output};

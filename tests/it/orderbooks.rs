@@ -15,6 +15,7 @@ on_both_stores! {
     seeded_books_are_stored_exactly,
     a_hundred_markets_are_one_request,
     markets_that_do_not_trade_are_not_asked_for,
+    an_empty_book_needs_a_market_that_trades,
     markets_come_from_events_series_and_everything,
     each_snapshot_is_a_row_of_its_own,
     names_that_nobody_has_are_named_and_stop_nothing,
@@ -259,6 +260,27 @@ fn markets_that_do_not_trade_are_not_asked_for(database: &Database) {
         bench.advance(MINUTE_US);
     }
     assert_eq!(stored(database).len(), 4 * 2 + 4);
+}
+
+fn an_empty_book_needs_a_market_that_trades(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    for market in ["KXA-1-BIDS", "KXA-1-QUIET"] {
+        bench.exchange.add_market(open_market(market, "KXA-1"));
+    }
+    bench.exchange.set_book("KXA-1-BIDS", seeded_book(1, "KXA-1-BIDS"));
+    let count = || database.number("select count(*) as x from orderbook_snapshots");
+    let markets = ["--market", "KXA-1-BIDS,KXA-1-QUIET"];
+    assert_eq!(invoke(&bench, "orderbooks", &markets), 0);
+    assert_eq!(count(), 2, "nobody bids on one of them, and it trades");
+    // On record both trade, and are not to be looked at for a while.
+    bench.advance(MINUTE_US);
+    bench.exchange.settle_market("KXA-1-BIDS", "yes", 10_000);
+    assert_eq!(invoke(&bench, "orderbooks", &markets), 0);
+    assert_eq!(count(), 3, "the settled one has no book any more");
+    bench.advance(MINUTE_US);
+    bench.exchange.remove_market("KXA-1-QUIET");
+    assert_eq!(invoke(&bench, "orderbooks", &markets), 0);
+    assert_eq!(count(), 3, "nor has one that is not known any more");
 }
 
 fn markets_come_from_events_series_and_everything(database: &Database) {

@@ -288,14 +288,8 @@ fn the_latest_score_of_a_market_counts(database: &Database) {
     store.save_markets(&sightings, &[], at(NOON)).unwrap();
     store.note_selection(&[series("KXA", 60)], at(NOON)).unwrap();
     store.checkpoints(&[ticker("A")], at(NOON)).unwrap();
-    let of = |market: &str, stored: i64| Score {
-        market: ticker(market),
-        from: None,
-        until: None,
-        stored_e2: stored,
-        exchange_e2: 100,
-        basis: Basis::Lifetime,
-    };
+    let of =
+        |market: &str, stored: i64| Score::of_sums(ticker(market), stored, 100, Basis::Lifetime);
     store.save_scores(&[of("A", 10), of("B", 90)], at(NOON - 50)).unwrap();
     store.save_scores(&[of("A", 100)], at(NOON)).unwrap();
     store.save_scores(&[of("OLD", 1)], at(NOON - 40 * 86_400)).unwrap();

@@ -1,5 +1,7 @@
 //! Completeness: found, healed, and never healed without end.
 
+mod contradictions;
+
 use kalshi_simulator::{Market, Rules, seeded_trades};
 
 use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};

@@ -145,6 +145,9 @@ fn rows(
     numbers: Range<i64>,
     tier: Tier,
 ) -> Vec<String> {
+    if world.rules.empty_candles {
+        return Vec::new();
+    }
     let quotes = Quotes::of(world, market);
     let candles = candle::candles(world, market, period, numbers);
     candles.iter().map(|candle| candle_json::candle(candle, &quotes, tier)).collect()

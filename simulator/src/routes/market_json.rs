@@ -3,6 +3,7 @@
 use crate::book::Book;
 use crate::catalogue::Listed;
 use crate::market::{self, Market, Status};
+use crate::rules::MarketVolume;
 use crate::text::{Object, array, dollars_e4};
 use crate::world::World;
 
@@ -53,13 +54,17 @@ pub(super) fn market(world: &World, listed: &Listed) -> String {
         .text("ticker", &market.ticker)
         .text("title", &market.title)
         .time("updated_time", market.updated_us)
-        .contracts("volume_24h_fp", volume_24h_e2)
-        .contracts("volume_fp", volume_e2)
-        .dollars("yes_ask_dollars", DOLLAR_E4 - prices.no_bid.0)
-        .contracts("yes_ask_size_fp", prices.no_bid.1)
-        .dollars("yes_bid_dollars", prices.yes_bid.0)
-        .contracts("yes_bid_size_fp", prices.yes_bid.1)
-        .plain("yes_sub_title", "Yes");
+        .contracts("volume_24h_fp", volume_24h_e2);
+    match world.rules.market_volume {
+        MarketVolume::Told => json.contracts("volume_fp", volume_e2),
+        MarketVolume::Zero => json.contracts("volume_fp", 0),
+        MarketVolume::Null => json.raw("volume_fp", "null"),
+    }
+    .dollars("yes_ask_dollars", DOLLAR_E4 - prices.no_bid.0)
+    .contracts("yes_ask_size_fp", prices.no_bid.1)
+    .dollars("yes_bid_dollars", prices.yes_bid.0)
+    .contracts("yes_bid_size_fp", prices.yes_bid.1)
+    .plain("yes_sub_title", "Yes");
     json.end()
 }
 

@@ -36,7 +36,9 @@ pub(super) fn until_s(rules: &Rules, max_s: i64) -> i64 {
 /// The texts of a comma-separated parameter; `None` without it.
 pub(super) fn list<'a>(request: &'a Request, name: &str) -> Option<Vec<&'a str>> {
     let text = request.filled_param(name)?;
-    Some(text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect())
+    // Nor is a ticker with a blank found in a list.
+    let is_found = |part: &&str| !part.is_empty() && !part.contains(' ');
+    Some(text.split(',').map(str::trim).filter(is_found).collect())
 }
 
 /// Where a list of markets or events goes on.

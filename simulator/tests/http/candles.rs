@@ -1,6 +1,6 @@
 //! Candles of every tier.
 
-use kalshi_simulator::{Book, Exchange, Fault, Rules, Server, Trade};
+use kalshi_simulator::{Book, Exchange, Fault, MarketVolume, Rules, Server, Trade};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, walk};
@@ -403,4 +403,21 @@ fn candles_have_faults_by_their_path() {
     assert_eq!([status(ARCHIVED), status(ARCHIVED)], [502, 502]);
     exchange.script_for("/series/*", [Fault::NotTrades]);
     assert_eq!(get(&mut client, PATH, START_S, HOUR_S, 60).text(), r#"{"ok":true}"#);
+}
+
+#[test]
+fn figures_can_be_silent() {
+    let (exchange, _server, mut client) = bench();
+    add(&exchange, &[(START_US + SECOND_US, 150, 40)]);
+    let volume = |client: &mut Client| {
+        client.get(&format!("/markets/{TICKER}")).json()["market"]["volume_fp"].clone()
+    };
+    assert_eq!(volume(&mut client), "1.50");
+    exchange.change(|world| world.rules.market_volume = MarketVolume::Zero);
+    assert_eq!(volume(&mut client), "0.00");
+    exchange.change(|world| world.rules.market_volume = MarketVolume::Null);
+    assert_eq!(volume(&mut client), Value::Null);
+    assert!(!rows(&get(&mut client, PATH, START_S, HOUR_S, 60)).is_empty());
+    exchange.change(|world| world.rules.empty_candles = true);
+    assert!(rows(&get(&mut client, PATH, START_S, HOUR_S, 60)).is_empty());
 }

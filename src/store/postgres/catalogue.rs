@@ -12,11 +12,12 @@ use super::{COMMIT_LIMITS, MARKETS, PostgresStore, WATCHES, because, markets};
 use crate::domain::backfill::Life;
 use crate::domain::book::{Figures, Snapshot};
 use crate::domain::market::{
-    Absence, EventRecord, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
+    Absence, EventRecord, FalseMark, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, SOURCE, Ticker};
 use crate::failure::Failure;
+use crate::store::RunId;
 use crate::store::catalogue::{Catalogue, storable};
 
 impl PostgresStore {
@@ -66,6 +67,53 @@ impl Catalogue for PostgresStore {
         transaction.commit().map_err(because(what))
     }
 
+    fn lower_mark(
+        &mut self,
+        mark: &FalseMark,
+        run: RunId,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let what = "lowering a false mark";
+        let FalseMark { watch, claimed, reason } = mark;
+        let (claimed, now) = (claimed.to_chrono(), now.to_chrono());
+        let mut transaction = self.client.transaction().map_err(because(what))?;
+        transaction.batch_execute(COMMIT_LIMITS).map_err(because(what))?;
+        let lowered = transaction
+            .execute_typed(
+                include_str!("../../../sql/postgres/lower_mark.sql"),
+                &[(&SOURCE, Type::TEXT), (watch, Type::TEXT), (&claimed, Type::TIMESTAMPTZ)],
+            )
+            .map_err(because(what))?;
+        if lowered > 0 {
+            transaction
+                .execute_typed(
+                    include_str!("../../../sql/postgres/note_lowered_mark.sql"),
+                    &[
+                        (&SOURCE, Type::TEXT),
+                        (watch, Type::TEXT),
+                        (&claimed, Type::TIMESTAMPTZ),
+                        (reason, Type::TEXT),
+                        (&run, Type::INT8),
+                        (&now, Type::TIMESTAMPTZ),
+                    ],
+                )
+                .map_err(because(what))?;
+        }
+        transaction.commit().map_err(because(what))?;
+        Ok(lowered > 0)
+    }
+
+    fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure> {
+        let row = self
+            .client
+            .query_typed_one(
+                include_str!("../../../sql/postgres/newest_trade.sql"),
+                &[(&SOURCE, Type::TEXT), (&until.to_chrono(), Type::TIMESTAMPTZ)],
+            )
+            .map_err(because("reading the newest trade"))?;
+        Record { row: &row, table: "ingestion_checkpoints" }.instant("traded_at")
+    }
+
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
         let tickers: Vec<&str> = tickers.iter().map(Ticker::as_str).collect();
         self.load_markets(
@@ -104,6 +152,7 @@ impl Catalogue for PostgresStore {
             let record = Record { row, table: "prediction_markets" };
             Ok(Life {
                 market: record.ticker("market_ticker")?,
+                series: row.get("series_ticker"),
                 open_time: record.instant("open_time")?,
                 close_time: record.instant("close_time")?,
                 status: Status::parse(row.get("status")),

@@ -32,6 +32,7 @@ pub(super) fn see(
             (&tickers, Type::TEXT_ARRAY),
             (&statuses, Type::TEXT_ARRAY),
             (&seen_at, Type::TIMESTAMPTZ_ARRAY),
+            (&now, Type::TIMESTAMPTZ),
         ],
     )?;
     let stored = store(transaction, seen, (&tickers, &statuses, &seen_at), now)?;

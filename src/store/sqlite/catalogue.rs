@@ -7,11 +7,12 @@ use super::{SqliteStore, because, markets};
 use crate::domain::backfill::Life;
 use crate::domain::book::Snapshot;
 use crate::domain::market::{
-    Absence, EventRecord, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
+    Absence, EventRecord, FalseMark, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, SOURCE, Ticker};
 use crate::failure::Failure;
+use crate::store::RunId;
 use crate::store::catalogue::{Catalogue, storable};
 
 impl SqliteStore {
@@ -44,6 +45,36 @@ impl Catalogue for SqliteStore {
 
     fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure> {
         self.write("storing the selection", |transaction| update_watches(transaction, changes))
+    }
+
+    fn lower_mark(
+        &mut self,
+        mark: &FalseMark,
+        run: RunId,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let FalseMark { watch, claimed, reason } = mark;
+        let (claimed, now) = (claimed.to_string(), now.to_string());
+        self.write("lowering a false mark", |transaction| {
+            let lower = include_str!("../../../sql/sqlite/lower_mark.sql");
+            let is_lowered = transaction.execute(lower, params![SOURCE, watch, claimed])? > 0;
+            if is_lowered {
+                let note = include_str!("../../../sql/sqlite/note_lowered_mark.sql");
+                transaction.execute(note, params![SOURCE, watch, claimed, reason, run, now])?;
+            }
+            Ok(is_lowered)
+        })
+    }
+
+    fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure> {
+        let sql = include_str!("../../../sql/sqlite/newest_trade.sql");
+        let newest = self.read(
+            "reading the newest trade",
+            sql,
+            params![SOURCE, until.to_string()],
+            |row| Record { table: "ingestion_checkpoints", row }.instant("traded_at"),
+        )?;
+        Ok(newest.into_iter().flatten().next())
     }
 
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
@@ -86,6 +117,7 @@ impl Catalogue for SqliteStore {
             let record = Record { table: "prediction_markets", row };
             Ok(Life {
                 market: record.ticker("market_ticker")?,
+                series: record.get("series_ticker")?,
                 open_time: record.instant("open_time")?,
                 close_time: record.instant("close_time")?,
                 status: Status::parse(&record.get::<String>("status")?),

@@ -19,7 +19,7 @@ pub(super) fn see(transaction: &Transaction<'_>, seen: &[Sighting], now: &str) -
     for Sighting { market, seen_at } in seen {
         let (ticker, seen_at) = (market.ticker.as_str(), seen_at.to_string());
         let status = storable(market.status.as_str());
-        changed += insert.execute(params![SOURCE, ticker, status, seen_at])?;
+        changed += insert.execute(params![SOURCE, ticker, status, seen_at, now])?;
         let stored = store.execute(params![
             SOURCE,
             ticker,

@@ -85,6 +85,7 @@ fn scores_are_appended_exactly(database: &Database) {
         until: None,
         stored_e2: 9_007_199_254_740_993,
         exchange_e2: 90_071_992_547_409_930,
+        missing_e2: 81_064_793_292_668_937,
         basis: Basis::Lifetime,
     };
     let candles = Score {
@@ -93,10 +94,13 @@ fn scores_are_appended_exactly(database: &Database) {
         until: Some(at(7_200)),
         stored_e2: 205,
         exchange_e2: 200,
+        missing_e2: 45,
         basis: Basis::Candles,
     };
     store.save_scores(&[lifetime.clone(), candles], at(60)).unwrap();
-    store.save_scores(&[Score { stored_e2: 0, exchange_e2: 0, ..lifetime }], at(61)).unwrap();
+    store
+        .save_scores(&[Score { stored_e2: 0, exchange_e2: 0, missing_e2: 0, ..lifetime }], at(61))
+        .unwrap();
     store.save_scores(&[], at(62)).unwrap();
     let (stored, exchange) = if is_sqlite(database) {
         ("stored_quantity_e2", "exchange_quantity_e2")
@@ -115,7 +119,7 @@ fn scores_are_appended_exactly(database: &Database) {
     let rows: Vec<String> = database.texts(&query).into_iter().flatten().collect();
     let expected = [
         format!("kalshi A none none 9007199254740993 90071992547409930 100000 lifetime {}", at(60)),
-        format!("kalshi B {} {} 205 200 1000000 candles {}", at(3_600), at(7_200), at(60)),
+        format!("kalshi B {} {} 205 200 620000 candles {}", at(3_600), at(7_200), at(60)),
         format!("kalshi A none none 0 0 1000000 lifetime {}", at(61)),
     ];
     assert_eq!(rows, expected);
