@@ -74,7 +74,7 @@ pub use http::Server;
 pub use market::{Market, Status};
 pub use rules::{
     ErrorShape, ExchangeStatus, Framing, ListEnd, MalformedCursor, MaxTs, RateClock, RateLimit,
-    Rules, ZeroLimit,
+    Rules, UnknownSeries, ZeroLimit,
 };
 pub use signing::PublicKey;
 pub use trade::{Shape, Trade};
