@@ -43,6 +43,11 @@ pub struct Now {
 }
 
 impl Now {
+    /// The earlier of the two: what is claimed by either clock is not judged too late.
+    pub fn earlier(self) -> Timestamp {
+        self.exchange.min(self.ours)
+    }
+
     /// One clock for both, where the exchange is not asked.
     pub fn by_our_clock(ours: Timestamp) -> Now {
         Now { exchange: ours, ours }

@@ -8,6 +8,7 @@ pub mod book;
 pub mod selection;
 pub mod checkpoint;
 pub mod lifecycle;
+pub mod membership;
 pub mod tier;
 pub mod slice;
 pub mod page;

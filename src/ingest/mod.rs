@@ -4,7 +4,9 @@
 //! to the one writer, so that while the database commits a batch the next pages are on the
 //! wire, and memory is bounded by the pages in flight.
 
+mod absence;
 mod asker;
+mod belongs;
 mod books;
 mod list;
 mod lives;
@@ -24,8 +26,8 @@ pub use books::{Taken, take_books};
 pub use lives::{Lives, lives, survey};
 pub use measure::{Measured, measure};
 pub use reader::{Done, Ended, Source, Work};
-pub use resolve::{Resolved, resolve};
-pub use stand::stand;
+pub use resolve::{Resolved, resolve, unknown};
+pub use stand::{stand, take_back_traded};
 pub use sync::{Synced, sync};
 
 use crate::domain::batch::Ledger;

@@ -1,14 +1,19 @@
 //! The metadata of the selection's markets: what changed since the last sync where the exchange
 //! lists that, everything where it does not; page by page into the store.
 
+mod empty;
+
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use super::absence;
 use super::asker::Asker;
+use super::belongs;
 use super::list::{self, Listing};
 use super::resolve::unknown;
 use crate::domain::lifecycle;
 use crate::domain::market::{Absence, Known, Scope, Sighting, WatchChange, WatchRecord};
+use crate::domain::membership;
 use crate::domain::selection::{Selection, Shard, Target, Watch};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -28,6 +33,11 @@ const RELIST_AFTER: Duration = Duration::from_secs(30 * 86_400);
 /// many times as many, and one that settles is met as a change of a known one.
 const UNSETTLED: [&str; 4] = ["unopened", "open", "paused", "closed"];
 
+/// An entry without markets is looked at so often: all of its lists are read each time.
+const EMPTY_AGAIN: Duration = Duration::from_secs(3_600);
+/// Known markets that are asked for alone in one sync before they are given up.
+const ALONE_MAX: usize = 5;
+
 /// The record of all markets that were named one by one.
 const NAMED: &str = "named";
 
@@ -43,9 +53,10 @@ fn record_name(selection: &Selection, target: &Target) -> String {
     }
 }
 
-fn record_names(selection: &Selection) -> Vec<String> {
+fn record_names(selection: &Selection, refused: &HashSet<String>) -> Vec<String> {
     let name = |watch: &Watch| record_name(selection, &watch.target);
-    let names: BTreeSet<String> = selection.watches().iter().map(name).collect();
+    let is_taken = |watch: &&Watch| !refused.contains(&watch.target.name());
+    let names: BTreeSet<String> = selection.watches().iter().filter(is_taken).map(name).collect();
     names.into_iter().collect()
 }
 
@@ -73,12 +84,38 @@ pub fn sync(
     age_min: Duration,
 ) -> Result<Synced, Failure> {
     let now = asker.budget().clock().now();
-    let records = store.watches(&record_names(selection), now)?;
+    let is_by_hand = age_min.is_zero();
+    let names: Vec<String> = selection.watches().iter().map(|watch| watch.target.name()).collect();
+    let mut refused: HashSet<String> =
+        store.refusals(&names)?.into_iter().map(|refusal| refusal.name).collect();
+    if is_by_hand {
+        // Who asks by hand wants to know now.
+        refused.clear();
+    }
+    let records = store.watches(&record_names(selection, &refused), now)?;
     let jitter = Jitter::from_entropy();
-    let is_due = |record: &WatchRecord| record.synced_at.is_none_or(|at| now.since(at) >= age_min);
+    let is_due = |record: &WatchRecord| {
+        // Synced without a mark: there was nothing.
+        let is_empty = record.synced_until.is_none() && !is_by_hand;
+        let wait = if is_empty { age_min.max(EMPTY_AGAIN) } else { age_min };
+        record.synced_at.is_none_or(|at| now.since(at) >= wait)
+    };
     let due: Vec<&WatchRecord> = records.iter().filter(|record| is_due(record)).collect();
     let synced = Synced { entries: due.len(), is_whole: true, ..Synced::default() };
-    let mut work = Syncer { selection, store, asker, jitter, synced, seen: HashSet::new() };
+    let (refused_now, known_now) = (Vec::new(), Vec::new());
+    let seen = HashSet::new();
+    let mut work = Syncer {
+        selection,
+        store,
+        asker,
+        jitter,
+        synced,
+        seen,
+        is_by_hand,
+        refused,
+        refused_now,
+        known_now,
+    };
     let mut are_named_due = false;
     for watch in selection.watches() {
         let name = record_name(selection, &watch.target);
@@ -86,7 +123,9 @@ pub fn sync(
         match watch.target {
             Target::Market(_) => are_named_due = true,
             Target::Event(_) | Target::Series(_) | Target::All => {
-                work.entry(&watch.target, record)?;
+                if !work.refused.contains(&watch.target.name()) {
+                    work.entry(&watch.target, record)?;
+                }
             }
         }
         if asker.budget().is_over() || asker.is_forbidden() {
@@ -99,6 +138,7 @@ pub fn sync(
     if work.synced.entries > 0 {
         work.series_of_events()?;
     }
+    work.save_names(now)?;
     work.synced.is_whole &= !asker.budget().is_over();
     Ok(work.synced)
 }
@@ -112,6 +152,20 @@ struct Syncer<'a> {
     synced: Synced,
     /// Markets just read: they need not be asked for by name.
     seen: HashSet<Ticker>,
+    /// Whether somebody waits for all of it.
+    is_by_hand: bool,
+    /// Names that the exchange refused not long ago: they are not asked for.
+    refused: HashSet<String>,
+    /// Names that it refused now.
+    refused_now: Vec<String>,
+    /// Names that it knows.
+    known_now: Vec<String>,
+}
+
+/// What one list showed.
+struct Read {
+    rows: usize,
+    answered_at: Option<Timestamp>,
 }
 
 impl Syncer<'_> {
@@ -122,22 +176,43 @@ impl Syncer<'_> {
 
     /// One entry that stands for many markets: its lists, then what happened silently.
     fn entry(&mut self, target: &Target, record: &WatchRecord) -> Result<(), Failure> {
-        let mut first_answer = None;
-        let mut found = false;
-        // What settled and was archived since a sync so long ago is on no list of changes.
-        let ours = self.asker.budget().clock().now();
-        let is_recent = record.synced_at.is_some_and(|at| ours.since(at) < RELIST_AFTER);
-        let synced_until = record.synced_until.filter(|_| is_recent);
-        for list in lists(target, synced_until) {
-            if !self.list(&list, &mut first_answer, &mut found)? {
+        // What settled and was archived since a mark so old is on no list of changes.
+        let now = self.now().min(self.asker.budget().clock().now());
+        let is_recent = |at: &Timestamp| now.since(*at) < RELIST_AFTER;
+        let mark = record.synced_until.filter(is_recent);
+        let (mut rows, mut answered_at, mut empty) = (0, None, Vec::new());
+        for list in lists(target, mark) {
+            let Some(read) = self.list(&list)? else {
                 self.synced.is_whole = false;
                 return Ok(());
+            };
+            answered_at = answered_at.or(read.answered_at);
+            rows += read.rows;
+            if read.rows == 0 {
+                empty.push(list);
             }
         }
-        if !found && record.synced_until.is_none() && !self.is_known(target) {
-            self.synced.troubles.push(unknown(target));
+        if !empty.is_empty() && !self.agree(target, record, mark, &empty, rows)? {
             return Ok(());
         }
+        self.known_now.push(target.name());
+        if !self.look_after_lists(target)? {
+            return Ok(());
+        }
+        let ours = self.asker.budget().clock().now();
+        // A list of nothing proves nothing: the mark stays where it was.
+        let evidence = answered_at.filter(|_| rows > 0).map(|at| membership::evidence(at, ours));
+        let change = WatchChange {
+            watch: record.watch.clone(),
+            synced: Some((ours, evidence)),
+            known_at: Some(ours),
+            ..WatchChange::default()
+        };
+        self.store.save_watches(&[change])
+    }
+
+    /// Asks by name for what may have happened silently; whether all of it was answered for.
+    fn look_after_lists(&mut self, target: &Target) -> Result<bool, Failure> {
         let scope = match target {
             Target::Event(event) => Scope::Event(event.as_str()),
             Target::Series(series) => Scope::Series(series.as_str()),
@@ -151,43 +226,45 @@ impl Syncer<'_> {
                 && lifecycle::is_due_after_list(known, now)
         };
         let due: Vec<Known> = unsettled.into_iter().filter(is_due).collect();
-        if !self.look(&due)? {
-            return Ok(());
-        }
-        let ours = self.asker.budget().clock().now();
-        let synced = first_answer.map(|at| (ours, at));
-        let change = WatchChange { watch: record.watch.clone(), synced, ..WatchChange::default() };
-        self.store.save_watches(&[change])
+        self.look(&due)
     }
 
-    /// Reads a list, each page into the store; whether it came to its end.
-    fn list(
-        &mut self,
-        list: &MarketList,
-        first_answer: &mut Option<Timestamp>,
-        found: &mut bool,
-    ) -> Result<bool, Failure> {
-        let mut store_failure = None;
+    /// Reads a list, each page into the store; `None` unless it came to its end.
+    fn list(&mut self, list: &MarketList) -> Result<Option<Read>, Failure> {
+        let mut read = Read { rows: 0, answered_at: None };
         let (asker, mut jitter) = (self.asker, self.jitter.clone());
         let attempts_max = Policy::default().attempts_max;
-        let listing = list::each_page(asker, &mut jitter, attempts_max, list, &mut |page| {
-            first_answer.get_or_insert(page.exchange_now);
-            *found |= !page.tickers.is_empty();
-            self.save(page.markets, &[]).map_err(|failure| {
-                // Carried around the driver's own failures, and told apart below.
-                store_failure = Some(failure);
-                Failure::config("the store failed")
-            })
+        let listing = list::each_page(asker, &mut jitter, attempts_max, list, &mut |mut page| {
+            read.answered_at.get_or_insert(page.exchange_now);
+            if let Some(series) = &list.series {
+                let mut jitter = self.jitter.clone();
+                let store: Option<&mut dyn Store> = Some(&mut *self.store);
+                belongs::hold(asker, &mut jitter, attempts_max, store, series, &mut page)?;
+            }
+            read.rows += page.tickers.len();
+            self.save(page.markets, &[])
         });
         self.jitter = jitter;
-        match (store_failure, listing) {
-            (Some(failure), _) => Err(failure),
-            (None, Err(failure)) => {
+        match listing {
+            Err(failure) if failure.kind.is_of_store() => Err(failure),
+            Err(failure) => {
                 self.synced.troubles.push(failure);
-                Ok(false)
+                Ok(None)
             }
-            (None, Ok(listing)) => Ok(listing == Listing::Whole),
+            Ok(listing) => Ok((listing == Listing::Whole).then_some(read)),
         }
+    }
+
+    fn save_names(&mut self, now: Timestamp) -> Result<(), Failure> {
+        if self.refused_now.is_empty() && (self.known_now.is_empty() || !self.is_by_hand) {
+            return Ok(());
+        }
+        self.store.save_refusals(&self.refused_now, &self.known_now, now)
+    }
+
+    fn refuse(&mut self, target: &Target) {
+        self.refused_now.push(target.name());
+        self.synced.troubles.push(unknown(target));
     }
 
     fn save(&mut self, mut seen: Vec<Sighting>, absent: &[Absence]) -> Result<(), Failure> {
@@ -206,8 +283,10 @@ impl Syncer<'_> {
     /// The markets that were named one by one.
     fn named(&mut self) -> Result<(), Failure> {
         let roster = self.selection.named();
-        let tickers: Vec<Ticker> =
-            roster.tickers().into_iter().filter(|ticker| !ticker.is_tape()).collect();
+        let mut tickers = roster.tickers();
+        let is_refused =
+            |ticker: &Ticker| self.refused.contains(&Target::Market(ticker.clone()).name());
+        tickers.retain(|ticker| !ticker.is_tape() && !is_refused(ticker));
         if tickers.is_empty() {
             return Ok(());
         }
@@ -221,17 +300,49 @@ impl Syncer<'_> {
                 is_whole = false;
                 continue;
             };
-            for ticker in missing.iter().filter(|ticker| never_seen.contains(ticker)) {
-                self.synced.troubles.push(unknown(&Target::Market(ticker.clone())));
+            let found = batch.iter().filter(|ticker| !missing.contains(ticker));
+            self.known_now.extend(found.map(|ticker| Target::Market(ticker.clone()).name()));
+            let (strange, missing): (Vec<_>, Vec<_>) =
+                missing.into_iter().partition(|ticker| never_seen.contains(ticker));
+            for ticker in strange {
+                is_whole &= self.find_alone(ticker)?;
             }
             self.miss(missing.into_iter(), &known)?;
         }
         if !is_whole {
             return Ok(());
         }
-        let synced = Some((self.asker.budget().clock().now(), self.now()));
+        let synced = Some((self.asker.budget().clock().now(), Some(self.now())));
         let watch = record_name(self.selection, &Target::Market(tickers[0].clone()));
         self.store.save_watches(&[WatchChange { watch, synced, ..WatchChange::default() }])
+    }
+
+    /// A market that no list names is asked for alone before it is called unknown; whether anybody
+    /// could say.
+    fn find_alone(&mut self, ticker: Ticker) -> Result<bool, Failure> {
+        let attempts_max = Policy::default().attempts_max;
+        match absence::alone(self.asker, &mut self.jitter, attempts_max, &ticker) {
+            Ok(Some(page)) if page.tickers.is_empty() && page.first_unreadable.is_none() => {
+                let target = Target::Market(ticker);
+                if !self.store.is_on_record(&target)? {
+                    self.refuse(&target);
+                }
+                Ok(true)
+            }
+            Ok(Some(page)) => {
+                self.save(page.markets, &[])?;
+                Ok(true)
+            }
+            Ok(None) => {
+                self.synced.is_whole = false;
+                Ok(false)
+            }
+            Err(failure) => {
+                self.synced.is_whole = false;
+                self.synced.troubles.push(failure);
+                Ok(false)
+            }
+        }
     }
 
     /// Asks for known markets by name; whether all were answered for.
@@ -273,22 +384,28 @@ impl Syncer<'_> {
         known: &[Known],
     ) -> Result<(), Failure> {
         let now = self.now();
-        let absence = |ticker: Ticker| {
-            let known = known.iter().find(|known| known.ticker == ticker)?;
-            let is_believed = lifecycle::is_gone(known, now) && !known.status.is_over();
-            Some(Absence { ticker, is_believed })
-        };
-        let absent: Vec<Absence> = missing.filter_map(absence).collect();
+        let mut alone_left = ALONE_MAX;
+        let mut absent = Vec::new();
+        for ticker in missing {
+            let Some(known) = known.iter().find(|known| known.ticker == ticker) else { continue };
+            let mut is_believed = lifecycle::is_gone(known, now) && !known.status.is_over();
+            if is_believed && alone_left > 0 {
+                alone_left -= 1;
+                let asked = absence::alone(self.asker, &mut self.jitter, 1, &ticker);
+                match asked {
+                    Ok(Some(page)) if page.tickers.is_empty() => {}
+                    Ok(Some(page)) => {
+                        self.save(page.markets, &[])?;
+                        continue;
+                    }
+                    Ok(None) | Err(_) => is_believed = false,
+                }
+            } else {
+                is_believed = false;
+            }
+            absent.push(Absence { ticker, is_believed });
+        }
         if absent.is_empty() { Ok(()) } else { self.save(Vec::new(), &absent) }
-    }
-
-    fn is_known(&mut self, target: &Target) -> bool {
-        let answer = self.asker.ask(&mut self.jitter, |client, left, clock| match target {
-            Target::Event(event) => client.knows_event(event, left, clock),
-            Target::Series(series) => client.knows_series(series, left, clock),
-            Target::Market(_) | Target::All => Ok(true),
-        });
-        !matches!(answer, Ok(Some(false)))
     }
 
     /// Markets do not name their series: their events do.

@@ -153,20 +153,27 @@ pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPa
         cursor: cursor(wire.cursor.as_ref())?,
         exchange_now,
     };
-    for raw in wire.markets.unwrap_or_default() {
-        match market(raw.get()) {
-            Ok(market) => {
-                page.tickers.push(market.ticker.clone());
-                page.markets.push(Sighting { market, seen_at: exchange_now });
-            }
-            Err(reason) => {
-                let key: Option<MarketKey<'_>> = serde_json::from_str(raw.get()).ok();
-                page.tickers.extend(key.and_then(|key| market_ticker(&key.ticker)));
-                page.first_unreadable.get_or_insert(reason);
+    page.read(wire.markets.unwrap_or_default());
+    Ok(page)
+}
+
+impl MarketsPage {
+    /// Takes these descriptions in.
+    pub(super) fn read(&mut self, rows: Vec<&RawValue>) {
+        for raw in rows {
+            match market(raw.get()) {
+                Ok(market) => {
+                    self.tickers.push(market.ticker.clone());
+                    self.markets.push(Sighting { market, seen_at: self.exchange_now });
+                }
+                Err(reason) => {
+                    let key: Option<MarketKey<'_>> = serde_json::from_str(raw.get()).ok();
+                    self.tickers.extend(key.and_then(|key| market_ticker(&key.ticker)));
+                    self.first_unreadable.get_or_insert(reason);
+                }
             }
         }
     }
-    Ok(page)
 }
 
 /// No market of the exchange has the name of the tape.
@@ -217,11 +224,6 @@ pub(super) fn decimal(raw: Option<&RawValue>, decimals: u32) -> Option<i64> {
     let raw = raw?;
     let text = text(Some(raw)).unwrap_or(Cow::Borrowed(raw.get()));
     fixed::parse(&text, decimals).ok()
-}
-
-/// Whether the answer is an object at all.
-pub(super) fn object(bytes: &[u8]) -> Result<(), Failure> {
-    body::<serde_json::Map<String, serde_json::Value>>(bytes, "an object").map(|_| ())
 }
 
 /// A page of events.

@@ -8,6 +8,7 @@ mod sign;
 mod client;
 mod trades;
 mod markets;
+mod single;
 mod candles;
 
 pub use candles::{CANDLES_PER_BATCH, CANDLES_PER_MARKET};
@@ -15,6 +16,7 @@ pub use client::{Access, Client, Endpoint};
 pub use decode_market::{BookAnswer, MarketsPage};
 pub use markets::{MARKETS_PER_REQUEST, MarketList};
 pub use sign::Signer;
+pub use single::EventsPage;
 
 use crate::domain::trade::{Event, Rejected, Ticker};
 

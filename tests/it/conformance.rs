@@ -106,7 +106,14 @@ fn a_fresh_database_is_migrated_once(database: &Database) {
         DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
     assert_eq!(
         store.migrate(at(0)).unwrap(),
-        ["001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims"]
+        [
+            "001_pipeline",
+            "002_coverage",
+            "003_history",
+            "004_operations",
+            "005_claims",
+            "006_absence"
+        ]
     );
     assert!(store.migrate(at(0)).unwrap().is_empty(), "again");
     assert!(database.open().migrate(at(0)).unwrap().is_empty(), "on another connection");

@@ -25,7 +25,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
-const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims");
+const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence");
 
 /// Longer than any transaction of ours takes, so that overlapping passes queue up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

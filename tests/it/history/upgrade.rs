@@ -50,7 +50,10 @@ fn a_database_of_the_second_release_is_brought_up(database: &Database) {
     let before = dump(database, TRADES_TABLE);
     let mut store =
         DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
-    assert_eq!(store.migrate(at(2_000)).unwrap(), ["003_history", "004_operations", "005_claims"]);
+    assert_eq!(
+        store.migrate(at(2_000)).unwrap(),
+        ["003_history", "004_operations", "005_claims", "006_absence"]
+    );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");
 
     assert_eq!(dump(database, TRADES_TABLE), before);
