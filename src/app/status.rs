@@ -9,7 +9,7 @@ use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{Now, State, state};
 use crate::domain::market::{Scope, WatchRecord};
 use crate::domain::overview::Overview;
-use crate::domain::selection::{Listed, Roster, Selection, Shard, Target, Watch};
+use crate::domain::selection::{Listed, Roster, Selection, Target, Watch};
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
@@ -48,6 +48,7 @@ pub(super) fn status(
     let mut roster = super::roster_of(&selection, &records);
     add_stored(named, &reports, store, &mut roster)?;
     let mut is_answered = !reports.is_empty() || !selection.is_empty();
+    let mut is_mistyped = false;
     if named.is_empty() {
         reports.retain(|report| selection.shard().holds(&report.checkpoint.market));
         if !is_answered {
@@ -57,8 +58,10 @@ pub(super) fn status(
         reports.retain(|report| roster.place(&report.checkpoint.market).is_some());
         for target in unknown(named, &reports, &records, store)? {
             is_answered = false;
+            is_mistyped |= target != Target::All;
+            let name = if target == Target::All { "the tape".to_owned() } else { target.name() };
             log::error!(
-                "{target} was never selected by a run on this database, and nothing of it is stored"
+                "{name} was never selected by a run on this database, and nothing of it is stored"
             );
         }
     }
@@ -85,17 +88,29 @@ pub(super) fn status(
     let is_stale =
         |row: &Checkpoint| state(row, Now::by_our_clock(now), sla_of(&row.market)) == State::Stale;
     let any_stale = is_any_unresolved || reports.iter().any(|report| is_stale(&report.checkpoint));
-    Ok(exit(*check, is_answered, any_stale, named))
+    Ok(exit(*check, Found { is_answered, is_stale: any_stale, is_mistyped }))
 }
 
-/// What is not there was mistyped, or is checked in vain: neither must look like a good answer.
-fn exit(is_checked: bool, is_answered: bool, is_any_stale: bool, named: &Selection) -> Exit {
-    match (is_checked, is_answered, is_any_stale) {
-        (true, true, true) => Exit::Stale,
-        (_, true, _) => Exit::Ok,
-        (false, false, _) if named.is_empty() => Exit::Ok,
-        (_, false, _) => Exit::Usage,
+/// What is not there was mistyped, or is checked in vain: neither must look like a good answer. The tape
+/// is no name that could be.
+fn exit(is_checked: bool, found: Found) -> Exit {
+    match found {
+        Found { is_answered: true, is_stale: true, .. } if is_checked => Exit::Stale,
+        Found { is_answered: false, .. } if is_checked => Exit::Usage,
+        Found { is_mistyped: true, .. } => Exit::Usage,
+        Found { .. } => Exit::Ok,
     }
+}
+
+/// What a status came to.
+#[derive(Clone, Copy)]
+struct Found {
+    /// Whether all that was asked for is there.
+    is_answered: bool,
+    /// Whether something breaches its SLA.
+    is_stale: bool,
+    /// Whether nothing is stored of a name.
+    is_mistyped: bool,
 }
 
 /// An event or a series stands for its markets, however they came to be read.
@@ -143,41 +158,24 @@ fn unknown(
     reports: &[MarketReport],
     records: &[WatchRecord],
     store: &mut dyn Store,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<Target>, Failure> {
+    let is_read = |market: &Ticker| {
+        !named.shard().holds(market) || reports.iter().any(|row| row.checkpoint.market == *market)
+    };
     let mut unknown = Vec::new();
-    for watch in named.watches() {
-        let Some(words) = never_selected(&watch.target, named.shard(), reports, records) else {
-            continue;
+    for target in named.watches().iter().map(|watch| &watch.target) {
+        let was_selected = match target {
+            Target::Market(market) => is_read(market),
+            Target::All => is_read(&Ticker::tape()),
+            Target::Event(_) | Target::Series(_) => {
+                records.iter().any(|record| record.watch == target.name())
+            }
         };
-        if watch.target == Target::All || !store.is_on_record(&watch.target)? {
-            unknown.push(words);
+        if !was_selected && (*target == Target::All || !store.is_on_record(target)?) {
+            unknown.push(target.clone());
         }
     }
     Ok(unknown)
-}
-
-/// What it is called, if no pass ever selected it.
-fn never_selected(
-    target: &Target,
-    shard: Shard,
-    reports: &[MarketReport],
-    records: &[WatchRecord],
-) -> Option<String> {
-    match target {
-        Target::Market(market) => {
-            let is_there = reports.iter().any(|report| report.checkpoint.market == *market);
-            (!is_there && shard.holds(market)).then(|| market.to_string())
-        }
-        Target::All => {
-            let tape = Ticker::tape();
-            let is_there = reports.iter().any(|report| report.checkpoint.market == tape);
-            (!is_there && shard.holds(&tape)).then(|| "the tape".to_owned())
-        }
-        many => {
-            let name = many.name();
-            (!records.iter().any(|record| record.watch == name)).then_some(name)
-        }
-    }
 }
 
 /// Says of which entries the exchange has not told for too long what belongs to them; whether there is one.
@@ -209,13 +207,14 @@ fn prometheus(
     if summaries.is_empty() {
         log::error!("no pass ever selected anything on this database; check --database-url");
     }
-    let mut is_answered = !summaries.is_empty();
+    let (mut is_answered, mut is_mistyped) = (!summaries.is_empty(), false);
     for summary in summaries.iter().filter(|summary| summary.is_unknown) {
-        if !store.is_on_record(&summary.target)? {
+        if summary.target == Target::All || !store.is_on_record(&summary.target)? {
             is_answered = false;
+            is_mistyped |= summary.target != Target::All;
             log::error!("{} was never selected by a run on this database", summary.target.name());
         }
     }
     let is_stale = summaries.iter().any(|summary| summary.stale > 0);
-    Ok(exit(is_checked, is_answered, is_stale, selection))
+    Ok(exit(is_checked, Found { is_answered, is_stale, is_mistyped }))
 }
