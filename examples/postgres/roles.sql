@@ -23,7 +23,9 @@ do $$
 declare
     home constant text := current_schema();
     -- What the program deletes: pruned events, markets that left an event or series, finished replays.
-    deleted_from constant text[] := array['raw_kalshi_trade_events', 'selection_members', 'replay_places'];
+    deleted_from constant text[] := array[
+        'raw_kalshi_trade_events', 'selection_watches', 'selection_members', 'refused_names', 'replay_places'
+    ];
     -- What it never changes once it is there.
     only_added_to constant text[] := array[
         'prediction_market_trades', 'raw_kalshi_trade_events', 'market_status_changes', 'orderbook_snapshots',

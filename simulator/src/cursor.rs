@@ -56,6 +56,15 @@ pub(crate) fn decode_place(cursor: &str) -> Option<Place> {
     Some(Place { us: us?, ticker: ticker?.into() })
 }
 
+/// Another cursor that leads where this one does; without one, to the first page.
+pub(crate) fn same_place(cursor: Option<&str>) -> String {
+    let first = || encode_place(&Place { us: i64::MAX, ticker: "~".into() });
+    let cursor = cursor.map_or_else(first, str::to_owned);
+    let mut message = URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
+    put_number(&mut message, 9, 1);
+    URL_SAFE_NO_PAD.encode(message)
+}
+
 fn encoded_time(us: i64) -> Vec<u8> {
     let mut time = Vec::new();
     put_number(&mut time, 1, us.div_euclid(SECOND_US));

@@ -56,6 +56,11 @@ impl Exchange {
         self.change(|world| world.remove_market(ticker));
     }
 
+    /// Has the lists leave a market out, see [`World::leave_out`](crate::World::leave_out).
+    pub fn leave_out(&self, ticker: &str, is_left_out: bool) {
+        self.change(|world| world.leave_out(ticker, is_left_out));
+    }
+
     /// Replaces a market's order book.
     pub fn set_book(&self, ticker: &str, book: Book) {
         self.change(|world| world.set_book(ticker, book));

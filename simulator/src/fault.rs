@@ -66,8 +66,12 @@ pub enum Fault {
     /// A proper page with its rows shuffled.
     Unordered,
     /// No rows, but a cursor; the rows withheld follow on the page it leads to. Each such cursor
-    /// differs from all others.
+    /// differs from all others. Of trades, markets and events.
     EmptyPageWithCursor,
+    /// 200 with a list of nothing that claims to be whole: of markets, events, series or trades.
+    EmptyList,
+    /// A proper answer to the same request without its filters: as if nobody knew these parameters.
+    IgnoredFilters,
     /// 302 to the same request with one more parameter.
     Redirect,
     /// A proper answer that promises to keep the connection and then closes it.

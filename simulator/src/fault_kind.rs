@@ -45,6 +45,8 @@ pub(crate) fn parse(text: &str) -> Result<Fault, String> {
         ("duplicated-rows", "") => Fault::DuplicatedRows,
         ("unordered", "") => Fault::Unordered,
         ("empty-page", "") => Fault::EmptyPageWithCursor,
+        ("empty-list", "") => Fault::EmptyList,
+        ("ignored-filters", "") => Fault::IgnoredFilters,
         ("redirect", "") => Fault::Redirect,
         ("close-after", "") => Fault::CloseAfter,
         _ => return Err("no such kind of fault; see --help".to_owned()),

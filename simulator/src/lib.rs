@@ -74,7 +74,7 @@ pub use http::Server;
 pub use market::{Market, Status};
 pub use rules::{
     ErrorShape, ExchangeStatus, Framing, ListEnd, MalformedCursor, MarketVolume, MaxTs, RateClock,
-    RateLimit, Rules, ZeroLimit,
+    RateLimit, Rules, UnknownSeries, ZeroLimit,
 };
 pub use signing::PublicKey;
 pub use trade::{Shape, Trade};

@@ -62,13 +62,15 @@ fn is_of_any_path(fault: Fault) -> bool {
         | Fault::NotTrades
         | Fault::SlowBody { .. }
         | Fault::Hang { .. }
-        | Fault::Huge { .. } => true,
+        | Fault::Huge { .. }
+        | Fault::EmptyPageWithCursor
+        | Fault::EmptyList
+        | Fault::IgnoredFilters => true,
         Fault::RepeatCursor
         | Fault::RefusedCursor
         | Fault::IgnoredCursor
         | Fault::DuplicatedRows
         | Fault::Unordered
-        | Fault::EmptyPageWithCursor
         | Fault::Redirect
         | Fault::CloseAfter => false,
     }

@@ -28,6 +28,8 @@ pub struct Rules {
     /// A market that has trades but was never added is there nevertheless: active, open since a day
     /// before its first trade, for a year to come.
     pub implicit_markets: bool,
+    /// What `/series/{ticker}` answers about a series that there is not.
+    pub unknown_series: UnknownSeries,
     /// `/historical/trades` also serves this many seconds from the cutoff on.
     pub historical_overlap_s: i64,
     /// `/markets/trades` still serves this many seconds before the cutoff.
@@ -73,6 +75,7 @@ impl Default for Rules {
             cutoff_s: 0,
             markets_cutoff_s: 0,
             implicit_markets: true,
+            unknown_series: UnknownSeries::NotFound,
             historical_overlap_s: 0,
             live_overlap_s: 0,
             error_shape: ErrorShape::Nested,
@@ -131,6 +134,17 @@ pub enum MalformedCursor {
     FirstPage,
     /// 400.
     Refused,
+}
+
+/// The answer about a series that there is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UnknownSeries {
+    /// 404.
+    NotFound,
+    /// 400, the only refusal that is documented.
+    Refused,
+    /// `{"series":null}`
+    Null,
 }
 
 /// The meaning of `limit=0`.

@@ -1,5 +1,7 @@
 //! What exists and what time it is: the tape, the clock, the rules.
 
+use std::collections::BTreeSet;
+
 use crate::catalogue::Catalogue;
 use crate::clock::ExchangeClock;
 use crate::phantom::Phantoms;
@@ -25,6 +27,8 @@ pub struct World {
     pub(crate) tape: Tape,
     pub(crate) phantoms: Phantoms,
     pub(crate) catalogue: Catalogue,
+    /// Markets that no list shows, though they are there.
+    pub(crate) unlisted: BTreeSet<String>,
 }
 
 impl World {
@@ -36,6 +40,7 @@ impl World {
             tape: Tape::default(),
             phantoms: Phantoms::default(),
             catalogue: Catalogue::default(),
+            unlisted: BTreeSet::new(),
         }
     }
 

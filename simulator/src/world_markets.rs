@@ -76,6 +76,16 @@ impl World {
         self.catalogue.remove(ticker);
     }
 
+    /// Has the lists of markets and events leave a market out, or not any more. Asked for alone it
+    /// is there all the while.
+    pub fn leave_out(&mut self, ticker: &str, is_left_out: bool) {
+        if is_left_out {
+            self.unlisted.insert(ticker.to_owned());
+        } else {
+            self.unlisted.remove(ticker);
+        }
+    }
+
     /// Replaces a market's order book.
     pub fn set_book(&mut self, ticker: &str, book: Book) {
         self.catalogue.set_book(ticker, book);

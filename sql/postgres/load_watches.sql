@@ -1,5 +1,5 @@
 select
-    w.watch, w.first_selected_at, w.resolved_at, w.synced_at, w.synced_until,
+    w.watch, w.first_selected_at, w.resolved_at, w.synced_at, w.synced_until, w.known_at, w.empty_at,
     array(
         select m.market_ticker
         from selection_members m

@@ -12,6 +12,7 @@ mod status;
 mod telling;
 mod verdict;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::cli::Cli;
 use crate::clock::{self, Clock, StopFlag};
 use crate::config::{Config, Task};
 use crate::domain::market::WatchRecord;
-use crate::domain::selection::{Listed, Roster, Selection};
+use crate::domain::selection::{Listed, Roster, Selection, Target};
 use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
@@ -179,6 +180,19 @@ fn roster_on_record(
     let names = resolved_names(selection);
     let records = if names.is_empty() { Vec::new() } else { store.watches(&names, now)? };
     Ok(roster_of(selection, &records))
+}
+
+/// What the exchange refused is nothing to be watched over, also where it is not asked; what that is.
+fn leave_out_refused(
+    selection: &mut Selection,
+    store: &mut dyn Store,
+) -> Result<BTreeSet<Target>, Failure> {
+    let names: Vec<String> = selection.watches().iter().map(|w| w.target.name()).collect();
+    let refused = store.refusals(&names)?;
+    let refused: BTreeSet<Target> =
+        refused.iter().filter_map(|refusal| Target::of_name(&refusal.name)).collect();
+    *selection = selection.without(&refused);
+    Ok(refused)
 }
 
 /// The entries of a selection that stand for markets which others name.

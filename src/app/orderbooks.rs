@@ -48,7 +48,8 @@ fn snapshot(
 ) -> Result<(), Failure> {
     verdict.begin_again();
     let mut resolved = ingest::resolve(selection, store, asker)?;
-    verdict.judge_resolution(&mut resolved, asker.budget().clock().now());
+    let now = asker.exchange_now().min(asker.budget().clock().now());
+    verdict.judge_resolution(&mut resolved, now);
     let taken = ingest::take_books(selection, &resolved, store, asker)?;
     *books = taken.books;
     verdict.judge_books(taken);

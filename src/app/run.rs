@@ -130,6 +130,9 @@ impl Pass {
         self.verdict.error = Some("another pass was at work".to_owned());
         self.verdict.is_locked_out = true;
         let now = self.now();
+        for target in super::leave_out_refused(&mut self.selection, store)? {
+            self.verdict.failure(&ingest::unknown(&target));
+        }
         store.note_selection(self.selection.watches(), now)?;
         let roster = super::roster_on_record(&self.selection, store, now)?;
         self.markets = roster.len();
@@ -149,10 +152,10 @@ impl Pass {
 
     /// The pass proper.
     fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
-        store.note_selection(self.selection.watches(), self.now())?;
         let mut memory = Memory::load(self.key.clone(), store, &self.asker, self.now())?;
         let mut resolved = ingest::resolve(&self.selection, store, &self.asker)?;
-        self.verdict.judge_resolution(&mut resolved, self.now());
+        store.note_selection(self.selection.without(&resolved.refused).watches(), self.now())?;
+        self.verdict.judge_resolution(&mut resolved, self.clocks().earlier());
         self.markets = resolved.roster.len();
         let tickers = resolved.roster.tickers();
         let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);

@@ -69,6 +69,8 @@ pub(super) struct Closed {
     pub(super) now: Now,
     /// The closing line.
     pub(super) line: String,
+    /// The lines of the markets that breach.
+    pub(super) breaches: Vec<String>,
 }
 
 impl Closed {
@@ -84,12 +86,17 @@ impl Closed {
         }
     }
 
-    /// The closing line, and before it the first thing that went wrong.
+    /// The closing line, and before it the first thing that went wrong and every breach.
     pub(super) fn words(&self) -> String {
-        match &self.record.error {
-            Some(error) => format!("{error}\n{}\n", self.line),
-            None => format!("{}\n", self.line),
+        let mut words = String::new();
+        let error = self.record.error.iter();
+        let breaches =
+            self.breaches.iter().filter(|line| Some(*line) != self.record.error.as_ref());
+        for line in error.chain(breaches).chain([&self.line]) {
+            words.push_str(line);
+            words.push('\n');
         }
+        words
     }
 }
 
@@ -213,6 +220,7 @@ impl<'a> Session<'a> {
         store: &mut dyn Store,
     ) -> Closed {
         let Done { markets, mut tally, mut verdict } = done;
+        let breaches = std::mem::take(&mut verdict.breaches);
         if let Some(asker) = asker {
             if let Some(Stop::ComeBackLater(at)) = asker.stopped() {
                 verdict.come_back(at);
@@ -239,7 +247,7 @@ impl<'a> Session<'a> {
         log::info!("{line}");
         let exchange = asker.map_or(self.clock.now(), Asker::exchange_now);
         let now = Now { exchange, ours: self.clock.now() };
-        Closed { exit, record, took, now, line }
+        Closed { exit, record, took, now, line, breaches }
     }
 }
 

@@ -7,12 +7,13 @@ use crate::cli::{Output, StatusOutput};
 use crate::config::SLA_DEFAULT;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{State, state};
-use crate::domain::market::WatchRecord;
+use crate::domain::market::{Scope, WatchRecord};
 use crate::domain::overview::Overview;
-use crate::domain::selection::{Selection, Target, Watch};
-use crate::domain::time::Timestamp;
+use crate::domain::selection::{Listed, Roster, Selection, Target, Watch};
+use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::metrics::{self, LastRun};
 use crate::report;
 use crate::store::{MarketReport, Store};
@@ -45,8 +46,10 @@ pub(super) fn status(
     let selection = asked_for(named, *sla, &overview, now);
     // Only read: an entry that is not on record has no markets.
     let records = store.watches_on_record(&super::resolved_names(&selection))?;
-    let roster = super::roster_of(&selection, &records);
+    let mut roster = super::roster_of(&selection, &records);
+    add_stored(named, &reports, store, &mut roster)?;
     let mut is_answered = !reports.is_empty() || !selection.is_empty();
+    let mut is_mistyped = false;
     if named.is_empty() {
         reports.retain(|report| selection.shard().holds(&report.checkpoint.market));
         if !is_answered {
@@ -54,9 +57,13 @@ pub(super) fn status(
         }
     } else {
         reports.retain(|report| roster.place(&report.checkpoint.market).is_some());
-        for target in unknown(named, &reports, &records) {
+        for target in unknown(named, &reports, &records, store)? {
             is_answered = false;
-            log::error!("{target} was never selected by a run on this database");
+            is_mistyped |= target != Target::All;
+            let name = if target == Target::All { "the tape".to_owned() } else { target.name() };
+            log::error!(
+                "{name} was never selected by a run on this database, and nothing of it is stored"
+            );
         }
     }
     let is_any_unresolved = tell_unresolved(&overview, &selection, now);
@@ -81,12 +88,51 @@ pub(super) fn status(
     super::answer(&text)?;
     let is_stale = |row: &Checkpoint| state(row, clocks, sla_of(&row.market)) == State::Stale;
     let any_stale = is_any_unresolved || reports.iter().any(|report| is_stale(&report.checkpoint));
-    Ok(match (*check, is_answered, any_stale) {
-        (false, _, _) | (true, true, false) => Exit::Ok,
-        // A check of what is not there must not look like a good one.
-        (true, false, _) => Exit::Usage,
-        (true, true, true) => Exit::Stale,
-    })
+    Ok(exit(*check, Found { is_answered, is_stale: any_stale, is_mistyped }))
+}
+
+/// What is not there was mistyped, or is checked in vain: neither must look like a good answer. The tape
+/// is no name that could be.
+fn exit(is_checked: bool, found: Found) -> Exit {
+    match found {
+        Found { is_answered: true, is_stale: true, .. } if is_checked => Exit::Stale,
+        Found { is_answered: false, .. } if is_checked => Exit::Usage,
+        Found { is_mistyped: true, .. } => Exit::Usage,
+        Found { .. } => Exit::Ok,
+    }
+}
+
+/// What a status came to.
+#[derive(Clone, Copy)]
+struct Found {
+    /// Whether all that was asked for is there.
+    is_answered: bool,
+    /// Whether something breaches its SLA.
+    is_stale: bool,
+    /// Whether nothing is stored of a name.
+    is_mistyped: bool,
+}
+
+/// An event or a series stands for its markets, however they came to be read.
+fn add_stored(
+    named: &Selection,
+    reports: &[MarketReport],
+    store: &mut dyn Store,
+    roster: &mut Roster,
+) -> Result<(), Failure> {
+    let read: Vec<Ticker> = reports.iter().map(|row| row.checkpoint.market.clone()).collect();
+    for watch in named.watches() {
+        let scope = match &watch.target {
+            Target::Event(event) => Scope::Event(event.as_str()),
+            Target::Series(series) => Scope::Series(series.as_str()),
+            Target::Market(_) | Target::All => continue,
+        };
+        let until = Timestamp::from_seconds(i64::from(i32::MAX));
+        for life in store.lives(scope, Some(&read), FIRST_TRADES, until)? {
+            roster.add(named.shard(), life.market, watch.sla, Listed::No);
+        }
+    }
+    Ok(())
 }
 
 /// What is named; else what the last passes were asked for, with their SLAs unless one is given here.
@@ -107,26 +153,29 @@ fn asked_for(
 }
 
 /// What was named and is not there.
-fn unknown<'s>(
-    named: &'s Selection,
-    reports: &'s [MarketReport],
-    records: &'s [WatchRecord],
-) -> impl Iterator<Item = String> + 's {
-    named.watches().iter().filter_map(|watch| match &watch.target {
-        Target::Market(market) => {
-            let is_there = reports.iter().any(|report| report.checkpoint.market == *market);
-            (!is_there && named.shard().holds(market)).then(|| market.to_string())
+fn unknown(
+    named: &Selection,
+    reports: &[MarketReport],
+    records: &[WatchRecord],
+    store: &mut dyn Store,
+) -> Result<Vec<Target>, Failure> {
+    let is_read = |market: &Ticker| {
+        !named.shard().holds(market) || reports.iter().any(|row| row.checkpoint.market == *market)
+    };
+    let mut unknown = Vec::new();
+    for target in named.watches().iter().map(|watch| &watch.target) {
+        let was_selected = match target {
+            Target::Market(market) => is_read(market),
+            Target::All => is_read(&Ticker::tape()),
+            Target::Event(_) | Target::Series(_) => {
+                records.iter().any(|record| record.watch == target.name())
+            }
+        };
+        if !was_selected && (*target == Target::All || !store.is_on_record(target)?) {
+            unknown.push(target.clone());
         }
-        Target::All => {
-            let tape = Ticker::tape();
-            let is_there = reports.iter().any(|report| report.checkpoint.market == tape);
-            (!is_there && named.shard().holds(&tape)).then(|| "the tape".to_owned())
-        }
-        many => {
-            let name = many.name();
-            (!records.iter().any(|record| record.watch == name)).then_some(name)
-        }
-    })
+    }
+    Ok(unknown)
 }
 
 /// Says of which entries the exchange has not told for too long what belongs to them; whether there is one.
@@ -158,14 +207,14 @@ fn prometheus(
     if summaries.is_empty() {
         log::error!("no pass ever selected anything on this database; check --database-url");
     }
+    let (mut is_answered, mut is_mistyped) = (!summaries.is_empty(), false);
     for summary in summaries.iter().filter(|summary| summary.is_unknown) {
-        log::error!("{} was never selected by a run on this database", summary.target.name());
+        if summary.target == Target::All || !store.is_on_record(&summary.target)? {
+            is_answered = false;
+            is_mistyped |= summary.target != Target::All;
+            log::error!("{} was never selected by a run on this database", summary.target.name());
+        }
     }
-    let is_answered = !summaries.is_empty() && !summaries.iter().any(|summary| summary.is_unknown);
     let is_stale = summaries.iter().any(|summary| summary.stale > 0);
-    Ok(match (is_checked, is_answered, is_stale) {
-        (false, _, _) | (true, true, false) => Exit::Ok,
-        (true, false, _) => Exit::Usage,
-        (true, true, true) => Exit::Stale,
-    })
+    Ok(exit(is_checked, Found { is_answered, is_stale, is_mistyped }))
 }

@@ -31,6 +31,8 @@ pub(super) struct Verdict {
     rejected: Option<String>,
     /// Troubles that were told.
     said: HashSet<String>,
+    /// Of them the breaches: whatever else is wrong, whoever is told is told of these.
+    pub(super) breaches: Vec<String>,
 }
 
 impl Verdict {
@@ -226,6 +228,9 @@ impl Verdict {
             log::warn!("{message}");
         } else {
             log::error!("{message}");
+        }
+        if exit == Exit::Stale {
+            self.breaches.push(message.clone());
         }
         self.exits.push(exit);
         self.error.get_or_insert(message);

@@ -45,6 +45,11 @@ pub struct Now {
 }
 
 impl Now {
+    /// The earlier of the two: what is claimed by either clock is not judged too late.
+    pub fn earlier(self) -> Timestamp {
+        self.exchange.min(self.ours)
+    }
+
     /// Where the exchange is not asked: our clock, and how many seconds it is behind the exchange's by the
     /// last pass.
     pub fn by_record(ours: Timestamp, offset_seconds: Option<f64>) -> Now {

@@ -6,6 +6,7 @@ use super::checkpoint::{Checkpoint, Standing};
 use super::market::{Known, Market, Status};
 use super::selection::Listed;
 use super::time::Timestamp;
+use super::trade::Ticker;
 
 /// A market that trades is looked at this often, unless a list shows it anyway.
 const LOOK_LIVE: Duration = Duration::from_secs(15 * 60);
@@ -13,6 +14,18 @@ const LOOK_LIVE: Duration = Duration::from_secs(15 * 60);
 const LOOK_MIN: Duration = Duration::from_secs(60);
 /// …and one that takes long to settle at least this often.
 const LOOK_MAX: Duration = Duration::from_secs(3_600);
+/// What is over, gone or refused is left alone for so long at least…
+const LOOK_AGAIN_MIN: Duration = Duration::from_secs(3 * 60);
+/// …and, being one of many, for so long at most.
+const LOOK_RARELY: Duration = Duration::from_secs(7 * 86_400);
+/// What ended within this time takes its turn first: it is more likely a mistake.
+pub const ENDED_LATELY: Duration = Duration::from_secs(2 * 86_400);
+/// So many are asked for again in one pass.
+pub const AGAIN_MAX: usize = 100;
+/// The live tier was never seen to hold a settled market for longer.
+const LIVE_SPAN: Duration = Duration::from_secs(68 * 86_400);
+/// After trading on for so long without a trade, a market that was called settled is.
+const SILENCE: Duration = Duration::from_secs(86_400);
 /// How long a market has to stay unknown before that is believed: lists are cached, and a market may
 /// be unknown for a moment.
 const MISSING_MIN: Duration = Duration::from_secs(5 * 60);
@@ -64,6 +77,49 @@ fn is_silently_changed(known: &Known, now: Timestamp) -> bool {
     }
 }
 
+/// How long to leave alone what was settled on at `began` and last looked at at `checked`: it may have
+/// been a mistake. As long as it was so, so that a mistake is found out within as long as it lasted.
+pub fn look_again_after(began: Timestamp, checked: Timestamp) -> Duration {
+    checked.since(began).clamp(LOOK_AGAIN_MIN, LOOK_MAX)
+}
+
+/// Which of these markets that are over, or gone, are to be asked for again: those that ended lately before
+/// all others, then those not looked at for longest. Nothing is over for good, but many are looked at
+/// more rarely than few: all of them are one batch.
+pub fn again(mut over: Vec<Known>, now: Timestamp) -> Vec<Known> {
+    let are_many = over.len() >= AGAIN_MAX;
+    over.retain(|known| {
+        let age = now.since(known.ended_at.unwrap_or(known.checked_at));
+        let rarely = if are_many { (age / 24).clamp(LOOK_MAX, LOOK_RARELY) } else { LOOK_MAX };
+        let began = known.ended_at.unwrap_or(known.checked_at);
+        let wait = known.checked_at.since(began).clamp(LOOK_AGAIN_MIN, rarely);
+        known.status.is_over() && now.since(known.checked_at) >= wait
+    });
+    let rank = |known: &Known| {
+        let is_old = known.ended_at.is_none_or(|at| now.since(at) > ENDED_LATELY);
+        (is_old, known.checked_at, known.ticker.clone())
+    };
+    over.sort_by_cached_key(rank);
+    // One request asks one tier: what settled so long ago has left the live one.
+    let is_archived = |known: &Known| is_archived(known, now);
+    let tier = over.first().map(is_archived);
+    over.retain(|known| Some(is_archived(known)) == tier);
+    over.truncate(AGAIN_MAX);
+    over
+}
+
+/// Whether a settled market is to be looked for in the archive.
+pub fn is_archived(known: &Known, now: Timestamp) -> bool {
+    known.settlement_time.is_some_and(|at| now.since(at) > LIVE_SPAN)
+}
+
+/// Whether a market is open now, as far as is known: a list of open ones has to show it.
+pub fn is_open(known: &Known, now: Timestamp) -> bool {
+    known.status == Status::Active
+        && known.open_time.is_none_or(|at| at <= now)
+        && known.close_time.is_some_and(|at| now < at)
+}
+
 /// Whether a market that was not found now is gone for good.
 pub fn is_gone(known: &Known, now: Timestamp) -> bool {
     known.missing_since.is_some_and(|since| now.since(since) >= MISSING_MIN)
@@ -92,18 +148,40 @@ pub fn standing(
     late_max: Duration,
 ) -> Option<Standing> {
     let is_over = known.is_some_and(|known| known.status.is_over());
+    let ended_at = known.and_then(ended_at);
+    // Trades after the settlement say that it was none, until there have been none for long.
+    let traded_at =
+        checkpoint.last_trade_at.filter(|at| ended_at.is_some_and(|e| *at > e.after(late_max)));
     if checkpoint.retired_at.is_some() {
         let is_back = listed == Listed::Open || (known.is_some() && !is_over);
         return is_back.then_some(Standing::Reopened);
     }
-    let known = known.filter(|_| is_over && listed == Listed::No)?;
-    let ended_at = match (known.ended_at, known.settlement_time) {
-        (Some(seen), Some(settled)) => seen.min(settled),
-        (seen, settled) => seen.or(settled)?,
+    known.filter(|_| is_over && listed == Listed::No)?;
+    let silent_from = match traded_at {
+        Some(at) => at.after(SILENCE),
+        None => ended_at?.after(late_max),
     };
     let is_drained = checkpoint.walk.is_none()
-        && checkpoint.carried_until().is_some_and(|until| until >= ended_at.after(late_max));
+        && checkpoint.carried_until().is_some_and(|until| until >= silent_from);
     is_drained.then_some(Standing::Retired)
+}
+
+/// When the market ended. A settlement that lies ahead is still to come, whatever the status says.
+fn ended_at(known: &Known) -> Option<Timestamp> {
+    known.settlement_time.or(known.ended_at)
+}
+
+/// Which of these retired markets trade after all, as the tape shows: the newest trade of each is later
+/// than what was read of it.
+pub fn traded_again(
+    checkpoints: &[Checkpoint],
+    newest: impl Fn(&Ticker) -> Option<Timestamp>,
+) -> Vec<Ticker> {
+    let is_back = |row: &&Checkpoint| {
+        row.retired_at.is_some()
+            && newest(&row.market).is_some_and(|at| Some(at) > row.complete_until)
+    };
+    checkpoints.iter().filter(is_back).map(|row| row.market.clone()).collect()
 }
 
 #[cfg(test)]

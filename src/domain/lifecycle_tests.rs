@@ -242,7 +242,8 @@ fn a_market_retires_when_it_is_over_and_its_late_trades_are_stored() {
             (Some(130), None, complete(5), true, "all that may be late is stored"),
             (Some(129), None, complete(5), false, "a second of it is not"),
             (Some(60), Some(130), complete(5), true, "it was over before that was seen"),
-            (Some(130), Some(60), complete(5), true, "whatever it says of its settlement"),
+            (Some(130), Some(60), complete(5), false, "that lay ahead when it was seen"),
+            (Some(200), Some(130), complete(5), true, "and is over now"),
             (Some(60), Some(129), complete(5), false, "both a second too young"),
             (None, Some(130), complete(5), true, "settled is over"),
             (None, Some(129), complete(5), false, "but not long enough"),
@@ -282,4 +283,83 @@ fn a_retired_market_comes_back_when_it_trades_after_all() {
     assert_eq!(standing(None, Listed::No, &retired, LATE_MAX), None, "nothing speaks for it");
     let listed = standing(None, Listed::Open, &retired, LATE_MAX);
     assert_eq!(listed, Some(Standing::Reopened), "a list speaks for it");
+}
+
+#[test]
+fn a_settlement_that_lies_ahead_or_is_followed_by_trades_is_not_believed() {
+    let traded =
+        |row: Checkpoint, ago_s: i64| Checkpoint { last_trade_at: Some(ago(ago_s)), ..row };
+    let day = 86_400;
+    for (known, row, is_retired, why) in [
+        (ended("finalized", Some(600), Some(-600)), complete(5), false, "it lies ahead"),
+        (ended("finalized", Some(600), Some(600)), complete(5), true, "it is over"),
+        (ended("finalized", Some(600), Some(600)), traded(complete(5), 700), true, "traded before"),
+        (ended("finalized", Some(600), Some(600)), traded(complete(5), 500), true, "late trades"),
+        (ended("finalized", Some(600), Some(600)), traded(complete(5), 60), false, "traded after"),
+        (
+            ended("finalized", Some(2 * day), Some(2 * day)),
+            traded(complete(5), day + 60),
+            true,
+            "traded after, and then was silent for a day",
+        ),
+    ] {
+        let standing = standing(Some(&known), Listed::No, &row, LATE_MAX);
+        assert_eq!(standing == Some(Standing::Retired), is_retired, "{why}");
+    }
+}
+
+#[test]
+fn what_was_settled_on_is_looked_at_again_within_as_long_as_it_lasted() {
+    for (lasted, wait) in
+        [(0, 180), (60, 180), (180, 180), (600, 600), (3_600, 3_600), (86_400, 3_600)]
+    {
+        let wait = Duration::from_secs(wait);
+        assert_eq!(look_again_after(ago(lasted), ago(0)), wait, "after {lasted} s");
+    }
+}
+
+#[test]
+fn what_ended_lately_is_asked_for_again_before_what_ended_long_ago() {
+    let over = |n: usize, ended_ago: i64, checked_ago: i64| Known {
+        ticker: Ticker::new(&format!("M{n:03}")).unwrap(),
+        ended_at: Some(ago(ended_ago)),
+        ..known("finalized", checked_ago)
+    };
+    let names = |found: Vec<Known>| -> Vec<String> {
+        found.iter().map(|known| known.ticker.to_string()).collect()
+    };
+    let few = vec![
+        over(1, 170, 170),
+        over(2, 190, 190),
+        over(3, 900, 500),
+        over(4, 900, 430),
+        over(5, 30 * 86_400, 3_601),
+        over(6, 30 * 86_400, 3_599),
+        known("active", 9_999),
+    ];
+    assert_eq!(names(again(few, ago(0))), ["M003", "M002", "M005"], "of few each hour");
+    let mut many: Vec<Known> = (0..300).map(|n| over(n, 30 * 86_400, 7_200)).collect();
+    many.push(over(999, 600, 300));
+    assert_eq!(names(again(many, ago(0))), ["M999"], "of many ever more rarely");
+    let many: Vec<Known> = (0..300).map(|n| over(n, 30 * 86_400, 20 * 86_400)).collect();
+    assert_eq!(again(many, ago(0)).len(), 100, "one request");
+    let archived = Known { settlement_time: Some(ago(90 * 86_400)), ..over(7, 90 * 86_400, 9_999) };
+    let mixed = vec![over(8, 86_400, 9_000), archived.clone()];
+    assert_eq!(names(again(mixed, ago(0))), ["M008"], "one tier");
+    assert_eq!(names(again(vec![archived], ago(0))), ["M007"]);
+}
+
+#[test]
+fn a_trade_above_what_was_read_takes_a_retired_market_back() {
+    let retired = Checkpoint { retired_at: Some(ago(50)), ..complete(100) };
+    let market = retired.market.clone();
+    for (row, seen, is_back) in [
+        (retired.clone(), Some(99), true),
+        (retired.clone(), Some(100), false),
+        (retired.clone(), None, false),
+        (complete(100), Some(1), false),
+    ] {
+        let back = traded_again(&[row], |_| seen.map(ago));
+        assert_eq!(back == [market.clone()], is_back, "{seen:?}");
+    }
 }

@@ -62,6 +62,11 @@ impl Status {
         }
     }
 
+    /// Whether the market may trade now, as far as its status says.
+    pub fn may_trade(&self) -> bool {
+        matches!(self, Status::Active | Status::Inactive | Status::Initialized | Status::Other(_))
+    }
+
     /// Whether nothing can happen to the market any more.
     pub fn is_over(&self) -> bool {
         matches!(self, Status::Finalized | Status::Vanished)
@@ -155,12 +160,17 @@ pub struct WatchRecord {
     pub watch: String,
     /// Our clock when it was first selected.
     pub first_selected_at: Timestamp,
-    /// Our clock when the exchange last said what belongs to it.
+    /// Evidence: the instant up to which the exchange last said what belongs to it, by the date of its
+    /// answer and never later than our own clock.
     pub resolved_at: Option<Timestamp>,
     /// Our clock when the metadata of its markets was last synced to the end.
     pub synced_at: Option<Timestamp>,
-    /// Exchange time of that sync's first answer: changes after it are for the next one.
+    /// Evidence: changes after this instant are for the next sync.
     pub synced_until: Option<Timestamp>,
+    /// Our clock when the exchange last showed that there is such a thing.
+    pub known_at: Option<Timestamp>,
+    /// Our clock when two different questions last agreed that it has no market now.
+    pub empty_at: Option<Timestamp>,
     /// The markets that were found to belong to it and are not retired, sorted.
     pub members: Vec<Ticker>,
 }
@@ -172,8 +182,13 @@ pub struct WatchChange {
     pub watch: String,
     /// Set when the exchange answered; `None` leaves what is recorded.
     pub resolved_at: Option<Timestamp>,
-    /// Our clock and the exchange's, of a finished sync; `None` leaves what is recorded.
-    pub synced: Option<(Timestamp, Timestamp)>,
+    /// Our clock and the evidence of a finished sync, which a list of nothing does not give; `None`
+    /// leaves what is recorded.
+    pub synced: Option<(Timestamp, Option<Timestamp>)>,
+    /// Set when the exchange showed it; `None` leaves what is recorded.
+    pub known_at: Option<Timestamp>,
+    /// Set when it was agreed that it has no market; `None` leaves what is recorded.
+    pub empty_at: Option<Timestamp>,
     /// Markets that belong to it from now on.
     pub joined: Vec<Ticker>,
     /// Markets that need not be remembered any more.
@@ -189,6 +204,18 @@ pub struct FalseMark {
     pub claimed: Timestamp,
     /// Why it is not believed.
     pub reason: &'static str,
+}
+
+/// A name of the selection that the exchange said it does not know. It is told on every pass, and
+/// asked for again ever more rarely.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The name, such as `series:KXTYPO`.
+    pub name: String,
+    /// Our clock when it was first refused.
+    pub first_refused_at: Timestamp,
+    /// Our clock when the exchange was last asked.
+    pub checked_at: Timestamp,
 }
 
 /// An event of the exchange's (not ours: theirs group markets), for its series.

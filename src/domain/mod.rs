@@ -13,6 +13,7 @@ mod density;
 pub mod pulse;
 pub mod checkpoint;
 pub mod lifecycle;
+pub mod membership;
 pub mod tier;
 pub mod slice;
 pub mod page;

@@ -68,7 +68,7 @@ pub struct Entry {
     pub watch: Watch,
     /// Our clock when a pass was last asked for it.
     pub selected_at: Timestamp,
-    /// Our clock when the exchange last said what belongs to it; when it was first selected, before.
+    /// Evidence: up to when the exchange last said what belongs to it; when it was first selected, before.
     pub resolved_at: Timestamp,
     /// The markets that belong to it and are not retired, sorted; none of an entry that is one itself.
     pub members: Vec<Ticker>,
@@ -266,10 +266,12 @@ impl Overview {
             summary.count(checkpoints[&market], now);
             summary.markets.push(market);
         }
-        if let Some(at) = resolved_at.filter(|at| now.ours.since(*at) > sla) {
+        // It is evidence, by the earlier of the two clocks.
+        let earlier = now.earlier();
+        if let Some(at) = resolved_at.filter(|at| earlier.since(*at) > sla) {
             summary.unresolved_since = Some(at);
             summary.stale += 1;
-            summary.lag = summary.lag.max(now.ours.since(at));
+            summary.lag = summary.lag.max(earlier.since(at));
         }
         summary
     }

@@ -1,13 +1,18 @@
 //! What the user wants read: entries that stand for one market, for many, or for the tape.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::trade::{Ticker, fingerprint};
 
 /// Every series, event and market of combos (multivariate markets) has a ticker that begins so.
 const COMBO_PREFIX: &str = "KXMVE";
+
+/// Whether a market, an event or a series is one of combos.
+pub fn is_combo(ticker: &Ticker) -> bool {
+    ticker.as_str().starts_with(COMBO_PREFIX)
+}
 
 /// What one entry of the selection stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,7 +93,7 @@ impl Target {
     pub fn is_combo(&self) -> bool {
         match self {
             Target::Market(ticker) | Target::Event(ticker) | Target::Series(ticker) => {
-                ticker.as_str().starts_with(COMBO_PREFIX)
+                is_combo(ticker)
             }
             Target::All => false,
         }
@@ -175,6 +180,13 @@ impl Selection {
     #[must_use]
     pub fn without_all(&self) -> Selection {
         let rest = self.watches.iter().filter(|watch| watch.target != Target::All);
+        Selection { watches: rest.cloned().collect(), shard: self.shard }
+    }
+
+    /// The same without these.
+    #[must_use]
+    pub fn without(&self, refused: &BTreeSet<Target>) -> Selection {
+        let rest = self.watches.iter().filter(|watch| !refused.contains(&watch.target));
         Selection { watches: rest.cloned().collect(), shard: self.shard }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::absence;
 use super::asker::Asker;
 use crate::domain::selection::Target;
-use crate::domain::tier::Tier;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage};
@@ -13,6 +13,9 @@ use crate::retry::Jitter;
 
 /// A runaway guard: ten million markets.
 const PAGES_MAX: usize = 10_000;
+
+/// So many empty pages with cursors in a row are no list.
+const EMPTY_PAGES_MAX: usize = 3;
 
 /// How asking for a list ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +26,32 @@ pub(super) enum Listing {
     OutOfTime,
 }
 
-/// Reads a list to its end and hands over each page.
+/// A page that had rows, so that it can be asked for again.
+struct Shown {
+    /// The cursor that it was asked with.
+    cursor: Option<String>,
+    tickers: Vec<Ticker>,
+}
+
+/// What a second question said about the end of a list.
+enum Second {
+    /// It shows the last known row again, and nothing below.
+    End,
+    /// There is more: the page, and the cursor that it was asked with.
+    More(MarketsPage, Option<String>),
+    OutOfTime,
+}
+
+/// A list at work.
+struct Reading<'a> {
+    asker: &'a Asker,
+    jitter: &'a mut Jitter,
+    attempts_max: u32,
+    list: &'a MarketList,
+}
+
+/// Reads a list to its end and hands over each page. An empty page below others is no end by
+/// itself: a second question has to agree.
 pub(super) fn each_page(
     asker: &Asker,
     jitter: &mut Jitter,
@@ -31,26 +59,91 @@ pub(super) fn each_page(
     list: &MarketList,
     take: &mut dyn FnMut(MarketsPage) -> Result<(), Failure>,
 ) -> Result<Listing, Failure> {
+    let mut reading = Reading { asker, jitter, attempts_max, list };
     let mut cursor: Option<String> = None;
+    let mut lowest: Option<Shown> = None;
+    let mut empty_pages = 0;
     for _ in 0..PAGES_MAX {
-        let answer = asker.ask_at_most(attempts_max, jitter, |client, left, clock| {
-            client.markets(list, cursor.as_deref(), left, clock)
-        })?;
-        let Some(page) = answer else { return Ok(Listing::OutOfTime) };
+        let answer = reading.ask(list.page_rows, cursor.as_deref())?;
+        let Some(mut page) = answer else { return Ok(Listing::OutOfTime) };
         let is_empty = page.tickers.is_empty() && page.first_unreadable.is_none();
+        if let Some(shown) = lowest.as_ref().filter(|_| is_empty) {
+            match reading.second(shown)? {
+                Second::End => return Ok(Listing::Whole),
+                Second::OutOfTime => return Ok(Listing::OutOfTime),
+                Second::More(more, asked_with) => (page, cursor) = (more, asked_with),
+            }
+        }
         let next = page.cursor.clone();
+        empty_pages = if is_empty { empty_pages + 1 } else { 0 };
+        if !page.tickers.is_empty() {
+            lowest = Some(Shown { cursor: cursor.clone(), tickers: page.tickers.clone() });
+        }
         tell_unreadable(&page);
+        list.keep(&mut page);
         take(page)?;
-        if next.is_none() || is_empty {
+        if next.is_none() {
             return Ok(Listing::Whole);
         }
-        if next == cursor {
+        if next == cursor || empty_pages == EMPTY_PAGES_MAX {
             break;
         }
         cursor = next;
     }
     let message = "the exchange's list of markets does not end; trying again in the next pass";
     Err(Failure::new(Kind::ExchangeUnreadable, message))
+}
+
+impl Reading<'_> {
+    fn ask(
+        &mut self,
+        page_rows: usize,
+        cursor: Option<&str>,
+    ) -> Result<Option<MarketsPage>, Failure> {
+        let list = MarketList { page_rows, ..self.list.clone() };
+        self.asker.ask_at_most(self.attempts_max, self.jitter, |client, left, clock| {
+            client.markets(&list, cursor, left, clock)
+        })
+    }
+
+    /// Asks for the end of the list in another way: the last page that had rows, one row shorter,
+    /// and what comes below. That has to show the last known row again.
+    fn second(&mut self, shown: &Shown) -> Result<Second, Failure> {
+        let count = shown.tickers.len();
+        let rows = if count > 1 { count - 1 } else { self.list.page_rows - 1 };
+        let Some(above) = self.ask(rows, shown.cursor.as_deref())? else {
+            return Ok(Second::OutOfTime);
+        };
+        let is_new = |page: &MarketsPage| page.tickers.iter().any(|t| !shown.tickers.contains(t));
+        let has_last =
+            |page: &MarketsPage| shown.tickers.last().is_some_and(|t| page.tickers.contains(t));
+        let Some(mut cursor) = above.cursor.clone().filter(|_| !is_new(&above)) else {
+            return match (is_new(&above), has_last(&above)) {
+                (true, _) => Ok(Second::More(above, shown.cursor.clone())),
+                (false, true) => Ok(Second::End),
+                (false, false) => Err(contradiction()),
+            };
+        };
+        let mut is_last_seen = has_last(&above);
+        // The last known row, and perhaps an empty page below it.
+        for _ in 0..2 {
+            let Some(page) = self.ask(self.list.page_rows, Some(&cursor))? else {
+                return Ok(Second::OutOfTime);
+            };
+            is_last_seen |= has_last(&page);
+            if is_new(&page) {
+                return Ok(Second::More(page, Some(cursor)));
+            }
+            let Some(next) = page.cursor.filter(|next| *next != cursor) else { break };
+            cursor = next;
+        }
+        if is_last_seen { Ok(Second::End) } else { Err(contradiction()) }
+    }
+}
+
+fn contradiction() -> Failure {
+    let message = "the exchange's list of markets ends above a market that it showed; trying again in the next pass";
+    Failure::new(Kind::ExchangeUnreadable, message)
 }
 
 /// What the exchange said of markets asked for by name.
@@ -107,54 +200,22 @@ pub(super) fn by_name(
     let doubted = asker.take_doubts(absent.len());
     answer.unsure = absent.split_off(doubted);
     for ticker in alone.into_iter().chain(absent) {
-        let Some(said) = alone_by_name(asker, jitter, attempts_max, &ticker)? else {
-            return Ok(None);
-        };
-        match said {
-            Said::Known(page) => answer.pages.push(page),
-            Said::Unknown => answer.missing.push(ticker),
-            Said::Nothing => answer.unsure.push(ticker),
-        }
-    }
-    Ok(Some(answer))
-}
-
-/// What the exchange said of one market.
-enum Said {
-    Known(MarketsPage),
-    /// Neither tier knows it.
-    Unknown,
-    /// One of them did not answer.
-    Nothing,
-}
-
-/// Asks for one market by its own routes; `None` when the time is over. What is not answered must
-/// not keep the others from being taken.
-fn alone_by_name(
-    asker: &Asker,
-    jitter: &mut Jitter,
-    attempts_max: u32,
-    ticker: &Ticker,
-) -> Result<Option<Said>, Failure> {
-    for tier in [Tier::Live, Tier::Archive] {
-        let said = asker.ask_at_most(attempts_max, jitter, |client, left, clock| {
-            client.market(ticker, tier, left, clock)
-        });
-        match said {
+        match absence::alone(asker, jitter, attempts_max, &ticker) {
             Ok(None) => return Ok(None),
             Ok(Some(Some(page))) => {
                 tell_unreadable(&page);
-                return Ok(Some(Said::Known(page)));
+                answer.pages.push(page);
             }
-            Ok(Some(None)) => {}
+            Ok(Some(None)) => answer.missing.push(ticker),
             Err(failure) if asker.is_forbidden() => return Err(failure),
+            // It must not keep the others from being taken.
             Err(failure) => {
                 log::warn!("{}; whether it exists is found out later", one_line(&failure));
-                return Ok(Some(Said::Nothing));
+                answer.unsure.push(ticker);
             }
         }
     }
-    Ok(Some(Said::Unknown))
+    Ok(Some(answer))
 }
 
 /// Begins the list at another place.

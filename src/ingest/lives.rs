@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::absence::{self, Behind};
 use super::asker::Asker;
+use super::belongs;
 use super::list;
 use super::sync::{Synced, sync};
 use crate::domain::backfill::Life;
 use crate::domain::market::Scope;
-use crate::domain::selection::{Selection, Target};
+use crate::domain::selection::{Selection, Target, is_combo};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
@@ -97,15 +99,8 @@ pub fn survey(
         }
     };
     for watch in selection.watches() {
-        for list in super::sync::lists(&watch.target, None) {
-            let attempts_max = Policy::default().attempts_max;
-            if watch.target == Target::All {
-                continue;
-            }
-            list::each_page(asker, &mut jitter, attempts_max, &list, &mut |page| {
-                add(page);
-                Ok(())
-            })?;
+        if watch.target.is_resolved() {
+            survey_entry(&watch.target, asker, &mut jitter, &mut add)?;
         }
     }
     let named: Vec<Ticker> =
@@ -114,10 +109,54 @@ pub fn survey(
         let answer = list::by_name(asker, &mut jitter, Policy::default().attempts_max, batch)?;
         if let Some(answer) = answer {
             answer.pages.into_iter().for_each(&mut add);
-            if let Some(ticker) = answer.missing.into_iter().next() {
-                return Err(super::resolve::unknown(&Target::Market(ticker)));
+            for ticker in answer.missing {
+                let attempts_max = Policy::default().attempts_max;
+                let asked = if is_combo(&ticker) {
+                    absence::alone(asker, &mut jitter, attempts_max, &ticker)?
+                } else {
+                    Some(None)
+                };
+                match asked {
+                    Some(None) => return Err(super::resolve::unknown(&Target::Market(ticker))),
+                    found => found.into_iter().flatten().for_each(&mut add),
+                }
             }
         }
     }
     Ok(found.into_values().collect())
+}
+
+/// The markets of an event or a series; of an empty list its events have to agree.
+fn survey_entry(
+    target: &Target,
+    asker: &Asker,
+    jitter: &mut Jitter,
+    add: &mut dyn FnMut(MarketsPage),
+) -> Result<(), Failure> {
+    let attempts_max = Policy::default().attempts_max;
+    let (mut rows, mut is_any_empty) = (0, false);
+    for list in super::sync::lists(target, None) {
+        let before = rows;
+        let mut once_more = jitter.clone();
+        list::each_page(asker, jitter, attempts_max, &list, &mut |mut page| {
+            if let Target::Series(series) = target {
+                belongs::hold(asker, &mut once_more, attempts_max, None, series, &mut page)?;
+            }
+            rows += page.tickers.len();
+            add(page);
+            Ok(())
+        })?;
+        is_any_empty |= rows == before;
+    }
+    if !is_any_empty {
+        return Ok(());
+    }
+    match absence::behind(asker, jitter, attempts_max, target, rows > 0, true)? {
+        Behind::Unknown => Err(super::resolve::unknown(target)),
+        Behind::Known(events) => {
+            events.pages.into_iter().for_each(add);
+            Ok(())
+        }
+        Behind::OutOfTime => Ok(()),
+    }
 }

@@ -4,7 +4,9 @@
 //! to the one writer, so that while the database commits a batch the next pages are on the
 //! wire, and memory is bounded by the pages in flight.
 
+mod absence;
 mod asker;
+mod belongs;
 mod books;
 mod close;
 mod list;
@@ -27,8 +29,8 @@ pub use close::{Closing, close};
 pub use lives::{Lives, lives, survey};
 pub use measure::{Hours, Measured, measure};
 pub use reader::{Background, Done, Ended, Source, Work};
-pub use resolve::{Resolved, resolve};
-pub use stand::stand;
+pub use resolve::{Resolved, resolve, unknown};
+pub use stand::{stand, take_back_traded};
 pub use sync::{Synced, sync};
 
 use crate::domain::batch::Ledger;

@@ -1,28 +1,24 @@
-//! From the selection to the markets of this pass: what the exchange lists as open, what was
-//! known before and is not over, and whether what was named exists.
+//! From the selection to the markets of this pass: what the exchange lists, what was known before
+//! and is not over, and whether what was named exists.
 
-use std::collections::{BTreeSet, HashMap};
+mod entry;
+mod look;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::asker::Asker;
-use super::list::{self, Listing};
 use crate::domain::lifecycle;
-use crate::domain::market::{Absence, Known, Sighting, WatchChange, WatchRecord};
+use crate::domain::market::{Absence, Known, Refusal, Sighting, WatchChange, WatchRecord};
 use crate::domain::selection::{Listed, Roster, Selection, Target, Watch};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
-use crate::failure::{Failure, one_line};
-use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage};
+use crate::failure::Failure;
 use crate::retry::Jitter;
 use crate::store::Store;
 
 /// Attempts at one list. The trades of known markets are worth more than the last word about new ones.
 const ATTEMPTS_MAX: u32 = 3;
-/// Markets seen before that are asked for by name in one pass: what is due takes its turn.
-const LOOKS_MAX: usize = MARKETS_PER_REQUEST;
-
-/// Descriptions of markets kept until they are stored: some ten megabytes at most.
-const NEWS_WAITING_MAX: usize = 2_000;
 
 /// What a pass is about.
 #[derive(Debug, Default)]
@@ -37,6 +33,8 @@ pub struct Resolved {
     pub troubles: Vec<Failure>,
     /// Entries that could not be resolved: what they stand for, since when, and their SLA.
     pub unresolved: Vec<(Target, Timestamp, Duration)>,
+    /// Entries that the exchange does not know: they are told, and nothing is watched over.
+    pub refused: BTreeSet<Target>,
 }
 
 /// Finds out which markets the selection stands for. Only a failure of the store ends it:
@@ -47,17 +45,24 @@ pub fn resolve(
     asker: &Asker,
 ) -> Result<Resolved, Failure> {
     let now = asker.budget().clock().now();
-    let watches: Vec<&Watch> =
-        selection.watches().iter().filter(|watch| watch.target.is_resolved()).collect();
-    let names: Vec<String> = watches.iter().map(|watch| watch.target.name()).collect();
-    let records = if names.is_empty() { Vec::new() } else { store.watches(&names, now)? };
     let mut resolver = Resolver::new(selection, store, asker, now);
-    let record_of = |watch: &Watch| {
+    resolver.recall_refusals()?;
+    let watches: Vec<&Watch> = selection
+        .watches()
+        .iter()
+        .filter(|watch| watch.target.is_resolved() && !resolver.refused.contains(&watch.target))
+        .collect();
+    let names: Vec<String> = watches.iter().map(|watch| watch.target.name()).collect();
+    let records =
+        if names.is_empty() { Vec::new() } else { resolver.store.watches(&names, now)? };
+    let of_watch = |watch: &Watch| {
         let name = watch.target.name();
         records.iter().find(|record| record.watch == name)
     };
-    for watch in &watches {
-        for member in record_of(watch).into_iter().flat_map(|record| &record.members) {
+    let entries: Vec<(&Watch, &WatchRecord)> =
+        watches.iter().filter_map(|watch| Some((*watch, of_watch(watch)?))).collect();
+    for (watch, record) in &entries {
+        for member in &record.members {
             resolver.roster.add(selection.shard(), member.clone(), watch.sla, Listed::No);
         }
     }
@@ -67,12 +72,11 @@ pub fn resolve(
         let known = resolver.store.known_markets(&tickers)?;
         resolver.known = known.into_iter().map(|known| (known.ticker.clone(), known)).collect();
     }
-    for watch in &watches {
-        if let Some(record) = record_of(watch) {
-            resolver.list_open(watch, record)?;
-        }
+    for (watch, record) in &entries {
+        resolver.list(watch, record)?;
     }
-    resolver.look_by_name();
+    resolver.look_by_name(&entries)?;
+    resolver.doubt_lists(&entries);
     resolver.save(records)
 }
 
@@ -89,11 +93,21 @@ struct Resolver<'a> {
     known: HashMap<Ticker, Known>,
     /// Markets of entries whose list was read to the end.
     accounted: BTreeSet<Ticker>,
-    news: Vec<Sighting>,
+    /// Markets that were open when they were asked for by name, though no list showed them.
+    left_out: BTreeSet<Ticker>,
+    /// Whether an entry was asked for in another way, which is enough for one pass.
+    is_asked_twice: bool,
+    news: BTreeMap<Ticker, Sighting>,
     absent: Vec<Absence>,
-    changes: Vec<WatchChange>,
+    changes: BTreeMap<String, WatchChange>,
     troubles: Vec<Failure>,
     unresolved: Vec<(Target, Timestamp, Duration)>,
+    /// The names on record as refused.
+    refusals: Vec<Refusal>,
+    /// Those that are refused in this pass, asked for or not.
+    refused: BTreeSet<Target>,
+    /// Of them, those that were asked for.
+    refused_now: Vec<String>,
 }
 
 impl<'a> Resolver<'a> {
@@ -113,195 +127,127 @@ impl<'a> Resolver<'a> {
             roster: selection.named(),
             known: HashMap::new(),
             accounted: BTreeSet::new(),
-            news: Vec::new(),
+            left_out: BTreeSet::new(),
+            is_asked_twice: false,
+            news: BTreeMap::new(),
             absent: Vec::new(),
-            changes: Vec::new(),
+            changes: BTreeMap::new(),
             troubles: Vec::new(),
             unresolved: Vec::new(),
+            refusals: Vec::new(),
+            refused: BTreeSet::new(),
+            refused_now: Vec::new(),
         }
     }
 
-    /// Asks which markets of an event or a series are open.
-    fn list_open(&mut self, watch: &Watch, record: &WatchRecord) -> Result<(), Failure> {
-        let list = open_markets(&watch.target);
-        let mut joined = BTreeSet::new();
-        let (asker, attempts_max) = (self.asker, self.attempts_max);
-        let mut jitter = self.jitter.clone();
-        let mut store_failure = None;
-        let listing = list::each_page(asker, &mut jitter, attempts_max, &list, &mut |page| {
-            self.take_listed(page, watch, record, &mut joined);
-            self.save_news(NEWS_WAITING_MAX).map_err(|failure| {
-                store_failure = Some(failure);
-                Failure::config("the store failed")
-            })
-        });
-        self.jitter = jitter;
-        if let Some(failure) = store_failure {
-            return Err(failure);
+    /// Tells the names that the exchange refused not long ago; the others are asked for again.
+    fn recall_refusals(&mut self) -> Result<(), Failure> {
+        let targets: Vec<&Target> =
+            self.selection.watches().iter().map(|watch| &watch.target).collect();
+        let names: Vec<String> = targets.iter().map(|target| target.name()).collect();
+        self.refusals = self.store.refusals(&names)?;
+        let now = self.now;
+        let is_believed = |refusal: &Refusal| {
+            let Refusal { first_refused_at: first, checked_at: checked, .. } = *refusal;
+            checked <= now && now.since(checked) < lifecycle::look_again_after(first, checked)
+        };
+        let believed: BTreeSet<&str> =
+            self.refusals.iter().filter(|r| is_believed(r)).map(|r| r.name.as_str()).collect();
+        let told: Vec<Target> = targets
+            .into_iter()
+            .filter(|target| believed.contains(target.name().as_str()))
+            .cloned()
+            .collect();
+        for target in told {
+            self.tell_refused(target);
         }
-        let is_whole = matches!(listing, Ok(Listing::Whole));
-        if is_whole {
-            self.accounted.extend(record.members.iter().cloned());
-        } else {
-            let since = record.resolved_at.unwrap_or(record.first_selected_at);
-            self.unresolved.push((watch.target.clone(), since, watch.sla));
-        }
-        if let Err(failure) = listing {
-            // The next one is asked for, too, but not as patiently.
-            self.attempts_max = 1;
-            self.trouble(&watch.target, &failure, record.members.len());
-        } else if is_whole && joined.is_empty() && record.resolved_at.is_none() {
-            self.expect_known(&watch.target);
-        }
-        self.changes.push(WatchChange {
-            watch: record.watch.clone(),
-            resolved_at: is_whole.then_some(self.now),
-            joined: joined.into_iter().collect(),
-            ..WatchChange::default()
-        });
         Ok(())
+    }
+
+    fn tell_refused(&mut self, target: Target) {
+        if let Target::Market(ticker) = &target {
+            // An event or a series may stand for it nevertheless; then it is added again.
+            self.roster.remove(ticker);
+        }
+        self.troubles.push(unknown(&target));
+        self.refused.insert(target);
+    }
+
+    /// The exchange was asked and knows no such name.
+    fn refuse(&mut self, target: Target) {
+        self.refused_now.push(target.name());
+        self.tell_refused(target);
     }
 
     /// Stores what is new, if it is that much.
     fn save_news(&mut self, count_min: usize) -> Result<(), Failure> {
         if self.news.len() >= count_min {
-            let news = std::mem::take(&mut self.news);
+            let news: Vec<Sighting> = std::mem::take(&mut self.news).into_values().collect();
             self.store.save_markets(&news, &[], self.asker.exchange_now())?;
         }
         Ok(())
     }
 
-    fn take_listed(
-        &mut self,
-        page: MarketsPage,
-        watch: &Watch,
-        record: &WatchRecord,
-        joined: &mut BTreeSet<Ticker>,
-    ) {
-        let shard = self.selection.shard();
-        for ticker in page.tickers.iter().filter(|ticker| shard.holds(ticker)) {
-            self.roster.add(shard, ticker.clone(), watch.sla, Listed::Open);
-            if record.members.binary_search(ticker).is_err() {
-                joined.insert(ticker.clone());
-            }
-        }
-        for sighting in page.markets {
-            if shard.holds(&sighting.market.ticker) {
-                self.see(sighting);
-            }
+    /// Keeps what is new about a market.
+    fn see(&mut self, sighting: Sighting) {
+        let known = self.known.get(&sighting.market.ticker);
+        let is_news = lifecycle::is_news(known, &sighting.market);
+        self.remember(&sighting);
+        if is_news {
+            self.keep(sighting);
         }
     }
 
-    /// Keeps what is new about a market.
-    fn see(&mut self, sighting: Sighting) {
+    /// To be stored: of a market that several lists show, the last description, and its series.
+    fn keep(&mut self, mut sighting: Sighting) {
+        let ticker = sighting.market.ticker.clone();
+        let before = self.news.remove(&ticker);
+        let series = before.and_then(|before| before.market.series);
+        sighting.market.series = sighting.market.series.take().or(series);
+        self.news.insert(ticker, sighting);
+    }
+
+    fn remember(&mut self, sighting: &Sighting) {
         let ticker = sighting.market.ticker.clone();
         let known = self.known.get(&ticker);
-        let after = Known::after(known, &sighting, self.asker.exchange_now());
-        if lifecycle::is_news(known, &sighting.market) {
-            self.news.push(sighting);
-        }
+        let after = Known::after(known, sighting, self.asker.exchange_now());
         self.known.insert(ticker, after);
     }
 
-    fn trouble(&mut self, target: &Target, failure: &Failure, known: usize) {
-        let kind = failure.kind;
-        let name = target.name();
-        let message = format!(
-            "{name} could not be resolved, so new markets wait; going on with the {known} known ones"
-        );
-        self.troubles.push(Failure::new(kind, message).because(one_line(failure)));
-    }
-
-    /// An empty list says nothing by itself: the name may be misspelt.
-    fn expect_known(&mut self, target: &Target) {
-        let asked =
-            self.asker.ask_at_most(self.attempts_max, &mut self.jitter, |client, left, clock| {
-                match target {
-                    Target::Event(event) => client.knows_event(event, left, clock),
-                    Target::Series(series) => client.knows_series(series, left, clock),
-                    Target::Market(_) | Target::All => Ok(true),
-                }
-            });
-        match asked {
-            Ok(Some(false)) => {
-                if let Some(change) = self.changes.last_mut() {
-                    change.resolved_at = None;
-                }
-                self.troubles.push(unknown(target));
-            }
-            Ok(_) => {}
-            Err(failure) => log::warn!("{}", one_line(&failure)),
-        }
-    }
-
-    /// Asks for the markets that no list shows, as far as it is time to.
-    fn look_by_name(&mut self) {
-        // Markets open and close by the exchange's clock.
-        let now = self.asker.exchange_now();
-        let mut due: Vec<(Option<Timestamp>, Ticker)> = Vec::new();
-        for (ticker, place) in self.roster.iter().filter(|(ticker, _)| !ticker.is_tape()) {
-            let known = self.known.get(ticker);
-            let is_departed = self.accounted.contains(ticker);
-            if lifecycle::is_due(known, place.listed, is_departed, now) {
-                due.push((known.map(|known| known.checked_at), ticker.clone()));
-            }
-        }
-        // Those never seen first, then those not looked at for longest.
-        due.sort();
-        let never_seen = due.iter().filter(|(checked_at, _)| checked_at.is_none()).count();
-        due.truncate(never_seen.next_multiple_of(MARKETS_PER_REQUEST).max(LOOKS_MAX));
-        let due: Vec<Ticker> = due.into_iter().map(|(_, ticker)| ticker).collect();
-        for batch in due.chunks(MARKETS_PER_REQUEST) {
-            match list::by_name(self.asker, &mut self.jitter, self.attempts_max, batch) {
-                Ok(Some(answer)) => {
-                    answer
-                        .pages
-                        .into_iter()
-                        .flat_map(|page| page.markets)
-                        .for_each(|s| self.see(s));
-                    answer.missing.into_iter().for_each(|ticker| self.miss(ticker));
-                }
-                Ok(None) => return,
-                Err(failure) => {
-                    // Their trades are read all the same; only refusing everything is final.
-                    if self.asker.is_forbidden() {
-                        self.troubles.push(failure);
-                    } else {
-                        log::warn!("{}; their status is checked later", one_line(&failure));
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Neither the live markets nor the archive have it.
-    fn miss(&mut self, ticker: Ticker) {
-        let Some(known) = self.known.get_mut(&ticker) else {
-            self.roster.remove(&ticker);
-            self.troubles.push(unknown(&Target::Market(ticker)));
-            return;
-        };
-        let now = self.asker.exchange_now();
-        let is_believed = lifecycle::is_gone(known, now);
-        known.missed(is_believed, now);
-        if is_believed {
+    /// A list that left out a market which is open proves nothing of the others.
+    fn doubt_lists(&mut self, entries: &[(&Watch, &WatchRecord)]) {
+        for (watch, record) in entries {
+            let Some(change) = self.changes.get_mut(&record.watch) else { continue };
+            let left_out = record.members.iter().find(|member| self.left_out.contains(*member));
+            let Some(market) = left_out.filter(|_| change.resolved_at.is_some()) else { continue };
             log::warn!(
-                "{ticker}: the exchange does not know it any more (delisted, or provisional); it retires with what is stored"
+                "{}: its list left out {market}, which trades; asking again in the next pass",
+                watch.target.name()
             );
+            (change.resolved_at, change.empty_at) = (None, None);
+            let since = record.resolved_at.unwrap_or(record.first_selected_at);
+            self.unresolved.push((watch.target.clone(), since, watch.sla));
         }
-        self.absent.push(Absence { ticker, is_believed });
     }
 
-    fn save(self, records: Vec<WatchRecord>) -> Result<Resolved, Failure> {
+    fn save(mut self, records: Vec<WatchRecord>) -> Result<Resolved, Failure> {
         if !self.news.is_empty() || !self.absent.is_empty() {
-            self.store.save_markets(&self.news, &self.absent, self.asker.exchange_now())?;
+            let news: Vec<Sighting> = std::mem::take(&mut self.news).into_values().collect();
+            self.store.save_markets(&news, &self.absent, self.asker.exchange_now())?;
         }
-        let is_change =
-            |change: &WatchChange| change.resolved_at.is_some() || !change.joined.is_empty();
-        let changes: Vec<WatchChange> = self.changes.into_iter().filter(is_change).collect();
+        let changes: Vec<WatchChange> = std::mem::take(&mut self.changes)
+            .into_values()
+            .filter(|change| {
+                let nothing = WatchChange { watch: change.watch.clone(), ..WatchChange::default() };
+                *change != nothing
+            })
+            .collect();
         if !changes.is_empty() {
             self.store.save_watches(&changes)?;
+        }
+        let lifted = self.lifted(&changes);
+        if !self.refused_now.is_empty() || !lifted.is_empty() {
+            self.store.save_refusals(&self.refused_now, &lifted, self.now)?;
         }
         Ok(Resolved {
             roster: self.roster,
@@ -309,23 +255,23 @@ impl<'a> Resolver<'a> {
             records,
             troubles: self.troubles,
             unresolved: self.unresolved,
+            refused: self.refused,
         })
+    }
+
+    /// Names that were refused once and are known now.
+    fn lifted(&self, changes: &[WatchChange]) -> Vec<String> {
+        let is_known = |refusal: &&Refusal| match Target::of_name(&refusal.name) {
+            Some(Target::Market(ticker)) => self.known.contains_key(&ticker),
+            _ => changes.iter().any(|c| c.watch == refusal.name && c.known_at.is_some()),
+        };
+        let refused = self.refusals.iter().filter(is_known);
+        refused.map(|refusal| refusal.name.clone()).collect()
     }
 }
 
-/// The open markets of an event or a series.
-fn open_markets(target: &Target) -> MarketList {
-    let (event, series) = match target {
-        Target::Event(event) => (Some(event.clone()), None),
-        Target::Series(series) => (None, Some(series.clone())),
-        Target::Market(_) | Target::All => (None, None),
-    };
-    let with_combos = target.is_combo();
-    MarketList { event, series, status: Some("open"), with_combos, ..MarketList::ALL }
-}
-
 /// Nothing has this name.
-pub(super) fn unknown(target: &Target) -> Failure {
+pub fn unknown(target: &Target) -> Failure {
     let (what, ticker) = match target {
         Target::Market(ticker) => ("market", ticker.as_str()),
         Target::Event(ticker) => ("event", ticker.as_str()),

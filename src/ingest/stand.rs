@@ -1,8 +1,13 @@
 //! Retires markets that are over and drained, and takes them back when they trade after all.
 
+use std::collections::BTreeMap;
+
 use crate::domain::batch::{Batch, Ledger};
 use crate::domain::checkpoint::Standing;
-use crate::domain::time::Timestamp;
+use crate::domain::lifecycle;
+use crate::domain::market::{Scope, WatchChange};
+use crate::domain::selection::{Selection, Target};
+use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
@@ -30,4 +35,47 @@ pub fn stand(
     let receipt = store.commit(run, &commit)?;
     ledger.committed(commit, &receipt);
     Ok(())
+}
+
+/// Takes back those markets that were retired and trade on the tape all the same; `newest` is the time
+/// of the newest trade seen there of each. The next pass reads them.
+pub fn take_back_traded(
+    selection: &Selection,
+    store: &mut dyn Store,
+    run: RunId,
+    newest: &BTreeMap<Ticker, Timestamp>,
+    now: Timestamp,
+) -> Result<Vec<Ticker>, Failure> {
+    let shard = selection.shard();
+    let seen: Vec<Ticker> = newest.keys().filter(|ticker| shard.holds(ticker)).cloned().collect();
+    if seen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let checkpoints = store.checkpoints_on_record(&seen)?;
+    let back = lifecycle::traded_again(&checkpoints, |market| newest.get(market).copied());
+    if back.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut changes = Vec::new();
+    for watch in selection.watches() {
+        let scope = match &watch.target {
+            Target::Event(event) => Scope::Event(event.as_str()),
+            Target::Series(series) => Scope::Series(series.as_str()),
+            Target::Market(_) | Target::All => continue,
+        };
+        let until = Timestamp::from_seconds(i64::from(i32::MAX));
+        let own = store.lives(scope, Some(&back), FIRST_TRADES, until)?;
+        let joined: Vec<Ticker> = own.into_iter().map(|life| life.market).collect();
+        if !joined.is_empty() {
+            let watch = watch.target.name();
+            changes.push(WatchChange { watch, joined, ..WatchChange::default() });
+        }
+    }
+    if !changes.is_empty() {
+        store.save_watches(&changes)?;
+    }
+    let mut ledger = Ledger::new(checkpoints);
+    let standings = back.iter().map(|market| (market.clone(), Standing::Reopened)).collect();
+    stand(store, run, &mut ledger, standings, now)?;
+    Ok(back)
 }

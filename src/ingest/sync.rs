@@ -1,17 +1,21 @@
 //! The metadata of the selection's markets: what changed since the last sync where the exchange
 //! lists that, everything where it does not; page by page into the store.
 
+mod empty;
+
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use super::absence;
 use super::asker::Asker;
+use super::belongs;
 use super::list::{self, ByName, Listing};
 use super::resolve::unknown;
 use crate::domain::lifecycle;
 use crate::domain::market::{
     Absence, EventRecord, FalseMark, Known, Scope, Sighting, WatchChange, WatchRecord,
 };
-use crate::domain::selection::{Selection, Shard, Target, Watch};
+use crate::domain::selection::{Selection, Shard, Target, Watch, is_combo};
 use crate::domain::sync_mark::{Heard, is_from_a_future, latest_credible_trade};
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
@@ -31,6 +35,12 @@ const RELIST_AFTER: Duration = Duration::from_secs(30 * 86_400);
 /// many times as many, and one that settles is met as a change of a known one.
 const UNSETTLED: [&str; 4] = ["unopened", "open", "paused", "closed"];
 
+/// An entry without markets is looked at so often: all of its lists are read each time.
+const EMPTY_AGAIN: Duration = Duration::from_secs(3_600);
+
+/// Known combos that are asked for alone in one sync before they are given up.
+const ALONE_MAX: usize = 5;
+
 /// The record of all markets that were named one by one.
 const NAMED: &str = "named";
 
@@ -46,9 +56,10 @@ fn record_name(selection: &Selection, target: &Target) -> String {
     }
 }
 
-fn record_names(selection: &Selection) -> Vec<String> {
+fn record_names(selection: &Selection, refused: &HashSet<String>) -> Vec<String> {
     let name = |watch: &Watch| record_name(selection, &watch.target);
-    let names: BTreeSet<String> = selection.watches().iter().map(name).collect();
+    let is_taken = |watch: &&Watch| !refused.contains(&watch.target.name());
+    let names: BTreeSet<String> = selection.watches().iter().filter(is_taken).map(name).collect();
     names.into_iter().collect()
 }
 
@@ -79,16 +90,40 @@ pub fn sync(
     run: RunId,
 ) -> Result<Synced, Failure> {
     let now = asker.budget().clock().now();
-    let records = store.watches(&record_names(selection), now)?;
+    let is_by_hand = age_min.is_zero();
+    let names: Vec<String> = selection.watches().iter().map(|watch| watch.target.name()).collect();
+    let mut refused: HashSet<String> =
+        store.refusals(&names)?.into_iter().map(|refusal| refusal.name).collect();
+    if is_by_hand {
+        // Who asks by hand wants to know now.
+        refused.clear();
+    }
+    let records = store.watches(&record_names(selection, &refused), now)?;
     let jitter = Jitter::from_entropy();
     // Our own clock may have been ahead.
     let is_due = |record: &WatchRecord| {
-        record.synced_at.is_none_or(|at| now.since(at) >= age_min || at > now)
+        // Synced without a mark: there was nothing.
+        let is_empty = record.synced_until.is_none() && !is_by_hand;
+        let wait = if is_empty { age_min.max(EMPTY_AGAIN) } else { age_min };
+        record.synced_at.is_none_or(|at| now.since(at) >= wait || at > now)
     };
     let due: Vec<&WatchRecord> = records.iter().filter(|record| is_due(record)).collect();
     let synced = Synced { entries: due.len(), is_whole: true, ..Synced::default() };
+    let (refused_now, known_now) = (Vec::new(), Vec::new());
     let seen = HashSet::new();
-    let mut work = Syncer { selection, store, asker, run, jitter, synced, seen };
+    let mut work = Syncer {
+        selection,
+        store,
+        asker,
+        run,
+        jitter,
+        synced,
+        seen,
+        is_by_hand,
+        refused,
+        refused_now,
+        known_now,
+    };
     let mut are_named_due = false;
     for watch in selection.watches() {
         let name = record_name(selection, &watch.target);
@@ -96,7 +131,9 @@ pub fn sync(
         match watch.target {
             Target::Market(_) => are_named_due = true,
             Target::Event(_) | Target::Series(_) | Target::All => {
-                work.entry(&watch.target, record)?;
+                if !work.refused.contains(&watch.target.name()) {
+                    work.entry(&watch.target, record)?;
+                }
             }
         }
         if asker.stopped().is_some() {
@@ -109,6 +146,7 @@ pub fn sync(
     if work.synced.entries > 0 {
         work.series_of_events()?;
     }
+    work.save_names(now)?;
     work.synced.is_whole &= asker.stopped().is_none();
     Ok(work.synced)
 }
@@ -117,7 +155,7 @@ pub fn sync(
 #[derive(Default)]
 struct Read {
     heard: Heard,
-    found: bool,
+    rows: usize,
     has_unreadable: bool,
 }
 
@@ -131,6 +169,14 @@ struct Syncer<'a> {
     synced: Synced,
     /// Markets just read: they need not be asked for by name.
     seen: HashSet<Ticker>,
+    /// Whether somebody waits for all of it.
+    is_by_hand: bool,
+    /// Names that the exchange refused not long ago: they are not asked for.
+    refused: HashSet<String>,
+    /// Names that it refused now.
+    refused_now: Vec<String>,
+    /// Names that it knows.
+    known_now: Vec<String>,
 }
 
 impl Syncer<'_> {
@@ -180,17 +226,44 @@ impl Syncer<'_> {
     /// One entry that stands for many markets: its lists, then what happened silently.
     fn entry(&mut self, target: &Target, record: &WatchRecord) -> Result<(), Failure> {
         let mut read = Read::default();
+        let mut empty = Vec::new();
         let mark = self.mark(record)?;
         for list in lists(target, mark) {
+            let rows_before = read.rows;
             if !self.list(&list, &mut read)? {
                 self.synced.is_whole = false;
                 return Ok(());
+            };
+            if read.rows == rows_before {
+                empty.push(list);
             }
         }
-        if !read.found && record.synced_until.is_none() && !self.is_known(target) {
-            self.synced.troubles.push(unknown(target));
+        if !empty.is_empty() && !self.agree(target, record, mark, &empty, read.rows)? {
             return Ok(());
         }
+        self.known_now.push(target.name());
+        if !self.look_after_lists(target)? {
+            return Ok(());
+        }
+        // A list of nothing proves nothing: the mark stays where it was.
+        let evidence = match self.proven_until(read.heard)? {
+            _ if read.rows == 0 => None,
+            // It has to be on the next list, too.
+            _ if read.has_unreadable => mark.or(Some(FIRST_TRADES)),
+            proven => proven,
+        };
+        let ours = self.ours();
+        let change = WatchChange {
+            watch: record.watch.clone(),
+            synced: Some((ours, evidence)),
+            known_at: Some(ours),
+            ..WatchChange::default()
+        };
+        self.store.save_watches(&[change])
+    }
+
+    /// Asks by name for what may have happened silently; whether all of it was answered for.
+    fn look_after_lists(&mut self, target: &Target) -> Result<bool, Failure> {
         let scope = match target {
             Target::Event(event) => Scope::Event(event.as_str()),
             Target::Series(series) => Scope::Series(series.as_str()),
@@ -204,43 +277,45 @@ impl Syncer<'_> {
                 && lifecycle::is_due_after_list(known, now)
         };
         let due: Vec<Known> = unsettled.into_iter().filter(is_due).collect();
-        if !self.look(&due)? {
-            return Ok(());
-        }
-        let proven = match self.proven_until(read.heard)? {
-            // It has to be on the next list, too.
-            _ if read.has_unreadable => mark.or(Some(FIRST_TRADES)),
-            proven => proven,
-        };
-        let synced = proven.map(|until| (self.ours(), until));
-        let change = WatchChange { watch: record.watch.clone(), synced, ..WatchChange::default() };
-        self.store.save_watches(&[change])
+        self.look(&due)
     }
 
     /// Reads a list, each page into the store; whether it came to its end.
     fn list(&mut self, list: &MarketList, read: &mut Read) -> Result<bool, Failure> {
-        let mut store_failure = None;
         let (asker, mut jitter) = (self.asker, self.jitter.clone());
         let attempts_max = Policy::default().attempts_max;
-        let listing = list::each_page(asker, &mut jitter, attempts_max, list, &mut |page| {
+        let listing = list::each_page(asker, &mut jitter, attempts_max, list, &mut |mut page| {
+            if let Some(series) = &list.series {
+                let mut jitter = self.jitter.clone();
+                let store: Option<&mut dyn Store> = Some(&mut *self.store);
+                belongs::hold(asker, &mut jitter, attempts_max, store, series, &mut page)?;
+            }
             read.heard.hear(page.exchange_now);
-            read.found |= !page.tickers.is_empty();
+            read.rows += page.tickers.len();
             read.has_unreadable |= self.note_unreadable(&page);
-            self.save(page.markets, &[]).map_err(|failure| {
-                // Carried around the driver's own failures, and told apart below.
-                store_failure = Some(failure);
-                Failure::config("the store failed")
-            })
+            self.save(page.markets, &[])
         });
         self.jitter = jitter;
-        match (store_failure, listing) {
-            (Some(failure), _) => Err(failure),
-            (None, Err(failure)) => {
+        match listing {
+            Err(failure) if failure.kind.is_of_store() => Err(failure),
+            Err(failure) => {
                 self.synced.troubles.push(failure);
                 Ok(false)
             }
-            (None, Ok(listing)) => Ok(listing == Listing::Whole),
+            Ok(listing) => Ok(listing == Listing::Whole),
         }
+    }
+
+    fn save_names(&mut self, now: Timestamp) -> Result<(), Failure> {
+        if self.refused_now.is_empty() && (self.known_now.is_empty() || !self.is_by_hand) {
+            return Ok(());
+        }
+        self.store.save_refusals(&self.refused_now, &self.known_now, now)
+    }
+
+    fn refuse(&mut self, target: &Target) {
+        self.refused_now.push(target.name());
+        self.synced.troubles.push(unknown(target));
     }
 
     fn save(&mut self, mut seen: Vec<Sighting>, absent: &[Absence]) -> Result<(), Failure> {
@@ -259,8 +334,10 @@ impl Syncer<'_> {
     /// The markets that were named one by one.
     fn named(&mut self) -> Result<(), Failure> {
         let roster = self.selection.named();
-        let tickers: Vec<Ticker> =
-            roster.tickers().into_iter().filter(|ticker| !ticker.is_tape()).collect();
+        let mut tickers = roster.tickers();
+        let is_refused =
+            |ticker: &Ticker| self.refused.contains(&Target::Market(ticker.clone()).name());
+        tickers.retain(|ticker| !ticker.is_tape() && !is_refused(ticker));
         if tickers.is_empty() {
             return Ok(());
         }
@@ -274,12 +351,18 @@ impl Syncer<'_> {
                 is_whole = false;
                 continue;
             };
-            if let Some(ticker) = unsure.iter().find(|ticker| never_seen.contains(ticker)) {
-                log::warn!("whether the exchange knows {ticker} is not found out yet");
-                (is_whole, self.synced.is_whole) = (false, false);
+            for ticker in unsure {
+                if never_seen.contains(&ticker) {
+                    log::warn!("whether the exchange knows {ticker} is not found out yet");
+                    (is_whole, self.synced.is_whole) = (false, false);
+                }
             }
-            for ticker in missing.iter().filter(|ticker| never_seen.contains(ticker)) {
-                self.synced.troubles.push(unknown(&Target::Market(ticker.clone())));
+            let found = batch.iter().filter(|ticker| !missing.contains(ticker));
+            self.known_now.extend(found.map(|ticker| Target::Market(ticker.clone()).name()));
+            let (strange, missing): (Vec<_>, Vec<_>) =
+                missing.into_iter().partition(|ticker| never_seen.contains(ticker));
+            for ticker in strange {
+                is_whole &= self.find_alone(ticker)?;
             }
             self.miss(missing.into_iter(), &known)?;
         }
@@ -287,9 +370,42 @@ impl Syncer<'_> {
             return Ok(());
         }
         let until = self.proven_until(heard)?.unwrap_or(self.now().min(self.ours()));
-        let synced = Some((self.ours(), until));
+        let synced = Some((self.ours(), Some(until)));
         let watch = record_name(self.selection, &Target::Market(tickers[0].clone()));
         self.store.save_watches(&[WatchChange { watch, synced, ..WatchChange::default() }])
+    }
+
+    /// A market that nobody knows: by its own routes neither, which a list of combos does not ask.
+    /// Whether anybody could say.
+    fn find_alone(&mut self, ticker: Ticker) -> Result<bool, Failure> {
+        let attempts_max = Policy::default().attempts_max;
+        let asked = if is_combo(&ticker) {
+            absence::alone(self.asker, &mut self.jitter, attempts_max, &ticker)
+        } else {
+            Ok(Some(None))
+        };
+        match asked {
+            Ok(Some(None)) => {
+                let target = Target::Market(ticker);
+                if !self.store.is_on_record(&target)? {
+                    self.refuse(&target);
+                }
+                Ok(true)
+            }
+            Ok(Some(Some(page))) => {
+                self.save(page.markets, &[])?;
+                Ok(true)
+            }
+            Ok(None) => {
+                self.synced.is_whole = false;
+                Ok(false)
+            }
+            Err(failure) => {
+                self.synced.is_whole = false;
+                self.synced.troubles.push(failure);
+                Ok(false)
+            }
+        }
     }
 
     /// Asks for known markets by name; whether all were answered for.
@@ -338,22 +454,32 @@ impl Syncer<'_> {
         known: &[Known],
     ) -> Result<(), Failure> {
         let now = self.now();
-        let absence = |ticker: Ticker| {
-            let known = known.iter().find(|known| known.ticker == ticker)?;
-            let is_believed = lifecycle::is_gone(known, now) && !known.status.is_over();
-            Some(Absence { ticker, is_believed })
-        };
-        let absent: Vec<Absence> = missing.filter_map(absence).collect();
+        let mut alone_left = ALONE_MAX;
+        let mut absent = Vec::new();
+        for ticker in missing {
+            let Some(known) = known.iter().find(|known| known.ticker == ticker) else { continue };
+            let mut is_believed = lifecycle::is_gone(known, now) && !known.status.is_over();
+            if is_believed && is_combo(&ticker) {
+                // Its own routes were not asked yet.
+                is_believed = alone_left > 0;
+                alone_left = alone_left.saturating_sub(1);
+                let asked = if is_believed {
+                    absence::alone(self.asker, &mut self.jitter, 1, &ticker)
+                } else {
+                    Ok(None)
+                };
+                match asked {
+                    Ok(Some(None)) => {}
+                    Ok(Some(Some(page))) => {
+                        self.save(page.markets, &[])?;
+                        continue;
+                    }
+                    Ok(None) | Err(_) => is_believed = false,
+                }
+            }
+            absent.push(Absence { ticker, is_believed });
+        }
         if absent.is_empty() { Ok(()) } else { self.save(Vec::new(), &absent) }
-    }
-
-    fn is_known(&mut self, target: &Target) -> bool {
-        let answer = self.asker.ask(&mut self.jitter, |client, left, clock| match target {
-            Target::Event(event) => client.knows_event(event, left, clock),
-            Target::Series(series) => client.knows_series(series, left, clock),
-            Target::Market(_) | Target::All => Ok(true),
-        });
-        !matches!(answer, Ok(Some(false)))
     }
 
     /// Markets do not name their series: their events do.

@@ -200,6 +200,10 @@ fn bounds(from: Timestamp, until: Timestamp) -> [(&'static str, String); 3] {
 mod tests {
     use super::*;
 
+    fn named(body: &[u8]) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
+        named_hours(body, Timestamp::from_seconds(0), Timestamp::from_seconds(7_200))
+    }
+
     #[test]
     fn candles_that_cannot_be_read_cost_no_other_market_its_own() {
         let good = r#"{"market_ticker":"GOOD","candlesticks":[{"end_period_ts":3600,"volume_fp":"1.00"}]}"#;
@@ -212,11 +216,11 @@ mod tests {
             r#"{"market_ticker":"*","candlesticks":[]}"#,
         ] {
             let body = format!("{{\"markets\":[{good},{odd}]}}");
-            let named = named_hours(body.as_bytes()).unwrap();
-            let markets: Vec<&str> = named.keys().map(Ticker::as_str).collect();
+            let known = named(body.as_bytes()).unwrap();
+            let markets: Vec<&str> = known.keys().map(Ticker::as_str).collect();
             assert_eq!(markets, ["GOOD"], "{odd}");
         }
-        assert!(named_hours(b"{}").unwrap().is_empty(), "as ever");
-        assert!(named_hours(b"[]").is_err() && named_hours(b"{\"markets\":[{}").is_err());
+        assert!(named(b"{}").unwrap().is_empty(), "as ever");
+        assert!(named(b"[]").is_err() && named(b"{\"markets\":[{}").is_err());
     }
 }

@@ -192,20 +192,30 @@ pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPa
         cursor: list.cursor,
         exchange_now,
     };
-    for row in &list.rows {
+    list.rows.iter().for_each(|row| page.read(row));
+    Ok(page)
+}
+
+impl MarketsPage {
+    /// Takes this description in.
+    pub(super) fn read(&mut self, row: &Row<'_>) {
         match sound(row).and_then(market) {
             Ok(market) => {
-                page.tickers.push(market.ticker.clone());
-                page.markets.push(Sighting { market, seen_at: exchange_now });
+                self.tickers.push(market.ticker.clone());
+                self.markets.push(Sighting { market, seen_at: self.exchange_now });
             }
             Err(reason) => {
                 let key: Option<MarketKey<'_>> = serde_json::from_str(legible(row)).ok();
-                page.tickers.extend(key.and_then(|key| market_ticker(&key.ticker)));
-                page.first_unreadable.get_or_insert(reason);
+                self.tickers.extend(key.and_then(|key| market_ticker(&key.ticker)));
+                self.first_unreadable.get_or_insert(reason);
             }
         }
     }
-    Ok(page)
+
+    /// The same of those in another answer.
+    pub(super) fn read_all(&mut self, rows: &[&RawValue]) {
+        rows.iter().for_each(|raw| self.read(&rows::shallow(raw.get())));
+    }
 }
 
 /// The row's JSON, or why there is none.
@@ -320,11 +330,6 @@ pub(super) fn decimal(raw: Option<&RawValue>, decimals: u32) -> Option<i64> {
     let raw = raw?;
     let text = text(Some(raw)).unwrap_or(Cow::Borrowed(raw.get()));
     fixed::parse(&text, decimals).ok()
-}
-
-/// Whether the answer is an object at all.
-pub(super) fn object(bytes: &[u8]) -> Result<(), Failure> {
-    body::<serde_json::Map<String, serde_json::Value>>(bytes, "an object").map(|_| ())
 }
 
 /// The events of a page that could be read, and why one could not, the first of them.

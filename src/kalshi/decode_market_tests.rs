@@ -320,7 +320,6 @@ fn a_body_of_something_else_is_unreadable_and_null_is_an_empty_list() {
     }
     let nothing = br#"{"markets":null,"events":null,"orderbooks":null,"cursor":null}"#;
     assert_eq!(kinds(nothing), [None; 3], "nothing matches");
-    assert!(object(b"{\"event\":{}}").is_ok() && object(b"[]").is_err() && object(b"").is_err());
 }
 
 #[test]
@@ -456,7 +455,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
         let now = Timestamp::from_seconds(0);
-        let _ = (markets(&body, now), events(&body), books(&body, &asked(&["A"]), now), object(&body));
+        let _ = (markets(&body, now), events(&body), books(&body, &asked(&["A"]), now));
     }
 
     /// Nearer to the real thing than bytes: fields of any kind in an envelope that is right.

@@ -1,5 +1,6 @@
 //! `GET /markets`, `/events`, `/series` and their kin: what exists, and the order books.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -7,17 +8,19 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_e
 use super::client::{Client, Question};
 use super::decode_market::{self, BookAnswer, MarketsPage};
 use crate::clock::Clock;
-use crate::domain::market::EventRecord;
+use crate::domain::market::{EventRecord, Market};
+use crate::domain::selection::is_combo;
 use crate::domain::tier::Tier;
+use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 
 /// How many tickers one request names: 500 were seen to work and 800 to be too long for a URL.
 pub const MARKETS_PER_REQUEST: usize = 100;
 
 /// A page of 1,000 markets is about 3 MB.
 const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
-const MARKETS_PER_PAGE: &str = "1000";
+const MARKETS_PER_PAGE: usize = 1_000;
 
 /// What most tickers consist of; all else is encoded where one is a part of a path.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -35,10 +38,16 @@ pub struct MarketList {
     pub status: Option<&'static str>,
     /// Changed after this Unix second; never together with combos.
     pub updated_after: Option<i64>,
+    /// Closing at this Unix second or later; without a status.
+    pub closing_from: Option<i64>,
+    /// Settled at this Unix second or later; only with `settled`.
+    pub settled_from: Option<i64>,
     /// Whether combos (multivariate markets) may be in it.
     pub with_combos: bool,
     /// Whether the archive is meant: markets settled some sixty days ago.
     pub is_archived: bool,
+    /// How many a page holds at most.
+    pub page_rows: usize,
 }
 
 impl MarketList {
@@ -49,8 +58,11 @@ impl MarketList {
         tickers: Vec::new(),
         status: None,
         updated_after: None,
+        closing_from: None,
+        settled_from: None,
         with_combos: false,
         is_archived: false,
+        page_rows: MARKETS_PER_PAGE,
     };
 
     /// These markets, whatever they are.
@@ -64,18 +76,59 @@ impl MarketList {
         self.is_archived = true;
         self.status = None;
         self.updated_after = None;
+        self.closing_from = None;
+        self.settled_from = None;
         self
     }
 
+    /// Holds the rows of an answer against the question: one that was not asked for means that the
+    /// filter was not heard, and then nothing of the answer is believed. Of a series the rows say nothing.
+    fn refuse_foreign(&self, page: &MarketsPage) -> Result<(), Failure> {
+        let is_foreign_event =
+            |event: &str| self.event.as_ref().is_some_and(|asked| asked.as_str() != event);
+        let by_event =
+            page.markets.iter().map(|row| &row.market).find(|row| is_foreign_event(&row.event));
+        let is_foreign = |ticker: &&Ticker| !self.tickers.contains(ticker);
+        let by_name = page.tickers.iter().find(|t| !self.tickers.is_empty() && is_foreign(t));
+        match by_event.map(|market| &market.ticker).or(by_name) {
+            Some(foreign) => Err(foreign_row(foreign.as_str(), &self.about())),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves out what the filters should have left out.
+    pub fn keep(&self, page: &mut MarketsPage) {
+        let is_late = |at: Option<Timestamp>, from: Option<i64>| {
+            from.is_none_or(|from| at.is_none_or(|at| at.second() >= from))
+        };
+        let is_asked = |market: &Market| {
+            is_late(market.close_time, self.closing_from)
+                && is_late(market.settlement_time, self.settled_from)
+                && (self.status != Some("open") || market.status.may_trade())
+                && (self.with_combos || !is_combo(&market.ticker))
+        };
+        let (kept, strange): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut page.markets).into_iter().partition(|row| is_asked(&row.market));
+        page.markets = kept;
+        let strange: HashSet<Ticker> = strange.into_iter().map(|row| row.market.ticker).collect();
+        page.tickers.retain(|ticker| !strange.contains(ticker));
+    }
+
     fn query(&self, cursor: Option<&str>) -> Vec<(&'static str, String)> {
-        let mut query = vec![("limit", MARKETS_PER_PAGE.to_owned())];
+        let mut query = vec![("limit", self.page_rows.to_string())];
         query.extend(self.event.as_ref().map(|event| ("event_ticker", event.to_string())));
         query.extend(self.series.as_ref().map(|series| ("series_ticker", series.to_string())));
         if !self.tickers.is_empty() {
             query.push(("tickers", joined(&self.tickers)));
         }
         query.extend(self.status.map(|status| ("status", status.to_owned())));
-        query.extend(self.updated_after.map(|second| ("min_updated_ts", second.to_string())));
+        for (name, second) in [
+            ("min_updated_ts", self.updated_after),
+            ("min_close_ts", self.closing_from),
+            ("min_settled_ts", self.settled_from),
+        ] {
+            query.extend(second.map(|second| (name, second.to_string())));
+        }
         if !self.with_combos {
             query.push(("mve_filter", "exclude".to_owned()));
         }
@@ -108,6 +161,7 @@ impl Client {
         let question = list_question(path, list.query(cursor), &about);
         self.get(&question, left, clock, |body, answered_at| {
             let mut page = decode_market::markets(body, answered_at)?;
+            list.refuse_foreign(&page)?;
             if let Some(series) = &list.series {
                 for sighting in &mut page.markets {
                     sighting.market.series = Some(series.as_str().into());
@@ -150,42 +204,6 @@ impl Client {
         let answer =
             self.get(&question, left, clock, |body, _| decode_market::event_of(body, event));
         unless_unknown(answer)
-    }
-
-    /// Whether the exchange knows an event.
-    pub fn knows_event(
-        &self,
-        event: &Ticker,
-        left: Duration,
-        clock: &dyn Clock,
-    ) -> Result<bool, Failure> {
-        self.knows("/events/", event, left, clock)
-    }
-
-    /// Whether the exchange knows a series.
-    pub fn knows_series(
-        &self,
-        series: &Ticker,
-        left: Duration,
-        clock: &dyn Clock,
-    ) -> Result<bool, Failure> {
-        self.knows("/series/", series, left, clock)
-    }
-
-    fn knows(
-        &self,
-        directory: &str,
-        ticker: &Ticker,
-        left: Duration,
-        clock: &dyn Clock,
-    ) -> Result<bool, Failure> {
-        let path = format!("{directory}{}", in_path(ticker));
-        let question = list_question(&path, Vec::new(), ticker.as_str());
-        match self.get(&question, left, clock, |body, _| decode_market::object(body)) {
-            Ok(()) => Ok(true),
-            Err(failure) if failure.status == Some(404) => Ok(false),
-            Err(failure) => Err(failure),
-        }
     }
 
     /// Asks for at most [`MARKETS_PER_REQUEST`] events by ticker: those it knows.
@@ -237,6 +255,12 @@ fn unless_unknown<T>(answer: Result<Option<T>, Failure>) -> Result<Option<T>, Fa
         Err(failure) if matches!(failure.status, Some(400 | 404)) => Ok(None),
         answer => answer,
     }
+}
+
+/// The answer is about something else.
+pub(super) fn foreign_row(row: &str, asked: &str) -> Failure {
+    let message = format!("the answer holds {row}, which was not asked for: {asked} was");
+    Failure::new(Kind::ExchangeUnreadable, message)
 }
 
 pub(super) fn list_question<'a>(

@@ -10,6 +10,7 @@ mod client;
 mod trades;
 mod status;
 mod markets;
+mod single;
 mod candles;
 
 pub use candles::{CANDLES_PER_BATCH, CANDLES_PER_MARKET};
@@ -17,6 +18,7 @@ pub use client::{Access, Client, Endpoint};
 pub use decode_market::{BookAnswer, MarketsPage};
 pub use markets::{MARKETS_PER_REQUEST, MarketList};
 pub use sign::Signer;
+pub use single::EventsPage;
 
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Rejected, Ticker};

@@ -87,7 +87,7 @@ fn row(bytes: &[u8]) -> Row<'_> {
 }
 
 /// JSON, if it is not nested too deep.
-fn shallow(text: &str) -> Row<'_> {
+pub(super) fn shallow(text: &str) -> Row<'_> {
     // Counting is cheap, and nearly always enough.
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if brackets > DEPTH_MAX && Structure::default().deepest(text.as_bytes()) > DEPTH_MAX {

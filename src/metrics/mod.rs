@@ -61,7 +61,9 @@ pub fn text(
 ) -> String {
     let mut page = Page::new(shard);
     page.totals(overview);
-    page.watches(summaries);
+    // What nobody knows is no watch, and has no figures.
+    let known: Vec<&Summary> = summaries.iter().filter(|summary| !summary.is_unknown).collect();
+    page.watches(&known);
     page.overlap(overview);
     if let Some(last) = last {
         page.last_run(last);
@@ -189,7 +191,7 @@ impl Page {
         }
     }
 
-    fn watches(&mut self, summaries: &[Summary]) {
+    fn watches(&mut self, summaries: &[&Summary]) {
         let label = |summary: &Summary| summary.label.clone();
         let mut gauge = |name, help, value: &dyn Fn(&Summary) -> Option<f64>| {
             let values = summaries.iter().filter_map(|s| Some((label(s), value(s)?)));

@@ -5,9 +5,11 @@ use std::borrow::Cow;
 
 use crate::domain::backfill::Life;
 use crate::domain::book::Snapshot;
+use crate::domain::checkpoint::Checkpoint;
 use crate::domain::market::{
-    Absence, EventRecord, FalseMark, Known, Scope, Sighting, WatchChange, WatchRecord,
+    Absence, EventRecord, FalseMark, Known, Refusal, Scope, Sighting, WatchChange, WatchRecord,
 };
+use crate::domain::selection::Target;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
@@ -33,6 +35,37 @@ pub trait Catalogue {
 
     /// The newest trade, not after `until`, that any pass has seen.
     fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure>;
+
+    /// Which of these names of the selection the exchange refused, in any order. Reads only.
+    fn refusals(&mut self, names: &[String]) -> Result<Vec<Refusal>, Failure>;
+
+    /// Records the names that the exchange refused now, and forgets those that it takes again, in
+    /// one transaction. A refused name that was never known is no entry any more, and a refused market of
+    /// which no trade was read retires.
+    fn save_refusals(
+        &mut self,
+        refused: &[String],
+        lifted: &[String],
+        now: Timestamp,
+    ) -> Result<(), Failure>;
+
+    /// Whether anything is stored of what this stands for. Reads only.
+    fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure>;
+
+    /// The checkpoints of those of these markets that have one, in any order. Reads only.
+    fn checkpoints_on_record(&mut self, markets: &[Ticker]) -> Result<Vec<Checkpoint>, Failure>;
+
+    /// What is remembered of markets of a series or an event that are over: at most `count_max` of
+    /// those that ended at `ended_after` or later, and as many of all; of both those not asked for for longest.
+    fn over_markets(
+        &mut self,
+        scope: Scope<'_>,
+        ended_after: Timestamp,
+        count_max: usize,
+    ) -> Result<Vec<Known>, Failure>;
+
+    /// Those of these events that are on record, in any order.
+    fn series_of_events(&mut self, events: &[Box<str>]) -> Result<Vec<EventRecord>, Failure>;
 
     /// What is remembered of those of these markets that were ever seen, in any order.
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure>;

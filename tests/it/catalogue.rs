@@ -1,5 +1,6 @@
 //! Every promise of `Catalogue`, held against both stores.
 
+mod absence;
 mod markets;
 mod selection;
 mod books;

@@ -129,7 +129,8 @@ fn a_fresh_database_is_migrated_once(database: &Database) {
             "004_operations",
             "005_claims",
             "006_content",
-            "007_names"
+            "007_names",
+            "008_absence"
         ]
     );
     assert!(store.migrate(at(0)).unwrap().is_empty(), "again");

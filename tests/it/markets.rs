@@ -9,9 +9,6 @@ mod mistakes;
 
 use std::process::{Command, Output};
 
-use kalshi_ingest::app;
-use kalshi_ingest::cli::Cli;
-use kalshi_ingest::clock::StopFlag;
 use kalshi_simulator::{Asked, Market};
 
 use crate::support::bench::{Bench, DAY_US, NOON_US};
@@ -21,21 +18,14 @@ pub(crate) const SECOND_US: i64 = 1_000_000;
 pub(crate) const MINUTE_US: i64 = 60 * SECOND_US;
 pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
 
-fn args(bench: &Bench<'_>, command: &str, flags: &[&str]) -> Vec<String> {
-    bench.args_of(command, flags)
-}
-
 /// A command with these flags, in this process; its exit status.
 pub(crate) fn invoke(bench: &Bench<'_>, command: &str, flags: &[&str]) -> u8 {
-    let cli = Cli::read(args(bench, command, flags)).unwrap();
-    app::main(cli, &StopFlag::default()).code()
+    bench.main(command, flags)
 }
 
 /// The same as a process of its own, not yet started.
 pub(crate) fn command(bench: &Bench<'_>, command: &str, flags: &[&str]) -> Command {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
-    process.args(&args(bench, command, flags)[1..]).env_remove("RUST_LOG");
-    process
+    bench.command_of(command, flags)
 }
 
 pub(crate) fn process(bench: &Bench<'_>, name: &str, flags: &[&str]) -> Output {

@@ -421,7 +421,7 @@ fn a_quiet_snapshot_says_nothing(database: &Database) {
     assert!(said.contains("snapshot ended after"), "{said}");
     assert!(said.contains("markets=1 requests=2 retries=0"), "{said}");
     let expected = [
-        "/markets?series_ticker=KXA&status=open&mve_filter=exclude",
+        "/markets?series_ticker=KXA&min_close_ts=1784996400&mve_filter=exclude",
         "/markets/orderbooks?tickers=KXA-1-X",
     ];
     assert_eq!(queries(&asked(&bench)), expected);

@@ -112,7 +112,9 @@ impl Filter<'_> {
 
 fn shown<'a>(world: &'a World, group: &'a Group) -> impl Iterator<Item = &'a Listed> {
     let newest_first = group.markets.values().rev().map(|listed| &**listed);
-    newest_first.filter(|listed| world.shows(listed.is_implicit))
+    newest_first.filter(|listed| {
+        world.shows(listed.is_implicit) && !world.unlisted.contains(&listed.market.ticker)
+    })
 }
 
 fn event_json(world: &World, group: &Group, is_nested: bool) -> String {

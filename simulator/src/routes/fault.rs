@@ -1,6 +1,7 @@
 //! What a fault makes of an answer, whatever it is about: what is answered instead, and how an
 //! answer is delivered.
 
+use crate::cursor;
 use crate::fault::{Fault, RetryAfter};
 use crate::http::{Delivery, Reply, Request};
 use crate::refusal;
@@ -41,7 +42,10 @@ pub(crate) fn instead(world: &World, request: &Request, fault: Fault) -> Option<
             let query = format!("{}{mark}redirected=1", request.raw_query);
             Some(Reply::redirect(302, router::target(&request.path, &query)))
         }
+        Fault::EmptyList => empty_list(request),
+        Fault::EmptyPageWithCursor => empty_page(request),
         Fault::None
+        | Fault::IgnoredFilters
         | Fault::Truncated
         | Fault::SlowBody { .. }
         | Fault::RepeatCursor
@@ -49,9 +53,43 @@ pub(crate) fn instead(world: &World, request: &Request, fault: Fault) -> Option<
         | Fault::IgnoredCursor
         | Fault::DuplicatedRows
         | Fault::Unordered
-        | Fault::EmptyPageWithCursor
         | Fault::CloseAfter => None,
     }
+}
+
+/// What a list of this path is called in its answer; `None` for what is no list.
+fn list_name(request: &Request) -> Option<&'static str> {
+    let ends = |end| request.path.ends_with(end);
+    match () {
+        () if ends("/trades") => Some("trades"),
+        () if ends("/markets") => Some("markets"),
+        () if ends("/events") || ends("/events/multivariate") => Some("events"),
+        () if ends("/series") => Some("series"),
+        () => None,
+    }
+}
+
+fn empty_list(request: &Request) -> Option<Reply> {
+    let body = match list_name(request)? {
+        "series" => r#"{"series":null}"#.to_owned(),
+        name => format!(r#"{{"cursor":"","{name}":[]}}"#),
+    };
+    Some(Reply::json(200, body))
+}
+
+/// Those of trades are made where their rows are.
+fn empty_page(request: &Request) -> Option<Reply> {
+    let name = list_name(request).filter(|name| ["markets", "events"].contains(name))?;
+    let next = cursor::same_place(request.filled_param("cursor"));
+    Some(Reply::json(200, format!(r#"{{"cursor":"{next}","{name}":[]}}"#)))
+}
+
+/// The same request, as somebody reads it who knows no filter.
+pub(crate) fn without_filters(request: &Request) -> Request {
+    let mut request = request.clone();
+    let is_kept = |name: &str| ["limit", "cursor", "with_nested_markets"].contains(&name);
+    request.query.retain(|(name, _)| is_kept(name));
+    request
 }
 
 pub(crate) fn delivery(fault: Fault) -> Delivery {

@@ -163,6 +163,7 @@ impl<'a> Filter<'a> {
         self.candidates(world, below)
             .filter(move |listed| (tier == Tier::Historical) == world.is_archived(&listed.market))
             .filter(move |listed| world.shows(listed.is_implicit))
+            .filter(move |listed| !world.unlisted.contains(&listed.market.ticker))
             .filter(move |listed| self.takes(listed, now_us))
     }
 

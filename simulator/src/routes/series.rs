@@ -3,6 +3,7 @@
 use crate::catalogue::Series;
 use crate::http::Reply;
 use crate::refusal;
+use crate::rules::UnknownSeries;
 use crate::text::{Object, array};
 use crate::world::World;
 
@@ -19,7 +20,11 @@ pub(crate) fn list(world: &World) -> Reply {
 pub(crate) fn one(world: &World, ticker: &str) -> Reply {
     match world.series().find(|(known, _)| *known == ticker) {
         Some((_, series)) => Reply::json(200, format!("{{\"series\":{}}}", json(ticker, series))),
-        None => refusal::not_found(&world.rules),
+        None => match world.rules.unknown_series {
+            UnknownSeries::NotFound => refusal::not_found(&world.rules),
+            UnknownSeries::Refused => refusal::bad_request(&world.rules, "invalid series ticker"),
+            UnknownSeries::Null => Reply::json(200, r#"{"series":null}"#),
+        },
     }
 }
 

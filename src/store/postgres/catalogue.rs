@@ -6,14 +6,17 @@ use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{Error, Row};
 
-use super::rows::{Instants, Record};
+use super::rows::{Instants, Record, checkpoint};
 use super::transaction::{Parameters, Transaction};
 use super::{COMMIT_LIMITS, MARKETS, PostgresStore, WATCHES, because, markets};
 use crate::domain::backfill::Life;
 use crate::domain::book::{Figures, Snapshot};
+use crate::domain::checkpoint::Checkpoint;
 use crate::domain::market::{
-    Absence, EventRecord, FalseMark, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
+    Absence, EventRecord, FalseMark, Known, Refusal, Scope, Sighting, Status, WatchChange,
+    WatchRecord,
 };
+use crate::domain::selection::Target;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, SOURCE, Ticker};
 use crate::failure::Failure;
@@ -76,17 +79,13 @@ impl Catalogue for PostgresStore {
         let what = "lowering a false mark";
         let FalseMark { watch, claimed, reason } = mark;
         let (claimed, now) = (claimed.to_chrono(), now.to_chrono());
-        let mut transaction = self.client.transaction().map_err(because(what))?;
-        transaction.batch_execute(COMMIT_LIMITS).map_err(because(what))?;
-        let lowered = transaction
-            .execute_typed(
+        self.within(what, COMMIT_LIMITS, |transaction| {
+            let lowered = transaction.execute_typed(
                 include_str!("../../../sql/postgres/lower_mark.sql"),
                 &[(&SOURCE, Type::TEXT), (watch, Type::TEXT), (&claimed, Type::TIMESTAMPTZ)],
-            )
-            .map_err(because(what))?;
-        if lowered > 0 {
-            transaction
-                .execute_typed(
+            )?;
+            if lowered > 0 {
+                transaction.execute_typed(
                     include_str!("../../../sql/postgres/note_lowered_mark.sql"),
                     &[
                         (&SOURCE, Type::TEXT),
@@ -96,22 +95,121 @@ impl Catalogue for PostgresStore {
                         (&run, Type::INT8),
                         (&now, Type::TIMESTAMPTZ),
                     ],
-                )
-                .map_err(because(what))?;
-        }
-        transaction.commit().map_err(because(what))?;
-        Ok(lowered > 0)
+                )?;
+            }
+            Ok(lowered > 0)
+        })
     }
 
     fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure> {
-        let row = self
-            .client
-            .query_typed_one(
+        let row = self.read("reading the newest trade", |transaction| {
+            transaction.query_typed_one(
                 include_str!("../../../sql/postgres/newest_trade.sql"),
                 &[(&SOURCE, Type::TEXT), (&until.to_chrono(), Type::TIMESTAMPTZ)],
             )
-            .map_err(because("reading the newest trade"))?;
+        })?;
         Record { row: &row, table: "ingestion_checkpoints" }.instant("traded_at")
+    }
+
+    fn refusals(&mut self, names: &[String]) -> Result<Vec<Refusal>, Failure> {
+        let rows = self.read("loading refused names", |transaction| {
+            transaction.query_typed(
+                include_str!("../../../sql/postgres/load_refused.sql"),
+                &[(&SOURCE, Type::TEXT), (&names, Type::TEXT_ARRAY)],
+            )
+        })?;
+        let refusal = |row: &Row| {
+            let record = Record { table: "refused_names", row };
+            Ok(Refusal {
+                name: row.get("name"),
+                first_refused_at: record.known_instant("first_refused_at")?,
+                checked_at: record.known_instant("checked_at")?,
+            })
+        };
+        rows.iter().map(refusal).collect()
+    }
+
+    fn save_refusals(
+        &mut self,
+        refused: &[String],
+        lifted: &[String],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let what = "storing refused names";
+        let mut transaction = self.alone(what, WATCHES)?;
+        refuse(&mut transaction, refused, now.to_chrono()).map_err(because(what))?;
+        transaction
+            .execute_typed(
+                include_str!("../../../sql/postgres/lift_refusal.sql"),
+                &[(&SOURCE, Type::TEXT), (&lifted, Type::TEXT_ARRAY)],
+            )
+            .map_err(because(what))?;
+        transaction.commit().map_err(because(what))
+    }
+
+    fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure> {
+        let (kind, name) = (target.kind(), target.label());
+        let row = self.read("looking for a name", |transaction| {
+            transaction.query_typed_one(
+                include_str!("../../../sql/postgres/is_on_record.sql"),
+                &[(&SOURCE, Type::TEXT), (&kind, Type::TEXT), (&name, Type::TEXT)],
+            )
+        })?;
+        Ok(row.get(0))
+    }
+
+    fn checkpoints_on_record(&mut self, markets: &[Ticker]) -> Result<Vec<Checkpoint>, Failure> {
+        let markets: Vec<&str> = markets.iter().map(Ticker::as_str).collect();
+        let rows = self.read("loading checkpoints", |transaction| {
+            transaction.query_typed(
+                include_str!("../../../sql/postgres/load_checkpoints.sql"),
+                &[(&SOURCE, Type::TEXT), (&markets, Type::TEXT_ARRAY)],
+            )
+        })?;
+        rows.iter().map(checkpoint).collect()
+    }
+
+    fn over_markets(
+        &mut self,
+        scope: Scope<'_>,
+        ended_after: Timestamp,
+        count_max: usize,
+    ) -> Result<Vec<Known>, Failure> {
+        let (sql, of) = match scope {
+            Scope::All => return Ok(Vec::new()),
+            Scope::Series(series) => {
+                (include_str!("../../../sql/postgres/load_over_series.sql"), series)
+            }
+            Scope::Event(event) => {
+                (include_str!("../../../sql/postgres/load_over_event.sql"), event)
+            }
+        };
+        let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
+        self.load_markets(
+            sql,
+            &[
+                (&SOURCE, Type::TEXT),
+                (&of, Type::TEXT),
+                (&ended_after.to_chrono(), Type::TIMESTAMPTZ),
+                (&count_max, Type::INT8),
+            ],
+        )
+    }
+
+    fn series_of_events(&mut self, events: &[Box<str>]) -> Result<Vec<EventRecord>, Failure> {
+        let events: Vec<&str> = events.iter().map(|event| &**event).collect();
+        let rows = self.read("looking for events", |transaction| {
+            transaction.query_typed(
+                include_str!("../../../sql/postgres/series_of_events.sql"),
+                &[(&SOURCE, Type::TEXT), (&events, Type::TEXT_ARRAY)],
+            )
+        })?;
+        let event = |row: &Row| EventRecord {
+            event: row.get("event_ticker"),
+            series: row.get("series_ticker"),
+            title: row.get("title"),
+        };
+        Ok(rows.iter().map(event).collect())
     }
 
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
@@ -244,7 +342,12 @@ fn update_watches(transaction: &mut Transaction<'_>, changes: &[WatchChange]) ->
             (&watches, Type::TEXT_ARRAY),
             (&instants(|change| change.resolved_at), Type::TIMESTAMPTZ_ARRAY),
             (&instants(|change| change.synced.map(|(at, _)| at)), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|change| change.synced.map(|(_, until)| until)), Type::TIMESTAMPTZ_ARRAY),
+            (
+                &instants(|change| change.synced.and_then(|(_, until)| until)),
+                Type::TIMESTAMPTZ_ARRAY,
+            ),
+            (&instants(|change| change.known_at), Type::TIMESTAMPTZ_ARRAY),
+            (&instants(|change| change.empty_at), Type::TIMESTAMPTZ_ARRAY),
         ],
     )?;
     let mut update = |sql: &str, field: fn(&WatchChange) -> &[Ticker]| {
@@ -260,6 +363,22 @@ fn update_watches(transaction: &mut Transaction<'_>, changes: &[WatchChange]) ->
     };
     update(include_str!("../../../sql/postgres/insert_members.sql"), |change| &change.joined)?;
     update(include_str!("../../../sql/postgres/delete_members.sql"), |change| &change.left)?;
+    Ok(())
+}
+
+fn refuse(
+    transaction: &mut Transaction<'_>,
+    names: &[String],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&SOURCE, Type::TEXT), (&names, Type::TEXT_ARRAY), (&now, Type::TIMESTAMPTZ)];
+    transaction
+        .execute_typed(include_str!("../../../sql/postgres/refuse_name.sql"), &parameters)?;
+    transaction
+        .execute_typed(include_str!("../../../sql/postgres/forget_watch.sql"), &parameters[..2])?;
+    transaction
+        .execute_typed(include_str!("../../../sql/postgres/retire_refused.sql"), &parameters)?;
     Ok(())
 }
 
@@ -351,6 +470,8 @@ fn watch(row: &Row) -> Result<WatchRecord, Failure> {
         resolved_at: record.instant("resolved_at")?,
         synced_at: record.instant("synced_at")?,
         synced_until: record.instant("synced_until")?,
+        known_at: record.instant("known_at")?,
+        empty_at: record.instant("empty_at")?,
         members: row
             .get::<_, Vec<&str>>("members")
             .into_iter()

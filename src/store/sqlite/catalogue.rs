@@ -2,13 +2,16 @@
 
 use rusqlite::{Params, Row, Transaction, params};
 
-use super::rows::{Record, text};
+use super::rows::{Record, checkpoint, integer, text};
 use super::{SqliteStore, because, markets};
 use crate::domain::backfill::Life;
 use crate::domain::book::Snapshot;
+use crate::domain::checkpoint::Checkpoint;
 use crate::domain::market::{
-    Absence, EventRecord, FalseMark, Known, Scope, Sighting, Status, WatchChange, WatchRecord,
+    Absence, EventRecord, FalseMark, Known, Refusal, Scope, Sighting, Status, WatchChange,
+    WatchRecord,
 };
+use crate::domain::selection::Target;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, SOURCE, Ticker};
 use crate::failure::Failure;
@@ -75,6 +78,88 @@ impl Catalogue for SqliteStore {
             |row| Record { table: "ingestion_checkpoints", row }.instant("traded_at"),
         )?;
         Ok(newest.into_iter().flatten().next())
+    }
+
+    fn refusals(&mut self, names: &[String]) -> Result<Vec<Refusal>, Failure> {
+        let list = serde_json::Value::from(names).to_string();
+        let sql = include_str!("../../../sql/sqlite/load_refused.sql");
+        self.read("loading refused names", sql, params![SOURCE, list], |row| {
+            let record = Record { table: "refused_names", row };
+            Ok(Refusal {
+                name: record.get("name")?,
+                first_refused_at: record.known_instant("first_refused_at")?,
+                checked_at: record.known_instant("checked_at")?,
+            })
+        })
+    }
+
+    fn save_refusals(
+        &mut self,
+        refused: &[String],
+        lifted: &[String],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let now = now.to_string();
+        self.write("storing refused names", |transaction| {
+            for name in refused {
+                let sql = include_str!("../../../sql/sqlite/refuse_name.sql");
+                transaction.prepare_cached(sql)?.execute(params![SOURCE, name, now])?;
+                let sql = include_str!("../../../sql/sqlite/forget_watch.sql");
+                transaction.prepare_cached(sql)?.execute(params![SOURCE, name])?;
+                let sql = include_str!("../../../sql/sqlite/retire_refused.sql");
+                transaction.prepare_cached(sql)?.execute(params![SOURCE, name, now])?;
+            }
+            for name in lifted {
+                let sql = include_str!("../../../sql/sqlite/lift_refusal.sql");
+                transaction.prepare_cached(sql)?.execute(params![SOURCE, name])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure> {
+        let sql = include_str!("../../../sql/sqlite/is_on_record.sql");
+        self.connection
+            .query_row(sql, params![SOURCE, target.kind(), target.label()], |row| row.get(0))
+            .map_err(because("looking for a name"))
+    }
+
+    fn checkpoints_on_record(&mut self, markets: &[Ticker]) -> Result<Vec<Checkpoint>, Failure> {
+        let markets: Vec<&str> = markets.iter().map(Ticker::as_str).collect();
+        let list = serde_json::Value::from(markets).to_string();
+        let sql = include_str!("../../../sql/sqlite/load_checkpoints.sql");
+        self.read("loading checkpoints", sql, params![SOURCE, list], checkpoint)
+    }
+
+    fn over_markets(
+        &mut self,
+        scope: Scope<'_>,
+        ended_after: Timestamp,
+        count_max: usize,
+    ) -> Result<Vec<Known>, Failure> {
+        let (sql, of) = match scope {
+            Scope::All => return Ok(Vec::new()),
+            Scope::Series(series) => {
+                (include_str!("../../../sql/sqlite/load_over_series.sql"), series)
+            }
+            Scope::Event(event) => (include_str!("../../../sql/sqlite/load_over_event.sql"), event),
+        };
+        let parameters = params![SOURCE, of, ended_after.to_string(), integer(count_max)];
+        self.load_markets(sql, parameters)
+    }
+
+    fn series_of_events(&mut self, events: &[Box<str>]) -> Result<Vec<EventRecord>, Failure> {
+        let events: Vec<&str> = events.iter().map(|event| &**event).collect();
+        let list = serde_json::Value::from(events).to_string();
+        let sql = include_str!("../../../sql/sqlite/series_of_events.sql");
+        self.read("looking for events", sql, params![SOURCE, list], |row| {
+            let record = Record { table: "prediction_events", row };
+            Ok(EventRecord {
+                event: record.get("event_ticker")?,
+                series: record.get("series_ticker")?,
+                title: record.get("title")?,
+            })
+        })
     }
 
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
@@ -178,7 +263,9 @@ fn update_watches(transaction: &Transaction<'_>, changes: &[WatchChange]) -> rus
             change.watch,
             text(change.resolved_at),
             text(change.synced.map(|(at, _)| at)),
-            text(change.synced.map(|(_, until)| until)),
+            text(change.synced.and_then(|(_, until)| until)),
+            text(change.known_at),
+            text(change.empty_at),
         ])?;
         for market in &change.joined {
             insert.execute(params![SOURCE, change.watch, market.as_str()])?;
@@ -266,6 +353,8 @@ fn watch(row: &Row<'_>) -> Result<WatchRecord, Failure> {
         resolved_at: record.instant("resolved_at")?,
         synced_at: record.instant("synced_at")?,
         synced_until: record.instant("synced_until")?,
+        known_at: record.instant("known_at")?,
+        empty_at: record.instant("empty_at")?,
         members: members.iter().map(member).collect::<Result<_, _>>()?,
     })
 }

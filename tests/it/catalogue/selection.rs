@@ -34,6 +34,8 @@ fn an_entry_is_selected_from_its_first_time_on(database: &Database) {
         resolved_at: None,
         synced_at: None,
         synced_until: None,
+        known_at: None,
+        empty_at: None,
         members: Vec::new(),
     };
     for now in [100, 200] {
@@ -52,7 +54,7 @@ fn what_was_learnt_of_an_entry_is_kept(database: &Database) {
     let store = store.as_mut();
     watch(store, "event:E");
     let resolved = WatchChange { resolved_at: Some(at(1_000)), ..change("event:E") };
-    let synced = WatchChange { synced: Some((at(1_100), at(1_090))), ..change("event:E") };
+    let synced = WatchChange { synced: Some((at(1_100), Some(at(1_090)))), ..change("event:E") };
     for (change, times, why) in [
         (resolved, (Some(at(1_000)), None, None), "resolved"),
         (synced, (Some(at(1_000)), Some(at(1_100)), Some(at(1_090))), "synced"),

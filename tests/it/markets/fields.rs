@@ -187,6 +187,7 @@ fn every_market_of_a_series_is_stored_as_it_is(database: &Database) {
         asked,
         [
             "/markets?series_ticker=KXA&mve_filter=exclude",
+            "/events?tickers=KXODD-26",
             "/historical/markets?series_ticker=KXA&mve_filter=exclude"
         ],
         "nobody has to be asked for the series, nor for what settled long ago by name"
@@ -197,7 +198,7 @@ fn every_market_of_a_series_is_stored_as_it_is(database: &Database) {
         "live and archived, no others",
     );
     assert_eq!(database.number("select exit_code as x from ingestion_runs"), 0);
-    assert_eq!(database.number("select requests as x from ingestion_runs"), 2);
+    assert_eq!(database.number("select requests as x from ingestion_runs"), 3);
     // Without the clock moving, a second sync finds the same.
     assert_eq!(invoke(&bench, "markets", &["--series", "KXA"]), 0);
     assert_stored(&bench, |market| !market.ticker.starts_with("KXB"), "again");

@@ -1,0 +1,333 @@
+//! One event or series of the selection: what its lists show, and what is behind a list of nothing.
+
+use std::collections::BTreeSet;
+
+use super::super::absence::{self, Behind};
+use super::super::belongs;
+use super::super::list::{self, Listing};
+use super::Resolver;
+use crate::domain::market::{Sighting, WatchChange, WatchRecord};
+use crate::domain::membership::{self, Row, Since};
+use crate::domain::selection::{Listed, Target, Watch};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::{Failure, one_line};
+use crate::kalshi::{MarketList, MarketsPage};
+use crate::store::Store;
+
+/// Descriptions of markets kept until they are stored: some ten megabytes at most.
+const NEWS_WAITING_MAX: usize = 2_000;
+
+/// What the lists of one entry showed.
+#[derive(Default)]
+struct Shown {
+    joined: BTreeSet<Ticker>,
+    rows: usize,
+    answered_at: Option<Timestamp>,
+}
+
+/// What came of finding out about an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// The exchange said what belongs to it.
+    Said,
+    /// It has no market now, as two questions agree.
+    Empty,
+    /// There is no such thing.
+    Refused,
+    /// Nobody can say.
+    Open,
+}
+
+impl Resolver<'_> {
+    /// Asks which markets of an event or a series are open, or were until lately.
+    pub(super) fn list(&mut self, watch: &Watch, record: &WatchRecord) -> Result<(), Failure> {
+        let since = Since::of(record, self.asker.exchange_now());
+        let mut shown = Shown::default();
+        let mut word = Word::Said;
+        for list in lists(&watch.target, &since) {
+            word = self.read(&list, watch, record, &since, &mut shown)?;
+            if word != Word::Said || shown.rows == 0 {
+                break;
+            }
+        }
+        self.is_asked_twice |= since.is_new_hour;
+        if word == Word::Said && shown.rows == 0 {
+            word = self.look_behind(watch, record, &since, &mut shown)?;
+        }
+        if word == Word::Refused {
+            self.refuse(watch.target.clone());
+            return Ok(());
+        }
+        if word == Word::Open {
+            let since = record.resolved_at.unwrap_or(record.first_selected_at);
+            self.unresolved.push((watch.target.clone(), since, watch.sla));
+        } else {
+            self.accounted.extend(record.members.iter().cloned());
+            self.tell_archived(&watch.target, &since);
+        }
+        let is_said = word != Word::Open;
+        let answered_at = shown.answered_at.filter(|_| is_said);
+        let change = WatchChange {
+            watch: record.watch.clone(),
+            resolved_at: answered_at.map(|at| membership::evidence(at, self.now)),
+            joined: shown.joined.into_iter().collect(),
+            known_at: (shown.rows > 0 || word == Word::Empty).then_some(self.now),
+            empty_at: (word == Word::Empty).then_some(self.now),
+            ..WatchChange::default()
+        };
+        self.changes.insert(record.watch.clone(), change);
+        Ok(())
+    }
+
+    /// Reads one list to its end.
+    fn read(
+        &mut self,
+        list: &MarketList,
+        watch: &Watch,
+        record: &WatchRecord,
+        since: &Since,
+        shown: &mut Shown,
+    ) -> Result<Word, Failure> {
+        let (asker, attempts_max) = (self.asker, self.attempts_max);
+        let mut jitter = self.jitter.clone();
+        let listing = list::each_page(asker, &mut jitter, attempts_max, list, &mut |page| {
+            self.take_listed(page, watch, record, since, shown)?;
+            self.save_news(NEWS_WAITING_MAX)
+        });
+        self.jitter = jitter;
+        match listing {
+            Ok(Listing::Whole) => Ok(Word::Said),
+            Ok(Listing::OutOfTime) => Ok(Word::Open),
+            Err(failure) if failure.kind.is_of_store() => Err(failure),
+            Err(failure) => {
+                // The next one is asked for, too, but not as patiently.
+                self.attempts_max = 1;
+                self.trouble(&watch.target, &failure, record.members.len());
+                Ok(Word::Open)
+            }
+        }
+    }
+
+    /// Takes in what a page of a list shows, once it is sure that it answers the question.
+    fn take_listed(
+        &mut self,
+        mut page: MarketsPage,
+        watch: &Watch,
+        record: &WatchRecord,
+        since: &Since,
+        shown: &mut Shown,
+    ) -> Result<(), Failure> {
+        shown.answered_at.get_or_insert(page.exchange_now);
+        if let Target::Series(series) = &watch.target {
+            let mut jitter = self.jitter.clone();
+            let store: Option<&mut dyn Store> = Some(&mut *self.store);
+            belongs::hold(self.asker, &mut jitter, self.attempts_max, store, series, &mut page)?;
+        }
+        shown.rows += page.tickers.len();
+        let shard = self.selection.shard();
+        page.tickers.retain(|ticker| shard.holds(ticker));
+        page.markets.retain(|row| shard.holds(&row.market.ticker));
+        let described: BTreeSet<&Ticker> =
+            page.markets.iter().map(|row| &row.market.ticker).collect();
+        // One whose description is unreadable may trade all the same.
+        for ticker in page.tickers.iter().filter(|ticker| !described.contains(ticker)) {
+            self.join(ticker, Listed::Open, watch, record, shown);
+        }
+        let mut ended = Vec::new();
+        for sighting in page.markets {
+            let ticker = sighting.market.ticker.clone();
+            match membership::row(&sighting.market, since, page.exchange_now) {
+                Row::Open => {
+                    self.join(&ticker, Listed::Open, watch, record, shown);
+                    self.see(sighting);
+                }
+                Row::Ended if !self.known.contains_key(&ticker) => ended.push(sighting),
+                Row::Ended | Row::Other if self.known.contains_key(&ticker) => self.see(sighting),
+                Row::Ended | Row::Other => {}
+            }
+        }
+        self.catch_up(ended, watch, record, shown)
+    }
+
+    fn join(
+        &mut self,
+        ticker: &Ticker,
+        listed: Listed,
+        watch: &Watch,
+        record: &WatchRecord,
+        shown: &mut Shown,
+    ) {
+        self.roster.add(self.selection.shard(), ticker.clone(), watch.sla, listed);
+        if record.members.binary_search(ticker).is_err() {
+            shown.joined.insert(ticker.clone());
+        }
+    }
+
+    /// Markets that opened and closed while nobody looked are read; those that were read and retired
+    /// stay so, unless they are not over after all.
+    fn catch_up(
+        &mut self,
+        ended: Vec<Sighting>,
+        watch: &Watch,
+        record: &WatchRecord,
+        shown: &mut Shown,
+    ) -> Result<(), Failure> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let tickers: Vec<Ticker> = ended.iter().map(|row| row.market.ticker.clone()).collect();
+        let read = self.store.checkpoints_on_record(&tickers)?;
+        let retired: BTreeSet<Ticker> = { read.into_iter() }
+            .filter(|row| row.retired_at.is_some())
+            .map(|row| row.market)
+            .collect();
+        for sighting in ended {
+            let market = &sighting.market;
+            if market.status.is_over() && retired.contains(&market.ticker) {
+                continue;
+            }
+            let ticker = market.ticker.clone();
+            self.join(&ticker, Listed::No, watch, record, shown);
+            self.see(sighting);
+        }
+        Ok(())
+    }
+
+    /// An empty list says nothing by itself: other questions have to agree.
+    fn look_behind(
+        &mut self,
+        watch: &Watch,
+        record: &WatchRecord,
+        since: &Since,
+        shown: &mut Shown,
+    ) -> Result<Word, Failure> {
+        let target = &watch.target;
+        let now = self.asker.exchange_now();
+        let may_be_open = |member: &Ticker| {
+            let known = self.known.get(member);
+            known.is_none_or(|known| {
+                known.status.may_trade() && known.close_time.is_none_or(|at| now < at)
+            })
+        };
+        let has_open = record.members.iter().any(may_be_open);
+        if !since.is_gap() && membership::is_emptiness_known(record, has_open, self.now) {
+            return Ok(Word::Empty);
+        }
+        // Otherwise there is nothing to be lost: the next list begins where this one did.
+        let by_events = has_open || record.resolved_at.is_none() || since.is_gap();
+        let mut jitter = self.jitter.clone();
+        let behind =
+            absence::behind(self.asker, &mut jitter, self.attempts_max, target, false, by_events);
+        self.jitter = jitter;
+        match behind {
+            Ok(Behind::OutOfTime) => Ok(Word::Open),
+            Ok(Behind::Unknown) => self.judge_unknown(target, record, has_open),
+            Ok(Behind::Known(events)) => {
+                for page in events.pages {
+                    self.take_listed(page, watch, record, since, shown)?;
+                }
+                let is_contradicted = shown.joined.iter().chain(&record.members).any(|ticker| {
+                    self.roster.place(ticker).is_some_and(|place| place.listed == Listed::Open)
+                });
+                if !is_contradicted {
+                    return Ok(Word::Empty);
+                }
+                log::warn!(
+                    "{}: the list of its markets is empty, but its events show some; going on with those",
+                    target.name()
+                );
+                Ok(Word::Open)
+            }
+            Err(failure) if self.asker.is_forbidden() => {
+                self.troubles.push(failure);
+                Ok(Word::Open)
+            }
+            Err(failure) => {
+                self.attempts_max = 1;
+                log::warn!(
+                    "{}: its list is empty, and nobody says why; asking again in the next pass: {}",
+                    target.name(),
+                    one_line(&failure)
+                );
+                Ok(Word::Open)
+            }
+        }
+    }
+
+    /// The exchange says that there is no such thing: a mistake of whoever typed it, unless it was known.
+    fn judge_unknown(
+        &mut self,
+        target: &Target,
+        record: &WatchRecord,
+        has_open: bool,
+    ) -> Result<Word, Failure> {
+        let was_known = record.known_at.is_some()
+            || !record.members.is_empty()
+            || self.store.is_on_record(target)?;
+        if !was_known {
+            return Ok(Word::Refused);
+        }
+        log::warn!("{}: the exchange does not know it any more", target.name());
+        Ok(if has_open { Word::Open } else { Word::Empty })
+    }
+
+    /// What the archive has taken since the last look is on no list of the live tier.
+    fn tell_archived(&mut self, target: &Target, since: &Since) {
+        if !since.is_long_gap() {
+            return;
+        }
+        let mut jitter = self.jitter.clone();
+        let asked = self
+            .asker
+            .ask_at_most(1, &mut jitter, |client, left, clock| client.cutoff(left, clock));
+        let cutoff = match asked {
+            Ok(Some((cutoff, _))) => cutoff,
+            Ok(None) | Err(_) => self.asker.exchange_now(),
+        };
+        if since.ended_from < cutoff {
+            log::warn!(
+                "{name}: nobody looked since {from}, and the archive has grown to {cutoff} since: markets that \
+                 opened and settled in between are read by `backfill --{kind} {label} --from {from} --to {cutoff}` only",
+                name = target.name(),
+                kind = target.kind(),
+                label = target.label(),
+                from = since.ended_from,
+            );
+        }
+    }
+
+    fn trouble(&mut self, target: &Target, failure: &Failure, known: usize) {
+        let kind = failure.kind;
+        let name = target.name();
+        let message = format!(
+            "{name} could not be resolved, so new markets wait; going on with the {known} known ones"
+        );
+        self.troubles.push(Failure::new(kind, message).because(one_line(failure)));
+    }
+}
+
+/// What is asked of an event or a series. All that is open, or was until lately, is on one list; what
+/// settled while nobody looked for long is on another one. Once an hour the open ones are asked for by
+/// status, too: a market with a closing time of nonsense is on no list by closing times.
+fn lists(target: &Target, since: &Since) -> Vec<MarketList> {
+    let all = MarketList { with_combos: target.is_combo(), ..MarketList::ALL };
+    match target {
+        Target::Event(event) => vec![MarketList { event: Some(event.clone()), ..all }],
+        Target::Series(series) => {
+            let of_series = MarketList { series: Some(series.clone()), ..all };
+            let from = since.list_from.second();
+            let settled = MarketList {
+                status: Some("settled"),
+                settled_from: Some(from),
+                ..of_series.clone()
+            };
+            let open = MarketList { status: Some("open"), ..of_series.clone() };
+            let listed = MarketList { closing_from: Some(from), ..of_series };
+            let settled = since.is_gap().then_some(settled);
+            let open = since.is_new_hour.then_some(open);
+            std::iter::once(listed).chain(settled).chain(open).collect()
+        }
+        Target::Market(_) | Target::All => Vec::new(),
+    }
+}

@@ -1,0 +1,293 @@
+//! Markets that no list shows are asked for by name, as far as it is time to: those that wait for
+//! something, and now and then those that are over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::absence;
+use super::super::list;
+use super::{Resolver, Target, WatchRecord};
+use crate::domain::lifecycle::{self, AGAIN_MAX, ENDED_LATELY};
+use crate::domain::market::{Absence, Known, Scope};
+use crate::domain::selection::{Listed, Watch, is_combo};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::{Failure, Kind, one_line};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage};
+
+/// Markets seen before that are asked for by name in one pass: what is due takes its turn.
+const LOOKS_MAX: usize = MARKETS_PER_REQUEST;
+/// Markets asked for alone in one pass: each takes two requests.
+const ALONE_MAX: usize = 5;
+/// Entries whose markets that are over are looked through in one pass: each takes a query.
+const ENTRIES_MAX: usize = 20;
+
+/// A market that is over and was asked for again, with the entries that it belongs to.
+type Over = BTreeMap<Ticker, Vec<usize>>;
+
+impl Resolver<'_> {
+    /// Asks for the markets that no list shows.
+    pub(super) fn look_by_name(
+        &mut self,
+        entries: &[(&Watch, &WatchRecord)],
+    ) -> Result<(), Failure> {
+        // Markets open and close by the exchange's clock.
+        let now = self.asker.exchange_now();
+        let mut due = self.due(now);
+        let mut over = Over::new();
+        let again = lifecycle::again(self.over(entries, now, &mut over)?, now);
+        let is_asked_anyway = !due.is_empty();
+        if is_asked_anyway {
+            // A request that is made anyway takes some along.
+            let room = due.len().next_multiple_of(MARKETS_PER_REQUEST) - due.len();
+            due.extend(again.iter().take(room).map(|known| known.ticker.clone()));
+        }
+        let (mut missing, mut unasked) = (Vec::new(), BTreeSet::new());
+        for batch in due.chunks(MARKETS_PER_REQUEST) {
+            match list::by_name(self.asker, &mut self.jitter, self.attempts_max, batch) {
+                Ok(Some(answer)) => {
+                    answer.pages.into_iter().for_each(|page| self.take_looked(page));
+                    unasked.extend(answer.missing.iter().filter(|t| is_combo(t)).cloned());
+                    missing.extend(answer.missing);
+                    answer.unsure.into_iter().for_each(|ticker| self.leave_open(ticker));
+                }
+                Ok(None) => break,
+                Err(failure) => {
+                    // Their trades are read all the same. What answered nonsense is asked in another way.
+                    let is_nonsense = failure.kind == Kind::ExchangeUnreadable;
+                    if !self.go_on_after(failure) || !is_nonsense {
+                        break;
+                    }
+                    unasked.extend(batch.iter().cloned());
+                    missing.extend(batch.iter().cloned());
+                }
+            }
+        }
+        self.miss_all(missing, &unasked, now)?;
+        if !is_asked_anyway && !self.is_asked_twice && !again.is_empty() {
+            self.look_again(&again, now);
+        }
+        self.take_back(entries, &over);
+        Ok(())
+    }
+
+    /// Those never seen first, then those not looked at for longest.
+    fn due(&self, now: Timestamp) -> Vec<Ticker> {
+        let mut due: Vec<(Option<Timestamp>, Ticker)> = Vec::new();
+        for (ticker, place) in self.roster.iter().filter(|(ticker, _)| !ticker.is_tape()) {
+            let known = self.known.get(ticker);
+            let is_departed = self.accounted.contains(ticker);
+            if lifecycle::is_due(known, place.listed, is_departed, now) {
+                due.push((known.map(|known| known.checked_at), ticker.clone()));
+            }
+        }
+        due.sort();
+        let never_seen = due.iter().filter(|(checked_at, _)| checked_at.is_none()).count();
+        due.truncate(never_seen.next_multiple_of(MARKETS_PER_REQUEST).max(LOOKS_MAX));
+        due.into_iter().map(|(_, ticker)| ticker).collect()
+    }
+
+    /// The markets of the selection that are over, as far as they may take their turn now.
+    fn over(
+        &mut self,
+        entries: &[(&Watch, &WatchRecord)],
+        now: Timestamp,
+        of_entries: &mut Over,
+    ) -> Result<Vec<Known>, Failure> {
+        let shard = self.selection.shard();
+        let mut over: BTreeMap<Ticker, Known> = BTreeMap::new();
+        let is_over = |(ticker, _): &(&Ticker, _)| {
+            self.known.get(*ticker).is_some_and(|known| known.status.is_over())
+        };
+        for (ticker, _) in self.roster.iter().filter(is_over) {
+            over.insert(ticker.clone(), self.known[ticker].clone());
+        }
+        // Many entries take turns, by the minute.
+        let stride = entries.len().div_ceil(ENTRIES_MAX).max(1);
+        let turn = usize::try_from(now.second().div_euclid(60)).unwrap_or(0) % stride;
+        for (at, (watch, _)) in entries.iter().enumerate().skip(turn).step_by(stride) {
+            let scope = match &watch.target {
+                Target::Event(event) => Scope::Event(event.as_str()),
+                Target::Series(series) => Scope::Series(series.as_str()),
+                Target::Market(_) | Target::All => continue,
+            };
+            let found = self.store.over_markets(scope, now.before(ENDED_LATELY), AGAIN_MAX)?;
+            for known in found.into_iter().filter(|known| shard.holds(&known.ticker)) {
+                of_entries.entry(known.ticker.clone()).or_default().push(at);
+                let is_open = self.known.get(&known.ticker).is_some_and(|k| !k.status.is_over());
+                if !is_open {
+                    over.entry(known.ticker.clone()).or_insert(known);
+                }
+            }
+        }
+        Ok(over.into_values().collect())
+    }
+
+    /// One request for markets that are over: nothing is for good.
+    fn look_again(&mut self, again: &[Known], now: Timestamp) {
+        let tickers: Vec<Ticker> = again.iter().map(|known| known.ticker.clone()).collect();
+        let list = MarketList::named(&tickers);
+        let is_archived = again.iter().any(|known| lifecycle::is_archived(known, now));
+        let list = if is_archived { list.archived() } else { list };
+        let answer = self.asker.ask_at_most(1, &mut self.jitter, |client, left, clock| {
+            client.markets(&list, None, left, clock)
+        });
+        match answer {
+            Ok(Some(page)) => {
+                let shown: BTreeSet<Ticker> = page.tickers.iter().cloned().collect();
+                self.take_looked(page);
+                let left_out = tickers.into_iter().filter(|ticker| !shown.contains(ticker));
+                let absence = |ticker| Absence { ticker, is_believed: false };
+                self.absent.extend(left_out.map(absence));
+            }
+            Ok(None) => {}
+            Err(failure) => {
+                self.go_on_after(failure);
+            }
+        }
+    }
+
+    /// Says what went wrong; whether it is worth asking on.
+    fn go_on_after(&mut self, failure: Failure) -> bool {
+        if self.asker.is_forbidden() {
+            self.troubles.push(failure);
+            return false;
+        }
+        self.attempts_max = 1;
+        match failure.kind {
+            Kind::ExchangeUnreadable => self.troubles.push(failure),
+            _ => log::warn!("{}; their status is checked later", one_line(&failure)),
+        }
+        true
+    }
+
+    /// What was asked for by name is stored, changed or not: that it was looked at is news.
+    fn take_looked(&mut self, page: MarketsPage) {
+        let now = self.asker.exchange_now();
+        for sighting in page.markets {
+            let ticker = sighting.market.ticker.clone();
+            self.remember(&sighting);
+            let is_listed =
+                self.roster.place(&ticker).is_some_and(|place| place.listed == Listed::Open);
+            if !is_listed && lifecycle::is_open(&self.known[&ticker], now) {
+                self.left_out.insert(ticker);
+            }
+            self.keep(sighting);
+        }
+    }
+
+    /// Markets that neither tier lists by name: before that is believed they are asked for alone, which
+    /// those `unasked` were not yet.
+    fn miss_all(
+        &mut self,
+        missing: Vec<Ticker>,
+        unasked: &BTreeSet<Ticker>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let mut alone_left = ALONE_MAX;
+        let traded = self.traded_combos(&missing)?;
+        for ticker in missing {
+            let known = self.known.get(&ticker);
+            if known.is_some_and(|known| known.status.is_over()) {
+                self.absent.push(Absence { ticker, is_believed: false });
+                continue;
+            }
+            if known.is_some_and(|known| !lifecycle::is_gone(known, now)) && !is_combo(&ticker) {
+                self.miss(ticker, false);
+                continue;
+            }
+            let is_nothing_to_lose = is_combo(&ticker) && !traded.contains(&ticker);
+            if !unasked.contains(&ticker) || is_nothing_to_lose {
+                self.judge_gone(ticker)?;
+                continue;
+            }
+            if alone_left == 0 || self.asker.is_forbidden() {
+                self.leave_open(ticker);
+                continue;
+            }
+            alone_left -= 1;
+            let attempts_max = self.attempts_max;
+            match absence::alone(self.asker, &mut self.jitter, attempts_max, &ticker) {
+                Ok(None) => self.leave_open(ticker),
+                Ok(Some(Some(page))) if page.markets.is_empty() => self.leave_open(ticker),
+                Ok(Some(Some(page))) => self.take_looked(page),
+                Ok(Some(None)) => self.judge_gone(ticker)?,
+                Err(failure) => {
+                    self.go_on_after(failure);
+                    self.leave_open(ticker);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Most combos never trade, and are deleted when they settle: those of which something is stored.
+    fn traded_combos(&mut self, missing: &[Ticker]) -> Result<BTreeSet<Ticker>, Failure> {
+        let combos: Vec<Ticker> = missing.iter().filter(|t| is_combo(t)).cloned().collect();
+        if combos.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let rows = self.store.checkpoints_on_record(&combos)?;
+        let has_traded = rows.into_iter().filter(|row| row.last_trade_at.is_some());
+        Ok(has_traded.map(|row| row.market).collect())
+    }
+
+    /// Nobody can say yet: it is read on, and asked for again.
+    fn leave_open(&mut self, ticker: Ticker) {
+        if self.known.contains_key(&ticker) {
+            self.miss(ticker, false);
+        } else {
+            log::warn!("{ticker}: no list names it, and it could not be asked for alone; later");
+        }
+    }
+
+    /// No question finds it.
+    fn judge_gone(&mut self, ticker: Ticker) -> Result<(), Failure> {
+        if self.known.contains_key(&ticker) {
+            self.miss(ticker, true);
+            return Ok(());
+        }
+        let target = Target::Market(ticker);
+        if self.store.is_on_record(&target)? {
+            log::warn!(
+                "{}: the exchange does not know it any more; its trades are stored",
+                target.name()
+            );
+        } else {
+            self.refuse(target);
+        }
+        Ok(())
+    }
+
+    fn miss(&mut self, ticker: Ticker, is_believed: bool) {
+        let now = self.asker.exchange_now();
+        let Some(known) = self.known.get_mut(&ticker) else { return };
+        known.missed(is_believed, now);
+        if is_believed {
+            log::warn!(
+                "{ticker}: the exchange does not know it any more (delisted, or provisional); it retires with what is stored"
+            );
+        }
+        self.absent.push(Absence { ticker, is_believed });
+    }
+
+    /// Markets that are not over after all belong to their entries again.
+    fn take_back(&mut self, entries: &[(&Watch, &WatchRecord)], over: &Over) {
+        for (ticker, of_entries) in over {
+            if self.known.get(ticker).is_none_or(|known| known.status.is_over()) {
+                continue;
+            }
+            for at in of_entries {
+                let (watch, record) = entries[*at];
+                self.roster.add(self.selection.shard(), ticker.clone(), watch.sla, Listed::No);
+                if record.members.binary_search(ticker).is_ok() {
+                    continue;
+                }
+                let change = self.changes.entry(record.watch.clone()).or_default();
+                change.watch.clone_from(&record.watch);
+                if !change.joined.contains(ticker) {
+                    change.joined.push(ticker.clone());
+                }
+            }
+        }
+    }
+}

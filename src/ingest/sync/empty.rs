@@ -1,0 +1,182 @@
+//! Lists that were empty: before that is believed, what is behind them is asked for in other ways.
+
+use super::super::absence::{self, Behind, Events};
+use super::{Read, Syncer, Target, WatchChange, WatchRecord};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::failure::{Failure, Kind};
+use crate::kalshi::{MarketList, MarketsPage};
+use crate::retry::Policy;
+
+/// Events without live markets that the archive is asked about: if it has forgotten its list, each of
+/// them shows it.
+const BARE_MAX: usize = 3;
+
+impl Syncer<'_> {
+    /// Whether other questions agree with these lists of nothing. `rows` is what the other lists
+    /// showed. What contradicts is stored, and the entry is synced again.
+    pub(super) fn agree(
+        &mut self,
+        target: &Target,
+        record: &WatchRecord,
+        mark: Option<Timestamp>,
+        empty: &[MarketList],
+        rows: usize,
+    ) -> Result<bool, Failure> {
+        match (target, mark) {
+            // Everything always has something; and a run reads the changes again from the same mark.
+            (Target::All | Target::Market(_), _) => Ok(true),
+            (_, Some(_)) if !self.is_by_hand => Ok(true),
+            (Target::Series(series), Some(mark)) if !target.is_combo() => {
+                self.agree_on_changes(target, series, mark)
+            }
+            _ => self.agree_on_lists(target, record, empty, rows),
+        }
+    }
+
+    /// Nothing changed: then nothing is listed that is not on record.
+    fn agree_on_changes(
+        &mut self,
+        target: &Target,
+        series: &Ticker,
+        mark: Timestamp,
+    ) -> Result<bool, Failure> {
+        let from = Some(mark.before(super::EMPTY_AGAIN).second());
+        let list =
+            MarketList { series: Some(series.clone()), closing_from: from, ..MarketList::ALL };
+        let seen_before = self.seen.clone();
+        if !self.list_unknown(&list)? {
+            return Ok(false);
+        }
+        let is_agreed = self.seen == seen_before;
+        if !is_agreed {
+            self.doubt(target);
+        }
+        Ok(is_agreed)
+    }
+
+    /// Reads a list of which only what is not on record is stored; whether it came to its end.
+    fn list_unknown(&mut self, list: &MarketList) -> Result<bool, Failure> {
+        let attempts_max = Policy::default().attempts_max;
+        let (asker, mut jitter) = (self.asker, self.jitter.clone());
+        let listing =
+            super::list::each_page(asker, &mut jitter, attempts_max, list, &mut |mut page| {
+                let known = self.store.known_markets(&page.tickers)?;
+                page.markets.retain(|row| known.iter().all(|k| k.ticker != row.market.ticker));
+                if page.markets.is_empty() { Ok(()) } else { self.save(page.markets, &[]) }
+            });
+        self.jitter = jitter;
+        match listing {
+            Ok(super::Listing::Whole) => Ok(true),
+            Ok(super::Listing::OutOfTime) => {
+                self.synced.is_whole = false;
+                Ok(false)
+            }
+            Err(failure) if failure.kind.is_of_store() => Err(failure),
+            Err(failure) => {
+                self.synced.is_whole = false;
+                self.synced.troubles.push(failure);
+                Ok(false)
+            }
+        }
+    }
+
+    /// All lists of the entry were read, and some were empty: its events tell, and the archive again.
+    fn agree_on_lists(
+        &mut self,
+        target: &Target,
+        record: &WatchRecord,
+        empty: &[MarketList],
+        rows: usize,
+    ) -> Result<bool, Failure> {
+        let mut is_agreed = true;
+        let mut bare = Vec::new();
+        if empty.iter().any(|list| !list.is_archived) {
+            let Some(events) = self.look_behind(target, record, rows > 0)? else {
+                return Ok(false);
+            };
+            bare = events.bare;
+            is_agreed &= self.take_strays(events.pages)?;
+        }
+        for list in empty.iter().filter(|list| list.is_archived) {
+            // The same question in other words, and by some of the events that must be there.
+            let again = MarketList { page_rows: list.page_rows - 1, ..list.clone() };
+            let by_event = bare.iter().take(BARE_MAX).map(|event| MarketList {
+                event: Some(event.clone()),
+                series: None,
+                ..again.clone()
+            });
+            for list in std::iter::once(again.clone()).chain(by_event) {
+                let mut read = Read::default();
+                if !self.list(&list, &mut read)? {
+                    self.synced.is_whole = false;
+                    return Ok(false);
+                }
+                is_agreed &= read.rows == 0;
+            }
+        }
+        if !is_agreed {
+            self.doubt(target);
+        } else if rows == 0 {
+            let now = self.asker.budget().clock().now();
+            let (watch, now) = (record.watch.clone(), Some(now));
+            let change =
+                WatchChange { watch, known_at: now, empty_at: now, ..WatchChange::default() };
+            self.store.save_watches(&[change])?;
+        }
+        Ok(is_agreed)
+    }
+
+    /// What the events show, and which of them show nothing; `None` when that could not be found out.
+    fn look_behind(
+        &mut self,
+        target: &Target,
+        record: &WatchRecord,
+        is_known: bool,
+    ) -> Result<Option<Events>, Failure> {
+        let attempts_max = Policy::default().attempts_max;
+        let (asker, jitter) = (self.asker, &mut self.jitter);
+        match absence::behind(asker, jitter, attempts_max, target, is_known, true) {
+            Ok(Behind::Known(events)) => return Ok(Some(events)),
+            Ok(Behind::Unknown) => {
+                self.judge_unknown(target, record)?;
+            }
+            Ok(Behind::OutOfTime) => self.synced.is_whole = false,
+            Err(failure) => {
+                self.synced.is_whole = false;
+                self.synced.troubles.push(failure);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores what the events show; whether that is nothing.
+    fn take_strays(&mut self, pages: Vec<MarketsPage>) -> Result<bool, Failure> {
+        let mut is_nothing = true;
+        for page in pages {
+            is_nothing &= page.tickers.is_empty();
+            self.save(page.markets, &[])?;
+        }
+        Ok(is_nothing)
+    }
+
+    fn judge_unknown(&mut self, target: &Target, record: &WatchRecord) -> Result<(), Failure> {
+        if record.known_at.is_none() && !self.store.is_on_record(target)? {
+            self.refuse(target);
+            return Ok(());
+        }
+        let message = format!("{}: the exchange does not know it any more", target.name());
+        self.synced.is_whole = false;
+        self.synced.troubles.push(Failure::new(Kind::ExchangeUnavailable, message));
+        Ok(())
+    }
+
+    fn doubt(&mut self, target: &Target) {
+        let message = format!(
+            "{}: a list of its markets was empty, but there are some; what was shown is stored, run it again for the rest",
+            target.name()
+        );
+        self.synced.is_whole = false;
+        self.synced.troubles.push(Failure::new(Kind::ExchangeUnavailable, message));
+    }
+}
