@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::memory::Memory;
 use super::session::{Done, LONG, Session, asker, heed};
 use super::verdict::Verdict;
 use crate::clock::{Clock, StopFlag};
@@ -40,8 +41,13 @@ pub(super) fn backfill(
     }
     let mut session = Session::begin("backfill", "backfill", store, clock, stop)?;
     let span = plan.deadline.unwrap_or(LONG);
+    let key = ExchangeKey {
+        shard: plan.want.selection.shard().to_string(),
+        host: plan.exchange.access.endpoint.host(),
+    };
     let asker = session.asker(plan.exchange, span, plan.want.selection.shard(), store);
     let mut filler = Filler {
+        key,
         want: plan.want,
         asker,
         run: session.run(),
@@ -64,6 +70,7 @@ pub(super) fn backfill(
 
 /// A backfill at work.
 struct Filler {
+    key: ExchangeKey,
     want: Want,
     asker: Arc<Asker>,
     run: RunId,
@@ -139,7 +146,7 @@ impl Filler {
 
     fn fill(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
         self.verdict.begin_again();
-        let Some(span) = self.span() else { return Ok(()) };
+        let Some(span) = self.span(store)? else { return Ok(()) };
         let found =
             ingest::lives(&self.want.selection, store, &self.asker, around(span), self.run)?;
         for failure in &found.troubles {
@@ -205,22 +212,49 @@ impl Filler {
     /// Where the archive ends is asked twice, and the earlier answer counts: what is taken for
     /// live and is not is noticed afterwards, but what is taken for archived is not looked at
     /// again.
-    fn span(&mut self) -> Option<Span> {
+    fn span(&mut self, store: &mut dyn Store) -> Result<Option<Span>, Failure> {
         let first = self.look_at_cutoff();
         let second = first.and_then(|_| self.look_at_cutoff());
         let Some(((first, _), (second, _))) = first.zip(second) else {
             if !self.is_left_alone() {
                 self.verdict.incomplete("where the archive ends is not known");
             }
-            return None;
+            return Ok(None);
         };
         let settled = self.asker.exchange_now().before(SETTLE).floor();
         if settled < self.want.until {
             self.verdict
                 .incomplete("the end of the window has not settled yet; run it again later");
         }
-        let until = self.want.until.min(settled);
-        Some(Span { from: self.want.from, until, cutoff: first.min(second) })
+        let until = self.shown_until(store, self.want.until.min(settled))?.max(self.want.from);
+        Ok(Some(Span { from: self.want.from, until, cutoff: first.min(second) }))
+    }
+
+    /// Up to where the live tier shows trades at all: an exchange that stands still says nothing of what
+    /// comes after its newest trade, unless that silence is plausible.
+    fn shown_until(
+        &mut self,
+        store: &mut dyn Store,
+        until: Timestamp,
+    ) -> Result<Timestamp, Failure> {
+        if self.asker.exchange_now().since(until) > LATELY {
+            return Ok(until);
+        }
+        let now = self.now();
+        let memory = Memory::load(self.key.clone(), store, &self.asker, now)?;
+        let mut memory = memory.by_the_minute();
+        let page = self.asker.ask_aside(|client, left, clock| client.head(left, clock));
+        let Some(head) = page.and_then(|page| page.newest()) else { return Ok(until) };
+        let shown = head.at.floor();
+        if until <= shown || memory.judge_silence(Some(head), None, true, &self.asker, now) {
+            return Ok(until);
+        }
+        let message = format!(
+            "the exchange shows no trade after {}; run it again later",
+            report::second(shown)
+        );
+        self.verdict.incomplete(&message);
+        Ok(shown)
     }
 
     /// Slices read from the live tier are complete once it is known that the cutoff has not passed over them;
@@ -304,6 +338,8 @@ impl Filler {
 const SETTLE: Duration = Duration::from_secs(120);
 /// How far two readings of one instant may be apart: whole seconds, told across a network.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
+/// A window that ended longer ago is not held against the newest trade.
+const LATELY: Duration = Duration::from_secs(86_400);
 
 /// Says what would be done, and does nothing. `store` is missing where there is no database yet.
 pub(super) fn dry_run(

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::domain::checkpoint::Checkpoint;
-use crate::domain::evidence::{Anchor, ClockPair, ExchangeClock};
+use crate::domain::evidence::{Anchor, ExchangeClock};
 use crate::domain::exchange_record::ExchangeRecord;
 use crate::domain::page::Rules;
 use crate::domain::pulse::{Pulse, Share};
@@ -43,8 +43,7 @@ impl Memory {
         ours: Timestamp,
     ) -> Result<Memory, Failure> {
         let record = store.exchange_record(&key)?.unwrap_or_default();
-        let told = record.told_date.zip(record.told_at);
-        let base = told.map(|(date, ours)| ClockPair { date, ours });
+        let base = record.base(ours);
         if asker.exchange_clock().last().is_none() {
             asker.remember(ExchangeClock::remembered(base, record.offset_us()));
         }
@@ -61,6 +60,12 @@ impl Memory {
         Ok(Memory { key, record, pulse, interval })
     }
 
+    /// The same for somebody who does not come regularly.
+    #[must_use]
+    pub(super) fn by_the_minute(self) -> Memory {
+        Memory { interval: Duration::ZERO, ..self }
+    }
+
     /// The newest trade of the tape that passes before were shown.
     pub(super) fn newest(&self) -> Option<&Anchor> {
         self.pulse.newest.as_ref()
@@ -75,8 +80,7 @@ impl Memory {
         asker: &Asker,
         ours: Timestamp,
     ) -> Rules {
-        let told = self.record.told_date.zip(self.record.told_at);
-        let base = told.map(|(date, ours)| ClockPair { date, ours });
+        let base = self.record.base(ours);
         let nudge = (ours.second() / 60).rem_euclid(NUDGES);
         let rules = Rules { base, nudge, ..rules };
         let now = asker.exchange_now();
@@ -94,7 +98,7 @@ impl Memory {
     /// Where the archive ends.
     fn cutoff(&mut self, asker: &Asker, ours: Timestamp) -> Option<Timestamp> {
         let is_recent = |at: Timestamp| at <= ours && ours.since(at) < ASKED_AGAIN_AFTER;
-        if self.record.cutoff_at.is_none_or(|at| !is_recent(at)) {
+        if self.record.cutoff_at.is_none_or(|at| !is_recent(at)) && !asker.is_forbidden() {
             let mut jitter = Jitter::from_entropy();
             let answer =
                 asker.ask_at_most(1, &mut jitter, |client, left, clock| client.cutoff(left, clock));
@@ -114,10 +118,11 @@ impl Memory {
     }
 
     /// Whether the silence of a market is plausible, given the newest trade of the tape if that was read.
-    /// `needs` says whether any market is silent.
+    /// `needs` says whether any market is silent; `shown` is the newest trade of any market.
     pub(super) fn judge_silence(
         &mut self,
         head: Option<Anchor>,
+        shown: Option<Anchor>,
         needs: bool,
         asker: &Asker,
         ours: Timestamp,
@@ -128,6 +133,9 @@ impl Memory {
                 .flatten();
             page.and_then(|page| page.newest())
         });
+        // Where a market moved, so did the tape: the pulse is learnt without a request.
+        let is_news = |at: &Anchor| self.pulse.newest.as_ref().is_none_or(|of| of.at < at.at);
+        let head = head.or_else(|| shown.filter(|_| !needs).filter(is_news));
         if head.is_none() {
             // It cannot be had: the market's own page has to do.
             return true;

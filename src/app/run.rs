@@ -169,6 +169,8 @@ impl Pass {
         self.verdict.judge_walks(&outcome, stop);
         if outcome.store_failure.is_none() {
             self.close(store, &mut outcome, &mut memory)?;
+            let (selection, strangers) = (&self.selection, &outcome.strangers);
+            ingest::take_back_traded(selection, store, self.run, strangers, self.now())?;
             self.stand(store, &mut outcome.ledger, &resolved, Standing::Retired)?;
         }
         // Judged last: what is said cannot be taken back if the database breaks off before.
@@ -199,8 +201,10 @@ impl Pass {
             outcome.ledger.get(market).is_some_and(|row| memory::is_silent(row, *until))
         };
         let needs = outcome.heard.iter().any(is_silent);
+        let anchors = outcome.ledger.iter().filter_map(|row| row.anchor.clone());
+        let shown = anchors.max_by_key(|anchor| anchor.at);
         let now = self.now();
-        if !memory.judge_silence(outcome.head.take(), needs, &self.asker, now) {
+        if !memory.judge_silence(outcome.head.take(), shown, needs, &self.asker, now) {
             outcome.heard.clear();
         }
         let Outcome { ledger, heard, .. } = outcome;

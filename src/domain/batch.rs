@@ -77,7 +77,17 @@ pub struct Batch {
 impl Batch {
     /// Adds the rows of a page together with what storing them proves.
     pub fn push(&mut self, walked: Walked) {
-        let Walked { scope, rows, rejected, progress, tape, slice, heard: _, head: _ } = walked;
+        let Walked {
+            scope,
+            rows,
+            rejected,
+            progress,
+            tape,
+            slice,
+            heard: _,
+            head: _,
+            strangers: _,
+        } = walked;
         self.note_newest(&scope, &rows);
         if let Some(slice) = slice {
             self.slices.insert(slice.key.clone(), slice);

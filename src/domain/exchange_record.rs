@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::evidence::ClockPair;
 use super::time::Timestamp;
 
 /// The exchange is not left alone for longer than this, whatever it asks for.
@@ -10,6 +11,9 @@ pub const COME_BACK_MAX: Duration = Duration::from_secs(3_600);
 /// While it wants to be left alone it is asked once in so long all the same: what it said may have
 /// been a slip, or said to somebody else.
 pub const PROBE_EVERY: Duration = Duration::from_secs(600);
+
+/// Two answers less far apart do not show whether the exchange's clock moves.
+const APART_MIN: Duration = Duration::from_secs(30);
 
 /// The passes of a shard may run on machines whose clocks differ by this much.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
@@ -49,6 +53,17 @@ impl ExchangeRecord {
     /// The exchange's clock minus ours, in microseconds.
     pub fn offset_us(&self) -> Option<i64> {
         self.offset_seconds.and_then(offset_us)
+    }
+
+    /// What an answer at our clock `ours` has to agree with to be new. A pair of a moment ago agrees with
+    /// any that stands still: what counts then is how far the clocks were apart when they moved.
+    pub fn base(&self, ours: Timestamp) -> Option<ClockPair> {
+        let told = ClockPair { date: self.told_date?, ours: self.told_at? };
+        let Some(offset_us) = self.offset_us().filter(|_| ours.since(told.ours) < APART_MIN) else {
+            return Some(told);
+        };
+        let date = Timestamp::from_micros(told.ours.micros().saturating_add(offset_us));
+        Some(ClockPair { date, ..told })
     }
 
     /// Notes how far the clocks are apart.

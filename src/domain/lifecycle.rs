@@ -179,7 +179,7 @@ pub fn traded_again(
 ) -> Vec<Ticker> {
     let is_back = |row: &&Checkpoint| {
         row.retired_at.is_some()
-            && newest(&row.market).is_some_and(|at| Some(at) > row.complete_until)
+            && newest(&row.market).is_some_and(|at| Some(at) > row.carried_until())
     };
     checkpoints.iter().filter(is_back).map(|row| row.market.clone()).collect()
 }

@@ -1,5 +1,6 @@
 //! What a walk and the exchange say to each other, and what comes of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -135,6 +136,8 @@ pub enum Guard {
     NothingShown,
     /// A span in which many trades were to be expected was shown empty twice.
     Hole,
+    /// An answer was older than the window that was asked for.
+    OldAnswer,
     /// The page cap was reached.
     TooManyPages,
 }
@@ -160,6 +163,9 @@ impl fmt::Display for Guard {
             }
             Guard::Hole => {
                 "the exchange showed no trades where many were to be expected; the next pass asks again"
+            }
+            Guard::OldAnswer => {
+                "the exchange answered with a page that is older than the window; run it again later"
             }
             Guard::TooManyPages => "the walk reached its page cap",
         })
@@ -192,6 +198,8 @@ pub struct Walked {
     pub(super) heard: Vec<(Ticker, Timestamp)>,
     /// The newest trade of the tape, if this is its newest page.
     pub(super) head: Option<Anchor>,
+    /// The newest trades on this page of the tape of markets that it was not read for.
+    pub(super) strangers: BTreeMap<Ticker, Timestamp>,
 }
 
 impl Walked {
@@ -203,6 +211,11 @@ impl Walked {
     /// The newest trade of the tape, if this is its newest page.
     pub fn head(&self) -> Option<&Anchor> {
         self.head.as_ref()
+    }
+
+    /// The newest trades on this page of the tape of markets that it was not read for.
+    pub fn strangers(&self) -> &BTreeMap<Ticker, Timestamp> {
+        &self.strangers
     }
 
     /// What was found false.

@@ -71,6 +71,9 @@ fn is_level(row: &Checkpoint, outlook: Outlook) -> bool {
     row.walk.is_none() && row.carried_until().is_some_and(is_possible)
 }
 
+/// The tape is read this much deeper for riders that are complete to just below it.
+const DEEPER_MAX: Duration = Duration::from_secs(30);
+
 /// The tape is read anyway: everybody rides who lacks nothing below it, late trades included. Those
 /// it looks for no deeper than it has ever been read.
 fn riders_of_all(
@@ -85,7 +88,11 @@ fn riders_of_all(
     let reread_from = |row: &Checkpoint, from: Option<Timestamp>| {
         from.map(|from| from.before(outlook.overlap)).max(row.complete_from)
     };
-    let edge = if tape.complete_until.is_some() { reread_from(tape, begins) } else { begins };
+    let edge = match (&tape.walk, tape.complete_until) {
+        (None, Some(_)) => reread_from(tape, begins).map(|edge| edge.before(DEEPER_MAX)),
+        (Some(_), Some(_)) => reread_from(tape, begins),
+        (_, None) => begins,
+    };
     level.extract_if(.., |row| edge <= reread_from(row, row.carried_until())).collect()
 }
 

@@ -77,8 +77,17 @@ impl TapeWalk {
         riders: &[Checkpoint],
         rules: Rules,
     ) -> TapeWalk {
-        let rules = Rules { slice: rules.slice.or(Some(SLICE)), ..rules };
-        let mut walk = Walk::new(tape, rules).beginning_ago(BEGINS_AGO);
+        let deeper = match (&tape.walk, tape.complete_until) {
+            (None, Some(begins)) => riders
+                .iter()
+                .filter_map(Checkpoint::carried_until)
+                .min()
+                .map_or(Duration::ZERO, |from| begins.since(from.floor())),
+            _ => Duration::ZERO,
+        };
+        let slice = rules.slice.or(Some(SLICE));
+        let of_tape = Rules { slice, overlap: rules.overlap + deeper, ..rules };
+        let mut walk = Walk::new(tape, of_tape).beginning_ago(BEGINS_AGO);
         if !keeps_all {
             walk = walk.anchored(newest);
         }
@@ -117,10 +126,19 @@ impl TapeWalk {
                 .rejected
                 .retain(|row| row.market.is_tape() || self.riders.contains_key(&row.market));
         }
+        for Row { event, .. } in &walked.rows {
+            let (market, at) = (&event.trade.market, event.trade.traded_at);
+            if !self.riders.contains_key(market) {
+                let newest = walked.strangers.entry(market.clone()).or_insert(at);
+                *newest = at.max(*newest);
+            }
+        }
         walked.rows.retain_mut(|row| self.keep(row));
-        if let Some(Completed { window: Some(window), level, .. }) = completed {
-            let span = lower_edge.map(|edge| window.until().since(edge)).unwrap_or_default();
-            walked.tape = Some(TapeSpan { trades: std::mem::take(&mut self.trades), span });
+        if let Some(Completed { window, level, .. }) = completed {
+            if let Some(window) = window {
+                let span = lower_edge.map(|edge| window.until().since(edge)).unwrap_or_default();
+                walked.tape = Some(TapeSpan { trades: std::mem::take(&mut self.trades), span });
+            }
             self.reads_from = self.reads_from.min(lower_edge.unwrap_or(EARLIEST));
             let heard = walked.heard.pop().map(|(_, until)| until);
             if self.keeps_all {
@@ -155,26 +173,27 @@ impl TapeWalk {
     /// The window is read: so is what each rider lacked of it.
     fn complete_riders(
         &mut self,
-        window: Window,
+        window: Option<Window>,
         level: Option<Level>,
         heard: Option<Timestamp>,
         walked: &mut Walked,
     ) {
-        let until = window.until();
         for (ticker, rider) in &mut self.riders {
             // One that is complete from somewhere above the window's beginning gains the rest of it.
             // One from below gains nothing: there would be a gap, if only in its late trades.
             let is_covered = self.reads_from <= rider.edge;
-            let Some(gained) = Window::new(Some(rider.from), until.max(rider.from)) else {
-                continue;
-            };
             if !is_covered {
                 continue;
             }
-            rider.from = gained.until();
+            let above = window.map(Window::until).filter(|until| rider.from < *until);
+            let gained = above.and_then(|until| Window::new(Some(rider.from), until));
+            rider.from = gained.map_or(rider.from, Window::until);
             let anchor = rider.newest.take();
-            let level = level.map(|_| Level { quiet_until: None });
-            let completed = Completed { window: Some(gained), anchor, footing: None, level };
+            // Where the tape is as silent as the pass before left it, so is the rider.
+            let is_silent = gained.is_none() && anchor.is_none();
+            let level =
+                level.map(|level| if is_silent { level } else { Level { quiet_until: None } });
+            let completed = Completed { window: gained, anchor, footing: None, level };
             walked.progress.push((ticker.clone(), Progress::Completed(completed)));
             walked.heard.extend(heard.map(|until| (ticker.clone(), until)));
         }

@@ -71,23 +71,33 @@ pub(super) fn behind(
     Ok(Behind::Known(events))
 }
 
-/// Asks for one market by its own routes, in both tiers: its description, or nothing when neither
-/// knows it; `None` when the time is over.
+/// What is known of one market.
+#[derive(Debug)]
+pub(super) enum Alone {
+    /// Its description, on a page of one.
+    Known(MarketsPage),
+    /// Neither tier knows it.
+    Unknown,
+    /// The pass ran out of time.
+    OutOfTime,
+}
+
+/// Asks for one market by its own routes, in both tiers.
 pub(super) fn alone(
     asker: &Asker,
     jitter: &mut Jitter,
     attempts_max: u32,
     market: &Ticker,
-) -> Result<Option<Option<MarketsPage>>, Failure> {
+) -> Result<Alone, Failure> {
     for tier in [Tier::Live, Tier::Archive] {
         let answer = asker.ask_at_most(attempts_max, jitter, |client, left, clock| {
             client.market(market, tier, left, clock)
         })?;
         match answer {
-            None => return Ok(None),
+            None => return Ok(Alone::OutOfTime),
             Some(None) => {}
-            Some(page) => return Ok(Some(page)),
+            Some(Some(page)) => return Ok(Alone::Known(page)),
         }
     }
-    Ok(Some(None))
+    Ok(Alone::Unknown)
 }

@@ -127,7 +127,10 @@ impl Asker {
         request: impl Fn(&Client, Duration, &dyn Clock) -> Result<T, Failure>,
     ) -> Option<T> {
         let clock = self.budget.clock();
-        if !self.rest(self.pace.reserve(clock.elapsed())) || *locked(&self.probe) {
+        if self.is_forbidden()
+            || !self.rest(self.pace.reserve(clock.elapsed()))
+            || *locked(&self.probe)
+        {
             return None;
         }
         match request(&self.client, self.budget.left(), clock) {

@@ -101,7 +101,12 @@ fn still_trading(
             ByName::default()
         }
     };
-    let seen = said.pages.iter().flat_map(|page| &page.markets).map(|seen| &seen.market);
+    let seen = said
+        .pages
+        .iter()
+        .chain(&said.alone)
+        .flat_map(|page| &page.markets)
+        .map(|seen| &seen.market);
     let trading: BTreeSet<&Ticker> = seen
         .filter(|market| matches!(market.status, Status::Active | Status::Inactive))
         .map(|market| &market.ticker)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::absence;
+use super::absence::{self, Alone};
 use super::asker::Asker;
 use crate::domain::selection::Target;
 use crate::domain::trade::Ticker;
@@ -149,8 +149,10 @@ fn contradiction() -> Failure {
 /// What the exchange said of markets asked for by name.
 #[derive(Debug, Default)]
 pub(super) struct ByName {
-    /// The answers, of the live tier, the archive, or about a single market.
+    /// The lists, of the live tier and the archive.
     pub(super) pages: Vec<MarketsPage>,
+    /// The answers about single markets.
+    pub(super) alone: Vec<MarketsPage>,
     /// Those that nobody knows: two differently asked questions agree about it.
     pub(super) missing: Vec<Ticker>,
     /// Those that lists left out and that were not asked for by themselves: nothing is known.
@@ -201,12 +203,12 @@ pub(super) fn by_name(
     answer.unsure = absent.split_off(doubted);
     for ticker in alone.into_iter().chain(absent) {
         match absence::alone(asker, jitter, attempts_max, &ticker) {
-            Ok(None) => return Ok(None),
-            Ok(Some(Some(page))) => {
+            Ok(Alone::OutOfTime) => return Ok(None),
+            Ok(Alone::Known(page)) => {
                 tell_unreadable(&page);
-                answer.pages.push(page);
+                answer.alone.push(page);
             }
-            Ok(Some(None)) => answer.missing.push(ticker),
+            Ok(Alone::Unknown) => answer.missing.push(ticker),
             Err(failure) if asker.is_forbidden() => return Err(failure),
             // It must not keep the others from being taken.
             Err(failure) => {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::absence::{self, Behind};
+use super::absence::{self, Alone, Behind};
 use super::asker::Asker;
 use super::belongs;
 use super::list;
@@ -108,17 +108,18 @@ pub fn survey(
     for batch in named.chunks(MARKETS_PER_REQUEST) {
         let answer = list::by_name(asker, &mut jitter, Policy::default().attempts_max, batch)?;
         if let Some(answer) = answer {
-            answer.pages.into_iter().for_each(&mut add);
+            answer.pages.into_iter().chain(answer.alone).for_each(&mut add);
             for ticker in answer.missing {
                 let attempts_max = Policy::default().attempts_max;
-                let asked = if is_combo(&ticker) {
+                let said = if is_combo(&ticker) {
                     absence::alone(asker, &mut jitter, attempts_max, &ticker)?
                 } else {
-                    Some(None)
+                    Alone::Unknown
                 };
-                match asked {
-                    Some(None) => return Err(super::resolve::unknown(&Target::Market(ticker))),
-                    found => found.into_iter().flatten().for_each(&mut add),
+                match said {
+                    Alone::Known(page) => add(page),
+                    Alone::OutOfTime => {}
+                    Alone::Unknown => return Err(super::resolve::unknown(&Target::Market(ticker))),
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use super::asker::Asker;
 use crate::domain::backfill::Life;
 use crate::domain::completeness::{HOUR_SECONDS, HourVolume};
-use crate::domain::market::Status;
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
@@ -145,8 +144,9 @@ fn hours_of(
 ) -> Result<Option<Vec<HourVolume>>, Failure> {
     let market = &life.market;
     let is_listable = market.is_listable();
-    let is_empty = listed.as_ref().is_none_or(Vec::is_empty);
-    if is_empty && (life.status == Status::Finalized || !is_listable) {
+    let is_nothing = |hours: &Vec<HourVolume>| hours.iter().all(|hour| hour.quantity_e2 == 0);
+    let is_empty = listed.as_ref().is_none_or(is_nothing);
+    if is_empty && (!life.status.may_trade() || !is_listable) {
         let archived = asker
             .ask(jitter, |client, left, clock| client.archived_candles(market, span, left, clock))?
             .ok_or_else(out_of_time)?;
@@ -171,6 +171,7 @@ fn out_of_time() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::market::Status;
 
     fn hours(market: &str, from: i64, until: i64) -> Hours {
         let life = Life {

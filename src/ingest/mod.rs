@@ -18,7 +18,7 @@ mod stand;
 mod sync;
 mod writer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -67,6 +67,8 @@ pub struct Outcome {
     pub heard: HashMap<Ticker, Timestamp>,
     /// The newest trade of the tape, if that was read.
     pub head: Option<Anchor>,
+    /// The newest trades on the tape of markets that it was not read for.
+    pub strangers: BTreeMap<Ticker, Timestamp>,
 }
 
 impl Outcome {

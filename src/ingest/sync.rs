@@ -2,20 +2,20 @@
 //! lists that, everything where it does not; page by page into the store.
 
 mod empty;
+mod names;
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use super::absence;
 use super::asker::Asker;
 use super::belongs;
-use super::list::{self, ByName, Listing};
+use super::list::{self, Listing};
 use super::resolve::unknown;
 use crate::domain::lifecycle;
 use crate::domain::market::{
     Absence, EventRecord, FalseMark, Known, Scope, Sighting, WatchChange, WatchRecord,
 };
-use crate::domain::selection::{Selection, Shard, Target, Watch, is_combo};
+use crate::domain::selection::{Selection, Shard, Target, Watch};
 use crate::domain::sync_mark::{Heard, is_from_a_future, latest_credible_trade};
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
@@ -233,7 +233,7 @@ impl Syncer<'_> {
             if !self.list(&list, &mut read)? {
                 self.synced.is_whole = false;
                 return Ok(());
-            };
+            }
             if read.rows == rows_before {
                 empty.push(list);
             }
@@ -329,157 +329,6 @@ impl Syncer<'_> {
         let now = self.now();
         self.synced.status_changes += self.store.save_markets(&seen, absent, now)?;
         Ok(())
-    }
-
-    /// The markets that were named one by one.
-    fn named(&mut self) -> Result<(), Failure> {
-        let roster = self.selection.named();
-        let mut tickers = roster.tickers();
-        let is_refused =
-            |ticker: &Ticker| self.refused.contains(&Target::Market(ticker.clone()).name());
-        tickers.retain(|ticker| !ticker.is_tape() && !is_refused(ticker));
-        if tickers.is_empty() {
-            return Ok(());
-        }
-        let known = self.store.known_markets(&tickers)?;
-        let fresh = |ticker: &Ticker| known.iter().all(|known| known.ticker != *ticker);
-        let never_seen: HashSet<Ticker> = tickers.iter().filter(|t| fresh(t)).cloned().collect();
-        let (mut is_whole, mut heard) = (true, Heard::default());
-        for batch in tickers.chunks(MARKETS_PER_REQUEST) {
-            // A batch that is refused must not starve those after it.
-            let Some(ByName { missing, unsure, .. }) = self.ask_by_name(batch, &mut heard)? else {
-                is_whole = false;
-                continue;
-            };
-            for ticker in unsure {
-                if never_seen.contains(&ticker) {
-                    log::warn!("whether the exchange knows {ticker} is not found out yet");
-                    (is_whole, self.synced.is_whole) = (false, false);
-                }
-            }
-            let found = batch.iter().filter(|ticker| !missing.contains(ticker));
-            self.known_now.extend(found.map(|ticker| Target::Market(ticker.clone()).name()));
-            let (strange, missing): (Vec<_>, Vec<_>) =
-                missing.into_iter().partition(|ticker| never_seen.contains(ticker));
-            for ticker in strange {
-                is_whole &= self.find_alone(ticker)?;
-            }
-            self.miss(missing.into_iter(), &known)?;
-        }
-        if !is_whole {
-            return Ok(());
-        }
-        let until = self.proven_until(heard)?.unwrap_or(self.now().min(self.ours()));
-        let synced = Some((self.ours(), Some(until)));
-        let watch = record_name(self.selection, &Target::Market(tickers[0].clone()));
-        self.store.save_watches(&[WatchChange { watch, synced, ..WatchChange::default() }])
-    }
-
-    /// A market that nobody knows: by its own routes neither, which a list of combos does not ask.
-    /// Whether anybody could say.
-    fn find_alone(&mut self, ticker: Ticker) -> Result<bool, Failure> {
-        let attempts_max = Policy::default().attempts_max;
-        let asked = if is_combo(&ticker) {
-            absence::alone(self.asker, &mut self.jitter, attempts_max, &ticker)
-        } else {
-            Ok(Some(None))
-        };
-        match asked {
-            Ok(Some(None)) => {
-                let target = Target::Market(ticker);
-                if !self.store.is_on_record(&target)? {
-                    self.refuse(&target);
-                }
-                Ok(true)
-            }
-            Ok(Some(Some(page))) => {
-                self.save(page.markets, &[])?;
-                Ok(true)
-            }
-            Ok(None) => {
-                self.synced.is_whole = false;
-                Ok(false)
-            }
-            Err(failure) => {
-                self.synced.is_whole = false;
-                self.synced.troubles.push(failure);
-                Ok(false)
-            }
-        }
-    }
-
-    /// Asks for known markets by name; whether all were answered for.
-    fn look(&mut self, due: &[Known]) -> Result<bool, Failure> {
-        for batch in due.chunks(MARKETS_PER_REQUEST) {
-            let tickers: Vec<Ticker> = batch.iter().map(|known| known.ticker.clone()).collect();
-            let answer = self.ask_by_name(&tickers, &mut Heard::default())?;
-            let Some(ByName { missing, .. }) = answer else { return Ok(false) };
-            self.miss(missing.into_iter(), batch)?;
-        }
-        Ok(true)
-    }
-
-    /// Asks by name, answers into the store; those that nobody knows, or `None` when it was not
-    /// answered.
-    fn ask_by_name(
-        &mut self,
-        tickers: &[Ticker],
-        heard: &mut Heard,
-    ) -> Result<Option<ByName>, Failure> {
-        let attempts_max = Policy::default().attempts_max;
-        match list::by_name(self.asker, &mut self.jitter, attempts_max, tickers) {
-            Ok(Some(mut answer)) => {
-                for page in std::mem::take(&mut answer.pages) {
-                    heard.hear(page.exchange_now);
-                    self.note_unreadable(&page);
-                    self.save(page.markets, &[])?;
-                }
-                Ok(Some(answer))
-            }
-            Ok(None) => {
-                self.synced.is_whole = false;
-                Ok(None)
-            }
-            Err(failure) => {
-                self.synced.is_whole = false;
-                self.synced.troubles.push(failure);
-                Ok(None)
-            }
-        }
-    }
-
-    fn miss(
-        &mut self,
-        missing: impl Iterator<Item = Ticker>,
-        known: &[Known],
-    ) -> Result<(), Failure> {
-        let now = self.now();
-        let mut alone_left = ALONE_MAX;
-        let mut absent = Vec::new();
-        for ticker in missing {
-            let Some(known) = known.iter().find(|known| known.ticker == ticker) else { continue };
-            let mut is_believed = lifecycle::is_gone(known, now) && !known.status.is_over();
-            if is_believed && is_combo(&ticker) {
-                // Its own routes were not asked yet.
-                is_believed = alone_left > 0;
-                alone_left = alone_left.saturating_sub(1);
-                let asked = if is_believed {
-                    absence::alone(self.asker, &mut self.jitter, 1, &ticker)
-                } else {
-                    Ok(None)
-                };
-                match asked {
-                    Ok(Some(None)) => {}
-                    Ok(Some(Some(page))) => {
-                        self.save(page.markets, &[])?;
-                        continue;
-                    }
-                    Ok(None) | Err(_) => is_believed = false,
-                }
-            }
-            absent.push(Absence { ticker, is_believed });
-        }
-        if absent.is_empty() { Ok(()) } else { self.save(Vec::new(), &absent) }
     }
 
     /// Markets do not name their series: their events do.

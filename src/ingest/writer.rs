@@ -1,6 +1,6 @@
 //! The writer: gathers pages into batches and commits each in one transaction.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -41,6 +41,7 @@ pub(super) struct Writer<'a> {
     store_failure: Option<Failure>,
     heard: HashMap<Ticker, Timestamp>,
     head: Option<Anchor>,
+    strangers: BTreeMap<Ticker, Timestamp>,
 }
 
 impl<'a> Writer<'a> {
@@ -67,6 +68,7 @@ impl<'a> Writer<'a> {
             store_failure: None,
             heard: HashMap::new(),
             head: None,
+            strangers: BTreeMap::new(),
         }
     }
 
@@ -127,6 +129,10 @@ impl<'a> Writer<'a> {
                 self.heard.extend(walked.heard().iter().cloned());
                 if let Some(head) = walked.head() {
                     self.head = Some(head.clone());
+                }
+                for (market, at) in walked.strangers() {
+                    let newest = self.strangers.entry(market.clone()).or_insert(*at);
+                    *newest = (*at).max(*newest);
                 }
                 self.batch.push(walked);
             }
@@ -202,6 +208,7 @@ impl<'a> Writer<'a> {
             store_failure: self.store_failure,
             heard: self.heard,
             head: self.head,
+            strangers: self.strangers,
         }
     }
 }

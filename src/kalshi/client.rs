@@ -189,13 +189,11 @@ impl Client {
         clock: &dyn Clock,
         decode: impl Fn(&[u8], Timestamp) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let signed_before = self.exchange_clock().last();
+        let signed = |now: Timestamp| ClockPair { date: self.signed_at(clock), ours: now };
+        let before = signed(clock.now());
         let answer = self.ask(question, left, clock, &decode);
         let is_unauthorized = matches!(&answer, Err(failure) if failure.status == Some(401));
-        let has_learnt = self
-            .exchange_clock()
-            .last()
-            .is_some_and(|last| signed_before.is_none_or(|before| !last.has_moved_alike(before)));
+        let has_learnt = !signed(clock.now()).has_moved_alike(before);
         if is_unauthorized && has_learnt && self.access.signer.is_some() {
             return self.ask(question, left, clock, &decode);
         }

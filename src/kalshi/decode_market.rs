@@ -192,7 +192,9 @@ pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPa
         cursor: list.cursor,
         exchange_now,
     };
-    list.rows.iter().for_each(|row| page.read(row));
+    for row in &list.rows {
+        page.read(row);
+    }
     Ok(page)
 }
 
@@ -214,7 +216,9 @@ impl MarketsPage {
 
     /// The same of those in another answer.
     pub(super) fn read_all(&mut self, rows: &[&RawValue]) {
-        rows.iter().for_each(|raw| self.read(&rows::shallow(raw.get())));
+        for raw in rows {
+            self.read(&rows::shallow(raw.get()));
+        }
     }
 }
 

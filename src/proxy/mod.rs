@@ -99,8 +99,13 @@ fn parse(value: &str) -> Result<ureq::Proxy, &'static str> {
         _ => return Err("begins with neither http://, https:// nor socks5://"),
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if !value.contains("://") && !["", "/"].contains(&&rest[authority.len()..]) {
-        // More likely a scheme with a slip in it than a host with a path.
+    let is_path = !["", "/"].contains(&&rest[authority.len()..]);
+    let is_scheme =
+        |word: &str| word.eq_ignore_ascii_case("http") || word.eq_ignore_ascii_case("https");
+    let is_user_a_scheme =
+        authority.contains('@') && authority.split(':').next().is_some_and(is_scheme);
+    if !value.contains("://") && (is_path || is_user_a_scheme) {
+        // More likely a scheme with a slip in it than a host with a path, or a user of that name.
         return Err("is not a URL");
     }
     let (user, place) = match authority.rsplit_once('@') {
@@ -244,7 +249,7 @@ mod tests {
             ("http://", "names no host"),
             ("http//me:hunter2@p", "is not a URL"),
             ("http:/me:hunter2@p", "is not a URL"),
-            ("http:me:hunter2@p", "names no host"),
+            ("http:me:hunter2@p", "is not a URL"),
             ("htp://me:hunter2@p:1", "begins with neither"),
             ("http://me:hunter2@p:port", "a port that is none"),
             ("http://me:hunter2@p:70000", "a port that is none"),

@@ -119,7 +119,7 @@ pub fn come_back_line(at: Timestamp) -> String {
     format!("the exchange wants to be left alone until {}; run it again then", second(at))
 }
 
-fn second(instant: Timestamp) -> String {
+pub(crate) fn second(instant: Timestamp) -> String {
     instant.to_chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 

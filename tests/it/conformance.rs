@@ -128,9 +128,9 @@ fn a_fresh_database_is_migrated_once(database: &Database) {
             "003_history",
             "004_operations",
             "005_claims",
-            "006_content",
-            "007_names",
-            "008_absence"
+            "006_absence",
+            "007_content",
+            "008_names"
         ]
     );
     assert!(store.migrate(at(0)).unwrap().is_empty(), "again");

@@ -95,7 +95,7 @@ fn pass(directory: &TempDir, port: u16, variables: &[(&str, &str)]) -> Output {
 /// How many of the two markets were read to the end.
 fn complete(directory: &TempDir) -> i64 {
     let path = directory.path().join("k.db");
-    let query = "select count(complete_until) from ingestion_checkpoints where failures = 0";
+    let query = "select count(level_at) from ingestion_checkpoints where failures = 0";
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.query_row(query, [], |row| row.get(0)).unwrap()
 }

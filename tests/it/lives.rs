@@ -57,7 +57,7 @@ fn a_series_lives_through_twenty_passes(database: &Database) {
     let mut retired_before: BTreeSet<String> = BTreeSet::new();
     for pass in 0..30_i64 {
         let now = NOON_US + pass * MINUTE_US;
-        exchange.set_now(now);
+        bench.set_now(now);
         for n in markets.clone() {
             let closes = NOON_US + (n + 6) * MINUTE_US;
             let seed = u64::try_from(100 * pass + n).unwrap();

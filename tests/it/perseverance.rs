@@ -100,7 +100,10 @@ fn two_attempts_are_one_pass_to_a_market_that_retires() {
         let retired =
             "select count(*) as x from ingestion_checkpoints where retired_at is not null";
         assert_eq!(database.number(retired), 0, "hit {hit}: one pass could be misled by one date");
-        assert_eq!(bench.pass(&flags), 0);
+        for _ in 0..2 {
+            bench.advance(60_000_000);
+            assert_eq!(bench.pass(&flags), 0);
+        }
         assert_eq!(database.number(retired), 1, "hit {hit}: two agree");
         bench.assert_complete(&["KXA-1-B"], "retired with all its trades");
     }

@@ -119,7 +119,7 @@ fn filled(database: &Database) -> Bench<'_> {
 }
 
 const LONG_AGO: &str = "update ingestion_checkpoints set complete_from = null, \
-     complete_until = '2026-01-01T00:00:00.000000Z', complete_as_of = '2026-01-01T00:00:00.000000Z'";
+     complete_until = '2026-01-01T00:00:00.000000Z', checked_until = null, anchor_at = null";
 
 fn a_fresh_market_passes(database: &Database) {
     let _bench = filled(database);

@@ -48,7 +48,7 @@ fn unnamed_markets_are_judged_as_the_last_pass_was_told(database: &Database) {
     let watchlist = ["--watchlist", watchlist.to_str().unwrap()];
     let bench = filled(database, &watchlist);
     database.execute(&format!(
-        "update ingestion_checkpoints set complete_from = null, complete_until = '{0}', complete_as_of = '{0}'",
+        "update ingestion_checkpoints set complete_from = null, complete_until = '{0}', checked_until = null",
         ago(60)
     ));
     for output in ["table", "json", "csv", "prometheus"] {

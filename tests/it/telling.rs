@@ -93,7 +93,7 @@ fn a_breach_is_in_the_file(database: &Database) {
     let flags = ["--metrics-file", path.to_str().unwrap(), "--sla", "10s", "--settle", "1s"];
     assert_eq!(bench.run(MARKET, &flags), 0);
     bench.exchange.fail_always("*", Some(Fault::Status(500)));
-    database.execute("update ingestion_checkpoints set complete_until = '2026-01-01T00:00:00Z', complete_from = null");
+    database.execute("update ingestion_checkpoints set complete_until = '2026-01-01T00:00:00Z', complete_from = null, checked_until = null, anchor_at = null");
     assert_eq!(bench.run(MARKET, &[&flags[..], &["--deadline", "2s"]].concat()), 3);
     let text = fs::read_to_string(&path).unwrap();
     assert!(value(&text, "stale_markets{watch=\"KXA-1-B\"}") > 0.5, "{text}");

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::absence;
+use super::super::absence::{self, Alone};
 use super::super::list;
 use super::{Resolver, Target, WatchRecord};
 use crate::domain::lifecycle::{self, AGAIN_MAX, ENDED_LATELY};
@@ -46,6 +46,11 @@ impl Resolver<'_> {
             match list::by_name(self.asker, &mut self.jitter, self.attempts_max, batch) {
                 Ok(Some(answer)) => {
                     answer.pages.into_iter().for_each(|page| self.take_looked(page));
+                    for sighting in answer.alone.into_iter().flat_map(|page| page.markets) {
+                        // Some are on no list at all: that says nothing about this entry's.
+                        self.remember(&sighting);
+                        self.keep(sighting);
+                    }
                     unasked.extend(answer.missing.iter().filter(|t| is_combo(t)).cloned());
                     missing.extend(answer.missing);
                     answer.unsure.into_iter().for_each(|ticker| self.leave_open(ticker));
@@ -207,10 +212,10 @@ impl Resolver<'_> {
             alone_left -= 1;
             let attempts_max = self.attempts_max;
             match absence::alone(self.asker, &mut self.jitter, attempts_max, &ticker) {
-                Ok(None) => self.leave_open(ticker),
-                Ok(Some(Some(page))) if page.markets.is_empty() => self.leave_open(ticker),
-                Ok(Some(Some(page))) => self.take_looked(page),
-                Ok(Some(None)) => self.judge_gone(ticker)?,
+                Ok(Alone::OutOfTime) => self.leave_open(ticker),
+                Ok(Alone::Known(page)) if page.markets.is_empty() => self.leave_open(ticker),
+                Ok(Alone::Known(page)) => self.take_looked(page),
+                Ok(Alone::Unknown) => self.judge_gone(ticker)?,
                 Err(failure) => {
                     self.go_on_after(failure);
                     self.leave_open(ticker);

@@ -26,7 +26,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
-const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_content", "007_names", "008_absence");
+const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content", "008_names");
 
 /// Longer than any transaction of ours takes, so that overlapping passes queue up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

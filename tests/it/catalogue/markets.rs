@@ -184,6 +184,8 @@ fn what_decides_a_pass_is_remembered(database: &Database) {
         close_time: Some(micros(2)),
         settlement_time: Some(micros(5)),
         ended_at: Some(at(10)),
+        volume_e2: full().volume_e2,
+        seen_at: at(10),
         ..least.clone()
     };
     assert_eq!(known, [least, most], "and nothing of the one never seen");

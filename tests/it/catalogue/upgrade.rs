@@ -49,9 +49,9 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
             "003_history",
             "004_operations",
             "005_claims",
-            "006_content",
-            "007_names",
-            "008_absence"
+            "006_absence",
+            "007_content",
+            "008_names"
         ]
     );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");

@@ -52,7 +52,7 @@ fn a_database_of_the_second_release_is_brought_up(database: &Database) {
         DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
     assert_eq!(
         store.migrate(at(2_000)).unwrap(),
-        ["003_history", "004_operations", "005_claims", "006_content", "007_names", "008_absence"]
+        ["003_history", "004_operations", "005_claims", "006_absence", "007_content", "008_names"]
     );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");
 
