@@ -36,7 +36,7 @@ create view kalshi_status as
 select
     c.market_ticker,
     c.complete_until,
-    now() - c.complete_until as staleness,
+    now() - greatest(c.complete_until, c.checked_until) as staleness,
     t.last_trade_at,
     t.trades_last_hour,
     t.trades_total,

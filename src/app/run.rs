@@ -119,6 +119,17 @@ struct Pass {
     markets: usize,
 }
 
+/// Says that `--since` reaches below what a pass can read.
+fn tell_archived(rules: Rules) {
+    let Some((since, cutoff)) = rules.since.zip(rules.cutoff) else { return };
+    if since < cutoff {
+        log::warn!(
+            "--since {since}: trades before {} are in the archive, which only `backfill` reads",
+            cutoff.ceil()
+        );
+    }
+}
+
 impl Pass {
     fn now(&self) -> Timestamp {
         self.asker.budget().clock().now()
@@ -244,6 +255,9 @@ impl Pass {
         let bar = self.bar(&active);
         let tape_rate = store.tape_rate()?;
         let rules = memory.rules(self.rules, &active, &self.asker, self.now());
+        if active.iter().any(|row| row.complete_until.is_none()) {
+            tell_archived(rules);
+        }
         let rules = Rules { tape_rate, ..rules };
         let readings = self.plan(active, tape_rate.unwrap_or(TAPE_RATE_DEFAULT));
         let traded = resolved.known.iter().map(|(ticker, known)| (ticker.clone(), known.traded()));

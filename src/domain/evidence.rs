@@ -3,7 +3,7 @@
 //! One answer is never proof. A walk proves that what it has shown is all there was, from the
 //! newest trade of its first page down; it proves nothing about what came after that trade,
 //! whatever the answer's `Date` says. So a claim moves up to the newest trade that was shown and
-//! no further, and [freshness](Evidence::heard_until) is another value.
+//! no further, and freshness is another value.
 
 use std::time::Duration;
 

@@ -85,15 +85,17 @@ fn riders_of_all(
         Some(open) => open.window.from(),
         None => tape.complete_until.or(Some(outlook.tape_since)),
     };
-    let reread_from = |row: &Checkpoint, from: Option<Timestamp>| {
-        from.map(|from| from.before(outlook.overlap)).max(row.complete_from)
+    let reread_from = |row: &Checkpoint, from: Option<Timestamp>, deeper: Duration| {
+        from.map(|from| from.before(outlook.overlap + deeper)).max(row.complete_from)
     };
     let edge = match (&tape.walk, tape.complete_until) {
-        (None, Some(_)) => reread_from(tape, begins).map(|edge| edge.before(DEEPER_MAX)),
-        (Some(_), Some(_)) => reread_from(tape, begins),
+        (None, Some(_)) => reread_from(tape, begins, DEEPER_MAX),
+        (Some(_), Some(_)) => reread_from(tape, begins, Duration::ZERO),
         (_, None) => begins,
     };
-    level.extract_if(.., |row| edge <= reread_from(row, row.carried_until())).collect()
+    level
+        .extract_if(.., |row| edge <= reread_from(row, row.carried_until(), Duration::ZERO))
+        .collect()
 }
 
 /// The freshest markets for which the tape takes fewer requests than they do alone. The tape has

@@ -132,9 +132,10 @@ fn a_tape_that_was_selected_is_read_once_and_takes_along_whoever_it_covers() {
     for (row, planned, why) in [
         (level("A", 60), "[* A]", "one rider is enough"),
         (level("A", 600), "[* A]", "the tape begins there"),
-        (level("A", 601), "[*] A", "there would be a gap"),
-        (claiming_from(level("A", 601), 720), "[* A]", "but not within the overlap of the tape"),
-        (claiming_from(level("A", 601), 721), "[*] A", "below it there would"),
+        (level("A", 630), "[* A]", "or a little deeper"),
+        (level("A", 631), "[*] A", "there would be a gap"),
+        (claiming_from(level("A", 631), 750), "[* A]", "but not within the overlap of the tape"),
+        (claiming_from(level("A", 631), 751), "[*] A", "below it there would"),
         (
             level("A", -60),
             "[*] A",

@@ -181,12 +181,12 @@ fn the_tape_itself_keeps_everything_and_has_a_checkpoint_of_its_own() {
 #[test]
 fn a_rider_gains_nothing_where_there_would_be_a_gap() {
     play(
-        "have * done ..95 ^z94
+        "have * done 85..95 ^z94
          have A done ..94
          have B done ..95
          of-all
          # A's trades are kept, but who knows what was late for it in second 84
-         ask 84.. | @160 A:a154 B:z94 B:y80 | a z* | * done ..154 ^a154 _94; B done ..154 ^z94
+         ask 84.. | @160 A:a154 B:z94 B:y80 | a z* | * done 85..154 ^a154 _94; B done ..154 ^z94
          level",
     );
 }

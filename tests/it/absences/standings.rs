@@ -25,6 +25,8 @@ fn live(bench: &Bench<'_>, flags: &[&str], minutes: usize, seed: &mut u64, is_tr
     for _ in 0..minutes {
         bench.advance(MINUTE_US);
         *seed += 1;
+        // The tape is never silent.
+        trade(bench, "KXO-1-A", *seed, 5, bench.exchange.now_us() - 8 * SECOND_US);
         if is_trading {
             trade(bench, "KXS-1-A", *seed, 5, bench.exchange.now_us() - 8 * SECOND_US);
         }
