@@ -30,9 +30,7 @@ fn live(bench: &Bench<'_>, flags: &[&str], minutes: usize, seed: &mut u64, is_tr
         if is_trading {
             trade(bench, "KXS-1-A", *seed, 5, bench.exchange.now_us() - 8 * SECOND_US);
         }
-        let output = bench.process_of("run", flags);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "minute {seed}: {said}");
+        assert_eq!(bench.pass(flags), 0, "minute {seed}");
     }
 }
 
