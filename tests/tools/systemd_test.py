@@ -114,7 +114,7 @@ class UnitsTest(unittest.TestCase):
     def test_a_pass_has_its_time_and_no_more(self):
         service = self.units["kalshi-ingest.service"]["Service"]
         help_text = " ".join(support.ingest("run", "--help", check=0).stdout.split())
-        deadline = int(re.search(r"KALSHI_DEADLINE=\] \[default: (\d+)s\]", help_text)[1])
+        deadline = int(re.search(r"KALSHI_DEADLINE\] \[default: (\d+)s\]", help_text)[1])
         self.assertEqual(service["Type"], ["oneshot"])
         self.assertLess(deadline, seconds(service["TimeoutStartSec"][0]))
         self.assertLess(seconds(service["TimeoutStartSec"][0]), 60)
