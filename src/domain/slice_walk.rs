@@ -18,6 +18,8 @@ pub struct SliceWalk {
     key: SliceKey,
     /// Whose rows are kept; `None`: everybody's.
     keep: Option<Arc<HashSet<Ticker>>>,
+    /// Where it is by the ledger.
+    place: (Option<String>, Option<Timestamp>),
     /// An answer came from before the window's end: it cannot hold all of it.
     has_old_answer: bool,
 }
@@ -39,7 +41,8 @@ impl SliceWalk {
             anchor: None,
         };
         let walk = Walk::of_window(market, key.tier(), &open, rules).traded(traded);
-        SliceWalk { walk, key, keep, has_old_answer: false }
+        let place = (slice.cursor.clone(), slice.low);
+        SliceWalk { walk, key, keep, place, has_old_answer: false }
     }
 
     /// What to ask next, or how it ended.
@@ -66,19 +69,25 @@ impl SliceWalk {
             walked.rejected.retain(|row| row.market.is_tape() || keep.contains(&row.market));
         }
         let progress = walked.progress.pop().map(|(_, progress)| progress);
-        walked.slice =
-            progress.filter(|_| !self.has_old_answer).and_then(|progress| match progress {
-                Progress::Continues(open) => {
-                    Some(self.at(SliceStatus::Open, open.cursor, open.low))
-                }
-                Progress::Completed(_) => Some(match self.key.tier() {
-                    Tier::Live => self.at(SliceStatus::Read, None, None),
-                    // What is in the archive stays there.
-                    Tier::Archive => self.at(SliceStatus::Complete, None, None),
-                }),
-                Progress::Corrected(_) => None,
-            });
+        walked.slice = match progress.filter(|_| !self.has_old_answer) {
+            Some(Progress::Continues(open)) => {
+                self.place = (open.cursor, open.low);
+                Some(self.stays())
+            }
+            Some(Progress::Completed(_)) => Some(match self.key.tier() {
+                Tier::Live => self.at(SliceStatus::Read, None, None),
+                // What is in the archive stays there.
+                Tier::Archive => self.at(SliceStatus::Complete, None, None),
+            }),
+            // It comes no further, but the rows are its own: the ledger counts them.
+            Some(Progress::Corrected(_)) | None => (!walked.rows.is_empty()).then(|| self.stays()),
+        };
         walked
+    }
+
+    fn stays(&self) -> SliceProgress {
+        let (cursor, low) = self.place.clone();
+        self.at(SliceStatus::Open, cursor, low)
     }
 
     fn at(
@@ -88,5 +97,27 @@ impl SliceWalk {
         low: Option<Timestamp>,
     ) -> SliceProgress {
         SliceProgress { key: self.key.clone(), status, cursor, low }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::walk::tests::transcript::{RULES, page_from, time};
+
+    /// What was stored before the end of the list is believed is counted for the slice, which has come
+    /// no further.
+    #[test]
+    fn rows_that_prove_nothing_yet_are_the_slices_own() {
+        let market = Ticker::new("A").unwrap();
+        let key = SliceKey::new(market, Tier::Archive, time("0"), time("1000")).unwrap();
+        let mut walk = SliceWalk::new(&Slice::new(key), None, Traded::Unknown, RULES);
+        let walked = walk.page(page_from("@90000 A:a900 A:b100"));
+        let told = walked.slice.unwrap();
+        assert_eq!((walked.rows.len(), told.status), (2, SliceStatus::Open));
+        assert_eq!((told.cursor, told.low), (None, None), "where it was");
+        assert!(matches!(walk.next(), Step::Fetch(_)), "the end is asked for again");
+        let walked = walk.page(page_from("@90000 A:b100"));
+        assert_eq!(walked.slice.unwrap().status, SliceStatus::Complete);
     }
 }
