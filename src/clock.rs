@@ -1,7 +1,7 @@
 //! The one door to time, and the budget of it that a pass has.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -16,6 +16,8 @@ pub trait Clock: Send + Sync {
     fn elapsed(&self) -> Duration;
     /// Does nothing for that long.
     fn sleep(&self, duration: Duration);
+    /// Sleeps until somebody else may have done something: work is never measured by how often.
+    fn poll(&self, duration: Duration);
 }
 
 /// The machine's own clock.
@@ -43,23 +45,39 @@ impl Clock for SystemClock {
     fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
     }
+
+    fn poll(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
 }
 
 /// A clock that tests turn: it can be stepped, ahead or back, and runs `scale` times as fast as
-/// the machine's. Sleeping takes as much less of the machine's time.
+/// the machine's. At a scale of zero it goes only by sleep, and sleeping takes hardly any time:
+/// then nothing depends on how fast the machine is.
 #[derive(Debug)]
 pub struct TurnedClock {
     started: Instant,
     started_at: Timestamp,
     turned_us: AtomicI64,
-    scale: u32,
+    slept_us: AtomicU64,
+    scale: AtomicU32,
 }
 
+/// How much is slept at once where only sleep makes time pass: those who work meanwhile see it pass
+/// in small steps, each of which takes a hundredth of the machine's time.
+const STEP: Duration = Duration::from_millis(50);
+const STEP_SHORTENED: u32 = 100;
+
 impl TurnedClock {
-    /// A clock that shows `now` and runs `scale` times as fast as the machine's.
+    /// A clock that shows `now` and runs `scale` times as fast as the machine's; at zero, only by sleep.
     pub fn start(now: Timestamp, scale: u32) -> TurnedClock {
-        let turned_us = AtomicI64::new(0);
-        TurnedClock { started: Instant::now(), started_at: now, turned_us, scale: scale.max(1) }
+        TurnedClock {
+            started: Instant::now(),
+            started_at: now,
+            turned_us: AtomicI64::new(0),
+            slept_us: AtomicU64::new(0),
+            scale: AtomicU32::new(scale),
+        }
     }
 
     /// Turns the wall clock; what has [elapsed](Clock::elapsed) stays as it is, as on a machine
@@ -75,13 +93,34 @@ impl TurnedClock {
         self.turned_us.store(now.micros().saturating_sub(ahead), Ordering::Relaxed);
     }
 
-    /// The clock that the variable [`TURNED_BY`] asks for, `SECONDS` or `SECONDSxSCALE` (such as
-    /// `-600` or `3600x60`); `None` when it is not set, is no such thing, or in a release build.
+    /// Goes as fast as the machine's from now on, and by no sleep. The wall clock is to be set next.
+    pub fn run(&self) {
+        self.scale.store(1, Ordering::Relaxed);
+    }
+
+    fn scale(&self) -> u32 {
+        self.scale.load(Ordering::Relaxed)
+    }
+
+    /// What [`TURNED_BY`] has to be for a process with such a clock.
+    pub fn to_environment(&self) -> String {
+        match self.scale() {
+            0 => format!("@{}", self.now().micros()),
+            scale => format!("{}x{scale}", self.now().second() - Utc::now().timestamp()),
+        }
+    }
+
+    /// The clock that the variable [`TURNED_BY`] asks for: `@MICROSECONDS` shows these and goes only by
+    /// sleep; `SECONDS` or `SECONDSxSCALE` (such as `-600` or `3600x60`) is turned by so much. `None`
+    /// when it is not set, is no such thing, or in a release build.
     pub fn from_environment() -> Option<TurnedClock> {
         if !cfg!(debug_assertions) {
             return None;
         }
         let text = std::env::var(TURNED_BY).ok()?;
+        if let Some(us) = text.strip_prefix('@') {
+            return Some(TurnedClock::start(Timestamp::from_micros(us.parse().ok()?), 0));
+        }
         let (seconds, scale) = text.split_once('x').unwrap_or((&text, "1"));
         let us = seconds.parse::<i64>().ok()?.checked_mul(1_000_000)?;
         let now = Timestamp::from_chrono(Utc::now()).micros().saturating_add(us);
@@ -109,11 +148,29 @@ impl Clock for TurnedClock {
     }
 
     fn elapsed(&self) -> Duration {
-        self.started.elapsed().saturating_mul(self.scale)
+        let passed = self.started.elapsed().saturating_mul(self.scale());
+        passed.saturating_add(Duration::from_micros(self.slept_us.load(Ordering::Relaxed)))
     }
 
     fn sleep(&self, duration: Duration) {
-        std::thread::sleep(duration / self.scale);
+        let scale = self.scale();
+        if scale > 0 {
+            return std::thread::sleep(duration / scale);
+        }
+        let wakes_at = self.elapsed().saturating_add(duration);
+        loop {
+            let step = wakes_at.saturating_sub(self.elapsed()).min(STEP);
+            if step.is_zero() {
+                return;
+            }
+            std::thread::sleep(step / STEP_SHORTENED);
+            let us = u64::try_from(step.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX);
+            self.slept_us.fetch_add(us, Ordering::Relaxed);
+        }
+    }
+
+    fn poll(&self, duration: Duration) {
+        std::thread::sleep(duration / self.scale().max(1));
     }
 }
 
@@ -203,5 +260,17 @@ mod tests {
         assert!(clock.elapsed() >= before + Duration::from_secs(5), "and still elapses");
         clock.set(Timestamp::from_seconds(90_000));
         assert!(clock.now() >= Timestamp::from_seconds(90_000), "set");
+    }
+
+    #[test]
+    fn a_clock_that_goes_only_by_sleep_knows_nothing_of_the_machines() {
+        let clock = TurnedClock::start(Timestamp::from_seconds(1_000), 0);
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(clock.elapsed(), Duration::ZERO);
+        clock.sleep(Duration::from_nanos(1_500));
+        assert_eq!(clock.elapsed(), Duration::from_micros(2));
+        clock.sleep(Duration::from_millis(120));
+        assert_eq!(clock.elapsed(), Duration::from_micros(120_002));
+        assert_eq!(clock.now(), Timestamp::from_micros(1_000_120_002));
     }
 }

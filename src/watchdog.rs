@@ -28,7 +28,7 @@ pub fn start(deadline: Duration, stop: StopFlag, clock: Arc<dyn Clock>) {
         let started_at = clock.elapsed();
         let mut asked_at = None;
         loop {
-            clock.sleep(POLL);
+            clock.poll(POLL);
             let now = clock.elapsed();
             if let Some(signal) = stop.signal() {
                 if now.saturating_sub(*asked_at.get_or_insert(now)) > STOP_MAX {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::asked::{Asked, RequestLog};
 use crate::fault::{Fault, FaultPlan};
@@ -18,6 +18,7 @@ use crate::trade::Trade;
 use crate::world::World;
 
 type PageHook = Box<dyn FnMut(&mut World, u64) + Send>;
+type Uptime = Box<dyn Fn() -> Duration + Send>;
 type Observer = Box<dyn FnMut(&Asked) + Send>;
 
 /// A simulated exchange. Clones share one world; any number of servers may serve it.
@@ -32,7 +33,7 @@ pub(crate) struct State {
     pub(crate) path_faults: PathFaults,
     pub(crate) limiter: RateLimiter,
     pub(crate) trades_request_count: u64,
-    pub(crate) started: Instant,
+    uptime: Uptime,
     page_hook: Option<PageHook>,
     observer: Option<Observer>,
     log: RequestLog,
@@ -47,13 +48,14 @@ impl Exchange {
     /// An exchange without trades and markets whose clock is the machine's.
     #[must_use]
     pub fn new(rules: Rules) -> Exchange {
+        let started = Instant::now();
         let state = State {
             world: World::new(rules),
             faults: FaultPlan::default(),
             path_faults: PathFaults::default(),
             limiter: RateLimiter::default(),
             trades_request_count: 0,
-            started: Instant::now(),
+            uptime: Box::new(move || started.elapsed()),
             page_hook: None,
             observer: None,
             log: RequestLog::default(),
@@ -160,6 +162,12 @@ impl Exchange {
         self.lock().world.set_offset_us(offset_us);
     }
 
+    /// Measures by this how fast requests come; the machine's monotonic clock otherwise. For a client
+    /// whose own clock is none of the machine's.
+    pub fn set_uptime(&self, uptime: impl Fn() -> Duration + Send + 'static) {
+        self.lock().uptime = Box::new(uptime);
+    }
+
     /// Moves the clock: a frozen one to a later time, a running one further ahead.
     pub fn advance(&self, us: i64) {
         self.lock().world.advance(us);
@@ -217,6 +225,12 @@ impl Exchange {
         self.lock().log.all()
     }
 
+    /// How many requests for trades there have been.
+    #[must_use]
+    pub fn trades_request_count(&self) -> u64 {
+        self.lock().trades_request_count
+    }
+
     /// Empties the record. The numbers of trades requests go on.
     pub fn forget_requests(&self) {
         self.lock().log.clear();
@@ -242,6 +256,11 @@ impl Exchange {
 }
 
 impl State {
+    /// Microseconds for which it has been up.
+    pub(crate) fn uptime_us(&self) -> i64 {
+        i64::try_from((self.uptime)().as_micros()).expect("not 290,000 years of uptime")
+    }
+
     /// Counts a trades request and lets the test's function change the world before the answer.
     pub(crate) fn begin_trades_request(&mut self) -> u64 {
         self.trades_request_count += 1;

@@ -86,7 +86,8 @@ impl Exchange {
 
     /// Faults for the next requests of matching paths, one each, after those already scripted for
     /// the same pattern. A pattern is a path below the base, such as `/markets`, or the start of
-    /// paths followed by `*`, such as `/markets/*`. The query does not matter.
+    /// paths followed by `*`, such as `/markets/*`. The query does not matter, unless the pattern ends
+    /// with a parameter that a request must have, such as `/markets?limit=5`.
     ///
     /// Whatever of [`Fault`] is about the rows and cursors of trades, and `Redirect` and
     /// `CloseAfter`, counts as [`Fault::None`]. A request for trades takes such a fault only if it

@@ -28,19 +28,29 @@ impl PathFaults {
         *self = PathFaults::default();
     }
 
-    /// The fault of the next request of this path below the base.
-    pub(crate) fn next(&mut self, path: &str) -> Fault {
-        let scripts = self.scripts.iter_mut().filter(|(pattern, _)| matches(pattern, path));
+    /// The fault of the next request of this path below the base, whose parameters `param` tells.
+    pub(crate) fn next<'a>(
+        &mut self,
+        path: &str,
+        param: impl Fn(&str) -> Option<&'a str>,
+    ) -> Fault {
+        let is_meant = |pattern: &str| matches(pattern, path, &param);
+        let scripts = self.scripts.iter_mut().filter(|(pattern, _)| is_meant(pattern));
         let scripted = { scripts }.find_map(|(_, script)| script.pop_front());
-        let lasting = || self.lasting.iter().find(|(pattern, _)| matches(pattern, path));
+        let lasting = || self.lasting.iter().find(|(pattern, _)| is_meant(pattern));
         let fault = scripted.or_else(|| lasting().map(|(_, fault)| *fault));
         fault.filter(|fault| is_of_any_path(*fault)).unwrap_or(Fault::None)
     }
 }
 
-/// A question mark at the end is read as what it means in a URL: here the path ends.
-fn matches(pattern: &str, path: &str) -> bool {
-    let pattern = pattern.trim_end_matches('?');
+/// A question mark is read as what it means in a URL: here the path ends, and a parameter may follow.
+fn matches<'a>(pattern: &str, path: &str, param: &impl Fn(&str) -> Option<&'a str>) -> bool {
+    let (pattern, wanted) = pattern.split_once('?').unwrap_or((pattern, ""));
+    if let Some((name, value)) = wanted.split_once('=')
+        && param(name) != Some(value)
+    {
+        return false;
+    }
     match pattern.strip_suffix('*') {
         Some(start) => path.starts_with(start),
         None => path == pattern,
@@ -90,25 +100,30 @@ mod tests {
             ("/markets/*", "/markets", false),
             ("/markets/*", "/markets/KXA-1", true),
             ("*", "/events", true),
+            ("/markets?limit=5", "/markets", true),
+            ("/markets?limit=6", "/markets", false),
+            ("/markets?status=open", "/markets", false),
         ] {
-            assert_eq!(matches(pattern, path), is_match, "{pattern} {path}");
+            let limit = |name: &str| (name == "limit").then_some("5");
+            assert_eq!(matches(pattern, path, &limit), is_match, "{pattern} {path}");
         }
     }
 
     #[test]
     fn scripts_come_first_and_once() {
+        let none = |_: &str| None;
         let mut plan = PathFaults::default();
         plan.always("/a", Some(Fault::Status(503)));
         plan.script("/a*", [Fault::Reset]);
         plan.script("/a", [Fault::None, Fault::Garbage]);
         plan.script("/a*", [Fault::Closed]);
-        assert_eq!(plan.next("/b"), Fault::None);
-        let drawn: Vec<Fault> = (0..5).map(|_| plan.next("/a")).collect();
+        assert_eq!(plan.next("/b", none), Fault::None);
+        let drawn: Vec<Fault> = (0..5).map(|_| plan.next("/a", none)).collect();
         let lasting = Fault::Status(503);
         assert_eq!(drawn, [Fault::Reset, Fault::Closed, Fault::None, Fault::Garbage, lasting]);
         plan.always("/a", None);
-        assert_eq!(plan.next("/a"), Fault::None);
+        assert_eq!(plan.next("/a", none), Fault::None);
         plan.script("/a", [Fault::Unordered]);
-        assert_eq!(plan.next("/a"), Fault::None, "it is about trades");
+        assert_eq!(plan.next("/a", none), Fault::None, "it is about trades");
     }
 }

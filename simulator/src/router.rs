@@ -125,9 +125,7 @@ fn is_within_rate(state: &mut State, request: &Request) -> bool {
     let Some(limit) = limit else { return true };
     let now_us = match rules.rate_clock {
         RateClock::Exchange => state.world.now_us(),
-        RateClock::Machine => {
-            i64::try_from(state.started.elapsed().as_micros()).expect("not 290,000 years of uptime")
-        }
+        RateClock::Machine => state.uptime_us(),
     };
     state.limiter.take(key, limit, now_us)
 }
@@ -138,7 +136,7 @@ fn reply_to(state: &mut State, route: Route, request: &Request, asked: &mut Aske
         Route::Trades(tier) => {
             let number = state.begin_trades_request();
             let fault = match state.faults.next(number) {
-                Fault::None => state.path_faults.next(path),
+                Fault::None => state.path_faults.next(path, |name| request.param(name)),
                 fault => fault,
             };
             asked.trades_request = Some(number);
@@ -146,7 +144,7 @@ fn reply_to(state: &mut State, route: Route, request: &Request, asked: &mut Aske
             trades::answer(&state.world, request, tier, fault, number)
         }
         Route::Other(resource) => {
-            let fault = state.path_faults.next(path);
+            let fault = state.path_faults.next(path, |name| request.param(name));
             asked.fault = fault;
             let world = &state.world;
             let unfiltered =

@@ -45,7 +45,7 @@ pub fn serve(
     // What is wrong with the database is said now, and not to the first who asks.
     desk.look();
     while stop.signal().is_none() {
-        clock.sleep(POLL);
+        clock.poll(POLL);
     }
     // It was asked to end, and has nothing in hand.
     Ok(Exit::Ok)

@@ -118,6 +118,7 @@ fn walk(batch: &mut Batch, checkpoint: &Checkpoint, pages: Vec<Page>) {
 }
 
 fn a_fresh_database_is_migrated_once(database: &Database) {
+    database.clear();
     let mut store =
         DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
     assert_eq!(

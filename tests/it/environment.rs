@@ -165,6 +165,7 @@ fn a_private_key_that_others_can_read_is_told_of_once() {
 }
 
 fn a_migration_that_is_killed_is_whole_or_none(database: &Database) {
+    database.clear();
     let migrations = "select count(*) as x from kalshi_ingest_migrations";
     let is_there = |table: &str| {
         let catalogue =

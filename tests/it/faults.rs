@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use kalshi_ingest::clock::Clock as _;
 use kalshi_simulator::{Fault, RateLimit, RetryAfter, Rules, seeded_trades};
 
 use crate::support::bench::{Bench, NOON_US};
@@ -81,22 +82,23 @@ fn a_server_that_names_its_time_is_given_it(database: &Database) {
     for wait in [RetryAfter::Seconds(1), RetryAfter::HttpDate(2)] {
         let bench = bench_with(database, 10);
         bench.exchange.script([Fault::TooMany { retry_after: Some(wait) }]);
-        let started = Instant::now();
+        let started = bench.clock.elapsed();
         assert_eq!(bench.run("KXA", &[]), 0);
-        assert!(started.elapsed() >= Duration::from_secs(1), "{wait:?}");
+        assert!(bench.clock.elapsed() >= started + Duration::from_secs(1), "{wait:?}");
     }
     // More than the pass has: it is not waited for, and nothing is wrong yet.
     let bench = bench_with(database, 10);
     let wait = RetryAfter::Seconds(3_600);
     bench.exchange.script([Fault::TooMany { retry_after: Some(wait) }]);
-    let started = Instant::now();
+    let started = bench.clock.elapsed();
     assert_eq!(bench.run("KXA", &[]), 0);
-    assert!(started.elapsed() < Duration::from_secs(30), "did not wait");
+    assert!(bench.clock.elapsed() < started + Duration::from_secs(30), "did not wait");
     assert_eq!(bench.requests(), 1);
 }
 
 fn a_hang_is_cut_off_and_the_next_pass_goes_on(database: &Database) {
     let bench = bench_with(database, 3_500);
+    bench.in_real_time();
     bench.exchange.script([Fault::None, Fault::Hang { ms: 60_000 }]);
     let started = Instant::now();
     assert_eq!(bench.run("KXA", &["--deadline", "2s"]), 0);
@@ -229,12 +231,11 @@ fn a_blocked_client_stops_asking(database: &Database) {
 
 fn an_exchange_that_is_down_breaches_only_past_the_sla(database: &Database) {
     let bench = Bench::new(database, Rules::default());
-    bench.exchange.set_offset_us(0);
     assert_eq!(bench.run("KXA", &["--settle", "0s"]), 0);
     bench.exchange.random_faults(1, 1_000, &[Fault::Status(503)]);
     let flags = ["--settle", "0s", "--deadline", "1s", "--sla"];
     assert_eq!(bench.run("KXA", &[&flags[..], &["1h"]].concat()), 0, "inside");
-    std::thread::sleep(Duration::from_millis(1_200));
+    bench.advance(1_200_000);
     assert_eq!(bench.run("KXA", &[&flags[..], &["1s"]].concat()), 3, "past it");
     bench.exchange.clear_faults();
     assert_eq!(bench.run("KXA", &["--settle", "0s", "--sla", "1h"]), 0, "and back");

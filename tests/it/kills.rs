@@ -1,7 +1,7 @@
 //! kill -9 at random instants: nothing lost, nothing doubled, no checkpoint ahead of its rows,
 //! and hardly a page read twice.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use kalshi_ingest::domain::time::Timestamp;
@@ -32,7 +32,6 @@ fn kills_lose_nothing_and_double_nothing(database: &Database) {
     let mut random = Jitter::seeded(42);
     let mut kills = 0;
     for _ in 0..100 {
-        let delay = Duration::from_millis(60).mul_f64(1.0 + 14.0 * random.next_fraction());
         let mut child = bench
             .command(&MARKETS.join(","), &["-q"])
             .env("KALSHI_WORKERS", "3")
@@ -40,16 +39,14 @@ fn kills_lose_nothing_and_double_nothing(database: &Database) {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(delay);
-        child.kill().unwrap();
-        let status = child.wait().unwrap();
-        kills += usize::from(status.code().is_none());
+        let is_killed = kill_at_work(&bench, &mut child, &mut random, 50.0);
+        kills += usize::from(is_killed);
         assert_no_checkpoint_is_ahead(database, &truth);
         bench.advance(SECOND_US);
-        if kills >= 12 && status.code().is_some() {
+        if kills >= 12 && !is_killed {
             break;
         }
-        if status.code().is_some() {
+        if !is_killed {
             // It got through: new work for the next victims.
             let now = bench.exchange.now_us();
             bench.advance(3_600 * SECOND_US);
@@ -74,6 +71,27 @@ fn kills_lose_nothing_and_double_nothing(database: &Database) {
         surplus <= allowed,
         "{surplus} pages read twice after {kills} kills, {allowed} allowed"
     );
+}
+
+/// Kills a process as soon as it has asked for so many pages at most, and a moment later; whether it
+/// was still at work. However busy the machine is, it comes to be at work.
+pub(crate) fn kill_at_work(
+    bench: &Bench<'_>,
+    child: &mut Child,
+    random: &mut Jitter,
+    pages_max: f64,
+) -> bool {
+    let before = bench.exchange.trades_request_count();
+    let wanted = Duration::from_secs(1).mul_f64(1.0 + pages_max * random.next_fraction()).as_secs();
+    while bench.exchange.trades_request_count() - before < wanted {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(60).mul_f64(random.next_fraction()));
+    child.kill().unwrap();
+    child.wait().unwrap().code().is_none()
 }
 
 /// Every trade of the exchange that the checkpoints claim is stored: all of a completed window,

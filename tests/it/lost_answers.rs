@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use kalshi_ingest::app;
 use kalshi_ingest::cli::Cli;
-use kalshi_ingest::clock::StopFlag;
+use kalshi_ingest::clock::{Clock, StopFlag};
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_simulator::{Rules, seeded_trades};
 use postgres::config::Host;
@@ -143,7 +143,8 @@ fn broken_pass(bench: &Bench<'_>, lost: Lost, then: Then, nth: usize) -> u8 {
     let mut args = bench.args("KXA", flags);
     let at = args.iter().position(|arg| *arg == database.url).unwrap();
     args[at] = url;
-    app::main(Cli::read(args).unwrap(), &StopFlag::default()).code()
+    let clock: Arc<dyn Clock> = bench.clock.clone();
+    app::main_by(Cli::read(args).unwrap(), &StopFlag::default(), &clock).code()
 }
 
 /// The checkpoint claims neither more nor less than what is stored.

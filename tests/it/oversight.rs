@@ -132,6 +132,7 @@ fn an_empty_database_has_nothing_to_show(database: &Database) {
 }
 
 fn a_schema_that_lacks_a_step_is_named(database: &Database) {
+    database.clear();
     let mut store =
         DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
     let failure = store.check_schema().unwrap_err();

@@ -158,11 +158,10 @@ fn a_pass_out_of_time_is_continued_where_it_stopped(database: &Database) {
     bench.exchange.add_all(seeded_trades(5, "KXA", 12_000, until - HOUR_US, until));
     // Ten requests a second: a pass of half a second sees about half of the twelve pages.
     let slow = ["--requests-per-second", "10", "--deadline", "500ms"];
-    let args: Vec<&str> = slow.to_vec();
     let mut asked = 0;
     let mut passes = 0;
     while database.complete_until("KXA").is_none() {
-        assert_eq!(run_slowly(&bench, &args), 0, "inside the SLA an unfinished walk is no failure");
+        assert_eq!(bench.run("KXA", &slow), 0, "inside the SLA an unfinished walk is no failure");
         asked += bench.requests();
         passes += 1;
         let failures = database.number("select failures as x from ingestion_checkpoints");
@@ -172,15 +171,6 @@ fn a_pass_out_of_time_is_continued_where_it_stopped(database: &Database) {
     assert!(passes >= 2, "one pass was not enough");
     assert!(asked <= 14, "{asked} requests for 12 pages: none is read twice");
     bench.assert_complete(&["KXA"], "over several passes");
-}
-
-/// Later flags do not override earlier ones, so the rate is given here alone.
-fn run_slowly(bench: &Bench<'_>, flags: &[&str]) -> u8 {
-    let mut args = bench.args("KXA", flags);
-    let at = args.iter().position(|arg| arg == "--requests-per-second").unwrap();
-    args.drain(at..at + 2);
-    let cli = kalshi_ingest::cli::Cli::read(args).unwrap();
-    kalshi_ingest::app::main(cli, &kalshi_ingest::clock::StopFlag::default()).code()
 }
 
 fn a_checkpoint_moved_back_by_hand_is_taken_up(database: &Database) {
@@ -239,12 +229,11 @@ fn a_skewed_clock_does_no_harm(database: &Database) {
 
 fn an_answer_from_the_future_loses_nothing(database: &Database) {
     let bench = Bench::new(database, Rules::default());
-    bench.exchange.set_offset_us(0);
     let now = bench.exchange.now_us();
     bench.exchange.add_all(seeded_trades(6, "KXA", 1_200, now - HOUR_US, now - 10 * SECOND_US));
-    bench.exchange.set_offset_us(24 * HOUR_US);
+    bench.exchange.set_now(now + 24 * HOUR_US);
     assert_eq!(bench.run("KXA", &[]), 0);
-    bench.exchange.set_offset_us(0);
+    bench.exchange.set_now(now);
     let newest = bench.truth(&["KXA"]).iter().map(|row| row.5).max().unwrap();
     assert_eq!(database.complete_until("KXA"), Some(newest / SECOND_US), "no date is claimed");
     for id in ["a", "b"] {
@@ -253,7 +242,7 @@ fn an_answer_from_the_future_loses_nothing(database: &Database) {
         bench.assert_complete(&["KXA"], "found all the same");
     }
     // Without any pass nobody looks, and the wrong claim does not hide that.
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    bench.advance(1_100_000);
     bench.exchange.random_faults(1, 1_000, &[Fault::Status(503)]);
     let flags = ["--sla", "1s", "--settle", "0s", "--deadline", "1s"];
     assert_eq!(bench.run("KXA", &flags), 3);
@@ -284,13 +273,12 @@ fn rows_of_other_markets_are_left_out(database: &Database) {
 
 fn a_second_pass_at_once_reads_nothing(database: &Database) {
     let bench = Bench::new(database, Rules::default());
-    bench.exchange.set_offset_us(0);
     let now = bench.exchange.now_us();
     bench.exchange.add(trade("KXA", "one", now - 60 * SECOND_US));
     let held = database.open().try_lock("run-0-of-1").unwrap().unwrap();
     assert_eq!(bench.run("KXA", &[]), 0, "a market selected just now is not stale");
     assert_eq!(bench.requests(), 0);
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    bench.advance(1_100_000);
     assert_eq!(bench.run("KXA", &["--sla", "1s", "--settle", "0s"]), 3, "but the SLA is judged");
     assert_eq!(bench.requests(), 0);
     drop(held);

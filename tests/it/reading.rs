@@ -279,6 +279,7 @@ fn a_newer_schema_is_left_alone(database: &Database) {
 }
 
 fn nothing_is_made_where_there_is_nothing(database: &Database) {
+    database.clear();
     let bench = Bench::served(database, Rules::default());
     let is_file = database.url.starts_with("sqlite:");
     let part = if is_file { "does not exist" } else { "holds nothing of kalshi-ingest yet" };

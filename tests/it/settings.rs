@@ -80,6 +80,7 @@ fn through(bench: &Bench<'_>, name: &str, flags: &[&str], why: &str) {
 fn first_passes_at_once_agree_whatever_the_defaults() {
     for (why, settings) in DEFAULTS {
         let database = Database::postgres();
+        database.clear();
         set(&database, settings);
         let bench = bench(&database);
         let passes: Vec<Child> = (0..6).map(|_| begun(&bench, &database.url)).collect();
@@ -115,6 +116,7 @@ fn every_command_works_whatever_the_defaults() {
     let window = ["--series", "KXD", "--from", &from, "--to", &until];
     for (why, settings) in &DEFAULTS[2..] {
         let database = Database::postgres();
+        database.clear();
         set(&database, settings);
         let bench = bench(&database);
         through(&bench, "migrate", &[], why);

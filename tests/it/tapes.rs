@@ -3,12 +3,12 @@
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::retry::Jitter;
 use kalshi_simulator::{Asked, Fault, Market, Rules, Trade, seeded_trades};
 
+use crate::kills::kill_at_work;
 use crate::support::bench::{Bench, DAY_US, NOON_US};
 use crate::support::database::{Database, on_both_stores};
 use crate::support::round_trips;
@@ -164,9 +164,8 @@ fn kills_and_a_late_joiner_cost_nothing(database: &Database) {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(40).mul_f64(1.0 + 14.0 * random.next_fraction()));
-        child.kill().unwrap();
-        kills += usize::from(child.wait().unwrap().code().is_none());
+        let is_killed = kill_at_work(&bench, &mut child, &mut random, 12.0);
+        kills += usize::from(is_killed);
         assert_claims_hold(&bench, "after a kill");
         let is_tape =
             |asked: &&Asked| asked.path.ends_with("/trades") && asked.param("ticker").is_none();
@@ -231,7 +230,8 @@ fn after_an_outage_the_oldest_slice_is_complete_first(database: &Database) {
     for pass in 0..20 {
         bench.exchange.forget_requests();
         // Some twenty pages a pass: three to four slices of ten minutes.
-        let exit = bench.pass(&["--all", "--deadline", "1s", "--requests-per-second", "20"]);
+        let slow = ["--deadline", "1s", "--requests-per-second", "20", "--workers", "1"];
+        let exit = bench.pass(&[&["--all"], &slow[..]].concat());
         exits.push(exit);
         let until = database.complete_until("*").unwrap();
         assert!(until > complete, "pass {pass} leaves a slice complete");

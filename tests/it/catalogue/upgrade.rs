@@ -31,6 +31,7 @@ fn apply_the_first_step(database: &Database) {
 }
 
 fn a_database_of_the_first_release_is_brought_up(database: &Database) {
+    database.clear();
     apply_the_first_step(database);
     database.execute(&format!(
         "insert into ingestion_runs (command, started_at, finished_at, exit_code, requests, events_ingested)

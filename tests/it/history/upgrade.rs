@@ -36,6 +36,7 @@ fn apply_the_first_steps(database: &Database) {
 }
 
 fn a_database_of_the_second_release_is_brought_up(database: &Database) {
+    database.clear();
     apply_the_first_steps(database);
     let (price, quantity) =
         if is_sqlite(database) { ("price_e4", "quantity_e2") } else { ("price", "quantity") };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::CommandFactory as _;
 use kalshi_ingest::app;
 use kalshi_ingest::cli::Cli;
-use kalshi_ingest::clock::{Clock, StopFlag, SystemClock, TURNED_BY, TurnedClock};
+use kalshi_ingest::clock::{Clock, StopFlag, TURNED_BY, TurnedClock};
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_simulator::{Asked, Exchange, Market, Rules, Server, Shape, Trade};
 
@@ -21,7 +21,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) exchange: Exchange,
     pub(crate) server: Server,
     pub(crate) database: &'a Database,
-    /// Ours: right by the exchange's until a test turns it.
+    /// Ours: right by the exchange's until a test turns it. Both go only when somebody lets time pass,
+    /// and ours while it is slept: nothing depends on how fast the machine is.
     pub(crate) clock: Arc<TurnedClock>,
 }
 
@@ -31,12 +32,14 @@ impl<'a> Bench<'a> {
         Bench::served(database, rules)
     }
 
-    /// The same over a database without its tables.
+    /// The same over a database as it is.
     pub(crate) fn served(database: &'a Database, rules: Rules) -> Bench<'a> {
         let exchange = Exchange::new(rules);
         exchange.set_now(NOON_US);
         let server = exchange.serve().unwrap();
-        let clock = Arc::new(TurnedClock::start(Timestamp::from_micros(NOON_US), 1));
+        let clock = Arc::new(TurnedClock::start(Timestamp::from_micros(NOON_US), 0));
+        let up = Arc::clone(&clock);
+        exchange.set_uptime(move || up.elapsed());
         Bench { exchange, server, database, clock }
     }
 
@@ -55,6 +58,13 @@ impl<'a> Bench<'a> {
     /// Sets both clocks to the machine's, and lets them run.
     pub(crate) fn run_by_the_machine(&self) {
         self.exchange.set_offset_us(0);
+        self.clock.run();
+        self.clock.set(Timestamp::from_micros(self.exchange.now_us()));
+    }
+
+    /// Lets our clock run, for a test in which something really takes its time.
+    pub(crate) fn in_real_time(&self) {
+        self.clock.run();
         self.clock.set(Timestamp::from_micros(self.exchange.now_us()));
     }
 
@@ -96,14 +106,8 @@ impl<'a> Bench<'a> {
     pub(crate) fn command_of(&self, name: &str, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
         command.args(&self.args_of(name, flags)[1..]);
-        command.env_remove("RUST_LOG").env(TURNED_BY, self.turned_by());
+        command.env_remove("RUST_LOG").env(TURNED_BY, self.clock.to_environment());
         command
-    }
-
-    /// How a process of its own comes to our clock.
-    fn turned_by(&self) -> String {
-        let machine = SystemClock::start().now();
-        (self.clock.now().second() - machine.second()).to_string()
     }
 
     /// One command as a process of its own.

@@ -1,6 +1,8 @@
 //! A fresh database, and what is in it, read without the code under test.
 
 use std::fmt::Debug;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::store::{DatabaseUrl, Missing, Store};
@@ -24,7 +26,7 @@ macro_rules! on_both_stores {
 }
 pub(crate) use on_both_stores;
 
-/// One empty database, gone with the value (SQLite) or with the test server.
+/// One database without rows, gone with the value (SQLite) or with the test server.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) url: String,
@@ -43,8 +45,28 @@ impl Database {
         Database { url, _directory: directory }
     }
 
+    /// One that has our tables.
     pub(crate) fn postgres() -> Database {
-        Database { url: server().create_database(), _directory: TempDir::new().unwrap() }
+        // A copy of one: migrating each would take most of the time of most tests.
+        static MIGRATED: OnceLock<String> = OnceLock::new();
+        let migrated = MIGRATED.get_or_init(|| {
+            let url = server().create_database();
+            drop(open(&url));
+            name_of(&url)
+        });
+        Database { url: server().copy(migrated), _directory: TempDir::new().unwrap() }
+    }
+
+    /// Leaves it without any table.
+    pub(crate) fn clear(&self) {
+        if let Some(path) = self.sqlite_path() {
+            assert!(!Path::new(path).exists(), "it was opened before");
+            return;
+        }
+        let name = name_of(&self.url);
+        let mut client = Client::connect(&server().url("postgres"), NoTls).unwrap();
+        client.batch_execute(&format!("drop database {name}")).unwrap();
+        client.batch_execute(&format!("create database {name}")).unwrap();
     }
 
     /// Another empty one of the same kind.
@@ -54,10 +76,14 @@ impl Database {
 
     /// The store under test, migrated.
     pub(crate) fn open(&self) -> Box<dyn Store> {
-        let mut store =
-            DatabaseUrl::parse(&self.url, &|_| None).unwrap().open(Missing::Create).unwrap();
-        store.migrate(Timestamp::from_seconds(0)).unwrap();
-        store
+        open(&self.url)
+    }
+
+    /// Whose statements take as long as they take, whatever the database's defaults.
+    fn client(&self) -> Client {
+        let mut client = Client::connect(&self.url, NoTls).unwrap();
+        client.batch_execute("set statement_timeout = 0").unwrap();
+        client
     }
 
     fn sqlite_path(&self) -> Option<&str> {
@@ -74,7 +100,7 @@ impl Database {
             let rows = statement.query_map([], |row| row.get(0)).unwrap();
             rows.map(Result::unwrap).collect()
         } else {
-            let mut client = Client::connect(&self.url, NoTls).unwrap();
+            let mut client = self.client();
             let query = format!("select x::text from ({query}) as t");
             client.query(&query, &[]).unwrap().iter().map(|row| row.get(0)).collect()
         }
@@ -91,7 +117,7 @@ impl Database {
     pub(crate) fn execute(&self, sql: &str) {
         match self.sqlite_path() {
             Some(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
-            None => Client::connect(&self.url, NoTls).unwrap().batch_execute(sql).unwrap(),
+            None => self.client().batch_execute(sql).unwrap(),
         }
     }
 
@@ -110,7 +136,7 @@ impl Database {
             });
             rows.unwrap().map(Result::unwrap).collect()
         } else {
-            let mut client = Client::connect(&self.url, NoTls).unwrap();
+            let mut client = self.client();
             let query = "select trade_id, market_ticker, side, (price * 10000)::bigint, (quantity * 100)::bigint,
                                 (extract(epoch from traded_at) * 1000000)::bigint, is_block_trade
                          from prediction_market_trades order by trade_id collate \"C\"";
@@ -151,6 +177,19 @@ impl Database {
             .find(|report| report.checkpoint.market.as_str() == market);
         checkpoints?.checkpoint.complete_until.map(Timestamp::second)
     }
+}
+
+/// What a database of a server is called.
+fn name_of(url: &str) -> String {
+    let mut client = Client::connect(url, NoTls).unwrap();
+    client.query_one("select current_database()", &[]).unwrap().get(0)
+}
+
+fn open(url: &str) -> Box<dyn Store> {
+    let url = DatabaseUrl::parse(url, &|_| None).unwrap();
+    let mut store = url.open(Missing::Create).unwrap();
+    store.migrate(Timestamp::from_seconds(0)).unwrap();
+    store
 }
 
 /// Compares row by row, so that a failure names the first difference and not thousands of rows.

@@ -110,12 +110,17 @@ impl Server {
 
     /// Makes an empty database; answers with its URL.
     pub(crate) fn create_database(&self) -> String {
+        self.copy("template1")
+    }
+
+    /// Makes a copy of another database of this server; answers with its URL.
+    pub(crate) fn copy(&self, template: &str) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("kalshi_test_{}_{number}", std::process::id());
         let mut client = Client::connect(&self.url("postgres"), NoTls).unwrap();
         client.batch_execute(&format!("drop database if exists {name}")).unwrap();
-        client.batch_execute(&format!("create database {name}")).unwrap();
+        client.batch_execute(&format!("create database {name} template {template}")).unwrap();
         self.url(&name)
     }
 }
