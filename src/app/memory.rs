@@ -133,14 +133,13 @@ impl Memory {
                 .flatten();
             page.and_then(|page| page.newest())
         });
-        // Where a market moved, so did the tape: the pulse is learnt without a request.
+        // Where a market moved, so did the tape: the pulse is learnt without an answer.
         let is_news = |at: &Anchor| self.pulse.newest.as_ref().is_none_or(|of| of.at < at.at);
-        let head = head.or_else(|| shown.filter(|_| !needs).filter(is_news));
-        if head.is_none() {
-            // It cannot be had: the market's own page has to do.
-            return true;
+        let head = head.or_else(|| shown.filter(is_news));
+        // Where none is to be had, what was learnt before has to do.
+        if head.is_some() {
+            self.pulse = self.pulse.after(head);
         }
-        self.pulse = self.pulse.after(head);
         let now = asker.exchange_now();
         if !needs || self.pulse.is_quiet_plausible(now, self.interval) {
             return true;
