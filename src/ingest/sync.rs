@@ -102,9 +102,11 @@ pub fn sync(
     let jitter = Jitter::from_entropy();
     // Our own clock may have been ahead.
     let is_due = |record: &WatchRecord| {
-        // Synced without a mark: there was nothing.
-        let is_empty = record.synced_until.is_none() && !is_by_hand;
-        let wait = if is_empty { age_min.max(EMPTY_AGAIN) } else { age_min };
+        // Synced without a mark: there was nothing. A migration takes marks away, and no members.
+        let is_group =
+            matches!(Target::of_name(&record.watch), Some(Target::Event(_) | Target::Series(_)));
+        let is_empty = is_group && record.synced_until.is_none() && record.members.is_empty();
+        let wait = if is_empty && !is_by_hand { age_min.max(EMPTY_AGAIN) } else { age_min };
         record.synced_at.is_none_or(|at| now.since(at) >= wait || at > now)
     };
     let due: Vec<&WatchRecord> = records.iter().filter(|record| is_due(record)).collect();

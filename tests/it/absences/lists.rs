@@ -21,6 +21,7 @@ on_both_stores! {
     a_date_ahead_does_not_hide_what_opens_next,
     a_gap_that_reaches_into_the_archive_is_told,
     a_season_without_markets_is_asked_for_hourly,
+    without_its_marks_a_sync_is_made_when_it_is_due,
 }
 
 const HOUR_US: i64 = 60 * MINUTE_US;
@@ -329,6 +330,22 @@ fn a_gap_that_reaches_into_the_archive_is_told(database: &Database) {
     bench.advance(MINUTE_US);
     let said = stderr(&bench.process_of("run", &["--series", "KXS"]));
     assert!(!said.contains("backfill"), "once: {said}");
+}
+
+/// An upgrade may take the marks away: then all is listed once more, and soon.
+fn without_its_marks_a_sync_is_made_when_it_is_due(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    for selection in [["--series", "KXA"], ["--event", "KXA-1"], ["--market", "KXA-1-A"]] {
+        open(&bench, "KXA-1-A", "KXA-1");
+        let flags = [&selection[..], &["--sync-markets", "5m"]].concat();
+        assert_eq!(bench.pass(&flags), 0);
+        database.execute("update selection_watches set synced_until = null");
+        database.execute("update prediction_markets set title = 'old'");
+        bench.advance(6 * MINUTE_US);
+        assert_eq!(bench.pass(&flags), 0);
+        let old = "select count(*) as x from prediction_markets where title = 'old'";
+        assert_eq!(database.number(old), 0, "{selection:?}");
+    }
 }
 
 fn a_season_without_markets_is_asked_for_hourly(database: &Database) {
