@@ -28,13 +28,14 @@ pub use books::{Taken, take_books};
 pub use close::{Closing, close};
 pub use lives::{Lives, lives, survey};
 pub use measure::{Hours, Measured, measure};
-pub use reader::{Background, Done, Ended, Source, Work};
+pub use reader::{Done, Ended, Source};
 pub use resolve::{Resolved, resolve, unknown};
 pub use stand::{stand, take_back_traded};
 pub use sync::{Synced, sync};
 
 use crate::domain::batch::Ledger;
 use crate::domain::evidence::Anchor;
+use crate::domain::job::Job;
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -93,14 +94,14 @@ pub fn pass(
     store: &mut dyn Store,
     run: RunId,
     ledger: Ledger,
-    work: Vec<Work>,
+    jobs: Vec<Job>,
     source: &Arc<Source>,
     workers: usize,
     show: &mut dyn FnMut(Sight<'_>),
 ) -> Outcome {
-    let workers = workers.min(work.len());
-    let markets: usize = work.iter().map(|work| reader::about(work).1.len()).sum();
-    source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(work);
+    let workers = workers.min(jobs.len());
+    let markets: usize = jobs.iter().map(Job::market_count).sum();
+    source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
     let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
     for _ in 0..workers {
         let (source, sender) = (Arc::clone(source), sender.clone());

@@ -1,20 +1,16 @@
 //! A reader: takes walks off the queue and does each as its core says.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::asker::Asker;
-use crate::domain::checkpoint::{Checkpoint, Correction};
-use crate::domain::evidence::Anchor;
-use crate::domain::page::{End, Guard, Page, PageRequest, Rules, Step, Traded, Walked};
-use crate::domain::plan::Reading;
-use crate::domain::slice::{Slice, SliceKey};
-use crate::domain::slice_walk::SliceWalk;
-use crate::domain::tape::TapeWalk;
+use crate::domain::checkpoint::Correction;
+use crate::domain::job::{Background, Job};
+use crate::domain::page::{End, Guard, Page, PageRequest, Rules, Step, Walked};
+use crate::domain::slice::SliceKey;
 use crate::domain::trade::Ticker;
-use crate::domain::walk::Walk;
 use crate::failure::{Failure, Kind, one_line};
 use crate::retry::Jitter;
 
@@ -23,31 +19,7 @@ pub struct Source {
     asker: Arc<Asker>,
     rules: Rules,
     background: Background,
-    pub(super) queue: Mutex<VecDeque<Work>>,
-}
-
-/// What is known beside the checkpoints and holds answers against something.
-#[derive(Debug, Default)]
-pub struct Background {
-    /// Which markets have ever traded.
-    pub traded: HashMap<Ticker, Traded>,
-    /// The newest trade of the tape that passes before were shown.
-    pub newest: Option<Anchor>,
-}
-
-/// One walk to be done.
-#[expect(clippy::large_enum_variant, reason = "a pass has a few thousand, each for a moment")]
-#[derive(Debug)]
-pub enum Work {
-    /// Of a pass.
-    Planned(Reading),
-    /// Of a backfill.
-    Slice {
-        /// What the ledger says of it.
-        slice: Slice,
-        /// Whose rows are kept when it is the tape read for some markets.
-        keep: Option<Arc<HashSet<Ticker>>>,
-    },
+    pub(super) queue: Mutex<VecDeque<Job>>,
 }
 
 /// How the walk of one market ended.
@@ -101,39 +73,6 @@ pub struct Done {
 /// The writer is gone: nothing more can be stored.
 struct WriterGone;
 
-/// A walk at work.
-enum Course {
-    Alone(Box<Walk>),
-    Tape(Box<TapeWalk>),
-    Slice(Box<SliceWalk>),
-}
-
-impl Course {
-    fn next(&self) -> Step {
-        match self {
-            Course::Alone(walk) => walk.next(),
-            Course::Tape(walk) => walk.next(),
-            Course::Slice(walk) => walk.next(),
-        }
-    }
-
-    fn page(&mut self, page: Page) -> Walked {
-        match self {
-            Course::Alone(walk) => walk.page(page),
-            Course::Tape(walk) => walk.page(page),
-            Course::Slice(walk) => walk.page(page),
-        }
-    }
-
-    fn walk(&mut self) -> &mut Walk {
-        match self {
-            Course::Alone(walk) => walk,
-            Course::Tape(walk) => walk.walk_mut(),
-            Course::Slice(walk) => walk.walk_mut(),
-        }
-    }
-}
-
 impl Source {
     /// A source of what `asker` is told, walked as `rules` say.
     pub fn new(asker: Arc<Asker>, rules: Rules, background: Background) -> Source {
@@ -148,28 +87,18 @@ impl Source {
     /// Does walks until the queue is empty, the time is over or nobody listens.
     pub(super) fn work(&self, writer: &SyncSender<Message>) {
         let mut jitter = Jitter::from_entropy();
-        while let Some(reading) = self.next_work() {
-            let (scope, mut markets) = about(&reading);
-            let slice = match &reading {
-                Work::Slice { slice, .. } => Some(slice.key.clone()),
-                Work::Planned(_) => None,
-            };
-            let walk = || self.read(&reading, writer, &mut jitter);
+        while let Some(job) = self.next_job() {
+            let (scope, mut markets) = (job.scope(), job.markets());
+            let slice = job.slice_key().cloned();
+            let walk = || self.read(&job, writer, &mut jitter);
             let ended = match catch_unwind(AssertUnwindSafe(walk)) {
                 Ok(Ok(ended)) => ended,
                 Ok(Err(WriterGone)) => return,
                 Err(_) => Ended::Panicked,
             };
-            if let Work::Planned(Reading::Tape { riders, .. }) = reading
-                && is_useless(&ended)
-            {
-                // What the tape does not give is still to be had market by market.
-                self.enqueue(
-                    riders
-                        .into_iter()
-                        .filter(|rider| markets.contains(&rider.market))
-                        .map(|rider| Work::Planned(Reading::Alone(rider))),
-                );
+            let instead = if is_useless(&ended) { job.instead() } else { Vec::new() };
+            if !instead.is_empty() {
+                self.enqueue(instead);
                 markets.retain(Ticker::is_tape);
             }
             if writer.send(Message::Ended(Done { scope, markets, slice, ended })).is_err() {
@@ -178,43 +107,25 @@ impl Source {
         }
     }
 
-    fn enqueue(&self, work: impl Iterator<Item = Work>) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(work);
+    fn enqueue(&self, jobs: Vec<Job>) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
     }
 
-    fn next_work(&self) -> Option<Work> {
+    fn next_job(&self) -> Option<Job> {
         if self.asker.stopped().is_some() {
             return None;
         }
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    fn course(&self, work: &Work) -> Course {
-        match work {
-            Work::Planned(Reading::Alone(checkpoint)) => {
-                let traded = self.traded(&checkpoint.market);
-                Course::Alone(Box::new(Walk::new(checkpoint, self.rules).traded(traded)))
-            }
-            Work::Planned(Reading::Tape { tape, riders }) => Course::Tape(Box::new(match tape {
-                Some(tape) => TapeWalk::of_all(tape, riders, self.rules),
-                None => TapeWalk::of_riders(riders, self.background.newest.clone(), self.rules),
-            })),
-            Work::Slice { slice, keep } => {
-                let traded =
-                    if keep.is_some() { Traded::Unknown } else { self.traded(slice.key.market()) };
-                Course::Slice(Box::new(SliceWalk::new(slice, keep.clone(), traded, self.rules)))
-            }
-        }
-    }
-
     /// Does one walk; says how it ended.
     fn read(
         &self,
-        work: &Work,
+        job: &Job,
         writer: &SyncSender<Message>,
         jitter: &mut Jitter,
     ) -> Result<Ended, WriterGone> {
-        let mut course = self.course(work);
+        let mut course = job.begin(self.rules, &self.background);
         let ended = loop {
             let request = match course.next() {
                 Step::Done(End::Level) => break Ended::Level,
@@ -233,19 +144,14 @@ impl Source {
                     writer.send(Message::Page(walked)).map_err(|_| WriterGone)?;
                 }
                 Ok(None) => break Ended::OutOfTime,
-                Err(failure) if course.walk().has_cursor() && may_be_the_cursor(&failure) => {
+                Err(failure) if course.has_cursor() && may_be_the_cursor(&failure) => {
                     log::warn!("{}; going on by time", one_line(&failure));
-                    course.walk().cursor_refused();
+                    course.cursor_refused();
                 }
                 Err(failure) => break Ended::Failed(failure),
             }
         };
         Ok(ended)
-    }
-
-    /// Whether a market has ever traded, as far as its description says.
-    fn traded(&self, market: &Ticker) -> Traded {
-        self.background.traded.get(market).copied().unwrap_or_default()
     }
 }
 
@@ -265,20 +171,6 @@ fn is_useless(ended: &Ended) -> bool {
             matches!(failure.kind, Kind::ExchangeRefused | Kind::ExchangeUnreadable)
         }
         Ended::Level | Ended::OutOfTime | Ended::Panicked => false,
-    }
-}
-
-/// What a walk reads, and whose checkpoints it is about.
-pub(super) fn about(work: &Work) -> (Ticker, Vec<Ticker>) {
-    match work {
-        Work::Planned(Reading::Alone(checkpoint)) => {
-            (checkpoint.market.clone(), vec![checkpoint.market.clone()])
-        }
-        Work::Planned(Reading::Tape { tape, riders }) => {
-            let market = |row: &Checkpoint| row.market.clone();
-            (Ticker::tape(), tape.iter().chain(riders).map(market).collect())
-        }
-        Work::Slice { slice, .. } => (slice.key.market().clone(), vec![slice.key.market().clone()]),
     }
 }
 
