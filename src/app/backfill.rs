@@ -23,7 +23,6 @@ use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::{self, Asker, Source, Stop};
 use crate::progress::SliceBar;
 use crate::report;
-use crate::retry::Jitter;
 use crate::store::{ExchangeKey, RunId, Store};
 
 /// How often what the cutoff has passed over is looked after before the rest is left to another run.
@@ -191,7 +190,7 @@ impl Filler {
 
     /// Where the archive ends, and when the exchange said so; what went wrong is told.
     fn look_at_cutoff(&mut self) -> Option<(Timestamp, Timestamp)> {
-        let mut jitter = Jitter::from_entropy();
+        let mut jitter = self.asker.jitter();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
         match asked {
             Ok(Some((cutoff, as_of))) if cutoff <= as_of => Some((cutoff, as_of)),
@@ -357,7 +356,7 @@ pub(super) fn dry_run(
     if let Some(store) = store.as_deref_mut() {
         heed(&asker, &ExchangeKey { shard, host }, store);
     }
-    let mut jitter = Jitter::from_entropy();
+    let mut jitter = asker.jitter();
     let Some((cutoff, _)) =
         asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock))?
     else {

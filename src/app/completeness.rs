@@ -22,7 +22,6 @@ use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Hours, Source, Stop};
 use crate::report::{self, MarketScore};
-use crate::retry::Jitter;
 use crate::store::{RunId, Store};
 
 /// Trades so young may still be joined by others.
@@ -356,7 +355,7 @@ impl Scorer {
         scores: &[MarketScore],
         store: &mut dyn Store,
     ) -> Result<bool, Failure> {
-        let mut jitter = Jitter::from_entropy();
+        let mut jitter = self.asker.jitter();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
         let cutoff = match asked {
             Ok(Some((cutoff, _))) => cutoff,

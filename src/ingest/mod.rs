@@ -23,7 +23,8 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
-pub use asker::{Asker, Stop};
+pub use crate::driver::Stop;
+pub use asker::Asker;
 pub use books::{Taken, take_books};
 pub use close::{Closing, close};
 pub use lives::{Lives, lives, survey};

@@ -86,7 +86,7 @@ impl Source {
 
     /// Does walks until the queue is empty, the time is over or nobody listens.
     pub(super) fn work(&self, writer: &SyncSender<Message>) {
-        let mut jitter = Jitter::from_entropy();
+        let mut jitter = self.asker.jitter();
         while let Some(job) = self.next_job() {
             let (scope, mut markets) = (job.scope(), job.markets());
             let slice = job.slice_key().cloned();

@@ -5,9 +5,8 @@ use std::mem;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::asker::Stop;
 use super::reader::{Done, Message, Source};
-use super::{Outcome, Sight};
+use super::{Outcome, Sight, Stop};
 use crate::domain::batch::{Batch, Ledger};
 use crate::domain::evidence::Anchor;
 use crate::domain::tally::Tally;
