@@ -6,9 +6,12 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 
 use super::Moment;
+use crate::domain::checkpoint::Correction;
 use crate::domain::exchange_record::{Asking, ComeBack};
+use crate::domain::page::Walked;
 use crate::domain::tally::{Retries, RetryReason};
 use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind, one_line};
 use crate::pace::Pace;
 
@@ -70,6 +73,23 @@ pub enum Notice {
         /// What the exchange answered.
         line: String,
     },
+    /// Something that was claimed is false.
+    Corrected {
+        /// Of which market.
+        market: Ticker,
+        /// What is false, and what is left of it.
+        correction: Correction,
+    },
+}
+
+impl Notice {
+    /// Of what a walk found false.
+    pub fn of_corrections(walked: &Walked) -> impl Iterator<Item = Notice> {
+        walked.corrections().map(|(market, correction)| Notice::Corrected {
+            market: market.clone(),
+            correction: correction.clone(),
+        })
+    }
 }
 
 impl fmt::Display for Notice {
@@ -90,6 +110,11 @@ impl fmt::Display for Notice {
                 second(*not_before)
             ),
             Notice::ByTime { line } => write!(f, "{line}; going on by time"),
+            Notice::Corrected { market, correction } => {
+                let Correction { claim, claimed, proven, reason } = correction;
+                let left = proven.map_or("nothing".to_owned(), |proven| proven.to_string());
+                write!(f, "{market}: {} was {claimed} and is {left} now: {reason}", claim.as_str())
+            }
         }
     }
 }

@@ -1,15 +1,28 @@
 //! The driver: what is done next, decided without doing anything. No I/O, no thread, no clock, no log.
 //!
 //! Each machine here is asked for its next effect and told what came of it, with the [`Moment`] at which
-//! that is so. Whoever carries the effects out (`ingest::threads`, `ingest::inline`) has no rule of its own.
+//! that is so: [`Question`], one request and its repetitions; [`Reading`], one job in flight; [`Queue`], the jobs
+//! that nobody has begun; [`Writing`], batches and the end; and [`Manners`], which all questions share.
+//! [`Driver`] is all of them in one, for one thread. Where there are more, each reader has a reading of its
+//! own and the writer is another one's; what they say to each other is the same, a [`Message`].
 
+mod alone;
 mod manners;
 mod question;
+mod queue;
+mod reading;
+#[cfg(test)]
+mod stage;
+mod writing;
 
 use std::time::Duration;
 
+pub use alone::{Driver, Effect, PAGES_WAITING_MAX};
 pub use manners::{Manners, Notice, Stop};
-pub use question::{Effect, Question};
+pub use question::{Ask, Question};
+pub use queue::{Done, Ended, Queue};
+pub use reading::{Reading, Terms, Turn};
+pub use writing::{Message, Outcome, Sight, Write, Writing};
 
 use crate::domain::time::Timestamp;
 

@@ -15,7 +15,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What is to be done for a question.
 #[derive(Debug)]
-pub enum Effect {
+pub enum Ask {
     /// Nothing for so long, or less if something stops the pass; then ask again.
     Wait(Duration),
     /// Send it with so much time for the answer, and say what was [heard](Question::heard).
@@ -77,7 +77,7 @@ impl Question {
     }
 
     /// What to do next.
-    pub fn next(&mut self, manners: &mut Manners, moment: Moment) -> Effect {
+    pub fn next(&mut self, manners: &mut Manners, moment: Moment) -> Ask {
         loop {
             match self.state {
                 State::New => {
@@ -92,7 +92,7 @@ impl Question {
                     return self.leave(manners, moment);
                 }
                 State::Queued { until } | State::Resting { until } if moment.elapsed < until => {
-                    return Effect::Wait(until.saturating_sub(moment.elapsed));
+                    return Ask::Wait(until.saturating_sub(moment.elapsed));
                 }
                 State::Queued { .. } => return self.send(manners, moment),
                 State::Resting { .. } => {
@@ -102,30 +102,30 @@ impl Question {
                     self.attempt += 1;
                     self.state = State::New;
                 }
-                State::Sent { .. } => return Effect::Wait(LOOK_AGAIN),
-                State::Over => return Effect::GiveUp(self.last.take()),
+                State::Sent { .. } => return Ask::Wait(LOOK_AGAIN),
+                State::Over => return Ask::GiveUp(self.last.take()),
             }
         }
     }
 
-    fn send(&mut self, manners: &mut Manners, moment: Moment) -> Effect {
+    fn send(&mut self, manners: &mut Manners, moment: Moment) -> Ask {
         if matches!(self.want, Want::Aside) && manners.is_probing() {
             return self.leave(manners, moment);
         }
         let is_probe = match manners.leave() {
-            Leave::Refused => return Effect::Wait(LOOK_AGAIN),
+            Leave::Refused => return Ask::Wait(LOOK_AGAIN),
             Leave::Granted => false,
             Leave::AsProbe => true,
         };
         self.state = State::Sent { at: moment.elapsed, is_probe };
-        Effect::Send(moment.left)
+        Ask::Send(moment.left)
     }
 
     /// It is time to leave. What went wrong before is told, unless the exchange wants to be left alone.
-    fn leave(&mut self, manners: &Manners, moment: Moment) -> Effect {
+    fn leave(&mut self, manners: &Manners, moment: Moment) -> Ask {
         self.state = State::Over;
         let is_left_alone = matches!(manners.stopped(moment), Some(Stop::ComeBackLater(_)));
-        Effect::GiveUp(self.last.take().filter(|_| !is_left_alone))
+        Ask::GiveUp(self.last.take().filter(|_| !is_left_alone))
     }
 
     /// It was answered.

@@ -75,13 +75,13 @@ impl Play {
         loop {
             let moment = self.moment();
             match question.next(&mut self.manners, moment) {
-                Effect::Wait(wait) => {
+                Ask::Wait(wait) => {
                     story.push(format!("wait {}", wait.as_millis()));
                     self.elapsed += wait;
                 }
-                Effect::GiveUp(None) => story.push("left".to_owned()),
-                Effect::GiveUp(Some(failure)) => story.push(format!("failed {failure}")),
-                Effect::Send(_) => {
+                Ask::GiveUp(None) => story.push("left".to_owned()),
+                Ask::GiveUp(Some(failure)) => story.push(format!("failed {failure}")),
+                Ask::Send(_) => {
                     let word = answers.next().expect("one question too many");
                     let (word, took) = word.split_once('@').unwrap_or((word, "0"));
                     self.elapsed += ms(took.parse().unwrap());
@@ -163,7 +163,7 @@ fn what_one_was_told_holds_for_all_and_is_counted() {
     let mut other = Question::new(POLICY);
     play.elapsed = ms(100);
     let moment = play.moment();
-    let Effect::Wait(wait) = other.next(&mut play.manners, moment) else { panic!() };
+    let Ask::Wait(wait) = other.next(&mut play.manners, moment) else { panic!() };
     assert!(wait >= ms(2_900), "held as well: {wait:?}");
 }
 
@@ -180,12 +180,12 @@ fn one_probe_decides_for_all() {
     let mut play = probing();
     let (mut first, mut second) = (Question::new(POLICY), Question::new(POLICY));
     let now = play.moment();
-    assert!(matches!(first.next(&mut play.manners, now), Effect::Send(_)));
-    assert!(matches!(second.next(&mut play.manners, now), Effect::Wait(_)), "it is not its turn");
+    assert!(matches!(first.next(&mut play.manners, now), Ask::Send(_)));
+    assert!(matches!(second.next(&mut play.manners, now), Ask::Wait(_)), "it is not its turn");
     let mut aside = Question::aside();
-    assert!(matches!(aside.next(&mut play.manners, now), Effect::GiveUp(None)), "nor worth it");
+    assert!(matches!(aside.next(&mut play.manners, now), Ask::GiveUp(None)), "nor worth it");
     first.answered(&mut play.manners);
-    assert!(matches!(second.next(&mut play.manners, now), Effect::Send(_)), "the ban is lifted");
+    assert!(matches!(second.next(&mut play.manners, now), Ask::Send(_)), "the ban is lifted");
     assert_eq!(play.manners.come_back(), ComeBack::default());
 
     let mut play = probing();
@@ -198,7 +198,7 @@ fn one_probe_decides_for_all() {
 
     let mut play = probing();
     let mut lost = Question::new(POLICY);
-    assert!(matches!(lost.next(&mut play.manners, now), Effect::Send(_)));
+    assert!(matches!(lost.next(&mut play.manners, now), Ask::Send(_)));
     lost.abandon(&mut play.manners);
     assert_eq!(play.ask(Question::new(POLICY), "OK"), "OK", "the next one is the probe");
 }
@@ -263,7 +263,7 @@ proptest! {
                     }
                 }
                 was_probing &= manners.is_probing();
-            } else if let Effect::Send(left) = question.next(&mut manners, moment) {
+            } else if let Ask::Send(left) = question.next(&mut manners, moment) {
                 *is_sent = true;
                 *attempts += 1;
                 prop_assert_eq!(stopped, None, "sent after the end");
@@ -283,7 +283,7 @@ proptest! {
                 question.answered(&mut manners);
             }
             let ended = question.next(&mut manners, at(ms(11_000)));
-            prop_assert!(matches!(ended, Effect::GiveUp(_)), "{:?}", ended);
+            prop_assert!(matches!(ended, Ask::GiveUp(_)), "{:?}", ended);
         }
     }
 }

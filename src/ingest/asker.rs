@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::said::tell;
 use crate::clock::{Budget, Clock};
 use crate::domain::evidence::ExchangeClock;
 use crate::domain::exchange_record::ComeBack;
 use crate::domain::tally::Retries;
 use crate::domain::time::Timestamp;
-use crate::driver::{Drive, Effect, Manners, Moment, Notice, Question, Stop};
+use crate::driver::{Ask, Drive, Manners, Moment, Question, Stop};
 use crate::failure::{Failure, one_line};
 use crate::kalshi::Client;
 use crate::pace::Pace;
@@ -48,6 +49,16 @@ impl Asker {
     /// Who carries out the effects of a pass.
     pub fn drive(&self) -> Drive {
         self.drive
+    }
+
+    /// How often it sends a request.
+    pub(super) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// What it asks.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Jitter for whoever asks: seeded where the order of everything is.
@@ -157,8 +168,8 @@ impl Asker {
     ) -> Result<Option<T>, Failure> {
         loop {
             match self.manners(|manners, moment| question.next(manners, moment)) {
-                Effect::Wait(wait) => self.nap(wait),
-                Effect::Send(left) => match request(&self.client, left, self.budget.clock()) {
+                Ask::Wait(wait) => self.nap(wait),
+                Ask::Send(left) => match request(&self.client, left, self.budget.clock()) {
                     Ok(answer) => {
                         self.manners(|manners, _| question.answered(manners));
                         return Ok(Some(answer));
@@ -167,7 +178,7 @@ impl Asker {
                         question.failed(failure, manners, jitter, moment)
                     })),
                 },
-                Effect::GiveUp(failure) => return failure.map_or(Ok(None), Err),
+                Ask::GiveUp(failure) => return failure.map_or(Ok(None), Err),
             }
         }
     }
@@ -194,12 +205,5 @@ impl Asker {
             left: self.budget.left(),
             is_stopped: self.budget.is_stopped(),
         }
-    }
-}
-
-/// Says what there is to be said.
-pub(super) fn tell(notice: Option<Notice>) {
-    if let Some(notice) = notice {
-        log::warn!("{notice}");
     }
 }
