@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::asker::Asker;
+use super::broken::Broken;
 use super::list::{self, ByName};
 use super::resolve::Resolved;
 use crate::domain::book::Snapshot;
@@ -162,6 +163,6 @@ fn all_open(
         open.extend(page.tickers.into_iter().filter(|ticker| selection.shard().holds(ticker)));
         Ok(())
     });
-    taken.troubles.extend(listing.err());
+    taken.troubles.extend(listing.err().map(Broken::into_failure));
     open
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::absence::{self, Alone, Behind};
 use super::asker::Asker;
 use super::belongs;
+use super::broken::Broken;
 use super::list;
 use super::sync::{Synced, sync};
 use crate::domain::backfill::Life;
@@ -146,7 +147,8 @@ fn survey_entry(
             rows += page.tickers.len();
             add(page);
             Ok(())
-        })?;
+        })
+        .map_err(Broken::into_failure)?;
         is_any_empty |= rows == before;
     }
     if !is_any_empty {

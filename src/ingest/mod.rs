@@ -6,6 +6,7 @@ mod absence;
 mod asker;
 mod belongs;
 mod books;
+mod broken;
 mod close;
 mod inline;
 mod list;
