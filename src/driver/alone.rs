@@ -1,5 +1,5 @@
 //! A whole pass as one machine: its queue, the jobs in flight, what they have brought, and the writer. One
-//! effect at a time; which of those that are possible comes next, a seed decides.
+//! effect at a time; which of those that are possible comes next, dice decide.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -84,11 +84,11 @@ impl<'a> Driver<'a> {
         queue: Queue,
         writing: Writing,
         workers: usize,
-        seed: u64,
+        dice: Jitter,
     ) -> Driver<'a> {
         let workers = (0..workers.min(queue.len())).map(|_| Worker::Free).collect();
         let (arrived, notices) = (VecDeque::new(), VecDeque::new());
-        Driver { terms, queue, workers, arrived, writing, notices, dice: Jitter::seeded(seed) }
+        Driver { terms, queue, workers, arrived, writing, notices, dice }
     }
 
     /// What to do next.

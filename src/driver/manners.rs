@@ -73,6 +73,17 @@ pub enum Notice {
         /// What the exchange answered.
         line: String,
     },
+    /// The database broke off, or does not come back: the work is begun again after a while.
+    GoingOn {
+        /// What went wrong.
+        line: String,
+        /// After how long.
+        wait: Duration,
+        /// How many attempts that was.
+        attempt: u32,
+        /// Of how many.
+        attempts_max: u32,
+    },
     /// Something that was claimed is false.
     Corrected {
         /// Of which market.
@@ -110,6 +121,11 @@ impl fmt::Display for Notice {
                 second(*not_before)
             ),
             Notice::ByTime { line } => write!(f, "{line}; going on by time"),
+            Notice::GoingOn { line, wait, attempt, attempts_max } => write!(
+                f,
+                "{line}; going on from the last commit in {:.1} s (attempt {attempt} of {attempts_max})",
+                wait.as_secs_f64()
+            ),
             Notice::Corrected { market, correction } => {
                 let Correction { claim, claimed, proven, reason } = correction;
                 let left = proven.map_or("nothing".to_owned(), |proven| proven.to_string());

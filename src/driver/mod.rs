@@ -2,12 +2,14 @@
 //!
 //! Each machine here is asked for its next effect and told what came of it, with the [`Moment`] at which
 //! that is so: [`Question`], one request and its repetitions; [`Reading`], one job in flight; [`Queue`], the jobs
-//! that nobody has begun; [`Writing`], batches and the end; and [`Manners`], which all questions share.
+//! that nobody has begun; [`Writing`], batches and the end; [`Manners`], which all questions share; and
+//! [`Perseverance`], work that is begun again.
 //! [`Driver`] is all of them in one, for one thread. Where there are more, each reader has a reading of its
 //! own and the writer is another one's; what they say to each other is the same, a [`Message`].
 
 mod alone;
 mod manners;
+mod perseverance;
 mod question;
 mod queue;
 mod reading;
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 pub use alone::{Driver, Effect, PAGES_WAITING_MAX};
 pub use manners::{Manners, Notice, Stop};
+pub use perseverance::{Effort, Perseverance};
 pub use question::{Ask, Question};
 pub use queue::{Done, Ended, Queue};
 pub use reading::{Reading, Terms, Turn};
@@ -52,10 +55,7 @@ pub enum Drive {
     /// Threads that fetch and decode while the database commits.
     #[default]
     Threads,
-    /// One thread, one effect after the other. Which of those that could be carried out is next follows
-    /// from the seed, so the same seed does the same.
-    Inline {
-        /// Of the order, and of the jitter of waits.
-        seed: u64,
-    },
+    /// One thread, one effect after the other. Which of those that could be carried out is next is drawn, so
+    /// seeded dice do the same again.
+    Inline,
 }

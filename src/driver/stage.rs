@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Price, Quantity, Side, Ticker, Trade};
 use crate::failure::{Failure, Kind};
 use crate::pace::Pace;
-use crate::retry::Policy;
+use crate::retry::{Jitter, Policy};
 
 /// When a pass begins, by both clocks.
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
@@ -138,7 +138,7 @@ impl Stage {
         let queue = Queue::new(jobs);
         let ledger = Ledger::new(self.checkpoints.values().cloned());
         let writing = Writing::new(1, ledger, queue.market_count());
-        let mut driver = Driver::new(&terms, queue, writing, self.workers, seed);
+        let mut driver = Driver::new(&terms, queue, writing, self.workers, Jitter::seeded(seed));
         for _ in 0..100_000 {
             let moment = self.moment();
             match driver.next(&mut self.manners, moment) {

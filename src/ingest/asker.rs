@@ -2,7 +2,6 @@
 //! than the budget lasts, and not at all while the exchange wants to be left alone. All threads of a
 //! pass share one. What is done next is for `driver` to say; here it is done.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::driver::{Ask, Drive, Manners, Moment, Question, Stop};
 use crate::failure::{Failure, one_line};
 use crate::kalshi::Client;
 use crate::pace::Pace;
-use crate::retry::{Jitter, Policy};
+use crate::retry::{Dice, Jitter, Policy};
 
 /// The longest nap between two looks at what the others were told.
 const NAP_MAX: Duration = Duration::from_millis(50);
@@ -27,22 +26,20 @@ pub struct Asker {
     policy: Policy,
     budget: Budget,
     manners: Mutex<Manners>,
+    dice: Dice,
     drive: Drive,
-    /// Sequences of jitter handed out so far.
-    jitters: AtomicU64,
 }
 
 impl Asker {
     /// Asks through `client` no faster than `pace` and no longer than `budget`.
-    pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget) -> Asker {
+    pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget, dice: Dice) -> Asker {
         let manners = Mutex::new(Manners::new(pace));
-        let (drive, jitters) = (Drive::default(), AtomicU64::new(0));
-        Asker { client, policy, budget, manners, drive, jitters }
+        Asker { client, policy, budget, manners, dice, drive: Drive::default() }
     }
 
-    /// The same, for a pass that is driven so.
+    /// The same, for passes that are driven so.
     #[must_use]
-    pub fn driven_by(self, drive: Drive) -> Asker {
+    pub fn driven(self, drive: Drive) -> Asker {
         Asker { drive, ..self }
     }
 
@@ -61,14 +58,9 @@ impl Asker {
         &self.client
     }
 
-    /// Jitter for whoever asks: seeded where the order of everything is.
+    /// A sequence of its own for somebody who waits.
     pub fn jitter(&self) -> Jitter {
-        match self.drive {
-            Drive::Threads => Jitter::from_entropy(),
-            Drive::Inline { seed } => {
-                Jitter::seeded(seed.wrapping_add(self.jitters.fetch_add(1, Ordering::Relaxed)))
-            }
-        }
+        self.dice.jitter()
     }
 
     /// What is left of the pass.
@@ -198,12 +190,17 @@ impl Asker {
 
     /// What the clock and the budget say.
     pub(super) fn moment(&self) -> Moment {
-        let clock = self.budget.clock();
-        Moment {
-            elapsed: clock.elapsed(),
-            now: clock.now(),
-            left: self.budget.left(),
-            is_stopped: self.budget.is_stopped(),
-        }
+        moment(&self.budget)
+    }
+}
+
+/// What the budget and its clock say.
+pub fn moment(budget: &Budget) -> Moment {
+    let clock = budget.clock();
+    Moment {
+        elapsed: clock.elapsed(),
+        now: clock.now(),
+        left: budget.left(),
+        is_stopped: budget.is_stopped(),
     }
 }

@@ -1,4 +1,4 @@
-//! A pass by one thread: what the driver says is done, one effect after the other. The same seed, the same
+//! A pass by one thread: what the driver says is done, one effect after the other. The same dice, the same
 //! answers and the same clock make the same pass. A panic is not caught: it is what one looks for.
 
 use super::said::{tell, tell_page};
@@ -12,13 +12,13 @@ pub(super) fn pass(
     run: RunId,
     writing: Writing,
     source: &Source,
-    (workers, seed): (usize, u64),
+    workers: usize,
     show: &mut dyn FnMut(Sight<'_>),
 ) -> Outcome {
     let asker = source.asker();
     let clock = asker.budget().clock();
     let queue = std::mem::take(&mut *source.queue());
-    let mut driver = Driver::new(source.terms(), queue, writing, workers, seed);
+    let mut driver = Driver::new(source.terms(), queue, writing, workers, asker.jitter());
     loop {
         match asker.manners(|manners, moment| driver.next(manners, moment)) {
             Effect::Ask { worker, request, left } => {

@@ -21,7 +21,7 @@ mod threads;
 
 use std::sync::Arc;
 
-pub use asker::Asker;
+pub use asker::{Asker, moment};
 pub use books::{Taken, take_books};
 pub use close::{Closing, close};
 pub use lives::{Lives, lives, survey};
@@ -31,11 +31,11 @@ pub use source::Source;
 pub use stand::{stand, take_back_traded};
 pub use sync::{Synced, sync};
 
-pub use crate::driver::{Done, Ended, Outcome, Sight, Stop};
+pub use crate::driver::{Done, Drive, Ended, Outcome, Sight, Stop};
 
 use crate::domain::batch::{Commit, Ledger, Receipt};
 use crate::domain::job::Job;
-use crate::driver::{Drive, Writing};
+use crate::driver::Writing;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
@@ -55,7 +55,7 @@ pub fn pass(
     let writing = Writing::new(run, ledger, markets);
     match source.asker().drive() {
         Drive::Threads => threads::pass(store, run, writing, source, workers, show),
-        Drive::Inline { seed } => inline::pass(store, run, writing, source, (workers, seed), show),
+        Drive::Inline => inline::pass(store, run, writing, source, workers, show),
     }
 }
 

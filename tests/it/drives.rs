@@ -9,11 +9,10 @@ use kalshi_ingest::domain::job::{Background, Job};
 use kalshi_ingest::domain::page::Rules;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::Ticker;
-use kalshi_ingest::driver::Drive;
-use kalshi_ingest::ingest::{self, Asker, Ended, Source, Stop};
+use kalshi_ingest::ingest::{self, Asker, Drive, Ended, Source, Stop};
 use kalshi_ingest::kalshi::{Access, Client, Endpoint};
 use kalshi_ingest::pace::Pace;
-use kalshi_ingest::retry::Policy;
+use kalshi_ingest::retry::{Dice, Policy};
 use kalshi_simulator::{Exchange, Rules as Manner, seeded_trades};
 
 use crate::support::bench::{DAY_US, NOON_US};
@@ -26,20 +25,20 @@ const MARKETS: [&str; 4] = ["KXA", "KXB", "KXC", "KXD"];
 const TRADES: usize = 1_100;
 
 /// One first pass; what was asked, in order.
-fn pass(database: &Database, exchange: &Exchange, drive: Drive) -> Vec<String> {
+fn pass(database: &Database, exchange: &Exchange, (drive, dice): (Drive, Dice)) -> Vec<String> {
     let server = exchange.serve().unwrap();
     let endpoint = Endpoint::new(&server.base_url(), "/markets/trades").unwrap();
     let client = Client::new(Access { endpoint, signer: None, connections: 3, proxy: None });
     let clock = Arc::new(TurnedClock::start(Timestamp::from_micros(NOON_US), 1));
     let budget = Budget::new(clock.clone(), Duration::from_secs(60), StopFlag::default());
-    let asker = Asker::new(client, Pace::new(1_000.0), Policy::default(), budget).driven_by(drive);
+    let asker = Asker::new(client, Pace::new(1_000.0), Policy::default(), budget, dice);
     let mut store = database.open();
     let tickers: Vec<Ticker> = MARKETS.iter().filter_map(|name| Ticker::new(name)).collect();
     let run = store.begin_run("run", clock.now()).unwrap();
     let checkpoints = store.checkpoints(&tickers, clock.now()).unwrap();
     let jobs = checkpoints.iter().cloned().map(Job::Market).collect();
     let rules = Rules { pages_max: 100, ..Rules::EXACT };
-    let source = Arc::new(Source::new(Arc::new(asker), rules, Background::default()));
+    let source = Arc::new(Source::new(Arc::new(asker.driven(drive)), rules, Background::default()));
     let before = exchange.requests().len();
     let ledger = Ledger::new(checkpoints);
     let mut shown = 0;
@@ -63,14 +62,18 @@ fn every_drive_stores_the_same(database: &Database) {
             NOON_US - DAY_US / 2,
         ));
     }
-    let drives = [Drive::Threads, Drive::Inline { seed: 1 }, Drive::Inline { seed: 1 }];
+    let drives = [
+        (Drive::Threads, Dice::default()),
+        (Drive::Inline, Dice::seeded(1)),
+        (Drive::Inline, Dice::seeded(1)),
+    ];
     let mut asked = drives.map(|drive| {
         let other = Database::like(database);
         let asked = pass(&other, &exchange, drive);
         (other.trades(), asked)
     });
     assert_eq!(asked[0].0, asked[1].0, "the same rows");
-    assert_eq!(asked[1], asked[2], "the same seed asks the same, in the same order");
+    assert_eq!(asked[1], asked[2], "the same dice ask the same, in the same order");
     for (_, asked) in &mut asked {
         asked.sort();
     }
