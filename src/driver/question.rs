@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub enum Ask {
     /// Nothing for so long, or less if something stops the pass; then ask again.
     Wait(Duration),
-    /// Send it with so much time for the answer, and say what was [heard](Question::heard).
+    /// Send it with so much time for the answer, and say whether it was [answered](Question::answered) or [failed](Question::failed).
     Send(Duration),
     /// Nothing more: it failed, or it is time to leave before anything else went wrong.
     GiveUp(Option<Failure>),
