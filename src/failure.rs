@@ -30,11 +30,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it is the database's.
-    pub fn is_of_store(self) -> bool {
-        matches!(self, Kind::StoreUnavailable | Kind::StoreInterrupted | Kind::StoreRefused)
-    }
-
     /// Whether the same request may succeed when it is simply made again.
     ///
     /// An unreadable answer is worth another try: proxies in front of the exchange

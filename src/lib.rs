@@ -10,6 +10,7 @@ pub mod clock; // the one door to time
 pub mod retry; // when to try again
 pub mod pace; // how fast to ask
 pub mod proxy; // through whom to ask
+pub mod driver; // what is done next
 pub mod kalshi; // the exchange: one request, one typed answer
 pub mod store; // where trades end up: one contract, two databases
 pub mod ingest; // the driver: the only place where they meet

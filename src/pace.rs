@@ -1,18 +1,14 @@
-//! The token bucket that all workers of a pass share.
+//! The token bucket that all workers of a pass share. Decides; the caller waits.
 //!
 //! The exchange gives no hint with its 429 (api notes: no `Retry-After`, no `X-RateLimit-*`),
 //! so the bucket finds the bearable rate itself: halved at a refusal, at most once a second,
 //! and regained in small steps with every answer.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Requests per second, shared by threads. Times are those of one monotonic clock.
+/// Requests per second, shared by all who ask. Times are those of one monotonic clock, told by the caller.
 #[derive(Debug)]
-pub struct Pace(Mutex<Bucket>);
-
-#[derive(Debug)]
-struct Bucket {
+pub struct Pace {
     rate_full: f64,
     rate: f64,
     tokens: f64,
@@ -34,7 +30,7 @@ impl Pace {
     /// stays below the bursts that were seen refused (eight in a second at a rate of four).
     pub fn new(rate: f64) -> Pace {
         let capacity = (rate / 2.0).max(1.0);
-        Pace(Mutex::new(Bucket {
+        Pace {
             rate_full: rate,
             rate,
             tokens: capacity,
@@ -42,56 +38,38 @@ impl Pace {
             updated_at: Duration::ZERO,
             slowed_at: None,
             held_until: Duration::ZERO,
-        }))
+        }
     }
 
     /// Takes the next place in the queue; says how long to wait before sending.
-    pub fn reserve(&self, now: Duration) -> Duration {
-        let mut bucket = self.lock();
-        bucket.refill(now);
-        bucket.tokens -= 1.0;
-        let queue = Duration::from_secs_f64((-bucket.tokens / bucket.rate).max(0.0));
-        bucket.held_until.saturating_sub(now).saturating_add(queue)
+    pub fn reserve(&mut self, now: Duration) -> Duration {
+        self.refill(now);
+        self.tokens -= 1.0;
+        let queue = Duration::from_secs_f64((-self.tokens / self.rate).max(0.0));
+        self.held_until.saturating_sub(now).saturating_add(queue)
     }
 
     /// Nobody sends before `wait` is over: the other side asked for that.
-    pub fn hold(&self, now: Duration, wait: Duration) {
-        let mut bucket = self.lock();
-        bucket.held_until = bucket.held_until.max(now.saturating_add(wait));
+    pub fn hold(&mut self, now: Duration, wait: Duration) {
+        self.held_until = self.held_until.max(now.saturating_add(wait));
     }
 
     /// A request was refused for coming too fast.
-    pub fn refused(&self, now: Duration) {
-        let mut bucket = self.lock();
-        let is_one_of_many =
-            bucket.slowed_at.is_some_and(|at| now.saturating_sub(at) < SLOWDOWN_MIN);
+    pub fn refused(&mut self, now: Duration) {
+        let is_one_of_many = self.slowed_at.is_some_and(|at| now.saturating_sub(at) < SLOWDOWN_MIN);
         if !is_one_of_many {
-            bucket.refill(now);
-            bucket.rate = (bucket.rate / 2.0).max(bucket.rate_full * RATE_FLOOR);
-            bucket.tokens = bucket.tokens.min(0.0);
-            bucket.slowed_at = Some(now);
+            self.refill(now);
+            self.rate = (self.rate / 2.0).max(self.rate_full * RATE_FLOOR);
+            self.tokens = self.tokens.min(0.0);
+            self.slowed_at = Some(now);
         }
     }
 
     /// A request was answered.
-    pub fn accepted(&self) {
-        let mut bucket = self.lock();
-        bucket.rate = (bucket.rate + bucket.rate_full * RATE_STEP).min(bucket.rate_full);
+    pub fn accepted(&mut self) {
+        self.rate = (self.rate + self.rate_full * RATE_STEP).min(self.rate_full);
     }
 
-    /// Requests per second at the moment.
-    #[cfg(test)]
-    fn rate(&self) -> f64 {
-        self.lock().rate
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Bucket> {
-        // Every state of the bucket is a usable one, also the one a panicking thread left.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Bucket {
     fn refill(&mut self, now: Duration) {
         let gained = now.saturating_sub(self.updated_at).as_secs_f64() * self.rate;
         self.tokens = (self.tokens + gained).min(self.capacity);
@@ -109,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_spread_over_the_rate() {
-        let pace = Pace::new(4.0);
+        let mut pace = Pace::new(4.0);
         let waits: Vec<u128> = (0..6).map(|_| pace.reserve(at(0)).as_millis()).collect();
         assert_eq!(waits, [0, 0, 250, 500, 750, 1_000]);
         assert_eq!(pace.reserve(at(1_250)).as_millis(), 0, "the queue has drained");
@@ -117,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_one_was_told_holds_for_all() {
-        let pace = Pace::new(4.0);
+        let mut pace = Pace::new(4.0);
         pace.hold(at(1_000), at(6_000));
         pace.hold(at(1_000), at(2_000));
         assert_eq!(pace.reserve(at(2_000)).as_millis(), 5_000);
@@ -126,27 +104,27 @@ mod tests {
 
     #[test]
     fn an_idle_bucket_does_not_overflow() {
-        let pace = Pace::new(4.0);
+        let mut pace = Pace::new(4.0);
         let waits: Vec<u128> = (0..4).map(|_| pace.reserve(at(60_000)).as_millis()).collect();
         assert_eq!(waits, [0, 0, 250, 500]);
     }
 
     #[test]
     fn a_refusal_halves_the_rate_once_and_answers_restore_it() {
-        let pace = Pace::new(8.0);
+        let mut pace = Pace::new(8.0);
         for ms in [0, 10, 20] {
             pace.refused(at(ms));
         }
-        assert!((pace.rate() - 4.0).abs() < 1e-9, "three refusals together are one");
+        assert!((pace.rate - 4.0).abs() < 1e-9, "three refusals together are one");
         pace.refused(at(1_500));
-        assert!((pace.rate() - 2.0).abs() < 1e-9, "a later one counts");
+        assert!((pace.rate - 2.0).abs() < 1e-9, "a later one counts");
         for s in 2..20 {
             pace.refused(at(s * 1_500));
         }
-        assert!((pace.rate() - 0.5).abs() < 1e-9, "never slower than a sixteenth");
+        assert!((pace.rate - 0.5).abs() < 1e-9, "never slower than a sixteenth");
         for _ in 0..100 {
             pace.accepted();
         }
-        assert!((pace.rate() - 8.0).abs() < 1e-9, "never faster than asked");
+        assert!((pace.rate - 8.0).abs() < 1e-9, "never faster than asked");
     }
 }

@@ -11,6 +11,7 @@ use crate::clock::{Clock, StopFlag};
 use crate::config::{BackfillPlan, Want};
 use crate::domain::backfill::{self, Life, Scheme, Span};
 use crate::domain::batch::Ledger;
+use crate::domain::job::{Background, Job};
 use crate::domain::page::Rules;
 use crate::domain::plan::TAPE_RATE_DEFAULT;
 use crate::domain::slice::{Slice, SliceKey, SliceStatus, group_name};
@@ -19,10 +20,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{self, Asker, Background, Source, Stop, Work};
+use crate::ingest::{self, Asker, Source, Stop};
 use crate::progress::SliceBar;
 use crate::report;
-use crate::retry::Jitter;
 use crate::store::{ExchangeKey, RunId, Store};
 
 /// How often what the cutoff has passed over is looked after before the rest is left to another run.
@@ -190,7 +190,7 @@ impl Filler {
 
     /// Where the archive ends, and when the exchange said so; what went wrong is told.
     fn look_at_cutoff(&mut self) -> Option<(Timestamp, Timestamp)> {
-        let mut jitter = Jitter::from_entropy();
+        let mut jitter = self.asker.jitter();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
         match asked {
             Ok(Some((cutoff, as_of))) if cutoff <= as_of => Some((cutoff, as_of)),
@@ -297,18 +297,18 @@ impl Filler {
         stop: &StopFlag,
     ) -> Result<(), Failure> {
         store.add_slices(&left, false, self.now())?;
-        let readings: Vec<Work> = left
+        let jobs: Vec<Job> = left
             .iter()
             .filter(|slice| slice.status == SliceStatus::Open)
-            .map(|slice| Work::Slice { slice: slice.clone(), keep: wanted.keep(slice) })
+            .map(|slice| Job::Slice { slice: slice.clone(), keep: wanted.keep(slice) })
             .collect();
         let source =
             Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT, Background::default()));
-        let bar = SliceBar::start(readings.len());
+        let bar = SliceBar::start(jobs.len());
         let ledger = Ledger::of_slices(left);
         let workers = self.workers;
         let mut outcome =
-            ingest::pass(store, self.run, ledger, readings, &source, workers, &mut |sight| {
+            ingest::pass(store, self.run, ledger, jobs, &source, workers, &mut |sight| {
                 bar.show(sight);
             });
         drop(bar);
@@ -356,7 +356,7 @@ pub(super) fn dry_run(
     if let Some(store) = store.as_deref_mut() {
         heed(&asker, &ExchangeKey { shard, host }, store);
     }
-    let mut jitter = Jitter::from_entropy();
+    let mut jitter = asker.jitter();
     let Some((cutoff, _)) =
         asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock))?
     else {

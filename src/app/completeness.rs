@@ -11,6 +11,7 @@ use crate::config::CompletenessPlan;
 use crate::domain::backfill::{self, Life};
 use crate::domain::batch::Ledger;
 use crate::domain::completeness::{self, Basis, Compared, HOUR_SECONDS, HourVolume, Score};
+use crate::domain::job::{Background, Job};
 use crate::domain::market::{Scope, Status};
 use crate::domain::page::Rules;
 use crate::domain::slice::{Slice, SliceKey};
@@ -19,9 +20,8 @@ use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
-use crate::ingest::{self, Asker, Background, Hours, Source, Stop, Work};
+use crate::ingest::{self, Asker, Hours, Source, Stop};
 use crate::report::{self, MarketScore};
-use crate::retry::Jitter;
 use crate::store::{RunId, Store};
 
 /// Trades so young may still be joined by others.
@@ -355,7 +355,7 @@ impl Scorer {
         scores: &[MarketScore],
         store: &mut dyn Store,
     ) -> Result<bool, Failure> {
-        let mut jitter = Jitter::from_entropy();
+        let mut jitter = self.asker.jitter();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
         let cutoff = match asked {
             Ok(Some((cutoff, _))) => cutoff,
@@ -406,13 +406,12 @@ impl Scorer {
     }
 
     fn read(&mut self, slices: Vec<Slice>, store: &mut dyn Store) -> Result<(), Failure> {
-        let readings: Vec<Work> =
-            slices.iter().map(|s| Work::Slice { slice: s.clone(), keep: None }).collect();
+        let jobs: Vec<Job> =
+            slices.iter().map(|s| Job::Slice { slice: s.clone(), keep: None }).collect();
         let source =
             Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT, Background::default()));
         let ledger = Ledger::of_slices(slices);
-        let outcome =
-            ingest::pass(store, self.run, ledger, readings, &source, WORKERS, &mut |_| {});
+        let outcome = ingest::pass(store, self.run, ledger, jobs, &source, WORKERS, &mut |_| {});
         self.tally.merge(&outcome.tally);
         let ended = outcome.done.into_iter().map(|done| done.ended);
         for failure in ended.filter_map(|ended| match ended {

@@ -13,10 +13,11 @@ use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::{Checkpoint, Standing};
 use crate::domain::freshness::Now;
+use crate::domain::job::{Background, Job};
 use crate::domain::lifecycle;
 use crate::domain::market::WatchChange;
 use crate::domain::page::Rules;
-use crate::domain::plan::{self, Outlook, Reading, TAPE_RATE_DEFAULT};
+use crate::domain::plan::{self, Outlook, TAPE_RATE_DEFAULT};
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
 use crate::domain::tape::BEGINS_AGO;
@@ -24,7 +25,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{self, Asker, Background, Closing, Outcome, Resolved, Source, Work};
+use crate::ingest::{self, Asker, Closing, Outcome, Resolved, Source};
 use crate::metrics::LastRun;
 use crate::outlet::Ping;
 use crate::progress::Bar;
@@ -225,16 +226,16 @@ impl Pass {
     }
 
     /// Which walks are to be done.
-    fn plan(&self, active: Vec<Checkpoint>, tape_rate: f64) -> Vec<Reading> {
-        let readings = plan::plan(active, self.outlook(tape_rate));
-        if let Some(Reading::Tape { riders, .. }) = readings.first() {
+    fn plan(&self, active: Vec<Checkpoint>, tape_rate: f64) -> Vec<Job> {
+        let jobs = plan::plan(active, self.outlook(tape_rate));
+        if let Some(Job::Tape { riders, .. }) = jobs.first() {
             log::debug!(
                 "reading the tape for {} markets and {} markets alone; it holds {tape_rate:.0} trades a second",
                 riders.len(),
-                readings.len() - 1,
+                jobs.len() - 1,
             );
         }
-        readings
+        jobs
     }
 
     fn outlook(&self, tape_rate: f64) -> Outlook {
@@ -259,12 +260,11 @@ impl Pass {
             tell_archived(rules);
         }
         let rules = Rules { tape_rate, ..rules };
-        let readings = self.plan(active, tape_rate.unwrap_or(TAPE_RATE_DEFAULT));
+        let jobs = self.plan(active, tape_rate.unwrap_or(TAPE_RATE_DEFAULT));
         let traded = resolved.known.iter().map(|(ticker, known)| (ticker.clone(), known.traded()));
         let background = Background { traded: traded.collect(), newest: memory.newest().cloned() };
         let source = Arc::new(Source::new(Arc::clone(&self.asker), rules, background));
-        let work = readings.into_iter().map(Work::Planned).collect();
-        Ok(ingest::pass(store, self.run, ledger, work, &source, self.workers, &mut |sight| {
+        Ok(ingest::pass(store, self.run, ledger, jobs, &source, self.workers, &mut |sight| {
             bar.show(sight);
         }))
     }

@@ -10,27 +10,22 @@ use crate::config::ExchangePlan;
 use crate::domain::exchange_record::ComeBack;
 use crate::domain::freshness::Now;
 use crate::domain::selection::Shard;
-use crate::domain::tally::{Retries, Tally};
+use crate::domain::tally::{Retries, RetryReason, Tally};
+use crate::driver::{Effort, Perseverance};
 use crate::exit::Exit;
-use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{Asker, Stop};
+use crate::failure::{Failure, one_line};
+use crate::ingest::{Asker, Stop, moment};
 use crate::kalshi::Client;
 use crate::logging;
 use crate::metrics::LastRun;
 use crate::pace::Pace;
 use crate::report;
-use crate::retry::{self, Decision, Jitter, Policy};
+use crate::retry::{Dice, Jitter, Policy};
 use crate::store::{ExchangeKey, RunId, RunRecord, Store};
 
 /// Far more than anything takes at the slowest rate anybody sets.
 pub(super) const LONG: Duration = Duration::from_secs(86_400);
 
-/// A server that restarts is back within a minute, or needs a person.
-const PERSEVERANCE: Policy =
-    Policy { attempts_max: 10, base: Duration::from_millis(250), cap: Duration::from_secs(10) };
-
-/// A database that held for so long is well again: the next trouble is another one.
-const HELD: Duration = Duration::from_secs(10);
 /// What the closing record may take when the database breaks off just then.
 const END_MAX: Duration = Duration::from_secs(5);
 
@@ -159,36 +154,25 @@ impl<'a> Session<'a> {
         budget: &Budget,
         mut work: impl FnMut(&mut dyn Store) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut jitter = Jitter::from_entropy();
-        let mut attempt = 0;
+        let (mut perseverance, mut jitter) = (Perseverance::default(), Jitter::from_entropy());
         loop {
-            let begun_at = self.clock.elapsed();
-            let broken_off = match work(store) {
-                Err(failure) if failure.kind == Kind::StoreInterrupted => failure,
-                done => return done,
+            let notice = match perseverance.next(moment(budget)) {
+                Effort::Work => match work(store) {
+                    Ok(done) => return Ok(done),
+                    Err(failure) => perseverance.failed(failure, &mut jitter, moment(budget)),
+                },
+                Effort::Wait(wait) => {
+                    budget.sleep(wait);
+                    None
+                }
+                Effort::Reconnect => {
+                    self.retries.add(RetryReason::Database);
+                    perseverance.reconnected(store.reconnect(), &mut jitter, moment(budget))
+                }
+                Effort::GiveUp(failure) => return Err(failure),
             };
-            if self.clock.elapsed().saturating_sub(begun_at) > HELD {
-                attempt = 0;
-            }
-            let mut words = one_line(&broken_off);
-            loop {
-                attempt += 1;
-                let fraction = jitter.next_fraction();
-                let decision = PERSEVERANCE.decide(&broken_off, attempt, budget.left(), fraction);
-                let Decision::Wait(wait) = decision else { return Err(broken_off) };
-                log::warn!(
-                    "{words}; going on from the last commit in {:.1} s (attempt {attempt} of {})",
-                    wait.as_secs_f64(),
-                    PERSEVERANCE.attempts_max,
-                );
-                if !budget.sleep(wait) {
-                    return Err(broken_off);
-                }
-                self.retries.add(retry::reason(&broken_off));
-                match store.reconnect() {
-                    Ok(()) => break,
-                    Err(failure) => words = one_line(&failure),
-                }
+            if let Some(notice) = notice {
+                log::warn!("{notice}");
             }
         }
     }
@@ -259,7 +243,8 @@ pub(super) fn asker(
     stop: &StopFlag,
 ) -> Asker {
     let budget = Budget::new(Arc::clone(clock), span, stop.clone());
-    Asker::new(Client::new(exchange.access), Pace::new(exchange.rate), Policy::default(), budget)
+    let (client, pace) = (Client::new(exchange.access), Pace::new(exchange.rate));
+    Asker::new(client, pace, Policy::default(), budget, Dice::default())
 }
 
 /// Has the asker do as earlier passes were told; what is on record of that. It need not be known: the

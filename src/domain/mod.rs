@@ -20,6 +20,8 @@ pub mod page;
 pub mod walk;
 pub mod tape;
 pub mod slice_walk;
+pub mod course;
+pub mod job;
 pub mod plan;
 pub mod backfill;
 pub mod completeness;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
+use super::job::Job;
 use super::page::ROWS_PER_PAGE;
 use super::time::{CLOCK_SLACK, Timestamp};
 
@@ -13,20 +14,6 @@ use super::time::{CLOCK_SLACK, Timestamp};
 /// guess errs towards reading markets alone. Kalshi's own daily files give 2,144 a minute as
 /// the average of April 2026 and evenings of up to 4,100.
 pub const TAPE_RATE_DEFAULT: f64 = 4_000.0 / 60.0;
-
-/// One walk of a pass.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// One market by itself.
-    Alone(Checkpoint),
-    /// The tape, for its own checkpoint if it was selected, and for the riders.
-    Tape {
-        /// The tape's own checkpoint; `None` when only the riders' trades are wanted.
-        tape: Option<Checkpoint>,
-        /// Level markets that are read from it.
-        riders: Vec<Checkpoint>,
-    },
-}
 
 /// What the planner knows beside the checkpoints.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +31,7 @@ pub struct Outlook {
 /// Plans a pass over these markets; the tape's own checkpoint is among them when it was selected.
 /// The tape comes first, then the stalest market, and those that failed last time at the end: one
 /// that never answers must not keep the others waiting.
-pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Reading> {
+pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Job> {
     let (mut tapes, markets): (Vec<_>, Vec<_>) =
         checkpoints.into_iter().partition(|row| row.market.is_tape());
     let tape = tapes.pop();
@@ -61,8 +48,8 @@ pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Reading> {
     };
     alone.sort_by_cached_key(rank);
     let is_tape_read = tape.is_some() || !riders.is_empty();
-    let tape = is_tape_read.then_some(Reading::Tape { tape, riders });
-    tape.into_iter().chain(alone.into_iter().map(Reading::Alone)).collect()
+    let tape = is_tape_read.then_some(Job::Tape { tape, riders });
+    tape.into_iter().chain(alone.into_iter().map(Job::Market)).collect()
 }
 
 /// Whether the tape can take over. What claims more than there is has to be read alone first.

@@ -42,16 +42,17 @@ fn claiming_from(row: Checkpoint, seconds_ago: i64) -> Checkpoint {
 }
 
 /// `[* A B]` for the tape and its riders, then those read alone.
-fn text(readings: &[Reading]) -> String {
+fn text(jobs: &[Job]) -> String {
     let name = |row: &Checkpoint| row.market.to_string();
-    let words = readings.iter().map(|reading| match reading {
-        Reading::Alone(row) => name(row),
-        Reading::Tape { tape, riders } => {
+    let words = jobs.iter().map(|job| match job {
+        Job::Market(row) => name(row),
+        Job::Tape { tape, riders } => {
             let mut riders: Vec<String> = riders.iter().map(name).collect();
             riders.sort();
             let names: Vec<String> = tape.iter().map(name).chain(riders).collect();
             format!("[{}]", names.join(" "))
         }
+        Job::Slice { slice, .. } => panic!("a slice is of no pass: {slice:?}"),
     });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -74,7 +75,7 @@ fn many_level_markets_ride_on_the_tape_and_few_are_read_alone() {
     ] {
         let planned = plan(many(count), OUTLOOK);
         assert_eq!(planned.len(), readings, "{count} markets: {why}");
-        let is_tape = matches!(planned.first(), Some(Reading::Tape { tape: None, .. }));
+        let is_tape = matches!(planned.first(), Some(Job::Tape { tape: None, .. }));
         assert_eq!(is_tape, count > 7, "{count} markets: {why}");
     }
     let busiest = Outlook { tape_rate: TAPE_RATE_DEFAULT, ..OUTLOOK };
@@ -207,15 +208,16 @@ fn rows() -> impl Strategy<Value = Vec<Checkpoint>> {
     })
 }
 
-fn parts(readings: &[Reading]) -> (Vec<&Checkpoint>, Vec<&Checkpoint>, usize) {
+fn parts(jobs: &[Job]) -> (Vec<&Checkpoint>, Vec<&Checkpoint>, usize) {
     let (mut riders, mut alone, mut tapes) = (Vec::new(), Vec::new(), 0);
-    for reading in readings {
-        match reading {
-            Reading::Alone(row) => alone.push(row),
-            Reading::Tape { riders: aboard, .. } => {
+    for job in jobs {
+        match job {
+            Job::Market(row) => alone.push(row),
+            Job::Tape { riders: aboard, .. } => {
                 riders.extend(aboard);
                 tapes += 1;
             }
+            Job::Slice { slice, .. } => panic!("a slice is of no pass: {slice:?}"),
         }
     }
     (riders, alone, tapes)
@@ -262,7 +264,7 @@ proptest! {
         };
         prop_assert!(alone.iter().is_sorted_by_key(rank), "stalest first, failing last");
         prop_assert_eq!(tapes, usize::from(is_tape_selected || !riders.is_empty()));
-        let is_first = planned.iter().skip(1).all(|reading| matches!(reading, Reading::Alone(_)));
+        let is_first = planned.iter().skip(1).all(|job| matches!(job, Job::Market(_)));
         prop_assert!(is_first, "many wait for the tape");
         if is_tape_selected {
             return Ok(());

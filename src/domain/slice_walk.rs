@@ -54,7 +54,11 @@ impl SliceWalk {
     }
 
     /// The walk itself, for its cursor.
-    pub fn walk_mut(&mut self) -> &mut Walk {
+    pub(super) fn walk(&self) -> &Walk {
+        &self.walk
+    }
+
+    pub(super) fn walk_mut(&mut self) -> &mut Walk {
         &mut self.walk
     }
 

@@ -106,7 +106,11 @@ impl TapeWalk {
     }
 
     /// The walk itself, for its cursor.
-    pub fn walk_mut(&mut self) -> &mut Walk {
+    pub(super) fn walk(&self) -> &Walk {
+        &self.walk
+    }
+
+    pub(super) fn walk_mut(&mut self) -> &mut Walk {
         &mut self.walk
     }
 

@@ -6,8 +6,9 @@ use std::mem;
 
 use super::super::*;
 use crate::domain::batch::{Batch, Commit, Ledger, Receipt};
+use crate::domain::course::Course;
+use crate::domain::job::{Background, Job};
 use crate::domain::page::End;
-use crate::domain::plan::Reading;
 use crate::domain::walk::properties::model::{Exchange, Trouble};
 
 /// What every store promises, in a few lines: see `store/contract.rs`.
@@ -52,49 +53,19 @@ impl Store {
     }
 }
 
-#[derive(Clone, Debug)]
-enum Course {
-    Alone(Walk),
-    Tape(TapeWalk),
-}
-
-impl Course {
-    fn next(&self) -> Step {
-        match self {
-            Course::Alone(walk) => walk.next(),
-            Course::Tape(walk) => walk.next(),
-        }
-    }
-
-    fn page(&mut self, page: Page) -> Walked {
-        match self {
-            Course::Alone(walk) => walk.page(page),
-            Course::Tape(walk) => walk.page(page),
-        }
-    }
-
-    fn walk(&mut self) -> &mut Walk {
-        match self {
-            Course::Alone(walk) => walk,
-            Course::Tape(walk) => walk.walk_mut(),
-        }
-    }
-}
-
 /// One walk of a pass.
 #[derive(Debug)]
 struct Reader {
-    course: Course,
-    /// Whose checkpoints it is about.
-    markets: Vec<Ticker>,
+    job: Job,
+    course: Box<dyn Course>,
     end: Option<End>,
     /// Whether some answer to it held less than it should.
     has_lied: bool,
 }
 
 impl Reader {
-    fn new(course: Course, markets: Vec<Ticker>) -> Reader {
-        Reader { course, markets, end: None, has_lied: false }
+    fn new(job: Job, course: Box<dyn Course>) -> Reader {
+        Reader { job, course, end: None, has_lied: false }
     }
 }
 
@@ -115,35 +86,28 @@ impl Pass {
     /// `tape_since`: where the tape begins when it was never read.
     pub(super) fn begin(
         store: &mut Store,
-        readings: &[Reading],
+        jobs: &[Job],
         rules: Rules,
         tape_since: Timestamp,
     ) -> Pass {
         store.runs += 1;
         let tape_rules = Rules { since: Some(tape_since), ..rules };
-        let reader = |reading: &Reading| match reading {
-            Reading::Alone(row) => {
-                Reader::new(Course::Alone(Walk::new(row, rules)), vec![row.market.clone()])
-            }
-            Reading::Tape { tape, riders } => {
-                let walk = match tape {
-                    Some(tape) => TapeWalk::of_all(tape, riders, tape_rules),
-                    None => TapeWalk::of_riders(riders, store.newest.clone(), tape_rules),
-                };
-                let markets = tape.iter().chain(riders).map(|row| row.market.clone()).collect();
-                Reader::new(Course::Tape(walk), markets)
-            }
+        let newest = store.newest.clone();
+        let background = Background { newest, ..Background::default() };
+        let reader = |job: &Job| {
+            let rules = if matches!(job, Job::Tape { .. }) { tape_rules } else { rules };
+            Reader::new(job.clone(), job.begin(rules, &background))
         };
-        let keeps_all = |reading: &Reading| matches!(reading, Reading::Tape { tape: Some(_), .. });
+        let keeps_all = |job: &Job| matches!(job, Job::Tape { tape: Some(_), .. });
         Pass {
-            readers: readings.iter().map(reader).collect(),
+            readers: jobs.iter().map(reader).collect(),
             batch: Batch::default(),
             ledger: Ledger::new(store.checkpoints.values().cloned()),
             loaded: store.checkpoints.clone(),
             rules,
             run: store.runs,
             newest: None,
-            keeps_all: readings.iter().any(keeps_all),
+            keeps_all: jobs.iter().any(keeps_all),
         }
     }
 
@@ -170,23 +134,22 @@ impl Pass {
                     self.newest = walked.head().cloned().or(self.newest.take());
                     self.batch.push(walked);
                 }
-                None => reader.course.walk().cursor_refused(),
+                None => reader.course.cursor_refused(),
             }
         }
         if let Step::Done(end) = reader.course.next()
             && reader.end.replace(end).is_none()
             && let End::Guarded(guard) = end
         {
-            let is_tape = matches!(reader.course, Course::Tape(_));
             // What the tape does not give is still to be had market by market.
-            let (alone, failed): (Vec<_>, Vec<_>) =
-                reader.markets.drain(..).partition(|market| is_tape && !market.is_tape());
+            let (mut failed, instead) = (reader.job.markets(), reader.job.clone().instead());
+            failed.retain(|market| instead.is_empty() || market.is_tape());
             for market in failed {
                 self.batch.fail(market, guard.to_string());
             }
-            for market in alone {
-                let course = Course::Alone(Walk::new(&self.loaded[&market], self.rules));
-                self.readers.push(Reader::new(course, vec![market]));
+            for job in instead {
+                let course = job.begin(self.rules, &Background::default());
+                self.readers.push(Reader::new(job, course));
             }
         }
     }

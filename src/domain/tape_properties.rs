@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::batch::{Batch, Ledger};
 use crate::domain::checkpoint::Standing;
-use crate::domain::plan::{Outlook, Reading, plan};
+use crate::domain::job::Job;
+use crate::domain::plan::{Outlook, plan};
 use crate::domain::walk::properties::model::{
     Bound, Exchange, LATE_MAX_QUARTERS, ListEnd, Made, ROWS, SETTLE, SETTLE_QUARTERS, START, Sort,
     Terms, Trouble, quarters, rules,
@@ -129,7 +130,7 @@ impl World {
             }
             Act::Level(market) => {
                 if let Some(row) = self.store.checkpoints.get(&ticker(market)).cloned() {
-                    self.undisturbed(&[Reading::Alone(row)], 1);
+                    self.undisturbed(&[Job::Market(row)], 1);
                 }
             }
             Act::Read { pass, reader, pages, trouble, mix } => {
@@ -156,7 +157,7 @@ impl World {
     /// A pass over what is selected and not retired, as no planner would mix it.
     fn begin(&mut self, mix: Mix) -> Pass {
         let active = self.store.checkpoints.values().filter(|row| row.retired_at.is_none());
-        let (mut tape, mut riders, mut readings) = (None, Vec::new(), Vec::new());
+        let (mut tape, mut riders, mut jobs) = (None, Vec::new(), Vec::new());
         for row in active.cloned() {
             let is_complete = row.complete_until.is_some();
             let at = (0..MARKETS).find(|at| ticker(*at) == row.market);
@@ -164,14 +165,14 @@ impl World {
                 None if mix.keeps_all => tape = Some(row),
                 None => {}
                 Some(at) if mix.riders[at] && is_complete => riders.push(row),
-                Some(_) => readings.push(Reading::Alone(row)),
+                Some(_) => jobs.push(Job::Market(row)),
             }
         }
         if tape.is_some() || !riders.is_empty() {
-            readings.push(Reading::Tape { tape, riders });
+            jobs.push(Job::Tape { tape, riders });
         }
         let since = self.ago(mix.since_ago);
-        Pass::begin(&mut self.store, &readings, self.rules, since)
+        Pass::begin(&mut self.store, &jobs, self.rules, since)
     }
 
     fn ago(&self, seconds: u64) -> Timestamp {
@@ -198,9 +199,9 @@ impl World {
     }
 
     /// Does these walks to their end, one page of each in turn; how many rows were new.
-    fn undisturbed(&mut self, readings: &[Reading], pages_per_commit: usize) -> usize {
+    fn undisturbed(&mut self, jobs: &[Job], pages_per_commit: usize) -> usize {
         let since = self.ago(SINCE_AGO);
-        let mut pass = Pass::begin(&mut self.store, readings, self.rules, since);
+        let mut pass = Pass::begin(&mut self.store, jobs, self.rules, since);
         let mut inserted = 0;
         for page in 0..self.pages_enough() {
             let reader = page % pass.readers().max(1);
@@ -221,8 +222,8 @@ impl World {
         let (now, tape_since) = (self.exchange.now.floor(), self.ago(SINCE_AGO));
         let outlook = Outlook { now, tape_rate, overlap: self.rules.overlap, tape_since };
         let active = self.store.checkpoints.values().filter(|row| row.retired_at.is_none());
-        let readings = plan(active.cloned().collect(), outlook);
-        self.undisturbed(&readings, pages_per_commit)
+        let jobs = plan(active.cloned().collect(), outlook);
+        self.undisturbed(&jobs, pages_per_commit)
     }
 
     /// See the same of the walk; for each market and the tape.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::asker::Asker;
+use super::broken::Broken;
 use crate::domain::market::{EventRecord, Market};
 use crate::domain::selection::is_combo;
 use crate::domain::trade::Ticker;
@@ -21,7 +22,7 @@ pub(super) fn hold(
     store: Option<&mut dyn Store>,
     series: &Ticker,
     page: &mut MarketsPage,
-) -> Result<(), Failure> {
+) -> Result<(), Broken> {
     let mut open: BTreeSet<Box<str>> = page
         .markets
         .iter()
@@ -37,24 +38,24 @@ pub(super) fn hold(
     let mut store = store;
     if let Some(store) = store.as_deref_mut() {
         let events: Vec<Box<str>> = open.iter().cloned().collect();
-        let on_record = store.series_of_events(&events)?;
+        let on_record = store.series_of_events(&events).map_err(Broken::Store)?;
         known.extend(on_record.into_iter().map(|record| (record.event, record.series)));
     }
-    refuse_foreign(page, series, &known)?;
+    refuse_foreign(page, series, &known).map_err(Broken::Exchange)?;
     open.retain(|event| !known.contains_key(event));
     let open: Vec<Ticker> = open.iter().filter_map(|event| Ticker::new(event)).collect();
     for batch in open.chunks(MARKETS_PER_REQUEST) {
         let are_combos = is_combo(series);
         let answer = asker.ask_at_most(attempts_max, jitter, |client, left, clock| {
             client.events(batch, are_combos, left, clock)
-        })?;
-        let Some(found) = answer else { break };
+        });
+        let Some(found) = answer.map_err(Broken::Exchange)? else { break };
         known.extend(found.iter().map(|record| (record.event.clone(), record.series.clone())));
         learnt.extend(found);
-        refuse_foreign(page, series, &known)?;
+        refuse_foreign(page, series, &known).map_err(Broken::Exchange)?;
     }
     if let Some(store) = store.filter(|_| !learnt.is_empty()) {
-        store.save_events(&learnt, asker.exchange_now())?;
+        store.save_events(&learnt, asker.exchange_now()).map_err(Broken::Store)?;
     }
     let is_own = |market: &Market| {
         is_named_after(&market.event, series) || known.contains_key(&market.event)

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::asker::Asker;
+use super::broken::Broken;
 use super::list::{self, ByName};
 use super::resolve::Resolved;
 use crate::domain::book::Snapshot;
@@ -34,7 +35,7 @@ pub fn take_books(
     store: &mut dyn Store,
     asker: &Asker,
 ) -> Result<Taken, Failure> {
-    let mut jitter = Jitter::from_entropy();
+    let mut jitter = asker.jitter();
     let mut taken = Taken::default();
     let mut trading = trading(resolved);
     let is_listed = |(_, place): &(&Ticker, Place)| place.listed == Listed::Open;
@@ -162,6 +163,6 @@ fn all_open(
         open.extend(page.tickers.into_iter().filter(|ticker| selection.shard().holds(ticker)));
         Ok(())
     });
-    taken.troubles.extend(listing.err());
+    taken.troubles.extend(listing.err().map(Broken::into_failure));
     open
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::absence::{self, Alone};
 use super::asker::Asker;
+use super::broken::Broken;
 use crate::domain::selection::Target;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind, one_line};
@@ -57,18 +58,18 @@ pub(super) fn each_page(
     jitter: &mut Jitter,
     attempts_max: u32,
     list: &MarketList,
-    take: &mut dyn FnMut(MarketsPage) -> Result<(), Failure>,
-) -> Result<Listing, Failure> {
+    take: &mut dyn FnMut(MarketsPage) -> Result<(), Broken>,
+) -> Result<Listing, Broken> {
     let mut reading = Reading { asker, jitter, attempts_max, list };
     let mut cursor: Option<String> = None;
     let mut lowest: Option<Shown> = None;
     let mut empty_pages = 0;
     for _ in 0..PAGES_MAX {
-        let answer = reading.ask(list.page_rows, cursor.as_deref())?;
+        let answer = reading.ask(list.page_rows, cursor.as_deref()).map_err(Broken::Exchange)?;
         let Some(mut page) = answer else { return Ok(Listing::OutOfTime) };
         let is_empty = page.tickers.is_empty() && page.first_unreadable.is_none();
         if let Some(shown) = lowest.as_ref().filter(|_| is_empty) {
-            match reading.second(shown)? {
+            match reading.second(shown).map_err(Broken::Exchange)? {
                 Second::End => return Ok(Listing::Whole),
                 Second::OutOfTime => return Ok(Listing::OutOfTime),
                 Second::More(more, asked_with) => (page, cursor) = (more, asked_with),
@@ -91,7 +92,7 @@ pub(super) fn each_page(
         cursor = next;
     }
     let message = "the exchange's list of markets does not end; trying again in the next pass";
-    Err(Failure::new(Kind::ExchangeUnreadable, message))
+    Err(Broken::Exchange(Failure::new(Kind::ExchangeUnreadable, message)))
 }
 
 impl Reading<'_> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::absence::{self, Alone, Behind};
 use super::asker::Asker;
 use super::belongs;
+use super::broken::Broken;
 use super::list;
 use super::sync::{Synced, sync};
 use crate::domain::backfill::Life;
@@ -87,7 +88,7 @@ pub fn survey(
     asker: &Asker,
     (from, until): (Timestamp, Timestamp),
 ) -> Result<Vec<Life>, Failure> {
-    let mut jitter = Jitter::from_entropy();
+    let mut jitter = asker.jitter();
     let mut found: BTreeMap<Ticker, Life> = BTreeMap::new();
     let mut add = |page: MarketsPage| {
         for market in page.markets.into_iter().map(|sighting| sighting.market) {
@@ -146,7 +147,8 @@ fn survey_entry(
             rows += page.tickers.len();
             add(page);
             Ok(())
-        })?;
+        })
+        .map_err(Broken::into_failure)?;
         is_any_empty |= rows == before;
     }
     if !is_any_empty {

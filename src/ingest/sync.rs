@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::asker::Asker;
 use super::belongs;
+use super::broken::Broken;
 use super::list::{self, Listing};
 use super::resolve::unknown;
 use crate::domain::lifecycle;
@@ -99,7 +100,7 @@ pub fn sync(
         refused.clear();
     }
     let records = store.watches(&record_names(selection, &refused), now)?;
-    let jitter = Jitter::from_entropy();
+    let jitter = asker.jitter();
     // Our own clock may have been ahead.
     let is_due = |record: &WatchRecord| {
         // Synced without a mark: there was nothing. A migration takes marks away, and no members.
@@ -295,13 +296,12 @@ impl Syncer<'_> {
             read.heard.hear(page.exchange_now);
             read.rows += page.tickers.len();
             read.has_unreadable |= self.note_unreadable(&page);
-            self.save(page.markets, &[])
+            self.save(page.markets, &[]).map_err(Broken::Store)
         });
         self.jitter = jitter;
         match listing {
-            Err(failure) if failure.kind.is_of_store() => Err(failure),
-            Err(failure) => {
-                self.synced.troubles.push(failure);
+            Err(broken) => {
+                self.synced.troubles.push(broken.of_exchange()?);
                 Ok(false)
             }
             Ok(listing) => Ok(listing == Listing::Whole),

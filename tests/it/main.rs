@@ -17,6 +17,7 @@ mod statuses;
 mod telling;
 mod serving;
 mod passes;
+mod drives;
 mod markets;
 mod orderbooks;
 mod lives;

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 11] = [
     &["domain"],
     &["clock"],
     &["retry", "pace", "proxy"],
-    &["kalshi", "store"],
+    &["driver", "kalshi", "store"],
     &["ingest", "cli"],
     &["exit", "report", "metrics", "manual", "outlet", "progress", "watchlist"],
     &["config"],
@@ -94,7 +94,7 @@ fn the_list_of_modules_is_in_the_order_of_the_layers() {
 }
 
 #[test]
-fn the_domain_names_no_io_no_clock_and_no_log() {
+fn domain_and_driver_name_no_io_no_clock_and_no_log() {
     let forbidden = [
         "std::fs",
         "std::io",
@@ -111,7 +111,8 @@ fn the_domain_names_no_io_no_clock_and_no_log() {
         "serde",
         "println",
     ];
-    for (name, text) in files("src/domain", ".rs") {
+    let pure = ["src/domain", "src/driver"].map(|directory| files(directory, ".rs"));
+    for (name, text) in pure.concat() {
         if name.ends_with("_tests.rs") || name.ends_with("_properties.rs") {
             continue;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::absence::{self, Behind};
 use super::super::belongs;
+use super::super::broken::Broken;
 use super::super::list::{self, Listing};
 use super::Resolver;
 use crate::domain::market::{Sighting, WatchChange, WatchRecord};
@@ -93,14 +94,14 @@ impl Resolver<'_> {
         let mut jitter = self.jitter.clone();
         let listing = list::each_page(asker, &mut jitter, attempts_max, list, &mut |page| {
             self.take_listed(page, watch, record, since, shown)?;
-            self.save_news(NEWS_WAITING_MAX)
+            self.save_news(NEWS_WAITING_MAX).map_err(Broken::Store)
         });
         self.jitter = jitter;
         match listing {
             Ok(Listing::Whole) => Ok(Word::Said),
             Ok(Listing::OutOfTime) => Ok(Word::Open),
-            Err(failure) if failure.kind.is_of_store() => Err(failure),
-            Err(failure) => {
+            Err(broken) => {
+                let failure = broken.of_exchange()?;
                 // The next one is asked for, too, but not as patiently.
                 self.attempts_max = 1;
                 self.trouble(&watch.target, &failure, record.members.len());
@@ -117,7 +118,7 @@ impl Resolver<'_> {
         record: &WatchRecord,
         since: &Since,
         shown: &mut Shown,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Broken> {
         shown.answered_at.get_or_insert(page.exchange_now);
         if let Target::Series(series) = &watch.target {
             let mut jitter = self.jitter.clone();
@@ -147,7 +148,7 @@ impl Resolver<'_> {
                 Row::Ended | Row::Other => {}
             }
         }
-        self.catch_up(ended, watch, record, shown)
+        self.catch_up(ended, watch, record, shown).map_err(Broken::Store)
     }
 
     fn join(
@@ -225,7 +226,9 @@ impl Resolver<'_> {
             Ok(Behind::Unknown) => self.judge_unknown(target, record, has_open),
             Ok(Behind::Known(events)) => {
                 for page in events.pages {
-                    self.take_listed(page, watch, record, since, shown)?;
+                    if let Err(broken) = self.take_listed(page, watch, record, since, shown) {
+                        return Ok(self.leave_unsaid(target, broken.of_exchange()?));
+                    }
                 }
                 let is_contradicted = shown.joined.iter().chain(&record.members).any(|ticker| {
                     self.roster.place(ticker).is_some_and(|place| place.listed == Listed::Open)
@@ -239,20 +242,23 @@ impl Resolver<'_> {
                 );
                 Ok(Word::Open)
             }
-            Err(failure) if self.asker.is_forbidden() => {
-                self.troubles.push(failure);
-                Ok(Word::Open)
-            }
-            Err(failure) => {
-                self.attempts_max = 1;
-                log::warn!(
-                    "{}: its list is empty, and nobody says why; asking again in the next pass: {}",
-                    target.name(),
-                    one_line(&failure)
-                );
-                Ok(Word::Open)
-            }
+            Err(failure) => Ok(self.leave_unsaid(target, failure)),
         }
+    }
+
+    /// Its list is empty, and what was asked about that failed.
+    fn leave_unsaid(&mut self, target: &Target, failure: Failure) -> Word {
+        if self.asker.is_forbidden() {
+            self.troubles.push(failure);
+        } else {
+            self.attempts_max = 1;
+            log::warn!(
+                "{}: its list is empty, and nobody says why; asking again in the next pass: {}",
+                target.name(),
+                one_line(&failure)
+            );
+        }
+        Word::Open
     }
 
     /// The exchange says that there is no such thing: a mistake of whoever typed it, unless it was known.

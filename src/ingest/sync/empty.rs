@@ -1,6 +1,7 @@
 //! Lists that were empty: before that is believed, what is behind them is asked for in other ways.
 
 use super::super::absence::{self, Behind, Events};
+use super::super::broken::Broken;
 use super::{Read, Syncer, Target, WatchChange, WatchRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -61,9 +62,12 @@ impl Syncer<'_> {
         let (asker, mut jitter) = (self.asker, self.jitter.clone());
         let listing =
             super::list::each_page(asker, &mut jitter, attempts_max, list, &mut |mut page| {
-                let known = self.store.known_markets(&page.tickers)?;
+                let known = self.store.known_markets(&page.tickers).map_err(Broken::Store)?;
                 page.markets.retain(|row| known.iter().all(|k| k.ticker != row.market.ticker));
-                if page.markets.is_empty() { Ok(()) } else { self.save(page.markets, &[]) }
+                if page.markets.is_empty() {
+                    return Ok(());
+                }
+                self.save(page.markets, &[]).map_err(Broken::Store)
             });
         self.jitter = jitter;
         match listing {
@@ -72,10 +76,9 @@ impl Syncer<'_> {
                 self.synced.is_whole = false;
                 Ok(false)
             }
-            Err(failure) if failure.kind.is_of_store() => Err(failure),
-            Err(failure) => {
+            Err(broken) => {
+                self.synced.troubles.push(broken.of_exchange()?);
                 self.synced.is_whole = false;
-                self.synced.troubles.push(failure);
                 Ok(false)
             }
         }

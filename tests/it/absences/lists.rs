@@ -14,6 +14,7 @@ on_both_stores! {
     a_list_that_ends_with_a_full_page_ends,
     a_list_whose_filter_was_not_heard_is_refused,
     events_of_other_names_belong_to_their_series,
+    events_that_nobody_explains_do_not_end_the_pass,
     what_opened_and_closed_between_two_passes_is_read,
     what_an_event_opened_and_closed_meanwhile_is_read,
     a_gap_and_an_empty_list_together_hide_nothing,
@@ -204,6 +205,25 @@ fn events_of_other_names_belong_to_their_series(database: &Database) {
         bench.advance(MINUTE_US);
     }
     assert_eq!(members(database), 2);
+}
+
+fn events_that_nobody_explains_do_not_end_the_pass(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    bench.exchange.add_group("CPI-22DEC", "KXCPI", "The old spelling");
+    open(&bench, "CPI-22DEC-T1", "CPI-22DEC");
+    open(&bench, "KXN-1-A", "KXN-1");
+    trade(&bench, "KXN-1-A", 1, 30, NOON_US - 10 * SECOND_US);
+    // The list of the series is empty, its events show a market, and whose event that is nobody says.
+    bench.exchange.script_for("/markets", [Fault::EmptyList]);
+    let refused = std::iter::repeat_n(Fault::Status(404), 3);
+    bench.exchange.script_for("/events", std::iter::once(Fault::None).chain(refused));
+    assert_eq!(bench.pass(&["--series", "KXCPI", "--market", "KXN-1-A"]), 0);
+    bench.assert_complete(&["KXN-1-A"], "what is known is read all the same");
+    assert_eq!(members(database), 0, "and nothing is believed of the others");
+    bench.exchange.clear_faults();
+    bench.advance(MINUTE_US);
+    assert_eq!(bench.pass(&["--series", "KXCPI", "--market", "KXN-1-A"]), 0);
+    assert_eq!(members(database), 1);
 }
 
 /// Markets of fifteen minutes, each with trades; `count` of them were over before this instant.

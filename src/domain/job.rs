@@ -1,0 +1,121 @@
+//! One walk to be done: what is read, for whom, and how it begins.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::checkpoint::Checkpoint;
+use super::course::Course;
+use super::evidence::Anchor;
+use super::page::{Rules, Traded};
+use super::slice::{Slice, SliceKey};
+use super::slice_walk::SliceWalk;
+use super::tape::TapeWalk;
+use super::trade::Ticker;
+use super::walk::Walk;
+
+/// One walk to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// One market by itself.
+    Market(Checkpoint),
+    /// The tape, for its own checkpoint if it was selected, and for the riders.
+    Tape {
+        /// The tape's own checkpoint; `None` when only the riders' trades are wanted.
+        tape: Option<Checkpoint>,
+        /// Level markets that are read from it.
+        riders: Vec<Checkpoint>,
+    },
+    /// A slice of a backfill.
+    Slice {
+        /// What the ledger says of it.
+        slice: Slice,
+        /// Whose rows are kept when it is the tape read for some markets.
+        keep: Option<Arc<HashSet<Ticker>>>,
+    },
+}
+
+/// What is known beside the checkpoints and holds answers against something.
+#[derive(Debug, Default)]
+pub struct Background {
+    /// Which markets have ever traded.
+    pub traded: HashMap<Ticker, Traded>,
+    /// The newest trade of the tape that passes before were shown.
+    pub newest: Option<Anchor>,
+}
+
+impl Background {
+    /// Whether a market has ever traded, as far as its description says.
+    fn traded(&self, market: &Ticker) -> Traded {
+        self.traded.get(market).copied().unwrap_or_default()
+    }
+}
+
+impl Job {
+    /// What is read: a market, or the tape.
+    pub fn scope(&self) -> Ticker {
+        match self {
+            Job::Market(checkpoint) => checkpoint.market.clone(),
+            Job::Tape { .. } => Ticker::tape(),
+            Job::Slice { slice, .. } => slice.key.market().clone(),
+        }
+    }
+
+    /// Whose checkpoints it is about.
+    pub fn markets(&self) -> Vec<Ticker> {
+        match self {
+            Job::Market(_) | Job::Slice { .. } => vec![self.scope()],
+            Job::Tape { tape, riders } => {
+                let own = tape.iter().map(|row| row.market.clone());
+                own.chain(riders.iter().map(|row| row.market.clone())).collect()
+            }
+        }
+    }
+
+    /// How many those are.
+    pub fn market_count(&self) -> usize {
+        match self {
+            Job::Market(_) | Job::Slice { .. } => 1,
+            Job::Tape { tape, riders } => riders.len() + usize::from(tape.is_some()),
+        }
+    }
+
+    /// Which slice it is, in a backfill.
+    pub fn slice_key(&self) -> Option<&SliceKey> {
+        match self {
+            Job::Slice { slice, .. } => Some(&slice.key),
+            Job::Market(_) | Job::Tape { .. } => None,
+        }
+    }
+
+    /// Its walk, about to begin.
+    pub fn begin(&self, rules: Rules, background: &Background) -> Box<dyn Course> {
+        match self {
+            Job::Market(checkpoint) => {
+                let traded = background.traded(&checkpoint.market);
+                Box::new(Walk::new(checkpoint, rules).traded(traded))
+            }
+            Job::Tape { tape: Some(tape), riders } => {
+                Box::new(TapeWalk::of_all(tape, riders, rules))
+            }
+            Job::Tape { tape: None, riders } => {
+                Box::new(TapeWalk::of_riders(riders, background.newest.clone(), rules))
+            }
+            Job::Slice { slice, keep } => {
+                let traded = match keep {
+                    Some(_) => Traded::Unknown,
+                    None => background.traded(slice.key.market()),
+                };
+                Box::new(SliceWalk::new(slice, keep.clone(), traded, rules))
+            }
+        }
+    }
+
+    /// What the tape does not give is still to be had market by market: what is done instead when
+    /// nothing of its answers can be believed. Of another job there is nothing else.
+    pub fn instead(self) -> Vec<Job> {
+        match self {
+            Job::Tape { riders, .. } => riders.into_iter().map(Job::Market).collect(),
+            Job::Market(_) | Job::Slice { .. } => Vec::new(),
+        }
+    }
+}
