@@ -13,6 +13,7 @@ mod catalogue;
 mod history;
 mod oversight;
 mod exchange_records;
+mod parity;
 mod statuses;
 mod telling;
 mod serving;
