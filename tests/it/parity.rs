@@ -9,7 +9,7 @@ mod made;
 mod drawn;
 mod sealing;
 mod dispatch;
-mod tables;
+pub(crate) mod tables;
 mod coverage;
 mod found;
 
@@ -82,8 +82,8 @@ impl World {
             seen.note(operation, &one.cells);
         }
         drop((sqlite, postgres));
-        let (one, other) =
-            (tables::of_sqlite(path), tables::of_postgres(&mut self.client.borrow_mut()));
+        let one = tables::of_sqlite(path).arranged();
+        let other = tables::of_postgres(&mut self.client.borrow_mut()).arranged();
         match difference_of_tables(&one, &other) {
             Some(difference) => Err(format!("afterwards the tables differ: {difference}")),
             None => Ok(()),
@@ -124,7 +124,7 @@ fn first_difference<T: PartialEq + Debug>(one: &[T], other: &[T]) -> Option<Stri
     Some(format!("row {at}\n    SQLite     {:?}\n    PostgreSQL {:?}", one.get(at), other.get(at)))
 }
 
-fn difference_of_tables(one: &tables::Tables, other: &tables::Tables) -> Option<String> {
+pub(crate) fn difference_of_tables(one: &tables::Tables, other: &tables::Tables) -> Option<String> {
     let names = |tables: &tables::Tables| tables.0.keys().cloned().collect::<Vec<_>>();
     first_difference(&names(one), &names(other)).or_else(|| {
         one.0.iter().find_map(|(name, table)| {

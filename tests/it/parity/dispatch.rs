@@ -144,7 +144,8 @@ fn of_catalogue(store: &mut dyn store::Store, operation: &Catalogue) -> Cells {
         Catalogue::EventsWithoutSeries => store.events_without_series().map(list),
         Catalogue::SaveEvents { events, now } => store.save_events(events, *now).map(one),
         Catalogue::SaveBooks { books } => store.save_books(books).map(one),
-        Catalogue::TapeRate => store.tape_rate().map(one),
+        // Sums of fractions end in whatever order they were added.
+        Catalogue::TapeRate => Ok(one(store.tape_rate()?.map(|rate| format!("{rate:.12e}")))),
     }
 }
 

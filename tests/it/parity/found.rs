@@ -9,7 +9,9 @@ use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Event, Price, Quantity, Side, Trade};
 
 use super::made::{BEGINS, ticker};
-use super::operations::{Believed, History, Operation, SliceWalked, Spot, Store, Work};
+use super::operations::{
+    Believed, Catalogue, History, Operation, Oversight, SliceWalked, Spot, Store, Work,
+};
 use super::{Seen, World};
 
 const NOW: Timestamp = Timestamp::from_seconds(BEGINS + 10);
@@ -75,4 +77,16 @@ fn a_replay_of_no_trade_needs_no_table() {
     let target = "trades_new".to_owned();
     let place = Spot { target, from: None, until: None, events_done: 0 };
     alike(&[Operation::History(History::Replay { place, trades: Vec::new() })]);
+}
+
+/// Those that retired at one instant came in any order, and the limit left out any of them.
+#[test]
+fn markets_that_retired_together_are_in_the_order_of_their_names() {
+    let markets: Vec<_> = ["b", "a", "B", "A", "c"].map(ticker).into();
+    let refused = markets.iter().map(|market| format!("market:{market}")).collect();
+    alike(&[
+        Operation::Store(Store::Checkpoints { markets, now: NOW }),
+        Operation::Catalogue(Catalogue::SaveRefusals { refused, lifted: Vec::new(), now: NOW }),
+        Operation::Oversight(Oversight::Overview { now: NOW }),
+    ]);
 }

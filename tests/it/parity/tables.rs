@@ -6,64 +6,77 @@ use postgres::{Client, NoTls};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-/// Each table's columns, and its rows by their key or in the order of their writing.
+/// Each table's columns, and its rows, sorted.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Tables(pub(super) BTreeMap<String, Table>);
+pub(crate) struct Tables(pub(crate) BTreeMap<String, Table>);
 
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Table {
-    pub(super) columns: Vec<String>,
-    pub(super) rows: Vec<Vec<String>>,
+pub(crate) struct Table {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 /// Numbers of rows: the databases count differently over what was refused. Rows are in their order.
 const NUMBERS: [&str; 4] = ["event_id", "change_id", "score_id", "correction_id"];
 
-const NULL: &str = "null";
+pub(crate) const NULL: &str = "null";
+
+impl Tables {
+    /// Without what the two databases need not agree on: numbers of rows, the dialect's own files, the
+    /// database's own clock.
+    pub(crate) fn arranged(mut self) -> Tables {
+        let events = self.0.get("raw_kalshi_trade_events").map(|raw| raw.column("event_id"));
+        let events: Vec<i64> =
+            events.into_iter().flatten().map(|event| event.parse().unwrap()).collect();
+        for (name, table) in &mut self.0 {
+            table.arrange(name, &events);
+        }
+        self
+    }
+}
 
 impl Table {
-    /// A number of a raw event is how many of those that are there it covers.
-    fn finish(&mut self, events: &[i64]) {
-        if let Some(at) = self.columns.iter().position(|column| column == "after_event") {
+    fn place(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|known| known == column)
+    }
+
+    fn column(&self, column: &str) -> Vec<String> {
+        let at = self.place(column).unwrap();
+        self.rows.iter().map(|row| row[at].clone()).collect()
+    }
+
+    fn drop_column(&mut self, column: &str) {
+        if let Some(at) = self.place(column) {
+            self.columns.remove(at);
+            for row in &mut self.rows {
+                row.remove(at);
+            }
+        }
+    }
+
+    fn arrange(&mut self, name: &str, events: &[i64]) {
+        self.drop_column("checksum");
+        if let Some(at) = self.place("after_event") {
+            self.drop_column("updated_at");
+            // A number of a raw event is how many of those that are there it covers.
             for row in &mut self.rows {
                 let last: i64 = row[at].parse().unwrap();
                 row[at] = format!("{} done", events.iter().filter(|event| **event <= last).count());
             }
         }
-    }
-}
-
-fn drop_column(rows: &mut [Vec<String>], at: usize) {
-    for row in rows {
-        row.remove(at);
-    }
-}
-
-/// Rows without their number, in its order; without one, sorted.
-fn arrange(name: &str, columns: &mut Vec<String>, rows: &mut [Vec<String>]) {
-    // Of the dialect's own file, and by the database's own clock.
-    let own = if name == "replay_places" { "updated_at" } else { "checksum" };
-    if let Some(at) = columns.iter().position(|column| column == own) {
-        columns.remove(at);
-        drop_column(rows, at);
-    }
-    let number =
-        NUMBERS.iter().find_map(|number| columns.iter().position(|column| column == number));
-    match number {
-        Some(at) => {
-            rows.sort_by_key(|row| row[at].parse::<i64>().unwrap());
-            columns.remove(at);
-            drop_column(rows, at);
-            if name == "market_status_changes" {
-                // Those of one call have no order among themselves.
-                rows.sort();
-            }
+        let number = NUMBERS.into_iter().find_map(|number| Some((number, self.place(number)?)));
+        if let Some((number, at)) = number {
+            self.rows.sort_by_key(|row| row[at].parse::<i64>().unwrap());
+            self.drop_column(number);
         }
-        None => rows.sort(),
+        // Changes of one call have no order among themselves.
+        if number.is_none() || name == "market_status_changes" {
+            self.rows.sort();
+        }
     }
 }
 
-pub(super) fn of_sqlite(path: &str) -> Tables {
+pub(crate) fn of_sqlite(path: &str) -> Tables {
     let connection = Connection::open(path).unwrap();
     let texts = |sql: &str| -> Vec<String> {
         let mut statement = connection.prepare(sql).unwrap();
@@ -83,15 +96,10 @@ pub(super) fn of_sqlite(path: &str) -> Tables {
                 .collect::<rusqlite::Result<Vec<String>>>()
         });
         let mut rows: Vec<Vec<String>> = rows.unwrap().map(Result::unwrap).collect();
-        let mut columns: Vec<String> =
-            columns.into_iter().map(|column| unscaled(&column).0.to_owned()).collect();
-        arrange(&name, &mut columns, &mut rows);
+        rows.sort();
+        let columns = columns.iter().map(|column| unscaled(column).0.to_owned()).collect();
         tables.0.insert(name, Table { columns, rows });
     }
-    let mut statement = connection.prepare("select event_id from raw_kalshi_trade_events").unwrap();
-    let events = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap);
-    let events: Vec<i64> = events.collect();
-    tables.0.values_mut().for_each(|table| table.finish(&events));
     tables
 }
 
@@ -118,7 +126,7 @@ fn of_value(column: &str, value: Value) -> String {
     }
 }
 
-pub(super) fn of_postgres(client: &mut Client) -> Tables {
+pub(crate) fn of_postgres(client: &mut Client) -> Tables {
     let columns = "select table_name::text, column_name::text, data_type::text
         from information_schema.columns
         join pg_tables on schemaname = table_schema and tablename = table_name
@@ -145,13 +153,10 @@ pub(super) fn of_postgres(client: &mut Client) -> Tables {
             .iter()
             .map(|row| (0..described.len()).map(|at| cell(row, at)).collect())
             .collect();
-        let mut columns: Vec<String> = described.iter().map(|(column, _)| column.clone()).collect();
-        arrange(&name, &mut columns, &mut rows);
+        rows.sort();
+        let columns = described.iter().map(|(column, _)| column.clone()).collect();
         tables.0.insert(name, Table { columns, rows });
     }
-    let events = client.query("select event_id from raw_kalshi_trade_events", &[]).unwrap();
-    let events: Vec<i64> = events.iter().map(|row| row.get(0)).collect();
-    tables.0.values_mut().for_each(|table| table.finish(&events));
     tables
 }
 
@@ -173,7 +178,7 @@ fn names(client: &mut Client, schema: &str) -> Vec<String> {
 }
 
 /// Remembers what the migration itself has written.
-pub(super) fn keep_postgres(client: &mut Client) {
+pub(crate) fn keep_postgres(client: &mut Client) {
     let copies = names(client, "public")
         .into_iter()
         .map(|name| format!("create table fresh.\"{name}\" as table public.\"{name}\";"));
@@ -183,7 +188,7 @@ pub(super) fn keep_postgres(client: &mut Client) {
 
 /// Makes every table what it was when it was kept, and has their numbers begin anew; the tables of
 /// trades besides the usual one go.
-pub(super) fn renew_postgres(client: &mut Client) {
+pub(crate) fn renew_postgres(client: &mut Client) {
     let fresh = names(client, "fresh");
     let renewals = names(client, "public").into_iter().map(|name| {
         if fresh.contains(&name) {
@@ -202,6 +207,6 @@ pub(super) fn renew_postgres(client: &mut Client) {
     client.batch_execute(&format!("{renewals} {numbers}")).unwrap();
 }
 
-pub(super) fn connect(url: &str) -> Client {
+pub(crate) fn connect(url: &str) -> Client {
     Client::connect(url, NoTls).unwrap()
 }
