@@ -14,6 +14,7 @@ mod history;
 mod oversight;
 mod exchange_records;
 mod parity;
+mod upgrades;
 mod statuses;
 mod telling;
 mod serving;
