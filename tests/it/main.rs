@@ -15,6 +15,8 @@ mod oversight;
 mod exchange_records;
 mod parity;
 mod upgrades;
+mod fuzz;
+mod hostile;
 mod statuses;
 mod telling;
 mod serving;
