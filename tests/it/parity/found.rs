@@ -82,11 +82,13 @@ fn a_replay_of_no_trade_needs_no_table() {
 /// Those that retired at one instant came in any order, and the limit left out any of them.
 #[test]
 fn markets_that_retired_together_are_in_the_order_of_their_names() {
-    let markets: Vec<_> = ["b", "a", "B", "A", "c"].map(ticker).into();
-    let refused = markets.iter().map(|market| format!("market:{market}")).collect();
-    alike(&[
-        Operation::Store(Store::Checkpoints { markets, now: NOW }),
-        Operation::Catalogue(Catalogue::SaveRefusals { refused, lifted: Vec::new(), now: NOW }),
-        Operation::Oversight(Oversight::Overview { now: NOW }),
-    ]);
+    let names = ["c", "b", "a", "B", "A"];
+    let markets = names.map(ticker).into();
+    let mut operations = vec![Operation::Store(Store::Checkpoints { markets, now: NOW })];
+    operations.extend(names.map(|name| {
+        let refused = vec![format!("market:{name}")];
+        Operation::Catalogue(Catalogue::SaveRefusals { refused, lifted: Vec::new(), now: NOW })
+    }));
+    operations.push(Operation::Oversight(Oversight::Overview { now: NOW }));
+    alike(&operations);
 }
