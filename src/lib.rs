@@ -23,6 +23,7 @@ pub mod outlet; // who else is told
 pub mod progress; // the bar on a terminal
 pub mod watchlist; // the file of what is selected
 pub mod config; // from what was typed to what will be done
+pub mod fuzz; // what reads bytes of somebody else
 pub mod logging; // the log
 pub mod watchdog; // ends a pass that outlives its time
 pub mod serve; // what the database says, over HTTP

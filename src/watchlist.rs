@@ -34,9 +34,15 @@ pub fn read(path: &Path, sla: Duration) -> Result<Vec<Watch>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::config(format!("the watchlist {} cannot be read", path.display())).because(error)
     })?;
-    parse(&text, sla).map_err(|(span, reason)| {
-        let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
-        Failure::config(format!("the watchlist {}, line {line}: {reason}", path.display()))
+    read_text(&path.display().to_string(), &text, sla)
+}
+
+/// The same of a text; `name` is that of its file.
+pub(crate) fn read_text(name: &str, text: &str, sla: Duration) -> Result<Vec<Watch>, Failure> {
+    parse(text, sla).map_err(|(span, reason)| {
+        let before = &text.as_bytes()[..span.start.min(text.len())];
+        let line = before.split(|byte| *byte == b'\n').count();
+        Failure::config(format!("the watchlist {name}, line {line}: {reason}"))
     })
 }
 

@@ -2,5 +2,5 @@
 select offset_seconds
 from exchange_records
 where source = ?1 and offset_seconds is not null
-order by updated_at desc
+order by updated_at desc, shard, host
 limit 1

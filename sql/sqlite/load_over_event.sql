@@ -7,7 +7,7 @@ from (
         ended_at, checked_at, missing_since, volume_e2, observed_at
     from prediction_markets
     where source = ?1 and event_ticker = ?2 and status in ('finalized', 'vanished') and ended_at >= ?3
-    order by checked_at
+    order by checked_at, market_ticker
     limit ?4
 ) as lately
 union
@@ -18,6 +18,6 @@ from (
         ended_at, checked_at, missing_since, volume_e2, observed_at
     from prediction_markets
     where source = ?1 and event_ticker = ?2 and status in ('finalized', 'vanished')
-    order by checked_at
+    order by checked_at, market_ticker
     limit ?4
 ) as unseen

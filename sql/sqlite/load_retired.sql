@@ -4,5 +4,5 @@ select
     level_at, left_seconds, left_at, failures, last_error, retired_at, first_selected_at, version
 from ingestion_checkpoints
 where source = ?1 and retired_at is not null
-order by retired_at desc
+order by retired_at desc, market_ticker
 limit ?2

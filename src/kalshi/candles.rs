@@ -145,7 +145,7 @@ impl Client {
 }
 
 /// The hours of each market whose candles can all be read; nothing is known of the others.
-fn named_hours(
+pub(super) fn named_hours(
     bytes: &[u8],
     from: Timestamp,
     until: Timestamp,

@@ -89,7 +89,7 @@ pub(super) fn is_trading(body: &[u8]) -> Result<bool, Failure> {
 }
 
 /// It goes into a URL, a row and a log: bounded, visible ASCII. Today's have some 50 characters.
-fn is_cursor(text: &str) -> bool {
+pub(super) fn is_cursor(text: &str) -> bool {
     text.len() <= CURSOR_LEN_MAX && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

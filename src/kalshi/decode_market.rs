@@ -251,7 +251,7 @@ pub(super) fn market_of(
     let (tickers, cursor) = (vec![asked.clone()], None);
     let mut page =
         MarketsPage { tickers, markets: Vec::new(), first_unreadable: None, cursor, exchange_now };
-    match market(raw.get()) {
+    match sound(&rows::shallow(raw.get())).and_then(market) {
         Ok(market) if market.ticker == *asked => {
             page.markets.push(Sighting { market, seen_at: exchange_now });
         }

@@ -12,6 +12,7 @@ mod status;
 mod markets;
 mod single;
 mod candles;
+pub(crate) mod hostile;
 
 pub use candles::{CANDLES_PER_BATCH, CANDLES_PER_MARKET};
 pub use client::{Access, Client, Endpoint};

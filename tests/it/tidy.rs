@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 11] = [
     &["driver", "kalshi", "store"],
     &["ingest", "cli"],
     &["exit", "report", "metrics", "manual", "outlet", "progress", "watchlist"],
-    &["config"],
+    &["config", "fuzz"],
     &["logging", "watchdog"],
     &["serve"],
     &["app"],

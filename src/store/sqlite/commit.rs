@@ -32,6 +32,8 @@ pub(super) fn write(
             conflicting.push(rejected);
         }
     }
+    // In the order in which PostgreSQL keeps them, so that a replay meets the same events in turn.
+    conflicting.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
     let kept = insert_rejected(transaction, run, &now, &conflicting)?;
     receipt.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
     receipt.rejected = insert_rejected(transaction, run, &now, commit.rejected())?;

@@ -65,8 +65,21 @@ pub(super) fn store(
     place: &ReplayPlace,
     trades: &[Replayed],
 ) -> rusqlite::Result<u64> {
+    let stored = if trades.is_empty() { 0 } else { insert(transaction, &place.target, trades)? };
+    transaction.execute(
+        include_str!("../../../sql/sqlite/move_place.sql"),
+        params![SOURCE, place.target, place.bounds(), place.after_event],
+    )?;
+    Ok(stored)
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    target: &str,
+    trades: &[Replayed],
+) -> rusqlite::Result<u64> {
     let sql = include_str!("../../../sql/sqlite/replay_trades.sql");
-    let mut insert = transaction.prepare_cached(&sql.replace("{target}", &place.target))?;
+    let mut insert = transaction.prepare_cached(&sql.replace("{target}", target))?;
     let mut sorted: Vec<&Replayed> = trades.iter().collect();
     sorted.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
     let mut stored = 0;
@@ -86,10 +99,6 @@ pub(super) fn store(
         ])?;
         stored += u64::try_from(count).unwrap_or(0);
     }
-    transaction.execute(
-        include_str!("../../../sql/sqlite/move_place.sql"),
-        params![SOURCE, place.target, place.bounds(), place.after_event],
-    )?;
     Ok(stored)
 }
 

@@ -1,0 +1,108 @@
+//! Every decoder of an answer, for bytes of whoever likes: what `fuzz` tries.
+//!
+//! What comes of any bytes is bounded by their number, and both stores can hold it.
+
+use super::rows::{self, Row};
+use super::{candles, decode, decode_market};
+use crate::domain::market::Sighting;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{Ticker, is_trade_id};
+
+/// What the exchange and we say the time is.
+const NOW: Timestamp = Timestamp::from_seconds(1_785_002_400);
+/// A byte becomes at most so many in a JSON string.
+const ESCAPED_MAX: usize = 6;
+
+/// Whose answer it could be.
+fn asked() -> [Option<Ticker>; 2] {
+    [Ticker::new("KX-A"), Some(Ticker::tape())]
+}
+
+/// A page of trades.
+pub(crate) fn page(body: &[u8]) {
+    for asked in asked().iter().flatten() {
+        let Ok(page) = decode::page(body, asked, NOW, NOW) else { continue };
+        assert!(page.cursor.is_none_or(|cursor| decode::is_cursor(&cursor)), "a cursor is none");
+        let mut length = 0;
+        for event in &page.events {
+            assert!(is_trade_id(&event.trade.trade_id), "an id is none");
+            assert!(asked.is_tape() || event.trade.market == *asked, "a row is foreign");
+            length += check_payload(&event.payload);
+        }
+        for rejected in &page.rejected {
+            assert!(rejected.reason.len() <= 4_096, "a reason is a novel");
+            assert!(!rejected.reason.contains('\0'), "no store holds this reason");
+            length += check_payload(&rejected.payload);
+        }
+        assert!(length <= body.len().saturating_mul(ESCAPED_MAX), "{length} bytes were made");
+    }
+}
+
+/// A payload is JSON that PostgreSQL can read; answers with its length, less the quotes of a string.
+fn check_payload(payload: &str) -> usize {
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(payload).is_ok();
+    assert!(is_json, "a payload is no JSON");
+    assert!(matches!(rows::shallow(payload), Row::Sound(_)), "a payload is nested too deep");
+    payload.len().saturating_sub(2)
+}
+
+fn check_market(sighting: &Sighting) {
+    check_payload(&sighting.market.payload);
+    let times = [sighting.market.open_time, sighting.market.close_time];
+    assert!(times.iter().flatten().all(|at| at.is_credible()), "an instant is none");
+}
+
+/// A page of markets, and one market by its own route.
+pub(crate) fn markets(body: &[u8]) {
+    if let Ok(page) = decode_market::markets(body, NOW) {
+        page.markets.iter().for_each(check_market);
+    }
+    for asked in asked().iter().flatten() {
+        if let Ok(Some(page)) = decode_market::market_of(body, asked, NOW) {
+            page.markets.iter().for_each(check_market);
+        }
+    }
+}
+
+/// Events, and one event by its own route.
+pub(crate) fn events(body: &[u8]) {
+    let _ = decode_market::events(body);
+    for asked in asked().iter().flatten() {
+        let _ = decode_market::event_of(body, asked);
+    }
+}
+
+/// Candles of many markets.
+pub(crate) fn candles(body: &[u8]) {
+    let (from, until) = (Timestamp::from_seconds(0), NOW);
+    let Ok(named) = candles::named_hours(body, from, until) else { return };
+    let hours: usize = named.values().map(Vec::len).sum();
+    assert!(hours <= body.len(), "{hours} hours of {} bytes", body.len());
+}
+
+/// Order books.
+pub(crate) fn books(body: &[u8]) {
+    let asked: Vec<Ticker> = asked().into_iter().flatten().collect();
+    let Ok(answer) = decode_market::books(body, &asked, NOW) else { return };
+    for book in &answer.books {
+        check_payload(&book.levels);
+    }
+}
+
+/// Whether the exchange trades, and where its archive ends.
+pub(crate) fn status(body: &[u8]) {
+    let _ = decode::is_trading(body);
+    if let Ok(cutoff) = decode::cutoff(body) {
+        assert!(cutoff.second() >= 0, "a zero time is no cutoff");
+    }
+}
+
+/// What a refusal says, and what its headers do.
+pub(crate) fn refusal(body: &[u8]) {
+    let said = decode::refusal(body);
+    assert!(said.len() <= 4_096 && !said.contains(char::is_control), "{said:?}");
+    let _ = decode::count_rows(body);
+    let text = String::from_utf8_lossy(body);
+    let _ = decode::retry_after(&text, NOW);
+    assert!(decode::http_date(&text).is_none_or(Timestamp::has_four_digit_year), "{text:?}");
+}

@@ -1,0 +1,250 @@
+//! From an operation to the call, and from its answer to cells. A store that is written anew needs
+//! another one of these, and nothing else.
+
+use std::fmt::Debug;
+
+use kalshi_ingest::domain::time::Timestamp;
+use kalshi_ingest::failure::Failure;
+use kalshi_ingest::store::{self, Lock, ReplayPlace};
+
+use super::operations::{
+    Believed, Catalogue, Exchanges, History, Operation, Oversight, Spot, Store, Work,
+};
+use super::sealing::{self, Checkpoints, Slices};
+
+/// What a client of the store holds between its calls.
+#[derive(Default)]
+pub(super) struct Held {
+    locks: Vec<Box<dyn Lock>>,
+    checkpoints: Checkpoints,
+    slices: Slices,
+}
+
+/// The cells of an answer.
+type Cells = Result<Vec<String>, Failure>;
+
+pub(super) fn dispatch(
+    store: &mut dyn store::Store,
+    held: &mut Held,
+    operation: &Operation,
+) -> Cells {
+    match operation {
+        Operation::Store(operation) => of_store(store, held, operation),
+        Operation::Catalogue(operation) => of_catalogue(store, operation),
+        Operation::Exchanges(operation) => of_exchanges(store, operation),
+        Operation::History(operation) => of_history(store, operation),
+        Operation::Oversight(operation) => of_oversight(store, operation),
+        Operation::Release => {
+            held.locks.clear();
+            Ok(Vec::new())
+        }
+    }
+}
+
+fn of_store(store: &mut dyn store::Store, held: &mut Held, operation: &Store) -> Cells {
+    match operation {
+        Store::Migrate { now } => store.migrate(*now).map(list),
+        Store::CheckSchema => store.check_schema().map(one),
+        Store::HasSchema => store.has_schema().map(one),
+        Store::Reconnect => store.reconnect().map(one),
+        Store::BeginRun { command, now } => store.begin_run(command, *now).map(one),
+        Store::FinishRun { run, record } => store.finish_run(*run, record).map(one),
+        Store::TryLock { name } => {
+            let lock = store.try_lock(name)?;
+            let is_taken = lock.is_some();
+            held.locks.extend(lock);
+            Ok(one(is_taken))
+        }
+        Store::Checkpoints { markets, now } => store.checkpoints(markets, *now).map(any_order),
+        Store::Commit { run, now, believed, work } => {
+            held.look(store, *believed, work, *now)?;
+            let commit = match work {
+                Work::Pass { walks, marks } => {
+                    sealing::pass(&held.checkpoints, (walks, marks), *run, *now)
+                }
+                Work::Backfill { slices, broken } => {
+                    sealing::backfill(&held.slices, (slices, broken), *run, *now)
+                }
+            };
+            let mut receipt = store.commit(*run, &commit)?;
+            // Only which they are is promised, not their order.
+            receipt.conflicting.sort_by_key(|row| format!("{row:?}"));
+            Ok(vec![
+                format!("inserted {:?}", receipt.inserted),
+                format!("rejected {:?}", receipt.rejected),
+                format!("conflicting {:?}", receipt.conflicting),
+                format!("overtaken {:?}", receipt.overtaken),
+            ])
+        }
+        Store::Report { now } => store.report(*now).map(list),
+    }
+}
+
+impl Held {
+    fn look(
+        &mut self,
+        store: &mut dyn store::Store,
+        believed: Believed,
+        work: &Work,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        if believed == Believed::Before {
+            return Ok(());
+        }
+        match work {
+            Work::Pass { walks, marks } => {
+                let markets = sealing::markets(walks, marks);
+                let known = store.checkpoints(&markets, now)?;
+                self.checkpoints = known.into_iter().map(|row| (row.market.clone(), row)).collect();
+            }
+            Work::Backfill { slices, broken } => {
+                let keys = slices.iter().map(|walked| &walked.key).chain(broken);
+                let mut known = Vec::new();
+                for key in keys {
+                    known.extend(store.slices(
+                        std::slice::from_ref(key.market()),
+                        key.from(),
+                        key.until(),
+                    )?);
+                }
+                self.slices = known.into_iter().map(|row| (row.key.clone(), row)).collect();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn of_catalogue(store: &mut dyn store::Store, operation: &Catalogue) -> Cells {
+    match operation {
+        Catalogue::Watches { names, now } => store.watches(names, *now).map(any_order),
+        Catalogue::WatchesOnRecord { names } => store.watches_on_record(names).map(any_order),
+        Catalogue::SaveWatches { changes } => store.save_watches(changes).map(one),
+        Catalogue::LowerMark { mark, run, now } => store.lower_mark(mark, *run, *now).map(one),
+        Catalogue::NewestTrade { until } => store.newest_trade(*until).map(one),
+        Catalogue::Refusals { names } => store.refusals(names).map(any_order),
+        Catalogue::SaveRefusals { refused, lifted, now } => {
+            store.save_refusals(refused, lifted, *now).map(one)
+        }
+        Catalogue::IsOnRecord { target } => store.is_on_record(target).map(one),
+        Catalogue::CheckpointsOnRecord { markets } => {
+            store.checkpoints_on_record(markets).map(any_order)
+        }
+        Catalogue::OverMarkets { of, ended_after, count_max } => {
+            store.over_markets(of.scope(), *ended_after, *count_max).map(any_order)
+        }
+        Catalogue::SeriesOfEvents { events } => store.series_of_events(events).map(any_order),
+        Catalogue::KnownMarkets { tickers } => store.known_markets(tickers).map(any_order),
+        Catalogue::UnsettledMarkets { of } => store.unsettled_markets(of.scope()).map(list),
+        Catalogue::Lives { of, only, from, until } => {
+            store.lives(of.scope(), only.as_deref(), *from, *until).map(list)
+        }
+        Catalogue::SaveMarkets { seen, absent, now } => {
+            store.save_markets(seen, absent, *now).map(one)
+        }
+        Catalogue::EventsWithoutSeries => store.events_without_series().map(list),
+        Catalogue::SaveEvents { events, now } => store.save_events(events, *now).map(one),
+        Catalogue::SaveBooks { books } => store.save_books(books).map(one),
+        // Sums of fractions end in whatever order they were added.
+        Catalogue::TapeRate => Ok(one(store.tape_rate()?.map(|rate| format!("{rate:.12e}")))),
+    }
+}
+
+fn of_exchanges(store: &mut dyn store::Store, operation: &Exchanges) -> Cells {
+    match operation {
+        Exchanges::ExchangeRecord { key } => store.exchange_record(key).map(one),
+        Exchanges::SaveExchangeRecord { key, record, now } => {
+            store.save_exchange_record(key, record, *now).map(one)
+        }
+        Exchanges::SaveComeBack { key, come_back, now } => {
+            store.save_come_back(key, *come_back, *now).map(one)
+        }
+    }
+}
+
+fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
+    match operation {
+        History::Slices { names, from, until } => store.slices(names, *from, *until).map(list),
+        History::AddSlices { slices, reset, now } => {
+            store.add_slices(slices, *reset, *now).map(one)
+        }
+        History::CompleteSlices { complete, strips, now } => {
+            store.complete_slices(complete, strips, *now).map(one)
+        }
+        History::StoredLifetime { markets } => store.stored_lifetime(markets).map(any_order),
+        History::StoredByHour { markets, from, until } => {
+            store.stored_by_hour(markets, *from, *until).map(any_order)
+        }
+        History::SaveScores { scores, now } => store.save_scores(scores, *now).map(one),
+        History::RawEvents { place, count } => {
+            let place = place.find(store)?;
+            let rows = store.raw_events(&place, *count)?;
+            let without_number = |row| store::RawEvent { event_id: 0, ..row };
+            Ok(list(rows.into_iter().map(without_number).collect()))
+        }
+        History::RawEventsLeft { place } => {
+            let place = place.find(store)?;
+            store.raw_events_left(&place).map(one)
+        }
+        History::ReplayPlace { target, from, until } => {
+            let place = store.replay_place(target, *from, *until)?;
+            let done = all_events(store)?.iter().filter(|at| **at <= place.after_event).count();
+            Ok(vec![format!("{:?}, {done} done", (place.target, place.from, place.until))])
+        }
+        History::MakeTradesTable { name } => store.make_trades_table(name).map(one),
+        History::Replay { place, trades } => {
+            let place = place.find(store)?;
+            store.replay(&place, trades).map(one)
+        }
+        History::FinishReplay { place } => {
+            let place = place.find(store)?;
+            store.finish_replay(&place).map(one)
+        }
+        History::CompareTrades { other, examples } => {
+            store.compare_trades(other, *examples).map(one)
+        }
+        History::Prunable { before } => store.prunable(*before).map(one),
+        History::Prune { before, count } => store.prune(*before, *count).map(one),
+    }
+}
+
+/// The numbers of all raw events.
+fn all_events(store: &mut dyn store::Store) -> Result<Vec<i64>, Failure> {
+    let all = ReplayPlace { target: "any".to_owned(), from: None, until: None, after_event: 0 };
+    Ok(store.raw_events(&all, 1_000_000)?.into_iter().map(|row| row.event_id).collect())
+}
+
+impl Spot {
+    fn find(&self, store: &mut dyn store::Store) -> Result<ReplayPlace, Failure> {
+        let events = all_events(store)?;
+        let done = self.events_done.min(events.len());
+        let after_event = done.checked_sub(1).map_or(0, |last| events[last]);
+        let (target, from, until) = (self.target.clone(), self.from, self.until);
+        Ok(ReplayPlace { target, from, until, after_event })
+    }
+}
+
+fn of_oversight(store: &mut dyn store::Store, operation: &Oversight) -> Cells {
+    match operation {
+        Oversight::NoteSelection { watches, now } => store.note_selection(watches, *now).map(one),
+        Oversight::Overview { now } => {
+            let overview = format!("{:#?}", store.overview(*now)?);
+            Ok(overview.lines().map(str::to_owned).collect())
+        }
+    }
+}
+
+fn one(value: impl Debug) -> Vec<String> {
+    vec![format!("{value:?}")]
+}
+
+/// One cell a row, in the order that the store promises.
+#[expect(clippy::needless_pass_by_value, reason = "the end of a call")]
+fn list<T: Debug>(rows: Vec<T>) -> Vec<String> {
+    rows.iter().map(|row| format!("{row:?}")).collect()
+}
+
+fn any_order<T: Debug>(rows: Vec<T>) -> Vec<String> {
+    let mut cells = list(rows);
+    cells.sort();
+    cells
+}

@@ -1,0 +1,139 @@
+//! From what an operation says of a commit to the commit itself, by the walks of the domain: there is
+//! no other way to make one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use kalshi_ingest::domain::batch::{Batch, Commit, Ledger};
+use kalshi_ingest::domain::checkpoint::Checkpoint;
+use kalshi_ingest::domain::page::{Page, Rules, Step};
+use kalshi_ingest::domain::slice::{Slice, SliceKey};
+use kalshi_ingest::domain::slice_walk::SliceWalk;
+use kalshi_ingest::domain::tape::TapeWalk;
+use kalshi_ingest::domain::time::Timestamp;
+use kalshi_ingest::domain::trade::Ticker;
+use kalshi_ingest::domain::walk::Walk;
+
+use super::operations::{Mark, SliceWalked, Walked, Whose};
+
+/// The overlap is longer than all the instants of the world, but for the odd ones.
+const RULES: Rules = Rules { overlap: Duration::from_secs(60), pages_max: 100, ..Rules::EXACT };
+
+/// What is believed to be on record, by its key.
+pub(super) type Checkpoints = HashMap<Ticker, Checkpoint>;
+pub(super) type Slices = HashMap<SliceKey, Slice>;
+
+/// The markets whose checkpoints a pass needs.
+pub(super) fn markets(walks: &[Walked], marks: &[Mark]) -> Vec<Ticker> {
+    let walked = walks.iter().flat_map(|walk| match &walk.whose {
+        Whose::Market(market) => vec![market.clone()],
+        Whose::Tape { riders, .. } => [&[Ticker::tape()], &riders[..]].concat(),
+    });
+    let marked = marks.iter().map(|mark| match mark {
+        Mark::Fail(market, _)
+        | Mark::Stand(market, _)
+        | Mark::Check(market, _)
+        | Mark::Correct(market, _)
+        | Mark::Leave(market, _) => market.clone(),
+    });
+    let mut markets: Vec<Ticker> = walked.chain(marked).collect();
+    markets.sort();
+    markets.dedup();
+    markets
+}
+
+/// A commit of a pass.
+pub(super) fn pass(
+    known: &Checkpoints,
+    (walks, marks): (&[Walked], &[Mark]),
+    run: i64,
+    now: Timestamp,
+) -> Commit {
+    let mut batch = Batch::default();
+    for walk in walks {
+        push_walk(&mut batch, known, walk, now);
+    }
+    for mark in marks.iter().cloned() {
+        match mark {
+            Mark::Fail(market, error) => batch.fail(market, error),
+            Mark::Stand(market, standing) => batch.stand(market, standing),
+            Mark::Check(market, until) => batch.check(market, until),
+            Mark::Correct(market, correction) => batch.correct(market, correction),
+            Mark::Leave(market, span) => batch.leave(market, span),
+        }
+    }
+    batch.seal(&Ledger::new(known.values().cloned()), run, now)
+}
+
+fn push_walk(batch: &mut Batch, known: &Checkpoints, walked: &Walked, now: Timestamp) {
+    let checkpoint = |market: &Ticker| {
+        known.get(market).cloned().unwrap_or_else(|| Checkpoint::first(market.clone(), now))
+    };
+    match &walked.whose {
+        Whose::Market(market) => {
+            let mut walk = Walk::new(&checkpoint(market), RULES).traded(walked.traded);
+            for page in &walked.pages {
+                batch.push(walk.page(page.clone()));
+            }
+            if let Some(page) = walked.agreeing().filter(|_| is_open(&walk.next())) {
+                batch.push(walk.page(page));
+            }
+        }
+        Whose::Tape { keeps_all, riders } => {
+            let riders: Vec<Checkpoint> = riders.iter().map(checkpoint).collect();
+            let mut walk = if *keeps_all {
+                TapeWalk::of_all(&checkpoint(&Ticker::tape()), &riders, RULES)
+            } else {
+                TapeWalk::of_riders(&riders, None, RULES)
+            };
+            for page in &walked.pages {
+                batch.push(walk.page(page.clone()));
+            }
+            if let Some(page) = walked.agreeing().filter(|_| is_open(&walk.next())) {
+                batch.push(walk.page(page));
+            }
+        }
+    }
+}
+
+/// A commit of a backfill.
+pub(super) fn backfill(
+    known: &Slices,
+    (slices, broken): (&[SliceWalked], &[SliceKey]),
+    run: i64,
+    now: Timestamp,
+) -> Commit {
+    let mut batch = Batch::default();
+    for walked in slices {
+        let slice = known.get(&walked.key).cloned().unwrap_or(Slice::new(walked.key.clone()));
+        let mut walk = SliceWalk::new(&slice, None, walked.traded, RULES);
+        for page in &walked.pages {
+            batch.push(walk.page(page.clone()));
+        }
+        let agreeing = agreeing(&walked.pages).filter(|_| walked.is_confirmed);
+        if let Some(page) = agreeing.filter(|_| is_open(&walk.next())) {
+            batch.push(walk.page(page));
+        }
+    }
+    for key in broken {
+        batch.break_off(key.clone());
+    }
+    batch.seal(&Ledger::of_slices(known.values().cloned()), run, now)
+}
+
+fn is_open(step: &Step) -> bool {
+    matches!(step, Step::Fetch(_))
+}
+
+impl Walked {
+    fn agreeing(&self) -> Option<Page> {
+        agreeing(&self.pages).filter(|_| self.is_confirmed)
+    }
+}
+
+/// The answer to the second question about the end of a list: its last row, and nothing below.
+fn agreeing(pages: &[Page]) -> Option<Page> {
+    let last = pages.last().filter(|last| last.cursor.is_none())?;
+    let events = last.events.last().cloned().into_iter().collect();
+    Some(Page { events, rejected: Vec::new(), ..last.clone() })
+}
