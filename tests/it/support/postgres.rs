@@ -63,7 +63,7 @@ impl Server {
         let log = fs::File::create(directory.join("log")).unwrap();
         let mut command = owner.command(&bin.join("postgres"), &directory);
         command.arg("-D").arg(&data).arg("-k").arg(&directory);
-        let quick = ["fsync=off", "full_page_writes=off", "max_connections=200"];
+        let quick = ["fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=200"];
         for setting in quick.iter().chain(settings) {
             command.arg("-c").arg(setting);
         }
