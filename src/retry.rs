@@ -1,6 +1,8 @@
 //! When to try again, and how long to wait first. Decides; the caller sleeps.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::domain::tally::RetryReason;
@@ -86,6 +88,26 @@ impl Jitter {
         mixed ^= mixed >> 31;
         let top = u32::try_from(mixed >> 32).unwrap_or(0);
         f64::from(top) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+/// Where sequences come from: each is another one. Clones go on from each other.
+#[derive(Clone, Debug, Default)]
+pub struct Dice(Option<Arc<AtomicU64>>);
+
+impl Dice {
+    /// Sequences that can be repeated. The default ones come from the operating system.
+    pub fn seeded(seed: u64) -> Dice {
+        Dice(Some(Arc::new(AtomicU64::new(seed))))
+    }
+
+    /// The next sequence.
+    pub fn jitter(&self) -> Jitter {
+        match &self.0 {
+            // Mixed when it is used: neighbouring seeds have nothing in common but the gamma.
+            Some(next) => Jitter::seeded(next.fetch_add(0x5851_f42d_4c95_7f2d, Ordering::Relaxed)),
+            None => Jitter::from_entropy(),
+        }
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::memory::Memory;
+use super::outside::Outside;
 use super::session::{Done, LONG, Session, asker, heed};
 use super::verdict::Verdict;
-use crate::clock::{Clock, StopFlag};
+use crate::clock::StopFlag;
 use crate::config::{BackfillPlan, Want};
 use crate::domain::backfill::{self, Life, Scheme, Span};
 use crate::domain::batch::Ledger;
@@ -22,7 +23,6 @@ use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::{self, Asker, Background, Source, Stop, Work};
 use crate::progress::SliceBar;
 use crate::report;
-use crate::retry::Jitter;
 use crate::store::{ExchangeKey, RunId, Store};
 
 /// How often what the cutoff has passed over is looked after before the rest is left to another run.
@@ -31,7 +31,7 @@ const ROUNDS_MAX: u32 = 5;
 pub(super) fn backfill(
     plan: BackfillPlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let lock = store.try_lock(&format!("backfill-{}", plan.want.selection.shard().file_name()))?;
@@ -39,7 +39,7 @@ pub(super) fn backfill(
         log::warn!("another backfill is at work; this one leaves it to that");
         return Ok(Exit::Incomplete);
     }
-    let mut session = Session::begin("backfill", "backfill", store, clock, stop)?;
+    let mut session = Session::begin("backfill", "backfill", store, outside, stop)?;
     let span = plan.deadline.unwrap_or(LONG);
     let key = ExchangeKey {
         shard: plan.want.selection.shard().to_string(),
@@ -190,7 +190,7 @@ impl Filler {
 
     /// Where the archive ends, and when the exchange said so; what went wrong is told.
     fn look_at_cutoff(&mut self) -> Option<(Timestamp, Timestamp)> {
-        let mut jitter = Jitter::from_entropy();
+        let mut jitter = self.asker.jitter();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
         match asked {
             Ok(Some((cutoff, as_of))) if cutoff <= as_of => Some((cutoff, as_of)),
@@ -345,18 +345,18 @@ const LATELY: Duration = Duration::from_secs(86_400);
 pub(super) fn dry_run(
     plan: BackfillPlan,
     store: Option<&mut dyn Store>,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
     let BackfillPlan { want, exchange, .. } = plan;
     let rate = exchange.rate;
     let (shard, host) = (want.selection.shard().to_string(), exchange.access.endpoint.host());
-    let asker = asker(exchange, LONG, clock, stop);
+    let asker = asker(exchange, LONG, outside, stop);
     let mut store = store;
     if let Some(store) = store.as_deref_mut() {
         heed(&asker, &ExchangeKey { shard, host }, store);
     }
-    let mut jitter = Jitter::from_entropy();
+    let mut jitter = asker.jitter();
     let Some((cutoff, _)) =
         asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock))?
     else {
@@ -372,12 +372,13 @@ pub(super) fn dry_run(
     let all = || wanted.slices.iter().cloned().map(Slice::new).collect();
     let left = match store {
         Some(store) if !want.is_forced => {
-            let left = super::ask(store, clock.as_ref(), |store| on_record(&wanted, store, span))?;
+            let left =
+                super::ask(store, outside.clock.as_ref(), |store| on_record(&wanted, store, span))?;
             left.unwrap_or_else(all)
         }
         _ => all(),
     };
-    super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate))?;
+    super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate), outside)?;
     Ok(Exit::Ok)
 }
 

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outside::Outside;
 use super::session::{Done, LONG, Session};
 use super::verdict::Verdict;
-use crate::clock::{Clock, StopFlag};
+use crate::clock::StopFlag;
 use crate::config::CompletenessPlan;
 use crate::domain::backfill::{self, Life};
 use crate::domain::batch::Ledger;
@@ -21,7 +22,6 @@ use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Background, Hours, Source, Stop, Work};
 use crate::report::{self, MarketScore};
-use crate::retry::Jitter;
 use crate::store::{RunId, Store};
 
 /// Trades so young may still be joined by others.
@@ -32,10 +32,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) fn completeness(
     plan: CompletenessPlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let mut session = Session::begin("completeness", "scoring", store, clock, stop)?;
+    let mut session = Session::begin("completeness", "scoring", store, outside, stop)?;
     let CompletenessPlan { selection, window, exchange, min_score, is_healed, output } = plan;
     let (asker, run) = (session.asker(exchange, LONG, selection.shard(), store), session.run());
     let mut work = Scorer {
@@ -60,7 +60,7 @@ pub(super) fn completeness(
         work.verdict.incomplete(&report::come_back_line(at));
     }
     work.judge(&found);
-    super::answer(&report::scores(&found, output))?;
+    super::answer(&report::scores(&found, output), outside)?;
     let Scorer { asker, tally, verdict, .. } = work;
     Ok(session.end(Done { markets: found.len(), tally, verdict }, Some(&asker), store))
 }
@@ -355,7 +355,7 @@ impl Scorer {
         scores: &[MarketScore],
         store: &mut dyn Store,
     ) -> Result<bool, Failure> {
-        let mut jitter = Jitter::from_entropy();
+        let mut jitter = self.asker.jitter();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
         let cutoff = match asked {
             Ok(Some((cutoff, _))) => cutoff,

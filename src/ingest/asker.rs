@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 
+use super::inline::Drive;
 use crate::clock::{Budget, Clock};
 use crate::domain::evidence::ExchangeClock;
 use crate::domain::exchange_record::{Asking, ComeBack};
@@ -16,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi::Client;
 use crate::pace::Pace;
-use crate::retry::{self, Decision, Jitter, Policy};
+use crate::retry::{self, Decision, Dice, Jitter, Policy};
 
 /// A request that the end of the pass cuts off sooner than this is no trouble of the exchange's.
 const ANSWER_USUAL: Duration = Duration::from_secs(1);
@@ -54,6 +55,8 @@ pub struct Asker {
     pace: Pace,
     policy: Policy,
     budget: Budget,
+    dice: Dice,
+    drive: Drive,
     retries: Mutex<Retries>,
     /// How many more markets may be asked for by themselves because lists leave them out.
     doubts: AtomicUsize,
@@ -73,17 +76,35 @@ struct Gate {
 
 impl Asker {
     /// Asks through `client` no faster than `pace` and no longer than `budget`.
-    pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget) -> Asker {
+    pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget, dice: Dice) -> Asker {
         Asker {
             client,
             pace,
             policy,
             budget,
+            dice,
+            drive: Drive::default(),
             retries: Mutex::default(),
             doubts: AtomicUsize::new(DOUBTS_MAX),
             gate: Mutex::default(),
             probe: Mutex::default(),
         }
+    }
+
+    /// The same, whose walks are done so.
+    #[must_use]
+    pub fn driven(self, drive: Drive) -> Asker {
+        Asker { drive, ..self }
+    }
+
+    /// How walks are done at the same time.
+    pub fn drive(&self) -> Drive {
+        self.drive
+    }
+
+    /// A sequence of its own for somebody who waits.
+    pub fn jitter(&self) -> Jitter {
+        self.dice.jitter()
     }
 
     /// What is left of the pass.

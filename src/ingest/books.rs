@@ -34,7 +34,7 @@ pub fn take_books(
     store: &mut dyn Store,
     asker: &Asker,
 ) -> Result<Taken, Failure> {
-    let mut jitter = Jitter::from_entropy();
+    let mut jitter = asker.jitter();
     let mut taken = Taken::default();
     let mut trading = trading(resolved);
     let is_listed = |(_, place): &(&Ticker, Place)| place.listed == Listed::Open;

@@ -87,7 +87,7 @@ pub fn survey(
     asker: &Asker,
     (from, until): (Timestamp, Timestamp),
 ) -> Result<Vec<Life>, Failure> {
-    let mut jitter = Jitter::from_entropy();
+    let mut jitter = asker.jitter();
     let mut found: BTreeMap<Ticker, Life> = BTreeMap::new();
     let mut add = |page: MarketsPage| {
         for market in page.markets.into_iter().map(|sighting| sighting.market) {

@@ -41,7 +41,7 @@ pub struct Measured {
 /// answer.
 pub fn measure(wanted: Vec<Hours>, asker: &Asker) -> Measured {
     let mut measured = Measured::default();
-    let mut jitter = Jitter::from_entropy();
+    let mut jitter = asker.jitter();
     let wanted = wanted.into_iter().filter(|hours| hours.from < hours.until);
     let (listable, alone): (Vec<Hours>, Vec<Hours>) =
         wanted.partition(|hours| hours.life.market.is_listable());

@@ -9,6 +9,7 @@ mod asker;
 mod belongs;
 mod books;
 mod close;
+mod inline;
 mod list;
 mod lives;
 mod measure;
@@ -26,6 +27,7 @@ use std::thread;
 pub use asker::{Asker, Stop};
 pub use books::{Taken, take_books};
 pub use close::{Closing, close};
+pub use inline::Drive;
 pub use lives::{Lives, lives, survey};
 pub use measure::{Hours, Measured, measure};
 pub use reader::{Background, Done, Ended, Source, Work};
@@ -101,6 +103,11 @@ pub fn pass(
     let workers = workers.min(work.len());
     let markets: usize = work.iter().map(|work| reader::about(work).1.len()).sum();
     source.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(work);
+    if source.asker().drive() == Drive::Inline {
+        let mut writer = writer::Writer::new(store, run, ledger, source, markets);
+        inline::drive(source, workers, &mut writer, show);
+        return writer.finish();
+    }
     let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
     for _ in 0..workers {
         let (source, sender) = (Arc::clone(source), sender.clone());

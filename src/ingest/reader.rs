@@ -102,14 +102,14 @@ pub struct Done {
 struct WriterGone;
 
 /// A walk at work.
-enum Course {
+pub(super) enum Course {
     Alone(Box<Walk>),
     Tape(Box<TapeWalk>),
     Slice(Box<SliceWalk>),
 }
 
 impl Course {
-    fn next(&self) -> Step {
+    pub(super) fn next(&self) -> Step {
         match self {
             Course::Alone(walk) => walk.next(),
             Course::Tape(walk) => walk.next(),
@@ -117,7 +117,7 @@ impl Course {
         }
     }
 
-    fn page(&mut self, page: Page) -> Walked {
+    pub(super) fn page(&mut self, page: Page) -> Walked {
         match self {
             Course::Alone(walk) => walk.page(page),
             Course::Tape(walk) => walk.page(page),
@@ -125,7 +125,7 @@ impl Course {
         }
     }
 
-    fn walk(&mut self) -> &mut Walk {
+    pub(super) fn walk(&mut self) -> &mut Walk {
         match self {
             Course::Alone(walk) => walk,
             Course::Tape(walk) => walk.walk_mut(),
@@ -147,7 +147,7 @@ impl Source {
 
     /// Does walks until the queue is empty, the time is over or nobody listens.
     pub(super) fn work(&self, writer: &SyncSender<Message>) {
-        let mut jitter = Jitter::from_entropy();
+        let mut jitter = self.asker.jitter();
         while let Some(reading) = self.next_work() {
             let (scope, mut markets) = about(&reading);
             let slice = match &reading {
@@ -178,18 +178,18 @@ impl Source {
         }
     }
 
-    fn enqueue(&self, work: impl Iterator<Item = Work>) {
+    pub(super) fn enqueue(&self, work: impl Iterator<Item = Work>) {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).extend(work);
     }
 
-    fn next_work(&self) -> Option<Work> {
+    pub(super) fn next_work(&self) -> Option<Work> {
         if self.asker.stopped().is_some() {
             return None;
         }
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    fn course(&self, work: &Work) -> Course {
+    pub(super) fn course(&self, work: &Work) -> Course {
         match work {
             Work::Planned(Reading::Alone(checkpoint)) => {
                 let traded = self.traded(&checkpoint.market);
@@ -250,7 +250,7 @@ impl Source {
 }
 
 /// Tells of what was found false.
-fn tell_corrections(walked: &Walked) {
+pub(super) fn tell_corrections(walked: &Walked) {
     for (market, Correction { claim, claimed, proven, reason }) in walked.corrections() {
         let left = proven.map_or("nothing".to_owned(), |proven| proven.to_string());
         log::warn!("{market}: {} was {claimed} and is {left} now: {reason}", claim.as_str());
@@ -258,7 +258,7 @@ fn tell_corrections(walked: &Walked) {
 }
 
 /// Whether the exchange answers, but makes no sense: another question may be answered better.
-fn is_useless(ended: &Ended) -> bool {
+pub(super) fn is_useless(ended: &Ended) -> bool {
     match ended {
         Ended::Guarded(_) => true,
         Ended::Failed(failure) => {
@@ -283,7 +283,7 @@ pub(super) fn about(work: &Work) -> (Ticker, Vec<Ticker>) {
 }
 
 /// What a page held, for those who asked to be told; loudly when a filter was ignored.
-fn log_page(request: &PageRequest, page: &Page) {
+pub(super) fn log_page(request: &PageRequest, page: &Page) {
     let market = &request.market;
     log::debug!(
         "{market}: {} trades{}, {} refused, {}",
@@ -297,7 +297,7 @@ fn log_page(request: &PageRequest, page: &Page) {
 }
 
 /// A refusal that could be about the cursor: the same question without one may be answered.
-fn may_be_the_cursor(failure: &Failure) -> bool {
+pub(super) fn may_be_the_cursor(failure: &Failure) -> bool {
     failure.kind == Kind::ExchangeRefused
         && failure.status.is_some_and(|status| (400..500).contains(&status))
 }

@@ -122,7 +122,7 @@ impl<'a> Resolver<'a> {
             store,
             asker,
             now,
-            jitter: Jitter::from_entropy(),
+            jitter: asker.jitter(),
             attempts_max: ATTEMPTS_MAX,
             roster: selection.named(),
             known: HashMap::new(),

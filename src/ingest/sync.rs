@@ -99,7 +99,7 @@ pub fn sync(
         refused.clear();
     }
     let records = store.watches(&record_names(selection, &refused), now)?;
-    let jitter = Jitter::from_entropy();
+    let jitter = asker.jitter();
     // Our own clock may have been ahead.
     let is_due = |record: &WatchRecord| {
         // Synced without a mark: there was nothing.

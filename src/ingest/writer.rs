@@ -85,11 +85,7 @@ impl<'a> Writer<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if self.batch.row_count() >= BATCH_ROWS_MAX || self.batch_left().is_zero() {
-                self.commit();
-                show(Sight { tally: &self.tally, markets_done: self.markets_done });
-            }
-            if self.store_failure.is_some() {
+            if !self.commit_if_due(show) {
                 return;
             }
             if let Some(stop) = self.source.asker().stopped() {
@@ -104,6 +100,19 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        self.commit_rest(show);
+    }
+
+    /// Commits a batch that is full or old; whether the store still takes anything.
+    pub(super) fn commit_if_due(&mut self, show: &mut dyn FnMut(Sight<'_>)) -> bool {
+        if self.batch.row_count() >= BATCH_ROWS_MAX || self.batch_left().is_zero() {
+            self.commit_rest(show);
+        }
+        self.store_failure.is_none()
+    }
+
+    /// Commits what has come.
+    pub(super) fn commit_rest(&mut self, show: &mut dyn FnMut(Sight<'_>)) {
         self.commit();
         show(Sight { tally: &self.tally, markets_done: self.markets_done });
     }
@@ -119,7 +128,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn take(&mut self, message: Message) {
+    pub(super) fn take(&mut self, message: Message) {
         if self.opened_at.is_none() {
             self.opened_at = Some(self.now());
         }
