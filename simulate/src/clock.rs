@@ -1,0 +1,32 @@
+//! The clock of a simulated process: it moves when somebody waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kalshi_ingest::clock::Clock;
+use kalshi_ingest::domain::time::Timestamp;
+
+use crate::machine::Machine;
+
+/// The clock as one process sees it.
+pub struct TheirClock {
+    /// Where it runs.
+    pub machine: Arc<Machine>,
+    /// Its number.
+    pub process: usize,
+}
+
+impl Clock for TheirClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.machine.state().ours())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.machine.state().elapsed()).unwrap_or(0))
+    }
+
+    fn sleep(&self, duration: Duration) {
+        let us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        self.machine.sleep(self.process, us);
+    }
+}

@@ -1,0 +1,44 @@
+//! Makes a history that breaks something as short as it still breaks it.
+
+use crate::bench::Bench;
+use crate::history::{History, What};
+use crate::play::play;
+
+/// Histories that are tried at most.
+const TRIES_MAX: usize = 400;
+
+/// The shortest that was found.
+pub fn shrink(history: &History, bench: &mut Bench) -> History {
+    let mut best = history.clone();
+    let mut tries = 0;
+    let mut is_broken = |history: &History, tries: &mut usize| {
+        *tries += 1;
+        *tries <= TRIES_MAX && play(history, bench, false).broken.is_some()
+    };
+    let mut size = (best.steps.len() / 2).max(1);
+    loop {
+        let mut at = 0;
+        while at < best.steps.len() {
+            let mut shorter = best.clone();
+            let end = (at + size).min(shorter.steps.len());
+            shorter.steps.drain(at..end);
+            if is_broken(&shorter, &mut tries) {
+                best = shorter;
+            } else {
+                at += size;
+            }
+        }
+        if size == 1 || tries > TRIES_MAX {
+            break;
+        }
+        size = (size / 2).max(1);
+    }
+    for place in 0..best.steps.len() {
+        let mut milder = best.clone();
+        let What::Run(command) = &mut milder.steps[place].what else { continue };
+        if command.killed_at.take().is_some() && is_broken(&milder, &mut tries) {
+            best = milder;
+        }
+    }
+    best
+}
