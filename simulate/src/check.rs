@@ -33,6 +33,9 @@ pub struct Check {
     connection: Connection,
     claims: HashMap<String, Claim>,
     slices: HashMap<(String, i64, i64), i64>,
+    /// How far below a claim the walks read again, where servers differ between two pages of one walk: a hole
+    /// there is mended by the next walk.
+    pub reread: i64,
     /// The first thing that did not hold.
     pub broken: Option<String>,
 }
@@ -40,7 +43,13 @@ pub struct Check {
 impl Check {
     /// A check by this connection.
     pub fn new(connection: Connection) -> Check {
-        Check { connection, claims: HashMap::new(), slices: HashMap::new(), broken: None }
+        Check {
+            connection,
+            claims: HashMap::new(),
+            slices: HashMap::new(),
+            reread: 0,
+            broken: None,
+        }
     }
 
     /// The connection, for the next history.
@@ -89,7 +98,8 @@ impl Check {
             if claim.until != before.until || claim.from != before.from {
                 // A walk that was taken up again began with the answers of an earlier process.
                 let asked = if before.is_walking { before.walk_began.min(began) } else { began };
-                let missing = missing(truth, &market, claim.from, claim.until, asked);
+                let firm = claim.until.map(|until| until - self.reread);
+                let missing = missing(truth, &market, claim.from, firm, asked);
                 if let Some(trade) = missing {
                     self.fail(format!(
                         "{market} claims [{}, {}), and trade {} of {} at {}, shown since {}, is not stored",

@@ -26,7 +26,8 @@ impl Clock for TheirClock {
     }
 
     fn sleep(&self, duration: Duration) {
-        let us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        // A wait that is shorter than the unit of time is one all the same.
+        let us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX).max(1);
         self.machine.sleep(self.process, us);
     }
 }

@@ -64,7 +64,7 @@ impl Drawing {
 pub fn draw(seed: u64, profile: Profile) -> History {
     let number = Profile::ALL.iter().position(|of| *of == profile).unwrap_or(0);
     let mut random = Random::of(seed, &[u64::try_from(number).unwrap_or(0)]);
-    let rules = rules(&mut random);
+    let mut rules = rules(&mut random);
     let minutes = random.between(10, 14);
     let mut drawing = Drawing {
         random,
@@ -79,6 +79,11 @@ pub fn draw(seed: u64, profile: Profile) -> History {
     passes(&mut drawing, minutes);
     others(&mut drawing);
     troubles::draw(&mut drawing);
+    if drawing.steps.iter().any(|step| step.is_far_behind()) {
+        // Between two short pages a server that is far behind leaves a hole that nobody can see: those of the
+        // exchange have a thousand rows.
+        rules.page_rows_max = None;
+    }
     let Drawing { mut steps, selection, ends_at, .. } = drawing;
     steps.sort_by_key(|step| (step.at, step.id));
     History { seed: mix(seed), profile, rules, steps, selection, ends_at, rest }
@@ -244,6 +249,6 @@ fn others(drawing: &mut Drawing) {
 }
 
 /// An instant as it is typed.
-fn instant(at: i64) -> String {
+pub fn instant(at: i64) -> String {
     kalshi_ingest::domain::time::Timestamp::from_micros(BEGINS_AT + at).floor().to_string()
 }

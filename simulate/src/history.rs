@@ -77,6 +77,17 @@ pub struct Step {
     pub what: What,
 }
 
+impl Step {
+    /// Whether a server is behind from then on by more than walks read again.
+    pub fn is_far_behind(&self) -> bool {
+        match &self.what {
+            What::Disturb { trouble: Trouble::Lagging(us), .. } => *us > 100 * SECOND,
+            What::Disturb { trouble: Trouble::Frozen, .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// What can happen.
 #[derive(Clone, Debug)]
 pub enum What {

@@ -6,8 +6,8 @@ use std::thread;
 use crate::bench::Bench;
 use crate::check::{Check, SLA};
 use crate::counts::Counts;
-use crate::draw::{command, trades_of};
-use crate::history::{BEGINS_AT, Command, History, MINUTE, SECOND, Step, What};
+use crate::draw::{command, instant, trades_of};
+use crate::history::{BEGINS_AT, Command, HOUR, History, MINUTE, SECOND, Step, Trouble, What};
 use crate::machine::{Machine, Turn};
 use crate::process::{self, Came, Ended};
 use crate::record::Record;
@@ -31,6 +31,8 @@ pub struct Outcome {
 const STALE_START: i64 = 55 * SECOND;
 /// What a command may take beyond its deadline: an answer that is on its way, and its last words to the database.
 const GRACE: i64 = 15 * SECOND;
+/// How far below their claims passes read again, as their flags leave it.
+const OVERLAP: i64 = 120 * SECOND;
 /// The deadline of a pass, as its flags leave it.
 const DEADLINE: i64 = 50 * SECOND;
 
@@ -52,7 +54,19 @@ fn try_play(history: &History, bench: &mut Bench, is_told: bool) -> Result<Outco
     let look = bench.look.take().ok_or("a history is at work")?;
     let (feed, truth, turns) = expand(history);
     let servers = Servers::new(&history.rules, feed, history.seed);
-    let (check, record) = (Check::new(look), Record::new(is_told));
+    let (mut check, record) = (Check::new(look), Record::new(is_told));
+    let differ = |step: &Step| {
+        matches!(
+            step.what,
+            What::Disturb {
+                trouble: Trouble::Lagging(_) | Trouble::Frozen | Trouble::Cached { .. },
+                ..
+            }
+        )
+    };
+    if history.steps.iter().any(differ) {
+        check.reread = OVERLAP;
+    }
     let machine = Machine::new(history.seed, servers, truth, check, record, turns);
     machine.idle_until(BEGINS_AT);
     let mut player = Player { machine, bench, history };
@@ -224,8 +238,14 @@ impl Player<'_> {
                 state.check.fail(format!("three passes after the trouble: {:?}", came.ended));
             }
         }
-        self.machine.idle_until(at + 2 * MINUTE);
-        let score = command("completeness", &self.history.selection, &["--min-score", "1"]);
+        // The exchange's figures are by the hour: the first one of the history has to be over.
+        self.machine.idle_until((at + 2 * MINUTE).max(BEGINS_AT + HOUR + 5 * MINUTE));
+        let is_all = self.history.selection.iter().any(|flag| flag == "--all");
+        let (from, to) = (instant(0), instant(HOUR));
+        // The tape is claimed from an hour before the first pass on.
+        let window: &[&str] = if is_all { &["--from", &from, "--to", &to] } else { &[] };
+        let flags = [&["--min-score", "1"], window].concat();
+        let score = command("completeness", &self.history.selection, &flags);
         let came = self.run(&score);
         if came.ended != Ended::Exit(0) {
             self.machine.state().check.fail(format!("completeness at the end: {:?}", came.ended));

@@ -7,13 +7,15 @@ use crate::play::play;
 /// Histories that are tried at most.
 const TRIES_MAX: usize = 400;
 
-/// The shortest that was found.
+/// The shortest that was found of those that break the same.
 pub fn shrink(history: &History, bench: &mut Bench) -> History {
     let mut best = history.clone();
     let mut tries = 0;
+    let Some(kind) = play(history, bench, false).broken.as_deref().map(kind) else { return best };
     let mut is_broken = |history: &History, tries: &mut usize| {
         *tries += 1;
-        *tries <= TRIES_MAX && play(history, bench, false).broken.is_some()
+        *tries <= TRIES_MAX
+            && play(history, bench, false).broken.as_deref().map(self::kind) == Some(kind.clone())
     };
     let mut size = (best.steps.len() / 2).max(1);
     loop {
@@ -41,4 +43,10 @@ pub fn shrink(history: &History, bench: &mut Bench) -> History {
         }
     }
     best
+}
+
+/// What is broken, without the names, times and numbers in it.
+fn kind(broken: &str) -> String {
+    let is_word = |word: &&str| word.chars().all(|letter| letter.is_ascii_lowercase());
+    broken.split([' ', ',']).filter(is_word).collect::<Vec<_>>().join(" ")
 }
