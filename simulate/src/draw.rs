@@ -2,9 +2,13 @@
 //!
 //! The world keeps to what the exchange promises: no trade is shown later than the overlap of a pass reaches back.
 
-use kalshi_simulator::{ListEnd, MalformedCursor, MaxTs, RateClock, Rules, Trade, seeded_trades};
+use kalshi_simulator::{
+    Fault, ListEnd, MalformedCursor, MaxTs, RateClock, Rules, Trade, seeded_trades,
+};
 
-use crate::history::{BEGINS_AT, Command, HOUR, History, MINUTE, Profile, SECOND, Step, What};
+use crate::history::{
+    BEGINS_AT, Command, HOUR, History, MINUTE, Profile, SECOND, Step, Trouble, What,
+};
 use crate::random::{Random, mix};
 use crate::troubles;
 
@@ -75,7 +79,8 @@ pub fn draw(seed: u64, profile: Profile) -> History {
         steps: Vec::new(),
     };
     let rest = troubles::rest(&mut drawing);
-    world(&mut drawing, rest);
+    let asleep = troubles::sleeps(&mut drawing);
+    world(&mut drawing, rest + asleep);
     passes(&mut drawing, minutes);
     others(&mut drawing);
     troubles::draw(&mut drawing);
@@ -85,6 +90,8 @@ pub fn draw(seed: u64, profile: Profile) -> History {
         rules.page_rows_max = None;
     }
     let Drawing { mut steps, selection, ends_at, .. } = drawing;
+    let ends_at = ends_at + asleep;
+    keep_to_the_promise(&mut steps);
     steps.sort_by_key(|step| (step.at, step.id));
     History { seed: mix(seed), profile, rules, steps, selection, ends_at, rest }
 }
@@ -102,11 +109,28 @@ fn rules(random: &mut Random) -> Rules {
     }
 }
 
+/// Leaves out what the program does not promise to see through, see `docs/reliability.md`: two lies that agree.
+fn keep_to_the_promise(steps: &mut Vec<Step>) {
+    let is_empty = |step: &Step| {
+        matches!(&step.what, What::Disturb { trouble: Trouble::Fault(path, Fault::EmptyList), .. }
+            if *path != "/markets")
+    };
+    if !steps.iter().any(is_empty) {
+        return;
+    }
+    // A slice is believed empty when two questions about it are answered so.
+    let is_of_slices = |what: &What| matches!(what, What::Run(command) if ["backfill", "completeness"].contains(&command.args[0].as_str()));
+    let is_silent =
+        |what: &What| matches!(what, What::Disturb { trouble: Trouble::NoVolume(_), .. });
+    steps.retain(|step| !is_of_slices(&step.what) && !is_silent(&step.what));
+}
+
 /// Markets and their trades.
 fn world(drawing: &mut Drawing, rest: i64) {
     let count = drawing.random.between(1, 4);
     // The last passes see trades as well: a silence that is not plausible is no freshness.
-    let quiet_at = drawing.ends_at + rest + 110 * SECOND;
+    let finale_at = drawing.ends_at + rest;
+    let quiet_at = finale_at + 110 * SECOND;
     for number in 1..=count {
         let event = drawing.random.between(1, 2);
         let ticker = format!("KXA-E{event}-M{number}");
@@ -118,11 +142,15 @@ fn world(drawing: &mut Drawing, rest: i64) {
     }
     let mut at = 0;
     while at < quiet_at {
-        let span = drawing.random.between(20 * SECOND, 90 * SECOND).min(quiet_at - at);
+        // While nobody looks, little happens.
+        let is_between = at > drawing.ends_at && at < finale_at - 3 * MINUTE;
+        let longest = if is_between { 9 * MINUTE } else { MINUTE };
+        let longest = if at >= finale_at - 3 * MINUTE { 30 * SECOND } else { longest };
+        let span = drawing.random.between(longest / 3, longest).min(quiet_at - at);
         let place = drawing.random.index(drawing.lasting.len());
         let ticker = drawing.lasting[place].clone();
-        // A burst now and then; while nobody looks, little.
-        let many = if at > drawing.ends_at && rest > 0 { 2 } else { 18 };
+        // A burst now and then.
+        let many = if is_between { 2 } else { 18 };
         let count =
             if drawing.random.chance(100) { many * 4 } else { drawing.random.between(1, many) };
         trade(drawing, &ticker, at, span, count);

@@ -1,5 +1,6 @@
 //! Plays a history: what happens, happens; commands are run; what must hold is held against it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
 
@@ -69,7 +70,7 @@ fn try_play(history: &History, bench: &mut Bench, is_told: bool) -> Result<Outco
     }
     let machine = Machine::new(history.seed, servers, truth, check, record, turns);
     machine.idle_until(BEGINS_AT);
-    let mut player = Player { machine, bench, history };
+    let mut player = Player { machine, bench, history, begun: HashMap::new() };
     for step in &history.steps {
         player.step(step);
         if player.is_broken() {
@@ -102,7 +103,7 @@ fn expand(history: &History) -> Expanded {
         let at = BEGINS_AT + step.at;
         match &step.what {
             What::Open { ticker, lasts } => {
-                truth.open(ticker, at);
+                truth.open(ticker, at, at + lasts);
                 feed.push((at, Event::Open { ticker: ticker.clone(), closes_at: at + lasts }));
             }
             What::Trades { .. } => {
@@ -131,6 +132,8 @@ struct Player<'a> {
     machine: Arc<Machine>,
     bench: &'a mut Bench,
     history: &'a History,
+    /// When each selection was first read to the end.
+    begun: HashMap<Vec<String>, i64>,
 }
 
 impl Player<'_> {
@@ -206,7 +209,8 @@ impl Player<'_> {
         let is_fresh = came.ended == Ended::Exit(0);
         if is_pass && is_fresh {
             let (now, state) = (state.now, &mut *state);
-            let markets = selected(&command.args, &state.truth, now - 2 * SLA);
+            let began = *self.begun.entry(command.args.clone()).or_insert(now);
+            let markets = selected(&command.args, &state.truth, now - 2 * SLA, began);
             state.check.fresh(&state.truth, &markets, now);
         }
     }
@@ -232,7 +236,8 @@ impl Player<'_> {
         {
             let mut state = self.machine.state();
             let state = &mut *state;
-            let markets = selected(&pass.args, &state.truth, began);
+            let since = self.begun.get(&pass.args).copied().unwrap_or(began);
+            let markets = selected(&pass.args, &state.truth, began, since);
             state.check.whole(&state.truth, &markets, began);
             if came.ended != Ended::Exit(0) {
                 state.check.fail(format!("three passes after the trouble: {:?}", came.ended));
@@ -245,6 +250,8 @@ impl Player<'_> {
         // The tape is claimed from an hour before the first pass on.
         let window: &[&str] = if is_all { &["--from", &from, "--to", &to] } else { &[] };
         let flags = [&["--min-score", "1"], window].concat();
+        // Nothing of ours lies in the future of a clock that somebody has set right.
+        self.machine.state().skew = 0;
         let score = command("completeness", &self.history.selection, &flags);
         let came = self.run(&score);
         if came.ended != Ended::Exit(0) {
@@ -253,8 +260,9 @@ impl Player<'_> {
     }
 }
 
-/// The markets that these flags stand for, of those that could be seen by then.
-fn selected(args: &[String], truth: &Truth, seen_by: i64) -> Vec<String> {
+/// The markets that these flags stand for, of those that could be seen by then and had not closed when the
+/// selection was first read: those before are the past, which only `backfill` reads.
+fn selected(args: &[String], truth: &Truth, seen_by: i64, since: i64) -> Vec<String> {
     let flag = |name: &str| {
         let place = args.iter().position(|arg| arg == name)?;
         args.get(place + 1).map(String::as_str)
@@ -268,8 +276,10 @@ fn selected(args: &[String], truth: &Truth, seen_by: i64) -> Vec<String> {
         .flatten()
         .map(|name| format!("{name}-"))
         .collect();
-    let seen = truth.markets().filter(|(name, at)| {
-        *at <= seen_by && starts.iter().any(|start| name.starts_with(start.as_str()))
+    let seen = truth.markets().filter(|(name, opened, closes)| {
+        *opened <= seen_by
+            && *closes >= since
+            && starts.iter().any(|start| name.starts_with(start.as_str()))
     });
-    named.chain(seen.map(|(name, _)| name.to_owned())).collect()
+    named.chain(seen.map(|(name, ..)| name.to_owned())).collect()
 }

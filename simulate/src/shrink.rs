@@ -1,7 +1,7 @@
 //! Makes a history that breaks something as short as it still breaks it.
 
 use crate::bench::Bench;
-use crate::history::{History, What};
+use crate::history::{History, MINUTE, What};
 use crate::play::play;
 
 /// Histories that are tried at most.
@@ -17,13 +17,24 @@ pub fn shrink(history: &History, bench: &mut Bench) -> History {
         *tries <= TRIES_MAX
             && play(history, bench, false).broken.as_deref().map(self::kind) == Some(kind.clone())
     };
+    // What happens while the last passes run has to happen: silence is no freshness.
+    let is_pinned =
+        |history: &History, place: usize| history.steps[place].at >= history.ends_at - 4 * MINUTE;
     let mut size = (best.steps.len() / 2).max(1);
     loop {
         let mut at = 0;
         while at < best.steps.len() {
             let mut shorter = best.clone();
             let end = (at + size).min(shorter.steps.len());
-            shorter.steps.drain(at..end);
+            let mut place = 0;
+            shorter.steps.retain(|_| {
+                place += 1;
+                !(at..end).contains(&(place - 1)) || is_pinned(&best, place - 1)
+            });
+            if shorter.steps.len() == best.steps.len() {
+                at += size;
+                continue;
+            }
             if is_broken(&shorter, &mut tries) {
                 best = shorter;
             } else {
@@ -47,6 +58,8 @@ pub fn shrink(history: &History, bench: &mut Bench) -> History {
 
 /// What is broken, without the names, times and numbers in it.
 fn kind(broken: &str) -> String {
-    let is_word = |word: &&str| word.chars().all(|letter| letter.is_ascii_lowercase());
+    let is_word = |word: &&str| {
+        word.starts_with("Exit") || word.chars().all(|letter| letter.is_ascii_lowercase())
+    };
     broken.split([' ', ',']).filter(is_word).collect::<Vec<_>>().join(" ")
 }

@@ -12,6 +12,17 @@ pub fn rest(drawing: &mut Drawing) -> i64 {
     if is_long { 61 * MINUTE } else { 0 }
 }
 
+/// Lets the host sleep; how long in all.
+pub fn sleeps(drawing: &mut Drawing) -> i64 {
+    if !drawing.profile.has(Profile::Clocks) || !drawing.random.chance(300) {
+        return 0;
+    }
+    let at = drawing.random.between(0, drawing.ends_at - SECOND);
+    let us = *drawing.random.pick(&[30 * SECOND, 10 * MINUTE, 3 * HOUR]);
+    drawing.add(at, What::Suspend { us });
+    us
+}
+
 /// Draws what goes wrong.
 pub fn draw(drawing: &mut Drawing) {
     if drawing.profile == Profile::Calm {
@@ -79,7 +90,7 @@ fn wires(drawing: &mut Drawing) {
 /// Clocks that differ, answers that are old.
 fn clocks(drawing: &mut Drawing) {
     let far = [2 * SECOND, 20 * SECOND, 3 * MINUTE, 2 * HOUR];
-    match drawing.random.below(7) {
+    match drawing.random.below(6) {
         0 => {
             let us = *drawing.random.pick(&far);
             let us = if drawing.random.chance(500) { us } else { -us };
@@ -98,16 +109,11 @@ fn clocks(drawing: &mut Drawing) {
             let per_mille = *drawing.random.pick(&[300, 1_000]);
             lasting(drawing, Trouble::Cached { age_max, is_told }, per_mille, 10 * MINUTE);
         }
-        4 | 5 => {
+        _ => {
             let at = drawing.random.between(0, drawing.ends_at - SECOND);
             let us = *drawing.random.pick(&far);
             let us = if drawing.random.chance(500) { us } else { -us };
             drawing.add(at, What::Turn { us });
-        }
-        _ => {
-            let at = drawing.random.between(0, drawing.ends_at - SECOND);
-            let us = *drawing.random.pick(&[30 * SECOND, 10 * MINUTE, 3 * HOUR]);
-            drawing.add(at, What::Suspend { us });
         }
     }
 }

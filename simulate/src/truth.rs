@@ -21,8 +21,8 @@ pub struct Truth {
     all: Vec<Known>,
     by_id: HashMap<String, usize>,
     by_market: BTreeMap<String, Vec<usize>>,
-    /// When each market can be seen first.
-    opened: BTreeMap<String, i64>,
+    /// When each market can be seen first, and when it closes.
+    opened: BTreeMap<String, (i64, i64)>,
 }
 
 impl Truth {
@@ -35,13 +35,13 @@ impl Truth {
     }
 
     /// A market that there will be.
-    pub fn open(&mut self, ticker: &str, at: i64) {
-        self.opened.insert(ticker.to_owned(), at);
+    pub fn open(&mut self, ticker: &str, at: i64, closes_at: i64) {
+        self.opened.insert(ticker.to_owned(), (at, closes_at));
     }
 
-    /// Every market with the time from which it can be seen.
-    pub fn markets(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.opened.iter().map(|(ticker, at)| (ticker.as_str(), *at))
+    /// Every market with the time from which it can be seen, and that of its close.
+    pub fn markets(&self) -> impl Iterator<Item = (&str, i64, i64)> {
+        self.opened.iter().map(|(ticker, (at, closes_at))| (ticker.as_str(), *at, *closes_at))
     }
 
     /// Notes that a trade is stored; whether it is one of the exchange's and was not stored before.
