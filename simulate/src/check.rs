@@ -140,10 +140,13 @@ impl Check {
     }
 
     /// What a pass that says "fresh" must have stored of these markets.
-    pub fn fresh(&mut self, truth: &Truth, markets: &[String], now: i64) {
+    /// The selection was first read to its end at `since`.
+    pub fn fresh(&mut self, truth: &Truth, markets: &[String], since: i64, now: i64) {
         for market in markets {
             let claim = self.claims.get(market);
-            if claim.is_some_and(|claim| !claim.is_level) {
+            // What was never level is behind, and not stale.
+            let is_new = claim.is_none() && now < since + 2 * SLA;
+            if is_new || claim.is_some_and(|claim| !claim.is_level) {
                 continue;
             }
             let from = claim.and_then(|claim| claim.from).unwrap_or(i64::MIN);

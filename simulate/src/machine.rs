@@ -220,7 +220,7 @@ impl Machine {
 
     /// Nothing runs until then.
     pub fn idle_until(&self, at: i64) {
-        self.state().advance(at);
+        self.state().pass(at, false);
     }
 }
 
@@ -240,20 +240,29 @@ impl State {
         Random::of(self.seed, names)
     }
 
+    /// A process waits until then: a host that sleeps meanwhile wakes it so much later.
+    fn advance(&mut self, until: i64) {
+        self.pass(until, true);
+    }
+
     /// Time passes.
-    pub fn advance(&mut self, until: i64) {
+    fn pass(&mut self, until: i64, is_waited_for: bool) {
         let mut until = until;
         while let Some((at, turn)) = self.turns.get(self.turned).filter(|(at, _)| *at <= until) {
             let (at, turn) = (*at, turn.clone());
             self.turned += 1;
             self.now = self.now.max(at);
-            self.take(turn, &mut until);
+            let slept = self.take(turn);
+            if is_waited_for {
+                until += slept;
+            }
         }
         self.now = self.now.max(until);
         self.servers.feed(self.now);
     }
 
-    fn take(&mut self, turn: Turn, until: &mut i64) {
+    /// Lets something happen; how long the host slept.
+    fn take(&mut self, turn: Turn) -> i64 {
         match turn {
             Turn::Clock(us) => {
                 self.skew += us;
@@ -267,13 +276,13 @@ impl State {
                 // What was to be waited for is waited for afterwards.
                 self.asleep += us;
                 self.now += us;
-                *until += us;
                 for process in &mut self.processes {
                     if let Some(at) = &mut process.wakes_at {
                         *at += us;
                     }
                 }
                 self.counts.one("sleeps of the host");
+                return us;
             }
             Turn::Disturb(id, trouble, per_mille) => {
                 self.counts.one("troubles");
@@ -289,6 +298,7 @@ impl State {
                 self.servers.calm(id);
             }
         }
+        0
     }
 
     /// Everything that goes wrong has ended, whatever was still to come.

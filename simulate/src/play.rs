@@ -211,7 +211,7 @@ impl Player<'_> {
             let (now, state) = (state.now, &mut *state);
             let began = *self.begun.entry(command.args.clone()).or_insert(now);
             let markets = selected(&command.args, &state.truth, now - 2 * SLA, began);
-            state.check.fresh(&state.truth, &markets, now);
+            state.check.fresh(&state.truth, &markets, began, now);
         }
     }
 
