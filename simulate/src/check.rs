@@ -121,12 +121,12 @@ impl Check {
         for slice in commit.slices() {
             let (from, until) = (slice.key.from().micros(), slice.key.until().micros());
             let name = slice.key.market().as_str().to_owned();
-            let begun = *self.slices.entry((name.clone(), from, until)).or_insert(began);
+            let asked = *self.slices.entry((name.clone(), from, until)).or_insert(began);
             let is_read = slice.status != kalshi_ingest::domain::slice::SliceStatus::Open;
             let is_group = name.len() > 1 && name.starts_with('*');
             if is_read
                 && !is_group
-                && let Some(trade) = missing(truth, &name, Some(from), Some(until), begun)
+                && let Some(trade) = missing(truth, &name, Some(from), Some(until), asked)
             {
                 self.fail(format!(
                     "slice {name} [{}, {}) is read, and trade {} at {} is not stored",

@@ -2,7 +2,6 @@
 //! be killed before and after it; the database may break off before it, or after it without saying so.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use kalshi_ingest::app::Databases;
 use kalshi_ingest::domain::backfill::Life;
@@ -246,9 +245,4 @@ impl History for Connection {
         prunable(before: Timestamp) -> (u64, u64);
         prune(before: Timestamp, count: u32) -> u64;
     }
-}
-
-/// How long a time is, to be read by people.
-pub fn seconds(us: i64) -> Duration {
-    Duration::from_micros(u64::try_from(us).unwrap_or(0))
 }

@@ -84,7 +84,7 @@ pub fn draw(seed: u64, profile: Profile) -> History {
     passes(&mut drawing, minutes);
     others(&mut drawing);
     troubles::draw(&mut drawing);
-    if drawing.steps.iter().any(|step| step.is_far_behind()) {
+    if drawing.steps.iter().any(Step::is_far_behind) {
         // Between two short pages a server that is far behind leaves a hole that nobody can see: those of the
         // exchange have a thousand rows.
         rules.page_rows_max = None;
@@ -121,10 +121,17 @@ fn keep_to_the_promise(steps: &mut Vec<Step>) {
     let is_of_slices = |what: &What| matches!(what, What::Run(command) if ["backfill", "completeness"].contains(&command.args[0].as_str()));
     let is_silent =
         |what: &What| matches!(what, What::Disturb { trouble: Trouble::NoVolume(_), .. });
+    let is_young = |what: &What| match what {
+        What::Open { ticker, .. } | What::Trades { ticker, .. } | What::Settle { ticker } => {
+            ticker.starts_with(MORTAL)
+        }
+        _ => false,
+    };
     steps.retain(|step| {
         // Nor is a backfill sure of the last minutes of a tape that stands still.
         !((is_emptied || is_behind) && is_of_slices(&step.what))
             && !(is_emptied && is_silent(&step.what))
+            && !(is_behind && is_young(&step.what))
     });
 }
 
@@ -181,10 +188,13 @@ fn trade(drawing: &mut Drawing, ticker: &str, at: i64, span: i64, count: i64) {
     drawing.add(at, What::Trades { ticker: ticker.to_owned(), count, span, late_max });
 }
 
+/// How those are called.
+const MORTAL: &str = "KXA-E3-D";
+
 /// Markets that open and end within the history.
 fn mortals(drawing: &mut Drawing) {
     for number in 1..=drawing.random.between(1, 3) {
-        let ticker = format!("KXA-E3-D{number}");
+        let ticker = format!("{MORTAL}{number}");
         let opens = drawing.random.between(-30 * MINUTE, 5 * MINUTE);
         let lasts = drawing.random.between(MINUTE, 8 * MINUTE) + (-opens).max(0);
         drawing.add(opens, What::Open { ticker: ticker.clone(), lasts });

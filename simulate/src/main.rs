@@ -1,5 +1,6 @@
 //! Plays histories by the thousand, and tells the story of one that breaks something.
 
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -65,6 +66,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// Adds to a text, which takes everything.
+fn put(text: &mut String, words: fmt::Arguments<'_>) {
+    let _ = text.write_fmt(words);
+}
+
 fn say(text: &str) {
     // Nobody is left to be told.
     drop(io::stdout().lock().write_all(text.as_bytes()));
@@ -82,17 +88,17 @@ fn tell(cli: &Cli, seed: u64) -> Result<bool, String> {
     let outcome = play(&history, &mut bench, true);
     let mut text = format!("seed {seed}, profile {:?}\n", cli.profile);
     for step in &history.steps {
-        text.push_str(&format!("plan {:>8.1} s: {}\n", seconds(step.at), step.what));
+        put(&mut text, format_args!("plan {:>8.1} s: {}\n", seconds(step.at), step.what));
     }
     for line in &outcome.story {
         text.push_str(line);
         text.push('\n');
     }
     match &outcome.broken {
-        Some(broken) => text.push_str(&format!("BROKEN: {broken}\n")),
+        Some(broken) => put(&mut text, format_args!("BROKEN: {broken}\n")),
         None => text.push_str("nothing broke\n"),
     }
-    text.push_str(&format!("digest {:016x}\n", outcome.digest));
+    put(&mut text, format_args!("digest {:016x}\n", outcome.digest));
     say(&text);
     Ok(outcome.broken.is_none())
 }
@@ -173,33 +179,39 @@ fn report(cli: &Cli, shared: &Shared, took: Duration) {
     let mut figures = shared.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut text = String::new();
     for (name, count) in counts.iter() {
-        text.push_str(&format!("{count:>12}  {name}\n"));
+        put(&mut text, format_args!("{count:>12}  {name}\n"));
     }
     let mut median = |place: usize| {
         figures.sort_unstable_by_key(|of| of[place]);
         figures.get(figures.len() / 2).map_or(0, |of| of[place])
     };
-    text.push_str(&format!(
-        "at the median: {} passes, {} answers, {} trades, {} troubles\n",
-        median(0),
-        median(1),
-        median(2),
-        median(3)
-    ));
+    put(
+        &mut text,
+        format_args!(
+            "at the median: {} passes, {} answers, {} trades, {} troubles\n",
+            median(0),
+            median(1),
+            median(2),
+            median(3)
+        ),
+    );
     let hours = took.as_secs_f64() / 3_600.0;
     let by_hour = |name: &str| {
         let count = u32::try_from(counts.of(name)).unwrap_or(u32::MAX);
         f64::from(count) / hours
     };
-    text.push_str(&format!(
-        "{:.1} s: {:.0} histories, {:.0} answers, {:.0} commits an hour ({} jobs, profile {:?})\n",
-        took.as_secs_f64(),
-        by_hour("histories"),
-        by_hour("answers"),
-        by_hour("commits"),
-        cli.jobs,
-        cli.profile
-    ));
-    text.push_str(&format!("digest {:016x}\n", shared.digest.load(Ordering::Relaxed)));
+    put(
+        &mut text,
+        format_args!(
+            "{:.1} s: {:.0} histories, {:.0} answers, {:.0} commits an hour ({} jobs, profile {:?})\n",
+            took.as_secs_f64(),
+            by_hour("histories"),
+            by_hour("answers"),
+            by_hour("commits"),
+            cli.jobs,
+            cli.profile
+        ),
+    );
+    put(&mut text, format_args!("digest {:016x}\n", shared.digest.load(Ordering::Relaxed)));
     say(&text);
 }

@@ -139,7 +139,9 @@ impl Servers {
     /// All troubles end.
     pub fn calm_all(&mut self) {
         let all: Vec<u64> = self.active.iter().map(|active| active.id).collect();
-        all.into_iter().for_each(|id| self.calm(id));
+        for id in all {
+            self.calm(id);
+        }
         self.cache.clear();
     }
 
