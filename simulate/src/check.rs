@@ -24,6 +24,8 @@ pub struct Claim {
     is_walking: bool,
     /// Whether it was ever read to its end.
     is_level: bool,
+    /// Whether it is read any more.
+    is_retired: bool,
     /// When the process began that opened the walk in progress.
     walk_began: i64,
 }
@@ -64,7 +66,7 @@ impl Check {
 
     fn rows(&self) -> rusqlite::Result<Vec<(String, Claim)>> {
         let sql = "select market_ticker, complete_from, complete_until, walk_until is not null, \
-                   level_at is not null from ingestion_checkpoints";
+                   level_at is not null, retired_at is not null from ingestion_checkpoints";
         let mut statement = self.connection.prepare_cached(sql)?;
         let rows = statement.query_map([], |row| {
             let claim = Claim {
@@ -72,6 +74,7 @@ impl Check {
                 until: instant(row.get_ref(2)?.as_str_or_null()?),
                 is_walking: row.get(3)?,
                 is_level: row.get(4)?,
+                is_retired: row.get(5)?,
                 walk_began: 0,
             };
             Ok((row.get(0)?, claim))
@@ -95,7 +98,10 @@ impl Check {
             if claim == before {
                 continue;
             }
-            if claim.until != before.until || claim.from != before.from {
+            let is_moved = claim.until != before.until || claim.from != before.from;
+            // Where nothing was ever seen each walk reads down to the bottom, whatever is claimed: until it is over.
+            let is_read_whole = !claim.is_retired && !truth.has_stored(&market);
+            if (is_moved || claim.is_retired) && !is_read_whole {
                 // A walk that was taken up again began with the answers of an earlier process.
                 let asked = if before.is_walking { before.walk_began.min(began) } else { began };
                 let firm = claim.until.map(|until| until - self.reread);

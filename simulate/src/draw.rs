@@ -119,20 +119,8 @@ fn keep_to_the_promise(steps: &mut Vec<Step>) {
     let is_emptied = steps.iter().any(is_empty);
     // A slice is believed empty when two questions about it are answered so.
     let is_of_slices = |what: &What| matches!(what, What::Run(command) if ["backfill", "completeness"].contains(&command.args[0].as_str()));
-    let is_silent =
-        |what: &What| matches!(what, What::Disturb { trouble: Trouble::NoVolume(_), .. });
-    let is_young = |what: &What| match what {
-        What::Open { ticker, .. } | What::Trades { ticker, .. } | What::Settle { ticker } => {
-            ticker.starts_with(MORTAL)
-        }
-        _ => false,
-    };
-    steps.retain(|step| {
-        // Nor is a backfill sure of the last minutes of a tape that stands still.
-        !((is_emptied || is_behind) && is_of_slices(&step.what))
-            && !(is_emptied && is_silent(&step.what))
-            && !(is_behind && is_young(&step.what))
-    });
+    // Nor is it sure of the last minutes of a tape that stands still.
+    steps.retain(|step| !((is_emptied || is_behind) && is_of_slices(&step.what)));
 }
 
 /// Markets and their trades.
@@ -146,11 +134,8 @@ fn world(drawing: &mut Drawing, rest: i64) {
         let ticker = format!("KXA-E{event}-M{number}");
         let opened = -drawing.random.between(10 * MINUTE, 5 * HOUR);
         drawing.add(opened, What::Open { ticker: ticker.clone(), lasts: 30 * 24 * HOUR });
-        // A market that never traded is claimed on the word of a server that may be far behind: see the list of
-        // what is not promised.
-        let before = drawing.random.between(i64::from(drawing.profile.has(Profile::Clocks)), 60);
-        trade(drawing, &ticker, opened, (-opened).min(5 * MINUTE), before.min(1));
-        trade(drawing, &ticker, opened, -opened, before - 1);
+        let before = drawing.random.between(0, 60);
+        trade(drawing, &ticker, opened, -opened, before);
         drawing.lasting.push(ticker);
     }
     let mut at = 0;

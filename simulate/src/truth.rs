@@ -55,6 +55,11 @@ impl Truth {
         Ok(())
     }
 
+    /// Whether any trade of a market (of the tape: of any) is stored.
+    pub fn has_stored(&self, market: &str) -> bool {
+        self.of(Some(market).filter(|name| *name != "*")).any(|known| known.is_stored)
+    }
+
     /// The trade of this id.
     pub fn get(&self, id: &str) -> Option<&Known> {
         self.by_id.get(id).map(|at| &self.all[*at])
