@@ -240,6 +240,11 @@ impl Check {
         Ok(())
     }
 
+    /// From when on the tape is claimed.
+    pub fn tape_from(&self) -> Option<i64> {
+        self.claims.get("*").and_then(|claim| claim.from)
+    }
+
     /// How many rows a table has.
     pub fn count(&self, table: &str) -> u64 {
         let sql = format!("select count(*) from {table}");

@@ -144,7 +144,8 @@ fn world(drawing: &mut Drawing, rest: i64) {
         let is_between = at > drawing.ends_at && at < finale_at - 3 * MINUTE;
         let longest = if is_between { 9 * MINUTE } else { MINUTE };
         let longest = if at >= finale_at - 3 * MINUTE { 30 * SECOND } else { longest };
-        let span = drawing.random.between(longest / 3, longest).min(quiet_at - at);
+        let ends = if is_between { finale_at - 3 * MINUTE } else { quiet_at };
+        let span = drawing.random.between(longest / 3, longest).min(ends - at);
         let place = drawing.random.index(drawing.lasting.len());
         let ticker = drawing.lasting[place].clone();
         // A burst now and then.

@@ -243,11 +243,14 @@ impl Player<'_> {
                 state.check.fail(format!("three passes after the trouble: {:?}", came.ended));
             }
         }
-        // The exchange's figures are by the hour: the first one of the history has to be over.
-        self.machine.idle_until((at + 2 * MINUTE).max(BEGINS_AT + HOUR + 5 * MINUTE));
+        // The exchange's figures are by the hour, and the tape is claimed from an hour before the first pass on.
         let is_all = self.history.selection.iter().any(|flag| flag == "--all");
-        let (from, to) = (instant(0), instant(HOUR));
-        // The tape is claimed from an hour before the first pass on.
+        let claimed = self.machine.state().check.tape_from().filter(|_| is_all);
+        let since = claimed.map_or(0, |at| at - BEGINS_AT).max(0);
+        let hour = (since + HOUR - 1).div_euclid(HOUR) * HOUR;
+        let (from, to) = (instant(hour), instant(hour + HOUR));
+        let closed_at = BEGINS_AT + hour + HOUR + 5 * MINUTE;
+        self.machine.idle_until((at + 2 * MINUTE).max(closed_at));
         let window: &[&str] = if is_all { &["--from", &from, "--to", &to] } else { &[] };
         let flags = [&["--min-score", "1"], window].concat();
         // Nothing of ours lies in the future of a clock that somebody has set right.

@@ -52,6 +52,7 @@ fn seeds_that_once_broke_something_do_not_any_more() {
     for (profile, seed, what) in [
         (Profile::Clocks, 2, "a wait of less than the clock's unit never ended"),
         (Profile::Clocks, 6, "a host that slept was taken for a tape that stands still"),
+        (Profile::Absence, 52, "a market with stored trades was believed never to have traded"),
         (Profile::Lifecycle, 14, "a market had closed before it was selected"),
         (Profile::Kills, 55, "a pass that stands by has nothing to judge yet"),
         (Profile::Everything, 12, "the newest minutes of a tape that stood still"),
