@@ -109,7 +109,7 @@ fn rules(random: &mut Random) -> Rules {
     }
 }
 
-/// Leaves out what the program does not promise to see through, see `docs/reliability.md`: two lies that agree.
+/// Leaves out what the program does not promise to see through, see the words about this crate.
 fn keep_to_the_promise(steps: &mut Vec<Step>) {
     let is_empty = |step: &Step| {
         matches!(&step.what, What::Disturb { trouble: Trouble::Fault(path, Fault::EmptyList), .. }

@@ -252,7 +252,9 @@ impl Player<'_> {
         let closed_at = BEGINS_AT + hour + HOUR + 5 * MINUTE;
         self.machine.idle_until((at + 2 * MINUTE).max(closed_at));
         let window: &[&str] = if is_all { &["--from", &from, "--to", &to] } else { &[] };
-        let flags = [&["--min-score", "1"], window].concat();
+        // What had closed before the selection was first read is the past: somebody has to ask for it.
+        let heal: &[&str] = if self.has_past() { &["--heal"] } else { &[] };
+        let flags = [&["--min-score", "1"], window, heal].concat();
         // Nothing of ours lies in the future of a clock that somebody has set right.
         self.machine.state().skew = 0;
         let score = command("completeness", &self.history.selection, &flags);
@@ -260,6 +262,17 @@ impl Player<'_> {
         if came.ended != Ended::Exit(0) {
             self.machine.state().check.fail(format!("completeness at the end: {:?}", came.ended));
         }
+    }
+}
+
+impl Player<'_> {
+    /// Whether a market of the selection had closed before any pass read all of it to the end.
+    fn has_past(&self) -> bool {
+        let is_whole =
+            |args: &&Vec<String>| self.history.selection.iter().all(|flag| args.contains(flag));
+        let since = self.begun.iter().filter(|(args, _)| is_whole(args)).map(|(_, at)| *at).min();
+        let state = self.machine.state();
+        state.truth.markets().any(|(_, _, closes)| since.is_none_or(|since| closes < since))
     }
 }
 
