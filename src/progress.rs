@@ -12,44 +12,52 @@ use crate::ingest::Sight;
 /// The bar on the screen, so that log lines are printed above it and not into it.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// A pass's bar: markets done, trades stored.
-pub struct Bar(ProgressBar);
+/// A pass's bar: markets done, trades stored. `None` where nobody would see it: a hidden one has a thread
+/// that ticks as well.
+pub struct Bar(Option<ProgressBar>);
 
 impl Bar {
-    /// A bar for a pass over `markets` markets; invisible unless stderr is a terminal, there is
+    /// A bar for a pass over `markets` markets; none unless stderr is a terminal, there is
     /// a backlog and the user did not ask for quiet.
     pub fn start(markets: usize, is_wanted: bool) -> Bar {
-        let bar = if is_wanted && io::stderr().is_terminal() {
-            ProgressBar::new(u64::try_from(markets).unwrap_or(u64::MAX))
-        } else {
-            ProgressBar::hidden()
-        };
-        // The template is a constant; were it wrong, the plain bar would do.
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:24} {pos}/{len} markets, {msg}, {elapsed}")
-        {
-            bar.set_style(style);
+        if !is_wanted || !io::stderr().is_terminal() {
+            return Bar(None);
         }
+        let bar = ProgressBar::new(u64::try_from(markets).unwrap_or(u64::MAX));
         bar.enable_steady_tick(Duration::from_millis(200));
         *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
-        Bar(bar)
+        let bar = Bar(Some(bar));
+        bar.looks_like("{bar:24} {pos}/{len} markets, {msg}, {elapsed}");
+        bar
+    }
+
+    fn looks_like(&self, template: &str) {
+        // The template is a constant; were it wrong, the plain bar would do.
+        if let (Some(bar), Ok(style)) = (&self.0, ProgressStyle::with_template(template)) {
+            bar.set_style(style);
+        }
+    }
+
+    fn set(&self, done: usize, message: impl FnOnce() -> String) {
+        let Some(bar) = &self.0 else { return };
+        bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        bar.set_message(message());
     }
 
     /// Moves it.
     pub fn show(&self, sight: Sight<'_>) {
-        self.0.set_position(u64::try_from(sight.markets_done).unwrap_or(u64::MAX));
-        let Sight { tally, .. } = sight;
-        self.0.set_message(format!(
-            "{} trades, {} pages",
-            tally.events_ingested + tally.events_duplicate,
-            tally.pages
-        ));
+        let Sight { tally, markets_done } = sight;
+        self.set(markets_done, || {
+            let trades = tally.events_ingested + tally.events_duplicate;
+            format!("{trades} trades, {} pages", tally.pages)
+        });
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        let Some(bar) = &self.0 else { return };
+        bar.finish_and_clear();
         *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -88,10 +96,7 @@ impl SliceBar {
     /// A bar for so many slices.
     pub fn start(total: usize) -> SliceBar {
         let bar = Bar::start(total, log::log_enabled!(log::Level::Info));
-        let template = "{bar:24} {pos}/{len} slices, {msg}, {elapsed}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.0.set_style(style);
-        }
+        bar.looks_like("{bar:24} {pos}/{len} slices, {msg}, {elapsed}, {eta} left");
         let now = Instant::now();
         SliceBar { bar, total, started: now, said: Cell::new(now) }
     }
@@ -102,8 +107,7 @@ impl SliceBar {
         let trades = tally.events_ingested + tally.events_duplicate;
         let took = self.started.elapsed();
         let rate = u128::from(trades) * 1_000 / took.as_millis().max(1);
-        self.bar.0.set_position(u64::try_from(markets_done).unwrap_or(u64::MAX));
-        self.bar.0.set_message(format!("{trades} trades, {rate} a second"));
+        self.bar.set(markets_done, || format!("{trades} trades, {rate} a second"));
         if !io::stderr().is_terminal() && self.said.get().elapsed() >= LINE_EVERY {
             self.said.set(Instant::now());
             let left = match u32::try_from(markets_done) {

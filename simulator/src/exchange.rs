@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::asked::{Asked, RequestLog};
 use crate::fault::{Fault, FaultPlan};
-use crate::http::{self, Server};
+use crate::http::{self, Answer, Server};
 use crate::path_faults::PathFaults;
 use crate::rate_limit::RateLimiter;
 use crate::router;
@@ -234,6 +234,23 @@ impl Exchange {
     /// Empties the record. The numbers of trades requests go on.
     pub fn forget_requests(&self) {
         self.lock().log.clear();
+    }
+
+    /// Answers a GET without a socket. `target` is the path with the query as a request line has it,
+    /// `headers` have names in lower case. Nothing is compressed, and what goes wrong with the
+    /// delivery is said instead of done.
+    ///
+    /// # Errors
+    ///
+    /// The status that a target gets which is no target.
+    pub fn ask(&self, target: &str, headers: Vec<(String, String)>) -> Result<Answer, u16> {
+        let request = http::Request::get(target, headers)?;
+        let mut state = self.lock();
+        let (reply, asked) = router::answer(&mut state, &request);
+        let fault = asked.fault;
+        state.record(asked);
+        drop(state);
+        Ok(reply.answer(fault))
     }
 
     fn answer(&self, request: &http::Request) -> http::Reply {

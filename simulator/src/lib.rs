@@ -70,7 +70,7 @@ pub use book::Book;
 pub use exchange::Exchange;
 pub use fault::{Fault, RetryAfter};
 pub use generate::{seeded_book, seeded_trades};
-pub use http::Server;
+pub use http::{Answer, Delivery, Server};
 pub use market::{Market, Status};
 pub use rules::{
     ErrorShape, ExchangeStatus, Framing, ListEnd, MalformedCursor, MarketVolume, MaxTs, RateClock,

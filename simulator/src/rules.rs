@@ -30,6 +30,8 @@ pub struct Rules {
     pub implicit_markets: bool,
     /// What `/series/{ticker}` answers about a series that there is not.
     pub unknown_series: UnknownSeries,
+    /// A page of trades has at most so many rows, whatever was asked for. `None`: as many as asked for.
+    pub page_rows_max: Option<usize>,
     /// `/historical/trades` also serves this many seconds from the cutoff on.
     pub historical_overlap_s: i64,
     /// `/markets/trades` still serves this many seconds before the cutoff.
@@ -76,6 +78,7 @@ impl Default for Rules {
             markets_cutoff_s: 0,
             implicit_markets: true,
             unknown_series: UnknownSeries::NotFound,
+            page_rows_max: None,
             historical_overlap_s: 0,
             live_overlap_s: 0,
             error_shape: ErrorShape::Nested,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::memory::Memory;
+use super::outside::Outside;
 use super::session::{Done, LONG, Session, asker, heed};
 use super::verdict::Verdict;
-use crate::clock::{Clock, StopFlag};
+use crate::clock::StopFlag;
 use crate::config::{BackfillPlan, Want};
 use crate::domain::backfill::{self, Life, Scheme, Span};
 use crate::domain::batch::Ledger;
@@ -31,7 +32,7 @@ const ROUNDS_MAX: u32 = 5;
 pub(super) fn backfill(
     plan: BackfillPlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let lock = store.try_lock(&format!("backfill-{}", plan.want.selection.shard().file_name()))?;
@@ -39,7 +40,7 @@ pub(super) fn backfill(
         log::warn!("another backfill is at work; this one leaves it to that");
         return Ok(Exit::Incomplete);
     }
-    let mut session = Session::begin("backfill", "backfill", store, clock, stop)?;
+    let mut session = Session::begin("backfill", "backfill", store, outside, stop)?;
     let span = plan.deadline.unwrap_or(LONG);
     let key = ExchangeKey {
         shard: plan.want.selection.shard().to_string(),
@@ -345,13 +346,13 @@ const LATELY: Duration = Duration::from_secs(86_400);
 pub(super) fn dry_run(
     plan: BackfillPlan,
     store: Option<&mut dyn Store>,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
     let BackfillPlan { want, exchange, .. } = plan;
     let rate = exchange.rate;
     let (shard, host) = (want.selection.shard().to_string(), exchange.access.endpoint.host());
-    let asker = asker(exchange, LONG, clock, stop);
+    let asker = asker(exchange, LONG, outside, stop);
     let mut store = store;
     if let Some(store) = store.as_deref_mut() {
         heed(&asker, &ExchangeKey { shard, host }, store);
@@ -372,12 +373,13 @@ pub(super) fn dry_run(
     let all = || wanted.slices.iter().cloned().map(Slice::new).collect();
     let left = match store {
         Some(store) if !want.is_forced => {
-            let left = super::ask(store, clock.as_ref(), |store| on_record(&wanted, store, span))?;
+            let left =
+                super::ask(store, outside.clock.as_ref(), |store| on_record(&wanted, store, span))?;
             left.unwrap_or_else(all)
         }
         _ => all(),
     };
-    super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate))?;
+    super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate), outside)?;
     Ok(Exit::Ok)
 }
 

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outside::Outside;
 use super::session::{Done, LONG, Session};
 use super::verdict::Verdict;
-use crate::clock::{Clock, StopFlag};
+use crate::clock::StopFlag;
 use crate::config::CompletenessPlan;
 use crate::domain::backfill::{self, Life};
 use crate::domain::batch::Ledger;
@@ -32,10 +33,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) fn completeness(
     plan: CompletenessPlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let mut session = Session::begin("completeness", "scoring", store, clock, stop)?;
+    let mut session = Session::begin("completeness", "scoring", store, outside, stop)?;
     let CompletenessPlan { selection, window, exchange, min_score, is_healed, output } = plan;
     let (asker, run) = (session.asker(exchange, LONG, selection.shard(), store), session.run());
     let mut work = Scorer {
@@ -60,7 +61,7 @@ pub(super) fn completeness(
         work.verdict.incomplete(&report::come_back_line(at));
     }
     work.judge(&found);
-    super::answer(&report::scores(&found, output))?;
+    super::answer(&report::scores(&found, output), outside)?;
     let Scorer { asker, tally, verdict, .. } = work;
     Ok(session.end(Done { markets: found.len(), tally, verdict }, Some(&asker), store))
 }

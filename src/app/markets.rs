@@ -1,11 +1,11 @@
 //! `markets`: brings the metadata of the selection's markets up to date.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::outside::Outside;
 use super::session::{Done, LONG, Session};
 use super::verdict::Verdict;
-use crate::clock::{Clock, StopFlag};
+use crate::clock::StopFlag;
 use crate::config::ExchangePlan;
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
@@ -19,10 +19,10 @@ pub(super) fn markets(
     selection: &Selection,
     exchange: ExchangePlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
-    let mut session = Session::begin("markets", "sync", store, clock, stop)?;
+    let mut session = Session::begin("markets", "sync", store, outside, stop)?;
     let asker = session.asker(exchange, LONG, selection.shard(), store);
     let mut verdict = Verdict::of_command();
     let mut count = 0;

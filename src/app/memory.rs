@@ -13,7 +13,6 @@ use crate::domain::walk::{LIVE_MIN, Walk};
 use crate::failure::Failure;
 use crate::ingest::Asker;
 use crate::report;
-use crate::retry::Jitter;
 use crate::store::{ExchangeKey, Store};
 
 /// What does not change is asked again after so long.
@@ -99,7 +98,7 @@ impl Memory {
     fn cutoff(&mut self, asker: &Asker, ours: Timestamp) -> Option<Timestamp> {
         let is_recent = |at: Timestamp| at <= ours && ours.since(at) < ASKED_AGAIN_AFTER;
         if self.record.cutoff_at.is_none_or(|at| !is_recent(at)) && !asker.is_forbidden() {
-            let mut jitter = Jitter::from_entropy();
+            let mut jitter = asker.jitter();
             let answer =
                 asker.ask_at_most(1, &mut jitter, |client, left, clock| client.cutoff(left, clock));
             match answer {

@@ -5,6 +5,7 @@ mod markets;
 mod completeness;
 mod memory;
 mod orderbooks;
+mod outside;
 mod replay;
 mod run;
 mod session;
@@ -12,8 +13,10 @@ mod status;
 mod telling;
 mod verdict;
 
+pub use outside::{Databases, Environment, Output, Outside};
+
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +39,12 @@ pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
 
 /// The same by another clock.
 pub fn main_by(cli: Cli, stop: &StopFlag, clock: &Arc<dyn Clock>) -> Exit {
-    match dispatch(cli, clock, stop) {
+    main_in(cli, stop, &Outside::machine(Arc::clone(clock)))
+}
+
+/// The same in another world.
+pub fn main_in(cli: Cli, stop: &StopFlag, outside: &Outside) -> Exit {
+    match dispatch(cli, outside, stop) {
         Ok(exit) => exit,
         Err(error) => {
             log::error!("{}", one_line(error.as_ref()));
@@ -45,65 +53,65 @@ pub fn main_by(cli: Cli, stop: &StopFlag, clock: &Arc<dyn Clock>) -> Exit {
     }
 }
 
-fn dispatch(cli: Cli, clock: &Arc<dyn Clock>, stop: &StopFlag) -> anyhow::Result<Exit> {
+fn dispatch(cli: Cli, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit> {
     if let Some(text) = manual::text(&cli.command) {
-        answer_bytes(&text?)?;
+        answer_bytes(&text?, outside)?;
         return Ok(Exit::Ok);
     }
-    // A value that is not Unicode is a wrong one, not a missing one.
-    let environment =
-        |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    let Config { database, task } = Config::new(cli, clock.now(), &environment)?;
+    let clock = &outside.clock;
+    let Config { database, task } = Config::new(cli, clock.now(), &*outside.environment)?;
+    let databases = outside.databases.as_ref();
     let open = |missing| {
-        let mut store = database.open(missing)?;
+        let mut store = databases.open(&database, missing)?;
         migrate(store.as_mut(), clock.as_ref())?;
         Ok::<_, Failure>(store)
     };
     match task {
-        Task::Run(plan) => Ok(run::run(*plan, || open(Missing::Create), clock, stop)?),
+        Task::Run(plan) => Ok(run::run(*plan, || open(Missing::Create), outside, stop)?),
         Task::Status { selection, sla, output, check } => {
             let question = status::Question { selection, sla, output, check };
-            reading(&database, clock.as_ref(), |store| {
-                status::status(&question, store, clock.now())
-            })
+            reading(&database, outside, |store| status::status(&question, store, outside))
         }
         Task::Markets { selection, exchange } => {
             let mut store = open(Missing::Create)?;
-            Ok(markets::markets(&selection, exchange, store.as_mut(), clock, stop)?)
+            Ok(markets::markets(&selection, exchange, store.as_mut(), outside, stop)?)
         }
         Task::Orderbooks { selection, exchange } => {
             let mut store = open(Missing::Create)?;
-            Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), clock, stop)?)
+            Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), outside, stop)?)
         }
         Task::Backfill(plan) if plan.is_dry => {
-            let mut store =
-                if database.is_missing() { None } else { Some(database.open_to_read()?) };
+            let mut store = if databases.is_missing(&database) {
+                None
+            } else {
+                Some(databases.open_to_read(&database)?)
+            };
             let store = store.as_mut().map(|store| -> &mut dyn Store { store.as_mut() });
-            backfill::dry_run(*plan, store, clock, stop)
+            backfill::dry_run(*plan, store, outside, stop)
         }
         Task::Backfill(plan) => {
             let mut store = open(Missing::Create)?;
-            Ok(backfill::backfill(*plan, store.as_mut(), clock, stop)?)
+            Ok(backfill::backfill(*plan, store.as_mut(), outside, stop)?)
         }
         Task::Completeness(plan) => {
             let mut store = open(Missing::Refuse)?;
-            completeness::completeness(*plan, store.as_mut(), clock, stop)
+            completeness::completeness(*plan, store.as_mut(), outside, stop)
         }
         Task::Replay(plan) => {
             let mut store = open(Missing::Refuse)?;
-            replay::replay(&plan, store.as_mut(), clock, stop)
+            replay::replay(&plan, store.as_mut(), outside, stop)
         }
         Task::Prune { raw_older_than, is_dry: true } => {
-            let mut store = database.open(Missing::Refuse)?;
-            replay::dry_prune(raw_older_than, store.as_mut(), clock.now())
+            let mut store = databases.open(&database, Missing::Refuse)?;
+            replay::dry_prune(raw_older_than, store.as_mut(), outside)
         }
         Task::Prune { raw_older_than, is_dry: false } => {
             let mut store = open(Missing::Refuse)?;
-            Ok(replay::prune(raw_older_than, store.as_mut(), clock, stop)?)
+            Ok(replay::prune(raw_older_than, store.as_mut(), outside, stop)?)
         }
         Task::Serve(plan) => Ok(serve::serve(&plan, database, clock, stop)?),
         Task::Migrate => {
-            let mut store = database.open(Missing::Create)?;
+            let mut store = databases.open(&database, Missing::Create)?;
             if migrate(store.as_mut(), clock.as_ref())? == 0 {
                 log::info!("the schema of the {database} is up to date");
             }
@@ -119,11 +127,11 @@ const READ_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Answers a question from a database that is only read: nothing is migrated, nothing written.
 fn reading(
     database: &DatabaseUrl,
-    clock: &dyn Clock,
+    outside: &Outside,
     mut answer: impl FnMut(&mut dyn Store) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
-    let mut store = database.open_to_read()?;
-    ask(store.as_mut(), clock, |store| {
+    let mut store = outside.databases.open_to_read(database)?;
+    ask(store.as_mut(), outside.clock.as_ref(), |store| {
         store.check_schema()?;
         answer(store)
     })
@@ -154,13 +162,12 @@ fn is_interrupted(error: &anyhow::Error) -> bool {
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.
-fn answer(text: &str) -> anyhow::Result<()> {
-    answer_bytes(text.as_bytes())
+fn answer(text: &str, outside: &Outside) -> anyhow::Result<()> {
+    answer_bytes(text.as_bytes(), outside)
 }
 
-fn answer_bytes(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
+fn answer_bytes(bytes: &[u8], outside: &Outside) -> anyhow::Result<()> {
+    match (outside.output)(bytes) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Ok(()) => Ok(()),
         Err(error) => {

@@ -1,10 +1,9 @@
 //! `orderbooks`: one snapshot of the book of each selected market that trades.
 
-use std::sync::Arc;
-
+use super::outside::Outside;
 use super::session::{Done, LONG, Session};
 use super::verdict::Verdict;
-use crate::clock::{Clock, StopFlag};
+use crate::clock::StopFlag;
 use crate::config::ExchangePlan;
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
@@ -17,7 +16,7 @@ pub(super) fn orderbooks(
     selection: &Selection,
     exchange: ExchangePlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let lock = store.try_lock(&format!("orderbooks-{}", selection.shard().file_name()))?;
@@ -25,7 +24,7 @@ pub(super) fn orderbooks(
         log::warn!("another snapshot is being taken; this one leaves it to that");
         return Ok(Exit::Ok);
     }
-    let mut session = Session::begin("orderbooks", "snapshot", store, clock, stop)?;
+    let mut session = Session::begin("orderbooks", "snapshot", store, outside, stop)?;
     let asker = session.asker(exchange, LONG, selection.shard(), store);
     let mut verdict = Verdict::of_command();
     let mut books = 0;

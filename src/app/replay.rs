@@ -1,15 +1,14 @@
 //! `replay`: rebuilds trades from the raw events, without asking the exchange; and `prune`, which
 //! deletes raw events that a replay can do without.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::outside::Outside;
 use super::session::{Done, LONG, Session};
 use super::verdict::Verdict;
-use crate::clock::{Clock, StopFlag};
+use crate::clock::StopFlag;
 use crate::config::ReplayPlan;
 use crate::domain::tally::Tally;
-use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::kalshi;
@@ -26,21 +25,21 @@ const EXAMPLES: u32 = 20;
 pub(super) fn replay(
     plan: &ReplayPlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
-    let mut session = Session::begin("replay", "replay", store, clock, stop)?;
+    let mut session = Session::begin("replay", "replay", store, outside, stop)?;
     let (mut tally, mut verdict) = (Tally::default(), Verdict::default());
     let budget = session.budget(LONG);
     let rebuilt =
-        session.persevere(store, &budget, |store| rebuild(plan, store, clock, stop, &mut tally));
+        session.persevere(store, &budget, |store| rebuild(plan, store, outside, stop, &mut tally));
     if let Err(failure) = rebuilt {
         verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
     }
     let exit = session.end(Done { markets: 0, tally, verdict }, None, store);
     if let Some(target) = plan.into.as_ref().filter(|_| plan.is_compared && exit == Exit::Ok) {
         let difference = store.compare_trades(target, EXAMPLES)?;
-        super::answer(&report::difference(target, &difference))?;
+        super::answer(&report::difference(target, &difference), outside)?;
     }
     Ok(exit)
 }
@@ -48,7 +47,7 @@ pub(super) fn replay(
 fn rebuild(
     plan: &ReplayPlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
@@ -74,7 +73,8 @@ fn rebuild(
                 continue;
             }
             // One that was a trade when it came may have come while our clock was behind.
-            let now = raw.rejected.as_ref().map_or_else(|| clock.now(), |_| raw.received_at);
+            let now =
+                raw.rejected.as_ref().map_or_else(|| outside.clock.now(), |_| raw.received_at);
             match kalshi::normalize(&raw.payload, &raw.market, now.max(raw.received_at)) {
                 Ok(event) => {
                     let (run_id, received_at) = (raw.run_id, raw.received_at);
@@ -121,12 +121,12 @@ fn rebuild(
 pub(super) fn dry_prune(
     age: Duration,
     store: &mut dyn Store,
-    now: Timestamp,
+    outside: &Outside,
 ) -> anyhow::Result<Exit> {
     store.check_schema()?;
-    let before = now.before(age);
+    let before = outside.clock.now().before(age);
     let (found, kept) = store.prunable(before)?;
-    super::answer(&report::prunable(found, kept, before))?;
+    super::answer(&report::prunable(found, kept, before), outside)?;
     Ok(Exit::Ok)
 }
 
@@ -134,10 +134,10 @@ pub(super) fn dry_prune(
 pub(super) fn prune(
     age: Duration,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
-    let before = clock.now().before(age);
+    let before = outside.clock.now().before(age);
     let (found, kept) = store.prunable(before)?;
     if kept > 0 {
         log::warn!(

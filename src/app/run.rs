@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::memory::{self, Memory};
+use super::outside::Outside;
 use super::session::{Closed, Done, Session};
 use super::telling;
 use super::verdict::Verdict;
-use crate::clock::{Clock, StopFlag};
+use crate::clock::StopFlag;
 use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::{Checkpoint, Standing};
@@ -39,14 +40,15 @@ const BACKLOG_MIN: Duration = Duration::from_secs(600);
 pub(super) fn run(
     plan: RunPlan,
     open: impl FnOnce() -> Result<Box<dyn Store>, Failure>,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let (telling, selection) = (plan.telling.clone(), plan.selection.clone());
+    let clock = outside.clock.as_ref();
     let started_at = clock.elapsed();
     let ping = telling.ping.clone().map(Ping::start);
     let ended = open().and_then(|mut store| {
-        let closed = pass(plan, store.as_mut(), clock, stop)?;
+        let closed = pass(plan, store.as_mut(), outside, stop)?;
         telling::metrics(&telling, &selection, store.as_mut(), closed.last_run(), closed.now);
         Ok(closed)
     });
@@ -68,11 +70,11 @@ pub(super) fn run(
 fn pass(
     plan: RunPlan,
     store: &mut dyn Store,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> Result<Closed, Failure> {
     let lock_name = format!("run-{}", plan.selection.shard().file_name());
-    let mut session = Session::begin("run", "pass", store, clock, stop)?;
+    let mut session = Session::begin("run", "pass", store, outside, stop)?;
     session.overlap = Some(plan.rules.overlap);
     let key = ExchangeKey {
         shard: plan.selection.shard().to_string(),

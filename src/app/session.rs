@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outside::Outside;
 use super::verdict::Verdict;
-use crate::clock::{Budget, Clock, StopFlag};
+use crate::clock::{Budget, StopFlag};
 use crate::config::ExchangePlan;
 use crate::domain::exchange_record::ComeBack;
 use crate::domain::freshness::Now;
@@ -15,12 +16,11 @@ use crate::driver::{Effort, Perseverance};
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{Asker, Stop, moment};
-use crate::kalshi::Client;
 use crate::logging;
 use crate::metrics::LastRun;
 use crate::pace::Pace;
 use crate::report;
-use crate::retry::{Dice, Jitter, Policy};
+use crate::retry::Policy;
 use crate::store::{ExchangeKey, RunId, RunRecord, Store};
 
 /// Far more than anything takes at the slowest rate anybody sets.
@@ -31,7 +31,7 @@ const END_MAX: Duration = Duration::from_secs(5);
 
 /// A command at work.
 pub(super) struct Session<'a> {
-    clock: &'a Arc<dyn Clock>,
+    outside: &'a Outside,
     stop: &'a StopFlag,
     started_at: Duration,
     /// What the closing line calls it.
@@ -101,14 +101,14 @@ impl<'a> Session<'a> {
         command: &str,
         name: &'static str,
         store: &mut dyn Store,
-        clock: &'a Arc<dyn Clock>,
+        outside: &'a Outside,
         stop: &'a StopFlag,
     ) -> Result<Session<'a>, Failure> {
-        let started_at = clock.elapsed();
-        let run = store.begin_run(command, clock.now())?;
+        let started_at = outside.clock.elapsed();
+        let run = store.begin_run(command, outside.clock.now())?;
         logging::set_run_id(run);
         let (overlap, retries, come_back) = (None, Retries::default(), None);
-        Ok(Session { clock, stop, started_at, name, run, overlap, retries, come_back })
+        Ok(Session { outside, stop, started_at, name, run, overlap, retries, come_back })
     }
 
     /// The row's number.
@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
 
     /// So long, or until the program is asked to stop.
     pub(super) fn budget(&self, span: Duration) -> Budget {
-        Budget::new(Arc::clone(self.clock), span, self.stop.clone())
+        Budget::new(Arc::clone(&self.outside.clock), span, self.stop.clone())
     }
 
     /// What asks the exchange, for so long, unless that wants to be left alone.
@@ -130,7 +130,7 @@ impl<'a> Session<'a> {
         store: &mut dyn Store,
     ) -> Arc<Asker> {
         let key = ExchangeKey { shard: shard.to_string(), host: exchange.access.endpoint.host() };
-        let asker = Arc::new(asker(exchange, span, self.clock, self.stop));
+        let asker = Arc::new(asker(exchange, span, self.outside, self.stop));
         let come_back = heed(&asker, &key, store);
         self.come_back = Some((key, come_back));
         asker
@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
     fn keep_come_back(&self, asker: &Asker, store: &mut dyn Store) {
         let (Some((key, before)), come_back) = (&self.come_back, asker.come_back()) else { return };
         if *before != come_back
-            && let Err(failure) = store.save_come_back(key, come_back, self.clock.now())
+            && let Err(failure) = store.save_come_back(key, come_back, self.outside.clock.now())
         {
             log::debug!("{}; the next pass finds out for itself", one_line(&failure));
         }
@@ -154,7 +154,7 @@ impl<'a> Session<'a> {
         budget: &Budget,
         mut work: impl FnMut(&mut dyn Store) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (mut perseverance, mut jitter) = (Perseverance::default(), Jitter::from_entropy());
+        let (mut perseverance, mut jitter) = (Perseverance::default(), self.outside.dice.jitter());
         loop {
             let notice = match perseverance.next(moment(budget)) {
                 Effort::Work => match work(store) {
@@ -216,7 +216,7 @@ impl<'a> Session<'a> {
         tally.retries.merge(&self.retries);
         let exit = verdict.exit(self.stop);
         let record = RunRecord {
-            finished_at: self.clock.now(),
+            finished_at: self.outside.clock.now(),
             exit_code: exit.code(),
             markets,
             tally,
@@ -226,11 +226,11 @@ impl<'a> Session<'a> {
             is_from_exchange: asker.is_some(),
         };
         let exit = self.finish(store, &record, exit);
-        let took = self.clock.elapsed().saturating_sub(self.started_at);
+        let took = self.outside.clock.elapsed().saturating_sub(self.started_at);
         let line = report::closing_line(self.name, &record, exit.code(), took);
         log::info!("{line}");
-        let exchange = asker.map_or(self.clock.now(), Asker::exchange_now);
-        let now = Now { exchange, ours: self.clock.now() };
+        let exchange = asker.map_or(self.outside.clock.now(), Asker::exchange_now);
+        let now = Now { exchange, ours: self.outside.clock.now() };
         Closed { exit, record, took, now, line, breaches }
     }
 }
@@ -239,12 +239,12 @@ impl<'a> Session<'a> {
 pub(super) fn asker(
     exchange: ExchangePlan,
     span: Duration,
-    clock: &Arc<dyn Clock>,
+    outside: &Outside,
     stop: &StopFlag,
 ) -> Asker {
-    let budget = Budget::new(Arc::clone(clock), span, stop.clone());
-    let (client, pace) = (Client::new(exchange.access), Pace::new(exchange.rate));
-    Asker::new(client, pace, Policy::default(), budget, Dice::default())
+    let budget = Budget::new(Arc::clone(&outside.clock), span, stop.clone());
+    let (client, pace) = (outside.client(exchange.access), Pace::new(exchange.rate));
+    Asker::new(client, pace, Policy::default(), budget, outside.dice.clone()).driven(outside.drive)
 }
 
 /// Has the asker do as earlier passes were told; what is on record of that. It need not be known: the

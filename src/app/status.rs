@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use super::outside::Outside;
 use crate::cli::{Output, StatusOutput};
 use crate::config::SLA_DEFAULT;
 use crate::domain::checkpoint::Checkpoint;
@@ -31,11 +32,12 @@ pub(super) struct Question {
 pub(super) fn status(
     question: &Question,
     store: &mut dyn Store,
-    now: Timestamp,
+    outside: &Outside,
 ) -> anyhow::Result<Exit> {
+    let now = outside.clock.now();
     let Question { selection: named, sla, output, check } = question;
     let output = match output {
-        StatusOutput::Prometheus => return prometheus(named, *check, store, now),
+        StatusOutput::Prometheus => return prometheus(named, *check, store, outside),
         StatusOutput::Table => Output::Table,
         StatusOutput::Json => Output::Json,
         StatusOutput::Csv => Output::Csv,
@@ -85,7 +87,7 @@ pub(super) fn status(
         Output::Json => report::json(&reports, clocks, &sla_of),
         Output::Csv => report::csv(&reports, clocks, &sla_of),
     };
-    super::answer(&text)?;
+    super::answer(&text, outside)?;
     let is_stale = |row: &Checkpoint| state(row, clocks, sla_of(&row.market)) == State::Stale;
     let any_stale = is_any_unresolved || reports.iter().any(|report| is_stale(&report.checkpoint));
     Ok(exit(*check, Found { is_answered, is_stale: any_stale, is_mistyped }))
@@ -198,12 +200,13 @@ fn prometheus(
     selection: &Selection,
     is_checked: bool,
     store: &mut dyn Store,
-    now: Timestamp,
+    outside: &Outside,
 ) -> anyhow::Result<Exit> {
+    let now = outside.clock.now();
     let overview = store.overview(now)?;
     let summaries = overview.summaries(Some(selection), overview.clocks(now));
     let last = overview.last_pass.as_ref().and_then(LastRun::of_row);
-    super::answer(&metrics::text(&overview, &summaries, last, selection.shard()))?;
+    super::answer(&metrics::text(&overview, &summaries, last, selection.shard()), outside)?;
     if summaries.is_empty() {
         log::error!("no pass ever selected anything on this database; check --database-url");
     }

@@ -2,27 +2,23 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use ureq::http::{Response, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::typestate::WithoutBody;
-use ureq::{Agent, RequestBuilder};
+use ureq::http::{Request, Response, Uri};
 
 use super::decode;
 use super::sign::Signer;
+use super::transport::{self, Transport};
 use crate::clock::Clock;
 use crate::domain::evidence::{ClockPair, ExchangeClock};
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
-use crate::proxy::{self, Proxy};
+use crate::proxy::Proxy;
 
 /// As much of a refusal as is worth reading.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// An answer this old comes from a cache: its `Date` does not tell what the exchange's clock shows.
 const AGE_MAX: Duration = Duration::from_secs(2);
@@ -118,7 +114,7 @@ pub struct Access {
 /// A connection pool to the exchange, shared by all workers.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
+    transport: Arc<dyn Transport>,
     access: Access,
     requests: AtomicU64,
     /// What is known of the exchange's clock.
@@ -130,20 +126,14 @@ pub struct Client {
 impl Client {
     /// A client that keeps connections alive and trusts what the platform trusts. Opens nothing yet.
     pub fn new(access: Access) -> Client {
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
-            .accept("application/json")
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .max_idle_connections_per_host(access.connections)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(READ_TIMEOUT))
-            .timeout_per_read(Some(READ_TIMEOUT));
+        let transport = transport::network(&access);
+        Client::by(transport, access)
+    }
+
+    /// A client that asks in this way.
+    pub fn by(transport: Arc<dyn Transport>, access: Access) -> Client {
         Client {
-            agent: proxy::agent(config, access.proxy.as_ref()),
+            transport,
             access,
             requests: AtomicU64::new(0),
             exchange_clock: Mutex::default(),
@@ -209,12 +199,13 @@ impl Client {
     ) -> Result<T, Failure> {
         let what = format!("GET {} for {}", question.path, question.about);
         let url = self.url(question);
-        let call = self.call(question, &url, clock).config();
-        let call = call.timeout_global(Some(left.min(TOTAL_TIMEOUT))).build();
+        let request = self.request(question, &url, clock);
         self.requests.fetch_add(1, Ordering::Relaxed);
         let sent_at = clock.elapsed();
         let took = || clock.elapsed().saturating_sub(sent_at).as_millis();
-        let mut response = call.call().map_err(|error| {
+        let sent =
+            request.and_then(|request| self.transport.call(request, left.min(TOTAL_TIMEOUT)));
+        let mut response = sent.map_err(|error| {
             log::trace!("GET {url}: no answer in {} ms", took());
             unanswered(&what, error)
         })?;
@@ -257,22 +248,22 @@ impl Client {
     }
 
     /// The request as it will be sent, signed if there is a key.
-    fn call(
+    fn request(
         &self,
         question: &Question<'_>,
         url: &str,
         clock: &dyn Clock,
-    ) -> RequestBuilder<WithoutBody> {
+    ) -> Result<Request<()>, ureq::Error> {
         let endpoint = &self.access.endpoint;
         let path = &*question.path;
-        let mut call = self.agent.get(url).header("cache-control", "no-cache");
+        let mut request = Request::get(url).header("cache-control", "no-cache");
         if let Some(signer) = &self.access.signer {
             let signed_path = format!("{}{path}", endpoint.base_path);
             for (name, value) in signer.headers(self.signed_at(clock), "GET", &signed_path) {
-                call = call.header(name, value);
+                request = request.header(name, value);
             }
         }
-        call
+        Ok(request.body(())?)
     }
 
     /// Where trades are.

@@ -6,6 +6,7 @@ mod normalize;
 mod decode;
 mod decode_market;
 mod sign;
+mod transport;
 mod client;
 mod trades;
 mod status;
@@ -20,6 +21,7 @@ pub use decode_market::{BookAnswer, MarketsPage};
 pub use markets::{MARKETS_PER_REQUEST, MarketList};
 pub use sign::Signer;
 pub use single::EventsPage;
+pub use transport::Transport;
 
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Rejected, Ticker};

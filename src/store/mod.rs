@@ -128,6 +128,12 @@ pub fn in_memory() -> Result<Box<dyn Store>, Failure> {
     Ok(Box::new(sqlite::SqliteStore::in_memory()?))
 }
 
+/// A store on a connection that somebody opened and set up himself, such as one of several to a database
+/// in memory. It knows of no file, so whoever wants locks between them brings them.
+pub fn on_sqlite(connection: rusqlite::Connection) -> Box<dyn Store> {
+    Box::new(sqlite::SqliteStore::on(connection))
+}
+
 impl std::fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {

@@ -8,7 +8,9 @@ mod request;
 mod server;
 mod stop;
 
-pub(crate) use reply::{Delivery, Reply};
+pub use reply::Answer;
+pub use reply::Delivery;
+pub(crate) use reply::Reply;
 pub(crate) use request::Request;
 pub use server::Server;
 pub(crate) use server::serve;

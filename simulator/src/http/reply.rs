@@ -5,6 +5,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::fault::Fault;
 use crate::rules::Framing;
 
 #[derive(Clone, Debug)]
@@ -18,25 +19,55 @@ pub(crate) struct Reply {
     pub(crate) delivery: Delivery,
 }
 
+/// How an answer is to arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub enum Delivery {
+    /// As it is.
     Whole,
+    /// As it is; then the connection is closed.
     CloseAfter,
+    /// Half of the body; then the connection is closed.
     Truncated,
+    /// A body that trickles.
     Slow {
+        /// Bytes between two pauses; 0 counts as 1.
         bytes_per_step: usize,
+        /// Length of a pause, milliseconds.
         pause_ms: u64,
     },
+    /// Not at all; the connection is closed after a while.
     Hang {
+        /// Milliseconds.
         ms: u64,
     },
+    /// Not at all: the connection is reset.
     Reset,
+    /// Not at all: the connection is closed.
     Closed,
+    /// Half of the headers.
     ResetMidHeaders,
-    /// The reply's own body is not used.
+    /// A body of that length instead of the answer's own.
     Huge {
+        /// Length of the body.
         bytes: u64,
     },
+}
+
+/// An answer that no socket delivers.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// What is to become of it.
+    pub delivery: Delivery,
+    /// What went wrong with it.
+    pub fault: Fault,
+    /// How many rows it holds.
+    pub row_count: usize,
 }
 
 impl Reply {
@@ -88,6 +119,12 @@ impl Reply {
         self.body = encoder.finish().expect("writing to memory");
         self.with_header("Content-Encoding", "gzip".to_owned())
             .with_header("Vary", "Accept-Encoding".to_owned())
+    }
+
+    /// The same as a value for whoever delivers it.
+    pub(crate) fn answer(self, fault: Fault) -> Answer {
+        let Reply { status, headers, body, row_count, framing: _, delivery } = self;
+        Answer { status, headers, body, delivery, fault, row_count }
     }
 
     /// Whether the client gets to see the status.

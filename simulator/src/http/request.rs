@@ -27,6 +27,25 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// A request that came over no socket; the error is the status to answer.
+    pub(crate) fn get(target: &str, headers: Vec<(String, String)>) -> Result<Request, u16> {
+        if TARGET_BYTES_MAX < target.len() {
+            return Err(414);
+        }
+        if !target.starts_with('/') {
+            return Err(400);
+        }
+        let (path, raw_query) = target.split_once('?').unwrap_or((target, ""));
+        Ok(Request {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            raw_query: raw_query.to_owned(),
+            query: pairs(raw_query),
+            headers,
+            is_http_1_0: false,
+        })
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

@@ -93,7 +93,9 @@ fn query<'a>(
         until_us: until_s.saturating_mul(SECOND_US),
         below,
     };
-    Ok(Query { selection, limit: paging::limit(rules, request, LIMITS)? })
+    let limit = paging::limit(rules, request, LIMITS)?;
+    let limit = rules.page_rows_max.map_or(limit, |rows_max| limit.min(rows_max));
+    Ok(Query { selection, limit })
 }
 
 fn page(world: &World, query: &Query) -> Page {

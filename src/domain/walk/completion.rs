@@ -53,8 +53,11 @@ impl Walk {
     pub(super) fn window_of_silence(&self) -> Option<Window> {
         let settled = self.evidence.as_ref()?.settled();
         let until = match self.traded {
-            Traded::Never(as_of) => settled.min(as_of.before(self.rules.settle).floor()),
-            Traded::Unknown | Traded::Ever(_) => self.from?,
+            // What is stored says otherwise: neither the page nor the description is believed so far.
+            Traded::Never(as_of) if !self.held.has_trades => {
+                settled.min(as_of.before(self.rules.settle).floor())
+            }
+            Traded::Never(_) | Traded::Unknown | Traded::Ever(_) => self.from?,
         };
         Window::new(self.from, self.from.map_or(until, |from| until.max(from)))
     }

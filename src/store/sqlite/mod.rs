@@ -82,7 +82,12 @@ impl SqliteStore {
     /// Gone with the value.
     pub(super) fn in_memory() -> Result<SqliteStore, Failure> {
         let connection = Connection::open_in_memory().map_err(because("making a database"))?;
-        Ok(SqliteStore { path: None, connection, stamp: None })
+        Ok(SqliteStore::on(connection))
+    }
+
+    /// On a connection that is there.
+    pub(super) fn on(connection: Connection) -> SqliteStore {
+        SqliteStore { path: None, connection, stamp: None }
     }
 
     fn configure(connection: &Connection) -> rusqlite::Result<()> {

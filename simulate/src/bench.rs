@@ -1,0 +1,66 @@
+//! What one worker keeps from history to history: the database with its schema, emptied each time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use kalshi_ingest::domain::time::Timestamp;
+use kalshi_ingest::store;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::database::Shared;
+
+/// A database in memory and the connections to it.
+pub struct Bench {
+    /// What the processes use.
+    pub shared: Shared,
+    /// What the checks use; taken out while a history runs.
+    pub look: Option<Connection>,
+    /// The tables of the schema that hold data.
+    tables: Vec<String>,
+}
+
+/// Each database in memory has a name of its own.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+impl Bench {
+    /// A database with the schema of this build.
+    pub fn new() -> Result<Bench, String> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("file:/simulated-{number}?vfs=memdb");
+        let open = || Connection::open_with_flags(&name, OpenFlags::default());
+        let mut store = store::on_sqlite(open().map_err(words)?);
+        store.migrate(Timestamp::from_seconds(0)).map_err(words)?;
+        let look = open().map_err(words)?;
+        let tables = tables(&look).map_err(words)?;
+        Ok(Bench { shared: Arc::new(Mutex::new(store)), look: Some(look), tables })
+    }
+
+    /// Empties it.
+    pub fn reset(&mut self) -> Result<(), String> {
+        let Some(look) = &mut self.look else { return Err("a history is at work".to_owned()) };
+        let work = |look: &mut Connection, known: &[String]| -> rusqlite::Result<()> {
+            let transaction = look.transaction()?;
+            for table in tables(&transaction)? {
+                if known.contains(&table) {
+                    transaction.prepare_cached(&format!("delete from \"{table}\""))?.execute([])?;
+                } else {
+                    transaction.execute_batch(&format!("drop table \"{table}\""))?;
+                }
+            }
+            transaction.commit()
+        };
+        work(look, &self.tables).map_err(words)
+    }
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "select name from sqlite_schema where type = 'table' \
+               and name not like 'sqlite_%' and name <> 'kalshi_ingest_migrations'";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    rows.collect()
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,318 @@
+//! What must hold: at every commit, at the end of every command, and at the end of a history.
+//!
+//! A claim promises the trades that the exchange showed before the walk began that made the claim: what comes
+//! late is found by the overlap of the walks after it.
+
+use std::collections::HashMap;
+
+use kalshi_ingest::domain::batch::{Commit, Receipt};
+use kalshi_ingest::domain::time::Timestamp;
+use rusqlite::{Connection, params};
+
+use crate::history::{BEGINS_AT, SECOND};
+use crate::machine::State;
+use crate::truth::{Known, Truth};
+
+/// The staleness that the simulated passes allow.
+pub const SLA: i64 = 300 * SECOND;
+
+/// A row of `ingestion_checkpoints`, as far as it claims anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    from: Option<i64>,
+    until: Option<i64>,
+    is_walking: bool,
+    /// Whether it was ever read to its end.
+    is_level: bool,
+    /// Whether it is read any more.
+    is_retired: bool,
+    /// When the process began that opened the walk in progress.
+    walk_began: i64,
+}
+
+/// What holds, and the means to look.
+pub struct Check {
+    connection: Connection,
+    claims: HashMap<String, Claim>,
+    slices: HashMap<(String, i64, i64), i64>,
+    /// How far below a claim the walks read again, where servers differ between two pages of one walk: a hole
+    /// there is mended by the next walk.
+    pub reread: i64,
+    /// The first thing that did not hold.
+    pub broken: Option<String>,
+}
+
+impl Check {
+    /// A check by this connection.
+    pub fn new(connection: Connection) -> Check {
+        Check {
+            connection,
+            claims: HashMap::new(),
+            slices: HashMap::new(),
+            reread: 0,
+            broken: None,
+        }
+    }
+
+    /// The connection, for the next history.
+    pub fn into_connection(self) -> Connection {
+        self.connection
+    }
+
+    /// Notes that something does not hold.
+    pub fn fail(&mut self, what: String) {
+        self.broken.get_or_insert(what);
+    }
+
+    fn rows(&self) -> rusqlite::Result<Vec<(String, Claim)>> {
+        let sql = "select market_ticker, complete_from, complete_until, walk_until is not null, \
+                   level_at is not null, retired_at is not null from ingestion_checkpoints";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            let claim = Claim {
+                from: instant(row.get_ref(1)?.as_str_or_null()?),
+                until: instant(row.get_ref(2)?.as_str_or_null()?),
+                is_walking: row.get(3)?,
+                is_level: row.get(4)?,
+                is_retired: row.get(5)?,
+                walk_began: 0,
+            };
+            Ok((row.get(0)?, claim))
+        })?;
+        rows.collect()
+    }
+
+    /// Holds the claims against the truth, after a commit of a process that began then.
+    fn claims(&mut self, truth: &Truth, began: i64) {
+        let rows = match self.rows() {
+            Ok(rows) => rows,
+            Err(error) => return self.fail(format!("the checkpoints cannot be read: {error}")),
+        };
+        for (market, mut claim) in rows {
+            let before = self.claims.get(&market).cloned().unwrap_or_default();
+            claim.walk_began = match (before.is_walking, claim.is_walking) {
+                (true, true) => before.walk_began,
+                (false, true) => began,
+                (_, false) => 0,
+            };
+            if claim == before {
+                continue;
+            }
+            let is_moved = claim.until != before.until || claim.from != before.from;
+            // Where nothing was ever seen each walk reads down to the bottom, whatever is claimed: until it is over.
+            let is_read_whole = !claim.is_retired && !truth.has_stored(&market);
+            if (is_moved || claim.is_retired) && !is_read_whole {
+                // A walk that was taken up again began with the answers of an earlier process.
+                let asked = if before.is_walking { before.walk_began.min(began) } else { began };
+                let firm = claim.until.map(|until| until - self.reread);
+                let missing = missing(truth, &market, claim.from, firm, asked);
+                if let Some(trade) = missing {
+                    self.fail(format!(
+                        "{market} claims [{}, {}), and trade {} of {} at {}, shown since {}, is not stored",
+                        claim.from.map_or("…".to_owned(), at),
+                        claim.until.map_or("…".to_owned(), at),
+                        trade.trade.trade_id,
+                        trade.trade.ticker,
+                        at(trade.trade.created_us),
+                        at(trade.shown_at),
+                    ));
+                }
+            }
+            self.claims.insert(market, claim);
+        }
+    }
+
+    /// Holds the ledger of the backfills against the truth.
+    fn slices(&mut self, commit: &Commit, truth: &Truth, began: i64) {
+        for slice in commit.slices() {
+            let (from, until) = (slice.key.from().micros(), slice.key.until().micros());
+            let name = slice.key.market().as_str().to_owned();
+            let asked = *self.slices.entry((name.clone(), from, until)).or_insert(began);
+            let is_read = slice.status != kalshi_ingest::domain::slice::SliceStatus::Open;
+            let is_group = name.len() > 1 && name.starts_with('*');
+            if is_read
+                && !is_group
+                && let Some(trade) = missing(truth, &name, Some(from), Some(until), asked)
+            {
+                self.fail(format!(
+                    "slice {name} [{}, {}) is read, and trade {} at {} is not stored",
+                    at(from),
+                    at(until),
+                    trade.trade.trade_id,
+                    at(trade.trade.created_us)
+                ));
+            }
+        }
+    }
+
+    /// What a pass that says "fresh" must have stored of these markets.
+    /// The selection was first read to its end at `since`.
+    pub fn fresh(&mut self, truth: &Truth, markets: &[String], since: i64, now: i64) {
+        for market in markets {
+            let claim = self.claims.get(market);
+            // What was never level is behind, and not stale.
+            let is_new = claim.is_none() && now < since + 2 * SLA;
+            if is_new || claim.is_some_and(|claim| !claim.is_level) {
+                continue;
+            }
+            let from = claim.and_then(|claim| claim.from).unwrap_or(i64::MIN);
+            let is_late = |known: &&Known| {
+                !known.is_stored
+                    && known.shown_at <= now - 2 * SLA
+                    && known.trade.created_us >= from
+            };
+            let market_name = Some(market.as_str()).filter(|name| *name != "*");
+            if let Some(trade) = truth.of(market_name).find(is_late) {
+                self.fail(format!(
+                    "{market} is said to be fresh, and trade {} at {}, shown since {}, is not stored",
+                    trade.trade.trade_id,
+                    at(trade.trade.created_us),
+                    at(trade.shown_at)
+                ));
+            }
+        }
+    }
+
+    /// What must be stored at the end, of these markets (or of all, from where the tape begins).
+    pub fn whole(&mut self, truth: &Truth, markets: &[String], shown_by: i64) {
+        for market in markets {
+            let name = Some(market.as_str()).filter(|name| *name != "*");
+            let claim = self.claims.get(market);
+            let from = claim.and_then(|claim| claim.from).unwrap_or(i64::MIN);
+            let missing = truth.of(name).find(|known| {
+                !known.is_stored && known.shown_at <= shown_by && known.trade.created_us >= from
+            });
+            if let Some(trade) = missing {
+                self.fail(format!(
+                    "three passes after the trouble {market} still lacks trade {} at {}, shown since {}",
+                    trade.trade.trade_id,
+                    at(trade.trade.created_us),
+                    at(trade.shown_at)
+                ));
+            }
+        }
+    }
+
+    /// Holds every stored row against the exchange's.
+    pub fn rows_are_true(&mut self, truth: &Truth) {
+        if let Err(error) = self.try_rows(truth) {
+            self.fail(format!("the trades cannot be read: {error}"));
+        }
+    }
+
+    fn try_rows(&mut self, truth: &Truth) -> rusqlite::Result<()> {
+        let sql = "select trade_id, market_ticker, side, price_e4, quantity_e2, traded_at \
+                   from prediction_market_trades";
+        let mut wrong = None;
+        {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut count = 0;
+            while let Some(row) = rows.next()? {
+                count += 1;
+                let id = row.get_ref(0)?.as_str()?;
+                let Some(known) = truth.get(id) else {
+                    wrong = Some(format!("trade {id} is stored, and the exchange has none"));
+                    break;
+                };
+                let trade = &known.trade;
+                let yes = i64::from(trade.yes_price_e6);
+                let (side, price) =
+                    if trade.taker_yes { ("yes", yes) } else { ("no", 1_000_000 - yes) };
+                let is_same = row.get_ref(1)?.as_str()? == trade.ticker
+                    && row.get_ref(2)?.as_str()? == side
+                    && row.get::<_, i64>(3)? == price
+                    && u64::try_from(row.get::<_, i64>(4)?) == Ok(trade.count_e2)
+                    && instant(Some(row.get_ref(5)?.as_str()?)) == Some(trade.created_us);
+                if !is_same {
+                    wrong = Some(format!("trade {id} is stored with other values than it has"));
+                    break;
+                }
+            }
+            let known = truth.of(None).filter(|known| known.is_stored).count();
+            if wrong.is_none() && count != known {
+                wrong = Some(format!("{count} trades are stored, and {known} were committed"));
+            }
+        }
+        if let Some(wrong) = wrong {
+            self.fail(wrong);
+        }
+        Ok(())
+    }
+
+    /// From when on the tape is claimed.
+    pub fn tape_from(&self) -> Option<i64> {
+        self.claims.get("*").and_then(|claim| claim.from)
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> u64 {
+        let sql = format!("select count(*) from {table}");
+        let count = self
+            .connection
+            .prepare_cached(&sql)
+            .and_then(|mut statement| statement.query_row(params![], |row| row.get::<_, i64>(0)));
+        count.ok().and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
+    }
+}
+
+/// The first trade that is promised and missing.
+fn missing<'t>(
+    truth: &'t Truth,
+    market: &str,
+    from: Option<i64>,
+    until: Option<i64>,
+    asked: i64,
+) -> Option<&'t Known> {
+    let (from, until) = (from.unwrap_or(i64::MIN), until?);
+    truth.of(Some(market).filter(|name| *name != "*")).find(|known| {
+        let created = known.trade.created_us;
+        !known.is_stored && from <= created && created < until && known.shown_at <= asked
+    })
+}
+
+/// A time of the database.
+fn instant(text: Option<&str>) -> Option<i64> {
+    Timestamp::parse_rfc3339(text?).map(Timestamp::micros)
+}
+
+/// A time as the story tells it.
+pub fn at(us: i64) -> String {
+    let since = us - BEGINS_AT;
+    let (sign, since) = if since < 0 { ("-", -since) } else { ("", since) };
+    format!("{sign}{}:{:02}.{:06}", since / 60_000_000, since / SECOND % 60, since % SECOND)
+}
+
+impl State {
+    /// A process has committed this.
+    pub fn committed(&mut self, process: usize, commit: &Commit, receipt: &Receipt) {
+        let rows = commit.rows();
+        for place in &receipt.inserted {
+            let id = rows[*place].event.trade.trade_id.to_string();
+            if let Err(wrong) = self.truth.store(&id) {
+                self.check.fail(wrong);
+            }
+        }
+        let it = &mut self.processes[process];
+        let began = it.started_at;
+        it.rows_in_hand = 0;
+        let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        self.counts.one("commits");
+        self.counts.more("trades stored", count(receipt.inserted.len()));
+        self.counts.more("checkpoints overtaken", count(receipt.overtaken.len()));
+        self.record.note(count(receipt.inserted.len()));
+        self.record.note(count(commit.checkpoints().len()));
+        let now = self.now;
+        self.record.tell(
+            now,
+            format_args!(
+                "  [{process}] commits {} rows, {} of them new, and {} checkpoints",
+                rows.len(),
+                receipt.inserted.len(),
+                commit.checkpoints().len()
+            ),
+        );
+        self.check.claims(&self.truth, began);
+        self.check.slices(commit, &self.truth, began);
+    }
+}

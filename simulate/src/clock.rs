@@ -1,0 +1,36 @@
+//! The clock of a simulated process: it moves when somebody waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kalshi_ingest::clock::Clock;
+use kalshi_ingest::domain::time::Timestamp;
+
+use crate::machine::Machine;
+
+/// The clock as one process sees it.
+pub struct TheirClock {
+    /// Where it runs.
+    pub machine: Arc<Machine>,
+    /// Its number.
+    pub process: usize,
+}
+
+impl Clock for TheirClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.machine.state().ours())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.machine.state().elapsed()).unwrap_or(0))
+    }
+
+    fn sleep(&self, duration: Duration) {
+        // A wait that is shorter than the unit of time is one all the same.
+        let us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX).max(1);
+        self.machine.sleep(self.process, us);
+    }
+    fn poll(&self, duration: Duration) {
+        self.sleep(duration);
+    }
+}

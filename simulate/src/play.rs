@@ -1,0 +1,301 @@
+//! Plays a history: what happens, happens; commands are run; what must hold is held against it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread;
+
+use crate::bench::Bench;
+use crate::check::{Check, SLA};
+use crate::counts::Counts;
+use crate::draw::{command, instant, trades_of};
+use crate::history::{BEGINS_AT, Command, HOUR, History, MINUTE, SECOND, Step, Trouble, What};
+use crate::machine::{Machine, Turn};
+use crate::process::{self, Came, Ended};
+use crate::record::Record;
+use crate::servers::{Event, Servers};
+use crate::truth::Truth;
+
+/// What a history came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// A digest of all that happened.
+    pub digest: u64,
+    /// What did not hold, if anything.
+    pub broken: Option<String>,
+    /// What happened, in words, if they were wanted.
+    pub story: Vec<String>,
+    /// What happened, in numbers.
+    pub counts: Counts,
+}
+
+/// A pass that cron started so late is not started at all.
+const STALE_START: i64 = 55 * SECOND;
+/// What a command may take beyond its deadline: an answer that is on its way, and its last words to the database.
+const GRACE: i64 = 15 * SECOND;
+/// How far below their claims passes read again, as their flags leave it.
+const OVERLAP: i64 = 120 * SECOND;
+/// The deadline of a pass, as its flags leave it.
+const DEADLINE: i64 = 50 * SECOND;
+
+/// Plays it.
+pub fn play(history: &History, bench: &mut Bench, is_told: bool) -> Outcome {
+    match try_play(history, bench, is_told) {
+        Ok(outcome) => outcome,
+        Err(wrong) => Outcome {
+            digest: 0,
+            broken: Some(format!("the simulation itself failed: {wrong}")),
+            story: Vec::new(),
+            counts: Counts::default(),
+        },
+    }
+}
+
+fn try_play(history: &History, bench: &mut Bench, is_told: bool) -> Result<Outcome, String> {
+    bench.reset()?;
+    let look = bench.look.take().ok_or("a history is at work")?;
+    let (feed, truth, turns) = expand(history);
+    let servers = Servers::new(&history.rules, feed, history.seed);
+    let (mut check, record) = (Check::new(look), Record::new(is_told));
+    let differ = |step: &Step| {
+        matches!(
+            step.what,
+            What::Disturb {
+                trouble: Trouble::Lagging(_) | Trouble::Frozen | Trouble::Cached { .. },
+                ..
+            }
+        )
+    };
+    if history.steps.iter().any(differ) {
+        check.reread = OVERLAP;
+    }
+    let machine = Machine::new(history.seed, servers, truth, check, record, turns);
+    machine.idle_until(BEGINS_AT);
+    let mut player = Player { machine, bench, history, begun: HashMap::new() };
+    for step in &history.steps {
+        player.step(step);
+        if player.is_broken() {
+            break;
+        }
+    }
+    if !player.is_broken() {
+        player.finale();
+    }
+    let Player { machine, bench, .. } = player;
+    let machine = Arc::into_inner(machine).ok_or("a process has outlived its history")?;
+    let mut state = machine.into_state();
+    state.check.rows_are_true(&state.truth);
+    state.counts.one("histories");
+    let corrections = state.check.count("claim_corrections");
+    state.counts.more("retractions", corrections);
+    state.counts.more("trades of the exchange", u64::try_from(state.truth.len()).unwrap_or(0));
+    let broken = state.check.broken.take();
+    bench.look = Some(state.check.into_connection());
+    let (digest, story) = state.record.finish();
+    Ok(Outcome { digest, broken, story, counts: state.counts })
+}
+
+/// What happens to the exchange, what it will have, and what happens to the host.
+type Expanded = (Vec<(i64, Event)>, Truth, Vec<(i64, Turn)>);
+
+fn expand(history: &History) -> Expanded {
+    let (mut feed, mut truth, mut turns) = (Vec::new(), Truth::default(), Vec::new());
+    for step in &history.steps {
+        let at = BEGINS_AT + step.at;
+        match &step.what {
+            What::Open { ticker, lasts } => {
+                truth.open(ticker, at, at + lasts);
+                feed.push((at, Event::Open { ticker: ticker.clone(), closes_at: at + lasts }));
+            }
+            What::Trades { .. } => {
+                for (trade, shown_at) in trades_of(history.seed, step) {
+                    feed.push((shown_at, Event::Show(Box::new(trade.clone()))));
+                    truth.add(trade, shown_at);
+                }
+            }
+            What::Settle { ticker } => feed.push((at, Event::Settle(ticker.clone()))),
+            What::Remove { ticker } => feed.push((at, Event::Remove(ticker.clone()))),
+            What::Turn { us } => turns.push((at, Turn::Clock(*us))),
+            What::Suspend { us } => turns.push((at, Turn::Sleep(*us))),
+            What::Disturb { trouble, per_mille, lasts } => {
+                turns.push((at, Turn::Disturb(step.id, trouble.clone(), *per_mille)));
+                turns.push((at + lasts, Turn::Calm(step.id)));
+            }
+            What::Run(_) | What::Together(_) => {}
+        }
+    }
+    feed.sort_by_key(|(at, _)| *at);
+    turns.sort_by_key(|(at, _)| *at);
+    (feed, truth, turns)
+}
+
+struct Player<'a> {
+    machine: Arc<Machine>,
+    bench: &'a mut Bench,
+    history: &'a History,
+    /// When each selection was first read to the end.
+    begun: HashMap<Vec<String>, i64>,
+}
+
+impl Player<'_> {
+    fn is_broken(&self) -> bool {
+        self.machine.state().check.broken.is_some()
+    }
+
+    fn step(&mut self, step: &Step) {
+        let at = BEGINS_AT + step.at;
+        match &step.what {
+            What::Run(command) => {
+                self.machine.idle_until(at);
+                let is_late = self.machine.state().now > at + STALE_START;
+                if is_late && command.args.first().is_some_and(|name| name == "run") {
+                    self.machine.state().counts.one("passes that cron left out");
+                    return;
+                }
+                self.run(command);
+            }
+            What::Together(commands) => {
+                self.machine.idle_until(at);
+                self.run_together(commands);
+            }
+            _ => {}
+        }
+    }
+
+    fn run(&mut self, command: &Command) -> Came {
+        self.machine.start([(0, command.killed_at)]);
+        let came = process::run(&self.machine, 0, &self.bench.shared, command);
+        self.judge(command, &came);
+        came
+    }
+
+    fn run_together(&mut self, commands: &[(i64, Command)]) {
+        self.machine.start(commands.iter().map(|(after, command)| (*after, command.killed_at)));
+        let (machine, shared) = (&self.machine, &self.bench.shared);
+        let came: Vec<Came> = thread::scope(|scope| {
+            let all: Vec<_> = (0..commands.len())
+                .map(|number| {
+                    let command = &commands[number].1;
+                    scope.spawn(move || process::run(machine, number, shared, command))
+                })
+                .collect();
+            let panicked = || Ended::Panicked("the process's thread".to_owned());
+            all.into_iter()
+                .map(|one| one.join().unwrap_or_else(|_| Came { ended: panicked(), took: 0 }))
+                .collect()
+        });
+        for ((_, command), came) in commands.iter().zip(&came) {
+            self.judge(command, came);
+        }
+    }
+
+    /// Whether a command ended as it may.
+    fn judge(&mut self, command: &Command, came: &Came) {
+        let mut state = self.machine.state();
+        let is_pass = command.args.first().is_some_and(|name| name == "run");
+        if is_pass {
+            state.counts.one("passes");
+        }
+        match &came.ended {
+            Ended::Exit(code) => {
+                let name = command.args.first().map_or("", String::as_str);
+                state.counts.one(&format!("exit: {name} {code}"));
+            }
+            Ended::Killed => {}
+            Ended::Panicked(words) => state.check.fail(format!("{command} panicked: {words}")),
+        }
+        if is_pass && came.took > DEADLINE + GRACE {
+            state.check.fail(format!("{command} took {} s", came.took / SECOND));
+        }
+        let is_fresh = came.ended == Ended::Exit(0);
+        if is_pass && is_fresh {
+            let (now, state) = (state.now, &mut *state);
+            let began = *self.begun.entry(command.args.clone()).or_insert(now);
+            let markets = selected(&command.args, &state.truth, now - 2 * SLA, began);
+            state.check.fresh(&state.truth, &markets, began, now);
+        }
+    }
+
+    /// The trouble is over: three passes later everything is stored and fresh, and the score is 1.
+    fn finale(&mut self) {
+        let begins_at = BEGINS_AT + self.history.ends_at;
+        self.machine.idle_until(begins_at);
+        self.machine.state().calm();
+        let mut at = begins_at.max(self.machine.state().now) + self.history.rest;
+        let pass = command("run", &self.history.selection, &[]);
+        let mut last = None;
+        for _ in 0..3 {
+            self.machine.idle_until(at);
+            let began = self.machine.state().now;
+            last = Some((began, self.run(&pass)));
+            at += MINUTE;
+            if self.is_broken() {
+                return;
+            }
+        }
+        let Some((began, came)) = last else { return };
+        {
+            let mut state = self.machine.state();
+            let state = &mut *state;
+            let since = self.begun.get(&pass.args).copied().unwrap_or(began);
+            let markets = selected(&pass.args, &state.truth, began, since);
+            state.check.whole(&state.truth, &markets, began);
+            if came.ended != Ended::Exit(0) {
+                state.check.fail(format!("three passes after the trouble: {:?}", came.ended));
+            }
+        }
+        // The exchange's figures are by the hour, and the tape is claimed from an hour before the first pass on.
+        let is_all = self.history.selection.iter().any(|flag| flag == "--all");
+        let claimed = self.machine.state().check.tape_from().filter(|_| is_all);
+        let since = claimed.map_or(0, |at| at - BEGINS_AT).max(0);
+        let hour = (since + HOUR - 1).div_euclid(HOUR) * HOUR;
+        let (from, to) = (instant(hour), instant(hour + HOUR));
+        let closed_at = BEGINS_AT + hour + HOUR + 5 * MINUTE;
+        self.machine.idle_until((at + 2 * MINUTE).max(closed_at));
+        let window: &[&str] = if is_all { &["--from", &from, "--to", &to] } else { &[] };
+        // What had closed before the selection was first read is the past: somebody has to ask for it.
+        let heal: &[&str] = if self.has_past() { &["--heal"] } else { &[] };
+        let flags = [&["--min-score", "1"], window, heal].concat();
+        // Nothing of ours lies in the future of a clock that somebody has set right.
+        self.machine.state().skew = 0;
+        let score = command("completeness", &self.history.selection, &flags);
+        let came = self.run(&score);
+        if came.ended != Ended::Exit(0) {
+            self.machine.state().check.fail(format!("completeness at the end: {:?}", came.ended));
+        }
+    }
+}
+
+impl Player<'_> {
+    /// Whether a market of the selection had closed before any pass read all of it to the end.
+    fn has_past(&self) -> bool {
+        let is_whole =
+            |args: &&Vec<String>| self.history.selection.iter().all(|flag| args.contains(flag));
+        let since = self.begun.iter().filter(|(args, _)| is_whole(args)).map(|(_, at)| *at).min();
+        let state = self.machine.state();
+        state.truth.markets().any(|(_, _, closes)| since.is_none_or(|since| closes < since))
+    }
+}
+
+/// The markets that these flags stand for, of those that could be seen by then and had not closed when the
+/// selection was first read: those before are the past, which only `backfill` reads.
+fn selected(args: &[String], truth: &Truth, seen_by: i64, since: i64) -> Vec<String> {
+    let flag = |name: &str| {
+        let place = args.iter().position(|arg| arg == name)?;
+        args.get(place + 1).map(String::as_str)
+    };
+    if args.iter().any(|arg| arg == "--all") {
+        return vec!["*".to_owned()];
+    }
+    let named = flag("--market").into_iter().flat_map(|names| names.split(',')).map(str::to_owned);
+    let starts: Vec<String> = [flag("--series"), flag("--event")]
+        .into_iter()
+        .flatten()
+        .map(|name| format!("{name}-"))
+        .collect();
+    let seen = truth.markets().filter(|(name, opened, closes)| {
+        *opened <= seen_by
+            && *closes >= since
+            && starts.iter().any(|start| name.starts_with(start.as_str()))
+    });
+    named.chain(seen.map(|(name, ..)| name.to_owned())).collect()
+}

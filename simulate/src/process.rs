@@ -1,0 +1,139 @@
+//! One simulated process: one call of the program's own entry.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use kalshi_ingest::app::{self, Outside};
+use kalshi_ingest::cli::Cli;
+use kalshi_ingest::clock::StopFlag;
+use kalshi_ingest::ingest::Drive;
+use kalshi_ingest::retry::Dice;
+use log::{Log, Metadata, Record};
+
+use crate::clock::TheirClock;
+use crate::database::{Opener, Shared};
+use crate::history::Command;
+use crate::machine::{Killed, Machine};
+use crate::wire::Wire;
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this status.
+    Exit(u8),
+    /// It was killed.
+    Killed,
+    /// It panicked: a bug.
+    Panicked(String),
+}
+
+/// What a process came to.
+#[derive(Clone, Debug)]
+pub struct Came {
+    /// How it ended.
+    pub ended: Ended,
+    /// How long it took, by the time of its host.
+    pub took: i64,
+}
+
+/// Runs a command as this process.
+pub fn run(machine: &Arc<Machine>, process: usize, shared: &Shared, command: &Command) -> Came {
+    machine.join(process);
+    let number = {
+        let mut state = machine.state();
+        let (now, number) = (state.now, state.counts.of("processes"));
+        state.counts.one("processes");
+        state.record.note(number);
+        state.record.tell(now, format_args!("[{process}] $ {command}"));
+        number
+    };
+    let began = machine.state().elapsed();
+    let seed = machine.state().chance(&[0xd1, number]).draw();
+    let outside = Outside {
+        clock: Arc::new(TheirClock { machine: Arc::clone(machine), process }),
+        environment: Arc::new(|_| None),
+        transport: Some(Arc::new(Wire { machine: Arc::clone(machine), process })),
+        databases: Arc::new(Opener {
+            machine: Arc::clone(machine),
+            process,
+            shared: Arc::clone(shared),
+        }),
+        output: Arc::new(|_| Ok(())),
+        dice: Dice::seeded(seed),
+        drive: Drive::Inline,
+    };
+    let is_told = machine.state().record.is_told();
+    if is_told {
+        TELLER.set(Some((Arc::clone(machine), process)));
+    }
+    let typed = ["kalshi-ingest"].into_iter().chain(command.args.iter().map(String::as_str));
+    let ended = match Cli::read(typed) {
+        Err(error) => Ended::Panicked(format!("the command line of a history is wrong: {error}")),
+        Ok(cli) => {
+            let work = || app::main_in(cli, &StopFlag::default(), &outside);
+            match catch_unwind(AssertUnwindSafe(work)) {
+                Ok(exit) => Ended::Exit(exit.code()),
+                Err(payload) if payload.is::<Killed>() => Ended::Killed,
+                Err(payload) => {
+                    let text = payload.downcast_ref::<String>().cloned();
+                    let text =
+                        text.or_else(|| payload.downcast_ref::<&str>().map(|t| (*t).to_owned()));
+                    Ended::Panicked(text.unwrap_or_default())
+                }
+            }
+        }
+    };
+    TELLER.set(None);
+    drop(outside);
+    let took = {
+        let mut state = machine.state();
+        let now = state.now;
+        state.record.tell(now, format_args!("[{process}] ends: {ended:?}"));
+        state.record.note(match &ended {
+            Ended::Exit(code) => u64::from(*code),
+            Ended::Killed => 1_000,
+            Ended::Panicked(_) => 1_001,
+        });
+        state.elapsed() - began
+    };
+    machine.leave(process);
+    Came { ended, took }
+}
+
+thread_local! {
+    /// Whose story the log lines of this thread belong to.
+    static TELLER: RefCell<Option<(Arc<Machine>, usize)>> = const { RefCell::new(None) };
+}
+
+/// Writes what the program says into the story.
+struct Teller;
+
+impl Log for Teller {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("kalshi_ingest")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        TELLER.with_borrow(|teller| {
+            let Some((machine, process)) = teller else { return };
+            let mut state = machine.state();
+            let now = state.now;
+            let (level, words) = (record.level(), record.args());
+            state.record.tell(now, format_args!("  [{process}] {level}: {words}"));
+        });
+    }
+
+    fn flush(&self) {}
+}
+
+/// From now on what the program says goes into the story that is told.
+pub fn listen(level: log::LevelFilter) {
+    static HERE: Teller = Teller;
+    // A second time changes nothing.
+    drop(log::set_logger(&HERE));
+    log::set_max_level(level);
+}

@@ -1,0 +1,136 @@
+//! What goes wrong in a history: drawn by what it is about.
+
+use kalshi_simulator::{Fault, RetryAfter};
+
+use crate::draw::Drawing;
+use crate::history::{HOUR, MINUTE, Profile, SECOND, Trouble, What};
+
+/// How long nothing runs before the last passes.
+pub fn rest(drawing: &mut Drawing) -> i64 {
+    // Whoever was told to stay away for long comes back within the hour; what was thought over, too.
+    let is_long = drawing.profile.has(Profile::Absence) || drawing.profile.has(Profile::Lifecycle);
+    if is_long { 61 * MINUTE } else { 0 }
+}
+
+/// Lets the host sleep; how long in all.
+pub fn sleeps(drawing: &mut Drawing) -> i64 {
+    if !drawing.profile.has(Profile::Clocks) || !drawing.random.chance(300) {
+        return 0;
+    }
+    let at = drawing.random.between(0, drawing.ends_at - SECOND);
+    let us = *drawing.random.pick(&[30 * SECOND, 10 * MINUTE, 3 * HOUR]);
+    drawing.add(at, What::Suspend { us });
+    us
+}
+
+/// Draws what goes wrong.
+pub fn draw(drawing: &mut Drawing) {
+    if drawing.profile == Profile::Calm {
+        return;
+    }
+    for _ in 0..drawing.random.between(1, 4) {
+        wires(drawing);
+    }
+    if drawing.profile.has(Profile::Clocks) {
+        for _ in 0..drawing.random.between(1, 3) {
+            clocks(drawing);
+        }
+    }
+    if drawing.profile.has(Profile::Absence) {
+        for _ in 0..drawing.random.between(1, 3) {
+            absence(drawing);
+        }
+    }
+    if drawing.profile.has(Profile::Kills) {
+        for _ in 0..drawing.random.between(0, 2) {
+            let trouble = drawing.random.pick(&[Trouble::StoreBreaks, Trouble::AckLost]).clone();
+            let per_mille = *drawing.random.pick(&[10, 50, 150]);
+            lasting(drawing, trouble, per_mille, MINUTE);
+        }
+    }
+}
+
+fn lasting(drawing: &mut Drawing, trouble: Trouble, per_mille: u64, lasts_max: i64) {
+    let begins = drawing.random.between(0, drawing.ends_at - 30 * SECOND);
+    let lasts = drawing.random.between(SECOND, lasts_max).min(drawing.ends_at - begins);
+    drawing.add(begins, What::Disturb { trouble, per_mille, lasts });
+}
+
+/// What any client has to live through.
+fn wires(drawing: &mut Drawing) {
+    let fault = *drawing.random.pick(&[
+        Fault::Status(500),
+        Fault::Status(503),
+        Fault::TooMany { retry_after: None },
+        Fault::TooMany { retry_after: Some(RetryAfter::Seconds(7)) },
+        Fault::LeaveAlone { status: 503, retry_after: RetryAfter::Seconds(20) },
+        Fault::Reset,
+        Fault::Closed,
+        Fault::ResetMidHeaders,
+        Fault::Truncated,
+        Fault::Garbage,
+        Fault::NotTrades,
+        Fault::SlowBody { bytes_per_step: 500, pause_ms: 900 },
+        Fault::Hang { ms: 4_000 },
+        Fault::Hang { ms: 60_000 },
+        Fault::RepeatCursor,
+        Fault::RefusedCursor,
+        Fault::IgnoredCursor,
+        Fault::DuplicatedRows,
+        Fault::Unordered,
+        Fault::EmptyPageWithCursor,
+        Fault::Redirect,
+        Fault::CloseAfter,
+    ]);
+    let path = *drawing.random.pick(&["*", "*", "/markets/trades", "/markets", "/markets/trades"]);
+    let per_mille = *drawing.random.pick(&[50, 200, 600, 1_000]);
+    lasting(drawing, Trouble::Fault(path, fault), per_mille, 3 * MINUTE);
+}
+
+/// Clocks that differ, answers that are old.
+fn clocks(drawing: &mut Drawing) {
+    let far = [2 * SECOND, 20 * SECOND, 3 * MINUTE, 2 * HOUR];
+    match drawing.random.below(6) {
+        0 => {
+            let us = *drawing.random.pick(&far);
+            let us = if drawing.random.chance(500) { us } else { -us };
+            let per_mille = *drawing.random.pick(&[200, 500, 1_000]);
+            lasting(drawing, Trouble::Ahead(us), per_mille, 8 * MINUTE);
+        }
+        1 => {
+            let us = *drawing.random.pick(&[2 * SECOND, 30 * SECOND, 4 * MINUTE]);
+            let per_mille = *drawing.random.pick(&[300, 1_000]);
+            lasting(drawing, Trouble::Lagging(us), per_mille, 8 * MINUTE);
+        }
+        2 => lasting(drawing, Trouble::Frozen, 1_000, 10 * MINUTE),
+        3 => {
+            let age_max = *drawing.random.pick(&[30 * SECOND, 5 * MINUTE, HOUR]);
+            let is_told = drawing.random.chance(500);
+            let per_mille = *drawing.random.pick(&[300, 1_000]);
+            lasting(drawing, Trouble::Cached { age_max, is_told }, per_mille, 10 * MINUTE);
+        }
+        _ => {
+            let at = drawing.random.between(0, drawing.ends_at - SECOND);
+            let us = *drawing.random.pick(&far);
+            let us = if drawing.random.chance(500) { us } else { -us };
+            drawing.add(at, What::Turn { us });
+        }
+    }
+}
+
+/// Answers that show less than there is, or something else.
+fn absence(drawing: &mut Drawing) {
+    let place = drawing.random.index(drawing.lasting.len());
+    let ticker = drawing.lasting[place].clone();
+    let per_mille = *drawing.random.pick(&[300, 1_000]);
+    let trouble = match drawing.random.below(7) {
+        0 => Trouble::Fault("/markets/trades", Fault::EmptyList),
+        1 => Trouble::Fault("/markets", Fault::EmptyList),
+        2 => Trouble::Fault("*", Fault::EmptyList),
+        3 => Trouble::Fault("/markets", Fault::IgnoredFilters),
+        4 => Trouble::LeftOut(ticker),
+        5 => Trouble::SettledTooSoon(ticker),
+        _ => Trouble::NoVolume(drawing.random.chance(500)),
+    };
+    lasting(drawing, trouble, per_mille, 8 * MINUTE);
+}
