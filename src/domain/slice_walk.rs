@@ -124,4 +124,29 @@ mod tests {
         let walked = walk.page(page_from("@90000 A:b100"));
         assert_eq!(walked.slice.unwrap().status, SliceStatus::Complete);
     }
+
+    /// A page without rows that names a cursor is no end, also where the question is repeated.
+    #[test]
+    fn a_cursor_behind_an_empty_page_is_followed() {
+        let market = Ticker::new("A").unwrap();
+        let key = SliceKey::new(market, Tier::Archive, time("0"), time("1000")).unwrap();
+        let mut walk = SliceWalk::new(&Slice::new(key), None, Traded::Unknown, RULES);
+        let asks = |walk: &SliceWalk, cursor: Option<&str>| {
+            let Step::Fetch(request) = walk.next() else { panic!("{:?}", walk.next()) };
+            assert_eq!(request.cursor.as_deref(), cursor);
+        };
+        for (answer, cursor) in [
+            ("@90000 >c1", Some("c1")),
+            ("@90000 >c2", None),
+            ("@90000 >c3", Some("c3")),
+            ("@90000 A:a900 >c4", Some("c4")),
+        ] {
+            let walked = walk.page(page_from(answer));
+            assert!(walked.slice.is_none_or(|told| told.status == SliceStatus::Open), "{answer}");
+            asks(&walk, cursor);
+        }
+        walk.page(page_from("@90000 A:b100"));
+        let walked = walk.page(page_from("@90000 A:b100"));
+        assert_eq!(walked.slice.unwrap().status, SliceStatus::Complete);
+    }
 }

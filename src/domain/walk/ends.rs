@@ -64,6 +64,10 @@ impl Walk {
         }
         let is_never = matches!(self.traded, Traded::Never(_));
         if let Some(until) = self.fixed_until {
+            // Whoever names a cursor says that there may be more: once that is looked at.
+            if let Some(cursor) = page.cursor.as_ref().filter(|_| !self.has_cursor()) {
+                return Turn::Ask(Question::Next(cursor.clone()));
+            }
             let is_agreed = self.confirming.is_some() || is_never;
             return if is_agreed { Turn::Complete } else { Turn::Ask(Question::Confirm(until)) };
         }
