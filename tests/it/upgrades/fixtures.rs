@@ -32,9 +32,10 @@ pub(super) fn step(dialect: &str, name: &str) -> String {
     fs::read_to_string(folder(&format!("sql/{dialect}/{name}.sql"))).unwrap()
 }
 
-/// An empty database becomes one in use, of the first so many steps. The fixture holds the sums of their
+/// A new database becomes one in use, of the first so many steps. The fixture holds the sums of their
 /// files: who edits one of them makes it a database of somebody else.
 pub(super) fn fill(database: &Database, count: usize) {
+    database.clear();
     let steps = steps();
     let Some(last) = count.checked_sub(1) else { return };
     let dialect = dialect(database);
