@@ -3,7 +3,9 @@
 #[path = "walk_transcript.rs"]
 pub(in crate::domain) mod transcript;
 
-use transcript::play;
+use super::*;
+use crate::domain::batch::{Batch, Ledger, Receipt};
+use transcript::{RULES, page_from, play, time};
 
 #[test]
 fn a_new_market_is_read_down_to_where_its_history_begins() {
@@ -378,4 +380,33 @@ fn a_market_that_traded_in_the_archive_only() {
          ask .. | @9000 | | done 5000..5000 ^94
          level",
     );
+}
+
+/// The description of a market and its list agree that it never traded; what is stored says otherwise.
+#[test]
+fn what_is_stored_outvotes_a_description_and_an_empty_list() {
+    for failures in [0, 3] {
+        let at = time("95");
+        let row = Checkpoint {
+            complete_until: Some(at),
+            last_trade_at: Some(at),
+            anchor: Some(Anchor { at, id: Some("a".into()) }),
+            failures,
+            ..Checkpoint::first(Ticker::new("KX").unwrap(), time("0"))
+        };
+        let mut walk = Walk::new(&row, RULES).traded(Traded::Never(time("5000")));
+        let mut ledger = Ledger::new([row.clone()]);
+        for pass in 1..20 {
+            if matches!(walk.next(), Step::Done(_)) {
+                break;
+            }
+            let mut batch = Batch::default();
+            batch.push(walk.page(page_from("@5000")));
+            let commit = batch.seal(&ledger, pass, time("0"));
+            ledger.committed(commit, &Receipt::default());
+        }
+        assert!(matches!(walk.next(), Step::Done(_)), "it ends");
+        let after = ledger.get(&row.market).unwrap();
+        assert!(after.complete_until <= Some(at), "{failures} passes failed: {after:?}");
+    }
 }
