@@ -17,7 +17,7 @@ on_both_stores! {
 
 const SECOND_US: i64 = 1_000_000;
 const MARKETS: [&str; 3] = ["KXA", "KXB", "KXC"];
-const TRADES: usize = 10_000;
+const TRADES: usize = 20_000;
 /// What may be fetched and not yet committed: a batch of ten pages on its way into the
 /// database, eight waiting, one just taken, and one in the hands of each reader.
 const PAGES_IN_FLIGHT: usize = 10 + 8 + 1 + MARKETS.len();
@@ -39,11 +39,11 @@ fn kills_lose_nothing_and_double_nothing(database: &Database) {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let is_killed = kill_at_work(&bench, &mut child, &mut random, 25.0);
+        let is_killed = kill_at_work(&bench, &mut child, &mut random, 50.0);
         kills += usize::from(is_killed);
         assert_no_checkpoint_is_ahead(database, &truth);
         bench.advance(SECOND_US);
-        if kills >= 8 && !is_killed {
+        if kills >= 12 && !is_killed {
             break;
         }
         if !is_killed {
@@ -58,7 +58,7 @@ fn kills_lose_nothing_and_double_nothing(database: &Database) {
             truth = bench.truth(&MARKETS);
         }
     }
-    assert!(kills >= 8, "only {kills} were killed at work");
+    assert!(kills >= 12, "only {kills} were killed at work");
     bench.advance(60 * SECOND_US);
     assert_eq!(bench.run(&MARKETS.join(","), &[]), 0);
     let truth = bench.truth(&MARKETS);

@@ -162,7 +162,7 @@ fn assert_truthful(database: &Database, lost: Lost, nth: usize, why: &str) {
 #[test]
 fn a_commit_nobody_heard_of_is_neither_lost_nor_doubled() {
     for lost in [Lost::Request, Lost::Answer] {
-        for nth in [0, 1, 3] {
+        for nth in 0..=3 {
             let why = format!("{lost:?} of commit {nth}");
             let database = Database::postgres();
             let bench = Bench::new(&database, Rules::default());
@@ -185,7 +185,7 @@ fn assert_counted(database: &Database, why: &str) {
 #[test]
 fn a_database_that_comes_back_is_gone_on_with_in_the_same_pass() {
     for lost in [Lost::Request, Lost::Answer] {
-        for nth in [0, 1, 3, 5] {
+        for nth in 0..=5 {
             let why = format!("{lost:?} of commit {nth}, and back");
             let database = Database::postgres();
             let bench = Bench::new(&database, Rules::default());

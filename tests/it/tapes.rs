@@ -154,7 +154,7 @@ fn kills_and_a_late_joiner_cost_nothing(database: &Database) {
         bench.set_now(now);
         // Above everything that the pass before can have claimed.
         let until = now - 4 * SECOND_US;
-        bench.exchange.add_all(trades(100 + round, &markets, 8_000, until - MINUTE_US, until));
+        bench.exchange.add_all(trades(100 + round, &markets, 12_000, until - MINUTE_US, until));
         if round == 5 {
             selected.push(joiners[0].clone());
         }
@@ -164,18 +164,18 @@ fn kills_and_a_late_joiner_cost_nothing(database: &Database) {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let is_killed = kill_at_work(&bench, &mut child, &mut random, 8.0);
+        let is_killed = kill_at_work(&bench, &mut child, &mut random, 12.0);
         kills += usize::from(is_killed);
         assert_claims_hold(&bench, "after a kill");
         let is_tape =
             |asked: &&Asked| asked.path.ends_with("/trades") && asked.param("ticker").is_none();
         tape_pages += bench.exchange.requests().iter().filter(is_tape).count();
         bench.exchange.forget_requests();
-        if kills >= 6 {
+        if kills >= 10 {
             break;
         }
     }
-    assert!(kills >= 6, "only {kills} were killed at work");
+    assert!(kills >= 10, "only {kills} were killed at work");
     assert!(tape_pages > kills, "the tape was read: {tape_pages} pages");
     bench.advance(MINUTE_US);
     let exit = bench.run(&selected.join(","), &[]);
