@@ -20,7 +20,7 @@ pub enum Profile {
     Calm,
     /// Servers that differ, caches, jumps of our clock, hosts that sleep.
     Clocks,
-    /// Lists that are empty, cut or of somebody else; markets that vanish.
+    /// Lists that are empty, of somebody else or leave a market out; descriptions that are wrong.
     Absence,
     /// Kills, overlapping passes, lost acknowledgements of the database.
     Kills,
