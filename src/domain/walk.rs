@@ -15,17 +15,18 @@ mod ends;
 mod gaps;
 mod guards;
 mod origins;
+mod states;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::checkpoint::{Checkpoint, Claim, Correction, OpenWalk, Progress};
-use super::density::Density;
+use super::checkpoint::{Claim, Correction, OpenWalk, Progress};
 use super::evidence::{Anchor, Evidence};
 use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Traded, Walked};
 use super::tier::Tier;
 use super::time::{CLOCK_SLACK, Timestamp};
 use super::trade::{Event, Rejected, Ticker};
+use states::{Chain, Depth, Held, Question, Repeats, Seen, Span, Start};
 
 /// Trades younger than this are still on the live endpoint, which holds about sixty days.
 pub const LIVE_MIN: Duration = Duration::from_secs(30 * 86_400);
@@ -33,97 +34,15 @@ pub const LIVE_MIN: Duration = Duration::from_secs(30 * 86_400);
 /// an answer that is merely old looks the same.
 const PASSES_MISSED_MIN: u32 = 2;
 
-/// The oldest trade time of a chain of pages, the ids seen at exactly that time, and how dense the page was.
-#[derive(Clone, Debug)]
-struct Oldest {
-    at: Timestamp,
-    ids: Vec<Box<str>>,
-    density: Density,
-    /// Whether rows that nobody can read came with it or below it: then there is no gap.
-    has_unreadable: bool,
-}
-
-/// The second question about an end of the list: it has to show the oldest trade again, and nothing older.
-#[derive(Clone, Copy, Debug)]
-struct Confirming {
-    /// The oldest trade that was seen, if any was.
-    low: Option<Timestamp>,
-    is_shown: bool,
-}
-
-/// Who opened the window being read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    /// An earlier pass, which did not finish it; a window of our own follows.
-    Inherited,
-    /// This pass; it was cut off at the length of a slice, so that another follows.
-    Slice,
-    /// A backfill: this window and no other.
-    Given,
-    /// This pass.
-    Own,
-}
-
-/// What is asked next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Question {
-    /// The newest page, down to the lower edge.
-    First,
-    /// On by cursor.
-    Next(String),
-    /// By time, from this instant's second downwards.
-    Below(Timestamp),
-    /// The same without a lower bound: whether the list really ends there.
-    Confirm(Timestamp),
-    /// The newest page of the archive: whether the market traded there only.
-    Archive,
-}
-
 /// What comes of an answer.
 enum Turn {
     Ask(Question),
     /// From the top again, without a bound.
-    AskBare,
+    AskToEnd,
     Complete,
     /// Nothing is proven, and nothing is wrong.
     Idle,
     Broken(Guard),
-}
-
-/// What is stored and claimed of the market: answers are held against it.
-#[derive(Clone, Debug)]
-struct Held {
-    /// Nothing older is claimed, so nothing older is stored.
-    complete_from: Option<Timestamp>,
-    /// Everything before it is stored.
-    claim: Option<Timestamp>,
-    /// Whether a trade of it is stored: then a missing anchor is one that was never noted.
-    has_trades: bool,
-    anchor: Option<Anchor>,
-    is_anchor_shown: bool,
-    /// The anchor lies in the archive: no page can show it, and an empty one is no contradiction.
-    is_anchor_archived: bool,
-    /// A trade below all that is asked for: a healthy list reaches down to it, and so says that it was not cut short.
-    footing: Option<Timestamp>,
-}
-
-impl Held {
-    fn of(checkpoint: &Checkpoint, rules: Rules) -> Held {
-        let is_live = |at: Timestamp| rules.cutoff.is_none_or(|cutoff| cutoff <= at);
-        let anchor = checkpoint.anchor.clone().filter(|anchor| is_live(anchor.at));
-        let is_anchor_archived = anchor.is_none() && checkpoint.anchor.is_some();
-        // What two passes heard to be silent is no hole below the cutoff.
-        let carried = checkpoint.carried_until().filter(|_| is_anchor_archived);
-        Held {
-            complete_from: checkpoint.complete_from,
-            claim: carried.or(checkpoint.complete_until).map(Timestamp::floor),
-            has_trades: checkpoint.last_trade_at.is_some(),
-            anchor,
-            is_anchor_shown: false,
-            is_anchor_archived,
-            footing: checkpoint.footing.filter(|at| is_live(*at)),
-        }
-    }
 }
 
 /// The state machine of one market's walk in one pass.
@@ -135,42 +54,16 @@ pub struct Walk {
     traded: Traded,
     failures: u32,
     held: Held,
-    origin: Origin,
-    from: Option<Timestamp>,
-    /// The upper edge, if that is not for the first page to say.
-    fixed_until: Option<Timestamp>,
-    question: Question,
-    /// Whether the chain of pages has no lower bound.
-    is_bare: bool,
-    /// Whether the request in hand has one.
-    is_bounded: bool,
-    /// The second question about an end of the list, as long as it leads no further down.
-    confirming: Option<Confirming>,
-    /// The sum of what was shown, in 0.01 contract: equal to the market's own volume, it proves all.
-    quantity_e2: i64,
-    evidence: Option<Evidence>,
-    /// The anchor that an inherited walk began with.
-    inherited_anchor: Option<Anchor>,
-    /// What the window being read leaves as its footing.
-    next_footing: Option<Timestamp>,
-    /// How long before the newest trade a window begins that nothing else bounds below; `None`
-    /// once that is settled.
-    begins_ago: Option<Duration>,
+    span: Span,
+    start: Start,
+    depth: Depth,
+    chain: Chain,
+    seen: Seen,
+    repeats: Repeats,
     /// Up to where the newest page proves that there is something above.
     head_edge: Option<Timestamp>,
-    /// The oldest trade time seen so far, and the newest of the chain.
-    low: Option<Timestamp>,
-    density: Density,
-    /// The last row of the page before, for the guards; `None` at the start of a chain of pages.
-    previous: Option<Oldest>,
-    /// Below these instants a gap was seen, and asked for again.
-    gaps_asked: Vec<Timestamp>,
-    /// Below this trade an earlier pass had to stop: what is seen there now agrees with what it saw.
-    gap_believed: Option<Timestamp>,
     /// The slice before this one was read so late that nothing below this is late for it.
     reread_floor: Option<Timestamp>,
-    /// Whether the walk was restarted since `low` last fell: a second time would be pointless.
-    is_restarted: bool,
     corrections: Vec<Correction>,
     pages: u32,
     end: Option<End>,
@@ -191,13 +84,13 @@ impl Walk {
             return Step::Done(End::Guarded(Guard::TooManyPages));
         }
         let lowest = self.lowest();
-        let cursor = match &self.question {
+        let cursor = match &self.chain.question {
             Question::Next(cursor) => Some(cursor.clone()),
             _ => None,
         };
         Step::Fetch(PageRequest {
             market: self.market.clone(),
-            tier: if self.question == Question::Archive { Tier::Archive } else { self.tier },
+            tier: if self.chain.question == Question::Archive { Tier::Archive } else { self.tier },
             cursor,
             // A second lower, too: what it brings from below the edge is not kept.
             min_ts: lowest.map(|edge| edge.second() - 1 - self.rules.nudge),
@@ -208,10 +101,10 @@ impl Walk {
 
     /// Rows below this instant are not kept.
     pub fn lower_edge(&self) -> Option<Timestamp> {
-        let Some(claim) = self.held.claim else { return self.from };
+        let Some(claim) = self.held.claim else { return self.start.at() };
         let overlapped = claim.before(self.rules.overlap);
         let edge = self.reread_floor.map_or(overlapped, |floor| floor.min(claim).max(overlapped));
-        let reach = match &self.held.anchor {
+        let reach = match self.held.expected.anchor() {
             // Whatever is claimed: all above the newest trade that is stored is read.
             Some(anchor) => Some(edge.min(anchor.at)),
             None if self.held.has_trades || self.market.is_tape() => Some(edge),
@@ -231,19 +124,19 @@ impl Walk {
 
     /// The lower bound of the request in hand.
     fn lowest(&self) -> Option<Timestamp> {
-        let is_unbounded =
-            self.is_bare || matches!(self.question, Question::Confirm(_) | Question::Archive);
+        let is_unbounded = self.depth == Depth::ToEnd
+            || matches!(self.chain.question, Question::Confirm(_) | Question::Archive);
         self.ask_from().filter(|_| !is_unbounded)
     }
 
     fn upper_edge(&self) -> Option<Timestamp> {
-        match &self.question {
+        match &self.chain.question {
             Question::Below(low) | Question::Confirm(low) => Some(*low),
             Question::Archive => None,
-            Question::First => self.fixed_until,
+            Question::First => self.span.until(),
             // Rows above the window are read as well, down from the newest.
             Question::Next(_) => {
-                self.fixed_until.map(|until| self.low.map_or(until, |low| low.max(until)))
+                self.span.until().map(|until| self.seen.low.map_or(until, |low| low.max(until)))
             }
         }
     }
@@ -255,42 +148,33 @@ impl Walk {
 
     /// Whether the next request begins a chain of pages.
     pub(super) fn is_at_the_top(&self) -> bool {
-        self.question == Question::First
+        self.chain.question == Question::First
     }
 
     /// Whether the request in hand carries a cursor, so that refusing it may be the cursor's fault.
     pub fn has_cursor(&self) -> bool {
-        matches!(self.question, Question::Next(_))
+        matches!(self.chain.question, Question::Next(_))
     }
 
     fn restart_by_time(&mut self) {
-        if self.is_restarted {
+        if !self.repeats.restart(self.seen.low) {
             self.end = Some(End::Guarded(Guard::CursorsUseless));
             return;
         }
-        self.is_restarted = true;
-        self.ask(self.low.map_or(Question::First, Question::Below));
+        self.ask(self.seen.low.map_or(Question::First, Question::Below));
     }
 
     fn ask(&mut self, question: Question) {
-        match &question {
-            Question::Next(_) => {}
-            Question::Confirm(_) => {
-                self.previous = None;
-                self.confirming = Some(Confirming { low: self.low, is_shown: false });
-            }
-            _ => (self.previous, self.confirming) = (None, None),
-        }
-        self.question = question;
+        self.chain.ask(question, self.seen.low);
     }
 
     /// Takes the answer to the request in hand; says what to store and what that proves.
     pub fn page(&mut self, page: Page) -> Walked {
         self.pages += 1;
-        if self.question == Question::Archive {
+        if self.chain.question == Question::Archive {
             return self.archived(&page);
         }
-        self.is_bounded = self.lowest().is_some();
+        let is_bounded = self.lowest().is_some();
         match self.inspect(&page) {
             Verdict::StartedOver => {
                 // Newer rows than the walk is at: they are stored already or belong to the next window.
@@ -317,11 +201,11 @@ impl Walk {
         }
         self.remember_oldest(&page.events);
         self.find_footing(&page.events);
-        if let Some(previous) = &mut self.previous {
+        if let Some(previous) = &mut self.chain.previous {
             previous.has_unreadable |= !page.rejected.is_empty();
         }
-        self.follow_confirmation(&page);
-        let turn = self.turn(&page);
+        self.chain.follow(&page, self.seen.low);
+        let turn = self.turn(&page, is_bounded);
         let mut walked = self.answer(turn, page);
         walked.head = head;
         walked
@@ -334,22 +218,20 @@ impl Walk {
 
     /// What the page says of the exchange; the newest trade of the tape if this is its newest page.
     fn listen(&mut self, page: &Page) -> Option<Anchor> {
-        let is_newest = self.question == Question::First && self.fixed_until.is_none();
-        if let Some(evidence) = &mut self.evidence {
+        let is_newest = self.chain.question == Question::First && self.span == Span::Own;
+        if let Some(evidence) = &mut self.seen.evidence {
             evidence.take(page);
         } else {
             let (settle, base) = (self.rules.settle, self.rules.base);
-            self.evidence = Some(Evidence::of_first(page, settle, base));
+            self.seen.evidence = Some(Evidence::of_first(page, settle, base));
             if is_newest {
                 self.lower_what_lies_ahead(page);
             }
         }
-        self.held.is_anchor_shown |=
-            self.held.anchor.as_ref().is_some_and(|anchor| anchor.is_on(page));
-        let newest = self.evidence.as_ref().and_then(Evidence::newest).cloned();
-        if let (Some(span), Some(newest)) = (self.begins_ago, &newest) {
-            self.from = Some(newest.at.before(span).floor());
-            self.begins_ago = None;
+        self.held.expected.look(page);
+        let newest = self.newest().cloned();
+        if let (Start::Ago(ago), Some(newest)) = (self.start, &newest) {
+            self.start = Start::At(newest.at.before(ago).floor());
         }
         newest.filter(|_| is_newest && self.market.is_tape())
     }
@@ -358,34 +240,34 @@ impl Walk {
     fn lower_what_lies_ahead(&mut self, page: &Page) {
         let latest = page.exchange_now.max(page.our_now).after(CLOCK_SLACK);
         let Some(claimed) = self.held.claim.filter(|claim| *claim > latest) else { return };
-        let anchor = self.held.anchor.as_ref().map(|anchor| anchor.at.floor());
+        let anchor = self.anchor_at().map(Timestamp::floor);
         let proven = anchor.max(self.held.complete_from);
         let reason = "it lies ahead of both clocks";
         self.corrections.push(Correction { claim: Claim::CompleteUntil, claimed, proven, reason });
-        (self.held.claim, self.from) = (proven, proven);
+        (self.held.claim, self.start) = (proven, Start::of(proven));
     }
 
     /// A long window is read in slices, the oldest first, each below a trade that was shown.
     fn is_cut_to_a_slice(&mut self) -> bool {
-        if self.origin != Origin::Own || self.question != Question::First || self.is_bare {
+        let is_newest = self.span == Span::Own && self.chain.question == Question::First;
+        if !is_newest || self.depth == Depth::ToEnd {
             return false;
         }
-        self.head_edge = self.evidence.as_ref().and_then(Evidence::edge);
+        self.head_edge = self.seen.evidence.as_ref().and_then(Evidence::edge);
         self.begin_slice()
     }
 
     /// The next slice, if what is left is longer than one.
     fn begin_slice(&mut self) -> bool {
-        let (Some(from), Some(length)) = (self.from, self.rules.slice) else { return false };
+        let (Some(from), Some(length)) = (self.start.at(), self.rules.slice) else { return false };
         let until = from.after(length).floor();
         // A slice of less than a second would end where it begins.
         if self.head_edge.is_none_or(|edge| edge <= until) || until <= from {
             return false;
         }
-        self.origin = Origin::Slice;
-        self.fixed_until = Some(until);
-        self.evidence = None;
-        self.held.is_anchor_shown = false;
+        self.span = Span::Slice { until };
+        self.seen.evidence = None;
+        self.held.expected.await_again();
         true
     }
 
@@ -395,8 +277,8 @@ impl Walk {
             Turn::Ask(question) => {
                 if let (Question::Next(cursor), Some(window)) = (&question, self.window()) {
                     // Where the cursor stands, which after a restart by time may be above `self.low`.
-                    let low = self.previous.as_ref().map(|previous| previous.at).or(self.low);
-                    let is_looking_back = !self.gaps_asked.is_empty() && low > self.low;
+                    let low = self.chain.previous.as_ref().map(|p| p.at).or(self.seen.low);
+                    let is_looking_back = !self.repeats.gaps.is_empty() && low > self.seen.low;
                     let (cursor, anchor) = (Some(cursor.clone()), self.next_anchor());
                     let open = OpenWalk { window, cursor, low, anchor };
                     if !is_looking_back {
@@ -405,7 +287,7 @@ impl Walk {
                 }
                 self.ask(question);
             }
-            Turn::AskBare => self.ask_bare(),
+            Turn::AskToEnd => self.ask_to_end(),
             Turn::Complete => self.complete(&mut walked),
             Turn::Idle => self.end = Some(End::Level),
             Turn::Broken(guard) => self.end = Some(End::Guarded(guard)),
@@ -413,21 +295,28 @@ impl Walk {
         walked
     }
 
-    fn ask_bare(&mut self) {
-        self.is_bare = true;
-        (self.evidence, self.low, self.quantity_e2, self.next_footing) = (None, None, 0, None);
-        self.density = Density::default();
+    fn ask_to_end(&mut self) {
+        self.depth = Depth::ToEnd;
+        self.seen = Seen::default();
         self.ask(Question::First);
     }
 
     fn anchor_at(&self) -> Option<Timestamp> {
-        self.held.anchor.as_ref().map(|anchor| anchor.at)
+        self.held.expected.anchor().map(|anchor| anchor.at)
+    }
+
+    /// The newest trade that the answers about this window have shown.
+    fn newest(&self) -> Option<&Anchor> {
+        self.seen.evidence.as_ref().and_then(Evidence::newest)
     }
 
     fn kept(&self, events: Vec<Event>) -> Vec<Event> {
         let lower_edge = self.lower_edge();
         // A backfill is asked for a window; a pass keeps whatever is shown above its edge.
-        let below = self.fixed_until.filter(|_| self.origin == Origin::Given);
+        let below = match self.span {
+            Span::Given { until, .. } => Some(until),
+            _ => None,
+        };
         let is_inside = |at: Timestamp| {
             below.is_none_or(|until| at < until) && lower_edge.is_none_or(|edge| edge <= at)
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::mem;
 
 use super::super::super::batch::{Batch, Commit, Ledger, Receipt};
+use super::super::super::checkpoint::Checkpoint;
 use super::super::super::trade::{Price, Quantity, Side, Trade};
 use super::super::*;
 

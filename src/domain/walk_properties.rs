@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::domain::checkpoint::Window;
+use crate::domain::checkpoint::{Checkpoint, Window};
 
 #[path = "walk_model.rs"]
 pub(in crate::domain) mod model;

@@ -5,6 +5,7 @@ pub(in crate::domain) mod transcript;
 
 use super::*;
 use crate::domain::batch::{Batch, Ledger, Receipt};
+use crate::domain::checkpoint::Checkpoint;
 use transcript::{RULES, page_from, play, time};
 
 #[test]

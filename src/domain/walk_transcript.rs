@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::super::batch::{Batch, Ledger, Receipt};
-use super::super::super::checkpoint::Window;
+use super::super::super::checkpoint::{Checkpoint, Window};
 use super::super::super::trade::{Price, Quantity, Side, Trade};
 use super::super::*;
 

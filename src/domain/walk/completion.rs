@@ -1,26 +1,26 @@
 //! A window that was read to its lower edge: what that proves, and what comes next.
 
 use super::super::checkpoint::{Claim, Completed, Correction, Level, Progress, Window};
-use super::super::density::Density;
 use super::super::evidence::{Anchor, Evidence};
 use super::super::page::{End, Guard, Page, Traded, Walked};
 use super::super::time::Timestamp;
 use super::super::trade::Event;
-use super::{Held, Origin, Question, Walk};
+use super::Walk;
+use super::states::{Chain, Depth, Expected, Held, Question, Repeats, Seen, Span, Start};
 
 impl Walk {
     /// The window being read, as far as its first page says where it ends.
     pub(super) fn window(&self) -> Option<Window> {
-        let until = self.fixed_until.or(self.evidence.as_ref()?.edge())?;
-        Window::new(self.from, self.from.map_or(until, |from| until.max(from)))
+        let until = self.span.until().or(self.seen.evidence.as_ref()?.edge())?;
+        self.window_until(until)
     }
 
     /// The anchor that the window leaves.
     pub(super) fn next_anchor(&self) -> Option<Anchor> {
-        if self.origin == Origin::Inherited {
-            return self.inherited_anchor.clone();
+        match &self.span {
+            Span::Inherited { anchor, .. } => anchor.clone(),
+            Span::Slice { .. } | Span::Given { .. } | Span::Own => self.newest().cloned(),
         }
-        self.evidence.as_ref()?.newest().cloned()
     }
 
     /// The window is read. After an inherited one or a slice, the span since then is opened.
@@ -35,60 +35,65 @@ impl Walk {
         let (level, anchor) = (self.level(), self.next_anchor());
         let window = self.window().or_else(|| self.window_of_silence());
         // Of a young market it is its first trade.
-        let footing = self.next_footing.or(self.low).filter(|_| self.origin != Origin::Inherited);
+        let is_inherited = matches!(self.span, Span::Inherited { .. });
+        let footing = self.seen.footing.or(self.seen.low).filter(|_| !is_inherited);
         let completed = Completed { window, anchor: anchor.clone(), footing, level };
         walked.progress.push((market.clone(), Progress::Completed(completed)));
         walked.progress.extend(after.into_iter().map(corrected));
         if level.is_some() {
-            let heard = self.evidence.as_ref().and_then(Evidence::heard_until);
+            let heard = self.seen.evidence.as_ref().and_then(Evidence::heard_until);
             walked.heard.extend(heard.map(|until| (market.clone(), until)));
         }
-        match (self.origin, window) {
-            (Origin::Inherited | Origin::Slice, Some(window)) => self.open_next(window, anchor),
+        match (&self.span, window) {
+            (Span::Inherited { .. } | Span::Slice { .. }, Some(window)) => {
+                self.open_next(window, anchor);
+            }
             _ => self.end = Some(End::Level),
         }
     }
 
     /// Nothing was ever traded, by two different answers: of the page, and of the description.
     pub(super) fn window_of_silence(&self) -> Option<Window> {
-        let settled = self.evidence.as_ref()?.settled();
+        let settled = self.seen.evidence.as_ref()?.settled();
         let until = match self.traded {
             // What is stored says otherwise: neither the page nor the description is believed so far.
             Traded::Never(as_of) if !self.held.has_trades => {
                 settled.min(as_of.before(self.rules.settle).floor())
             }
-            Traded::Never(_) | Traded::Unknown | Traded::Ever(_) => self.from?,
+            Traded::Never(_) | Traded::Unknown | Traded::Ever(_) => self.start.at()?,
         };
-        Window::new(self.from, self.from.map_or(until, |from| until.max(from)))
+        self.window_until(until)
+    }
+
+    /// From where the window begins up to here, or empty.
+    fn window_until(&self, until: Timestamp) -> Option<Window> {
+        let from = self.start.at();
+        Window::new(from, from.map_or(until, |from| until.max(from)))
     }
 
     /// Whether the window reaches up to the newest trade, and whether that is still the one of before.
     pub(super) fn level(&self) -> Option<Level> {
-        if self.origin != Origin::Own {
-            return None;
-        }
-        let evidence = self.evidence.as_ref()?;
-        let is_same =
-            |newest: &Anchor| self.held.is_anchor_shown && self.anchor_at() == Some(newest.at);
+        let evidence = self.seen.evidence.as_ref().filter(|_| self.span == Span::Own)?;
+        let is_same = |newest: &Anchor| matches!(&self.held.expected, Expected::Shown(anchor) if anchor.at == newest.at);
         let is_quiet = evidence.newest().is_none_or(is_same);
         Some(Level { quiet_until: evidence.heard_until().filter(|_| is_quiet) })
     }
 
     /// The newest trade below all that the next walk reads.
     pub(super) fn find_footing(&mut self, events: &[Event]) {
-        if self.next_footing.is_none()
+        if self.seen.footing.is_none()
             && let Some(until) = self.window().map(Window::until)
         {
             let edge = until.before(self.rules.overlap);
             let times = events.iter().map(|event| event.trade.traded_at);
-            self.next_footing = times.into_iter().find(|at| *at < edge);
+            self.seen.footing = times.into_iter().find(|at| *at < edge);
         }
     }
 
     /// An anchor that two different questions did not show was taken out of the exchange's list.
     pub(super) fn find_false_anchor(&mut self) {
-        let is_false = self.expected_anchor().is_some() && !self.held.is_anchor_shown;
-        let Some(anchor) = self.held.anchor.take_if(|_| is_false) else { return };
+        let Some(anchor) = self.awaited_anchor().cloned() else { return };
+        self.held.expected = Expected::Nothing;
         let next = self.next_anchor();
         let proven = next.as_ref().map(|next| next.at);
         let reason = "the exchange no longer shows the newest trade that was stored";
@@ -98,55 +103,35 @@ impl Walk {
             let proven = Some(next.floor()).max(self.held.complete_from);
             let claim = Claim::CompleteUntil;
             self.corrections.push(Correction { claim, claimed, proven, reason });
-            (self.held.claim, self.from) = (proven, proven);
+            (self.held.claim, self.start) = (proven, Start::of(proven));
         }
         let claim = Claim::Anchor(next);
         self.corrections.push(Correction { claim, claimed: anchor.at, proven, reason });
     }
 
+    /// The span above this window is read next.
     pub(super) fn open_next(&mut self, window: Window, anchor: Option<Anchor>) {
         let until = window.until();
-        let settled = self.evidence.as_ref().map(Evidence::settled);
         // What is late for a slice that was read just now was read, unless it is as late as this.
-        let reread_floor = settled
-            .filter(|_| self.origin == Origin::Slice)
-            .map(|settled| settled.before(self.rules.overlap));
+        let is_slice = matches!(self.span, Span::Slice { .. });
+        let settled = self.seen.evidence.as_ref().filter(|_| is_slice).map(Evidence::settled);
+        self.reread_floor = settled.map(|settled| settled.before(self.rules.overlap));
         let is_first = self.held.claim.is_none();
-        let held = Held {
+        self.held = Held {
             complete_from: if is_first { window.from() } else { self.held.complete_from },
             claim: Some(until),
-            has_trades: self.held.has_trades || self.low.is_some(),
+            has_trades: self.held.has_trades || self.seen.low.is_some(),
             // One from above a slice is still to be shown.
-            anchor: match (anchor, self.held.anchor.take()) {
+            expected: Expected::of(match (anchor, self.held.expected.anchor().cloned()) {
                 (Some(new), Some(old)) if old.at > new.at => Some(old),
                 (new, old) => new.or(old),
-            },
-            is_anchor_shown: false,
-            is_anchor_archived: false,
+            }),
             // What is late below a slice was read just now.
             footing: None,
         };
-        *self = Walk {
-            held,
-            next_footing: None,
-            origin: Origin::Own,
-            from: Some(until),
-            fixed_until: None,
-            question: Question::First,
-            is_bare: false,
-            confirming: None,
-            quantity_e2: 0,
-            evidence: None,
-            inherited_anchor: None,
-            low: None,
-            density: Density::default(),
-            previous: None,
-            gaps_asked: Vec::new(),
-            gap_believed: None,
-            reread_floor,
-            is_restarted: false,
-            ..self.clone()
-        };
+        (self.span, self.start, self.depth) = (Span::Own, Start::At(until), Depth::ToEdge);
+        self.chain = Chain::of(Question::First);
+        (self.seen, self.repeats) = (Seen::default(), Repeats::default());
         self.begin_slice();
     }
 
@@ -157,10 +142,10 @@ impl Walk {
             self.end = Some(End::Guarded(Guard::NothingShown));
             return walked;
         };
-        let from = self.from.or(self.rules.cutoff.map(Timestamp::ceil));
+        let from = self.start.at().or(self.rules.cutoff.map(Timestamp::ceil));
         let from = from.unwrap_or_else(|| newest.at.ceil());
         if let Some(window) = Window::new(Some(from), from) {
-            let quiet_until = self.evidence.as_ref().and_then(Evidence::heard_until);
+            let quiet_until = self.seen.evidence.as_ref().and_then(Evidence::heard_until);
             let level = Some(Level { quiet_until });
             let completed =
                 Completed { window: Some(window), anchor: Some(newest), footing: None, level };

@@ -7,7 +7,8 @@ use super::super::density::{Density, is_gap};
 use super::super::page::{Guard, Page};
 use super::super::time::Timestamp;
 use super::super::trade::Event;
-use super::{Origin, Question, Walk};
+use super::Walk;
+use super::states::{Question, Span};
 
 impl Walk {
     /// A span without trades between two pages, or above the first row of a window that ends below others, in
@@ -15,30 +16,32 @@ impl Walk {
     pub(super) fn look_for_gaps(&mut self, page: &Page) -> Option<Result<Question, Guard>> {
         let here = Density::of(page);
         let (first, last) = (here.newest()?, here.oldest()?);
-        let is_asked_again = matches!(self.question, Question::Below(_));
+        let is_asked_again = matches!(self.chain.question, Question::Below(_));
         if let Some(low) =
-            self.gaps_asked.last().copied().filter(|low| is_asked_again && last < *low)
+            self.repeats.gaps.last().copied().filter(|low| is_asked_again && last < *low)
         {
             let is_above = |event: &Event| event.trade.traded_at >= low;
             let (_, below) = page.events.split_at(page.events.partition_point(is_above));
             let below = Density::of_events(below);
             let gap = self.unclaimed(low, below.newest().unwrap_or(last));
-            return is_gap(gap, &[below, self.density]).then_some(Err(Guard::Hole));
+            return is_gap(gap, &[below, self.seen.density]).then_some(Err(Guard::Hole));
         }
-        if let Some(previous) = &self.previous {
+        if let Some(previous) = &self.chain.previous {
             let gap = self.unclaimed(previous.at, first);
             let is_explained = previous.has_unreadable || !page.rejected.is_empty();
-            let is_believed = self.gap_believed == Some(previous.at);
-            if is_explained || is_believed || !is_gap(gap, &[previous.density, here, self.density])
+            let is_believed = self.span.stopped_at() == Some(previous.at);
+            if is_explained
+                || is_believed
+                || !is_gap(gap, &[previous.density, here, self.seen.density])
             {
                 return None;
             }
             let at = previous.at;
-            let is_asked = self.has_asked(at);
+            let is_asked = self.repeats.has_asked(at);
             return Some(if is_asked { Err(Guard::Hole) } else { Ok(Question::Below(at)) });
         }
-        let is_top = self.question == Question::First && self.market.is_tape();
-        let until = self.fixed_until.filter(|_| is_top)?;
+        let is_top = self.chain.question == Question::First && self.market.is_tape();
+        let until = self.span.until().filter(|_| is_top)?;
         let expected = match self.rules.tape_rate {
             Some(rate) if here.is_unknown() => Density::of_rate(rate),
             _ => here,
@@ -47,21 +50,12 @@ impl Walk {
             return None;
         }
         // The exchange may have paused: another pass, or a backfill's second look, has to agree.
-        let is_asked = self.has_asked(until);
-        match (is_asked, self.origin) {
+        let is_asked = self.repeats.has_asked(until);
+        match (is_asked, &self.span) {
             (false, _) => Some(Ok(Question::First)),
-            (true, Origin::Slice) => Some(Err(Guard::Hole)),
+            (true, Span::Slice { .. }) => Some(Err(Guard::Hole)),
             (true, _) => None,
         }
-    }
-
-    /// Whether a gap below this instant was asked for before; it is from now on.
-    pub(super) fn has_asked(&mut self, at: Timestamp) -> bool {
-        let is_asked = self.gaps_asked.contains(&at);
-        if !is_asked {
-            self.gaps_asked.push(at);
-        }
-        is_asked
     }
 
     /// So much of the span between two trades is not claimed yet: only there a hole would be claimed.

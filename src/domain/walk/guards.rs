@@ -3,12 +3,13 @@
 use super::super::density::Density;
 use super::super::page::{Guard, Page};
 use super::super::trade::Event;
-use super::{Oldest, Question, Verdict, Walk};
+use super::states::{Oldest, Question};
+use super::{Verdict, Walk};
 
 impl Walk {
     pub(super) fn inspect(&self, page: &Page) -> Verdict {
         let times = || page.events.iter().map(|event| event.trade.traded_at);
-        if let (Some(previous), Some(first)) = (&self.previous, times().next())
+        if let (Some(previous), Some(first)) = (&self.chain.previous, times().next())
             && first > previous.at
         {
             return Verdict::StartedOver;
@@ -22,7 +23,7 @@ impl Walk {
         if page.foreign > 0 {
             return Verdict::Broken(Guard::ForeignRows);
         }
-        let cursor = match &self.question {
+        let cursor = match &self.chain.question {
             Question::Next(cursor) => Some(cursor),
             _ => None,
         };
@@ -40,7 +41,7 @@ impl Walk {
                         || !previous.ids.contains(&event.trade.trade_id)
                 })
         };
-        match &self.previous {
+        match &self.chain.previous {
             Some(previous) if page.cursor.is_some() && !has_news(previous) => {
                 Verdict::Broken(Guard::NothingNew)
             }
@@ -51,8 +52,9 @@ impl Walk {
     /// Going on by time asks for the oldest trade seen once more. A list that ends above it is a
     /// hiccup, not the end.
     pub(super) fn ends_too_soon(&self, page: &Page) -> bool {
-        let is_by_time = matches!(self.question, Question::Below(_) | Question::Confirm(_));
-        let Some(low) = self.low.filter(|_| is_by_time && self.previous.is_none()) else {
+        let is_by_time = matches!(self.chain.question, Question::Below(_) | Question::Confirm(_));
+        let Some(low) = self.seen.low.filter(|_| is_by_time && self.chain.previous.is_none())
+        else {
             return false;
         };
         let would_end = page.cursor.is_none() || page.is_empty();
@@ -66,19 +68,17 @@ impl Walk {
         let at = last.trade.traded_at;
         let ties = events.iter().rev().take_while(|event| event.trade.traded_at == at);
         let mut ids: Vec<Box<str>> = ties.map(|event| event.trade.trade_id.clone()).collect();
-        if let Some(previous) = &mut self.previous
+        if let Some(previous) = &mut self.chain.previous
             && previous.at == at
         {
             ids.append(&mut previous.ids);
         }
         let quantity = |event: &Event| event.trade.quantity.e2();
-        self.quantity_e2 = events.iter().map(quantity).fold(self.quantity_e2, i64::saturating_add);
+        self.seen.quantity_e2 =
+            events.iter().map(quantity).fold(self.seen.quantity_e2, i64::saturating_add);
         let density = Density::of_events(events);
-        self.density = self.density.joined(density);
-        self.previous = Some(Oldest { at, ids, density, has_unreadable: false });
-        if self.low.is_none_or(|low| at < low) {
-            self.low = Some(at);
-            self.is_restarted = false;
-        }
+        self.seen.density = self.seen.density.joined(density);
+        self.chain.previous = Some(Oldest { at, ids, density, has_unreadable: false });
+        self.seen.low = Some(self.seen.low.map_or(at, |low| low.min(at)));
     }
 }
