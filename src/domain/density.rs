@@ -107,4 +107,24 @@ mod tests {
         assert!(!is_gap(minute, &[sweep, thin]), "one order that sweeps a book");
         assert!(is_gap(minute, &[Density::of_rate(50.0)]));
     }
+
+    #[test]
+    fn two_trades_a_second_apart_are_the_least_that_says_something() {
+        assert!(!trades(2, 1, 0).is_unknown());
+        assert!(trades(1, 1, 0).is_unknown());
+        assert!(trades(1_000, 1, 1).is_unknown(), "one sweep");
+        assert!(!Density::of_rate(0.1).is_unknown());
+    }
+
+    #[test]
+    fn pages_below_each_other_are_one_density() {
+        let joined = trades(11, 600, 500).joined(trades(21, 400, 0));
+        assert_eq!(
+            (joined.newest(), joined.oldest()),
+            (trades(0, 600, 0).newest(), trades(0, 600, 0).oldest())
+        );
+        assert!((joined.expected(Duration::from_secs(600)) - 31.0).abs() < 1e-9, "{joined:?}");
+        let first = Density::default().joined(trades(11, 600, 500));
+        assert!((first.expected(Duration::from_secs(10)) - 1.0).abs() < 1e-9, "{first:?}");
+    }
 }

@@ -175,6 +175,7 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::walk::tests::transcript::{page_from, time};
 
     fn pair(date: i64, ours: i64) -> ClockPair {
         ClockPair { date: Timestamp::from_seconds(date), ours: Timestamp::from_seconds(ours) }
@@ -208,5 +209,54 @@ mod tests {
         assert_eq!(clock.now(Timestamp::from_seconds(160)), Timestamp::from_seconds(160));
         assert!(clock.is_confirmed());
         assert_eq!(clock.last(), Some(pair(460, 160)), "the next pass compares with the last");
+    }
+
+    #[test]
+    fn the_base_of_an_unheard_clock_is_its_first_answer() {
+        let mut clock = ExchangeClock::default();
+        assert_eq!((clock.base(), clock.is_confirmed()), (None, false));
+        clock.hear(pair(700, 100));
+        clock.hear(pair(900, 160));
+        assert_eq!(clock.base(), Some(pair(700, 100)));
+        let mut moved = ExchangeClock::remembered(Some(pair(700, 100)), None);
+        moved.hear(pair(900, 160));
+        assert!(!moved.is_confirmed(), "the only answer contradicts the pass before");
+    }
+
+    #[test]
+    fn the_newest_trade_is_the_first_of_the_latest_possible_instant() {
+        let newest = |answer: &str| {
+            let evidence = Evidence::of_first(&page_from(answer), Duration::ZERO, None);
+            evidence.newest().and_then(|newest| newest.id.clone()).unwrap_or_default()
+        };
+        assert_eq!(&*newest("@90000 a900 b950 c950 d100"), "b");
+        assert_eq!(&*newest("@90000 z95000 a900"), "a", "an hour ahead of both clocks");
+        assert_eq!(&*newest("@90000"), "");
+        let mut evidence = Evidence::of_first(&page_from("@90000 !x"), Duration::ZERO, None);
+        evidence.take(&page_from("@90001 a900"));
+        evidence.take(&page_from("@90002 b950"));
+        assert_eq!(evidence.newest().map(|newest| newest.at), Some(time("900")), "once");
+    }
+
+    #[test]
+    fn only_a_new_answer_is_heard() {
+        let settle = Duration::from_secs(5);
+        let heard =
+            |base| Evidence::of_first(&page_from("@90000 a900"), settle, base).heard_until();
+        assert_eq!(heard(None), Some(time("89995")), "nothing is known that it contradicts");
+        assert_eq!(heard(Some(pair(89_940, 89_940))), Some(time("89995")), "both moved alike");
+        assert_eq!(heard(Some(pair(90_000, 89_940))), None, "it stands still");
+    }
+
+    /// Versions before the ids were kept left anchors that are a time only.
+    #[test]
+    fn an_anchor_is_shown_by_its_id_or_else_by_its_time() {
+        let anchor = |id: Option<&str>| Anchor { at: time("900"), id: id.map(Into::into) };
+        let page = page_from("@90000 a901 b900");
+        for (id, is_shown) in [(Some("a"), true), (Some("b"), true), (Some("c"), false)] {
+            assert_eq!(anchor(id).is_on(&page), is_shown, "{id:?}");
+        }
+        assert!(anchor(None).is_on(&page));
+        assert!(!anchor(None).is_on(&page_from("@90000 a901 b899.5")));
     }
 }

@@ -128,4 +128,21 @@ mod tests {
         assert_eq!((pulse.still, pulse.newest.clone()), (1, Some(trade(660))));
         assert_eq!(pulse.after(Some(trade(540))).newest, Some(trade(660)));
     }
+
+    #[test]
+    fn the_share_is_learnt_from_a_hundred_passes_at_most() {
+        let share = |pulse: &Pulse| pulse.share.map(|share| (share.moved, share.passes)).unwrap();
+        let mut pulse = Pulse::default().after(Some(trade(60))).after(Some(trade(60)));
+        assert_eq!((pulse.share, pulse.still), (None, 1), "nothing has moved yet");
+        pulse = pulse.after(Some(trade(120)));
+        assert_eq!(share(&pulse), (0.5, 2.0), "one of two");
+        pulse = pulse.after(Some(trade(180))).after(Some(trade(240)));
+        assert_eq!(share(&pulse), (0.75, 4.0), "three of four");
+        pulse.share = Some(Share { moved: 0.5, passes: 100.0 });
+        pulse = pulse.after(Some(trade(240))).after(Some(trade(300)));
+        assert_eq!(share(&pulse), ((0.5 * 98.0 + 1.0) / 100.0, 100.0), "two push out two");
+        pulse.still = 250;
+        pulse = pulse.after(Some(trade(360)));
+        assert_eq!(share(&pulse), (1.0 / 251.0, 100.0), "nothing of before is left");
+    }
 }
