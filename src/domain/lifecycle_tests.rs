@@ -363,3 +363,71 @@ fn a_trade_above_what_was_read_takes_a_retired_market_back() {
         assert_eq!(back == [market.clone()], is_back, "{seen:?}");
     }
 }
+
+#[test]
+fn a_market_is_open_from_its_opening_until_its_close_while_it_is_active() {
+    let at = |status: &str, open: Option<i64>, close: Option<i64>| {
+        let (open_time, close_time) = (open.map(ago), close.map(ago));
+        is_open(&Known { open_time, close_time, ..known(status, 0) }, NOW)
+    };
+    for (status, open, close, is, why) in [
+        ("active", Some(10), Some(-10), true, "between the two"),
+        ("active", None, Some(-10), true, "nobody knows when it opened"),
+        ("active", Some(0), Some(-10), true, "it opens now"),
+        ("active", Some(-1), Some(-10), false, "it opens in a second"),
+        ("active", Some(10), Some(0), false, "it closes now"),
+        ("active", Some(10), Some(1), false, "it closed a second ago"),
+        ("active", Some(10), None, false, "nobody knows when it closes"),
+        ("inactive", Some(10), Some(-10), false, "it is paused"),
+        ("closed", Some(10), Some(-10), false, "it closed early"),
+    ] {
+        assert_eq!(at(status, open, close), is, "{why}");
+    }
+}
+
+#[test]
+fn the_archive_is_asked_for_what_settled_longer_ago_than_the_live_tier_ever_held() {
+    let settled = |seconds: Option<i64>| {
+        is_archived(&Known { settlement_time: seconds.map(ago), ..known("finalized", 0) }, NOW)
+    };
+    assert!(!settled(Some(68 * DAY)));
+    assert!(settled(Some(68 * DAY + 1)));
+    assert!(!settled(None));
+}
+
+#[test]
+fn one_of_many_is_looked_at_after_a_24th_of_its_age() {
+    let over = |number: usize, checked_ago: i64, ended_ago: i64| Known {
+        ticker: Ticker::new(&format!("M{number:03}")).unwrap(),
+        ended_at: Some(ago(ended_ago)),
+        ..known("finalized", checked_ago)
+    };
+    let is_due = |checked_ago: i64, ended_ago: i64| {
+        let rest = (1..100).map(|number| over(number, 0, DAY));
+        let all: Vec<Known> = rest.chain([over(0, checked_ago, ended_ago)]).collect();
+        again(all, NOW).iter().any(|known| known.ticker.as_str() == "M000")
+    };
+    assert!(!is_due(4 * HOUR - 1, 4 * DAY));
+    assert!(is_due(4 * HOUR, 4 * DAY));
+    assert!(!is_due(HOUR - 1, 5 * HOUR), "an hour at least");
+    assert!(!is_due(7 * DAY - 1, 400 * DAY));
+    assert!(is_due(7 * DAY, 400 * DAY), "a week at most");
+    // What ended exactly two days ago ended lately.
+    let lately = [over(1, DAY, 2 * DAY + 1), over(2, DAY - 1, 2 * DAY)];
+    let names: Vec<String> =
+        again(lately.to_vec(), NOW).iter().map(|known| known.ticker.to_string()).collect();
+    assert_eq!(names, ["M002", "M001"]);
+}
+
+#[test]
+fn a_trade_at_the_latest_possible_instant_is_no_trade_after_the_end() {
+    let known = ended("finalized", Some(HOUR), Some(HOUR));
+    let late_max = Duration::from_secs(150);
+    let traded = |at: Timestamp| {
+        let row = Checkpoint { last_trade_at: Some(at), ..complete(HOUR - 150) };
+        standing(Some(&known), Listed::No, &row, late_max)
+    };
+    let end = ago(HOUR).after(late_max);
+    assert_eq!(traded(end), Some(Standing::Retired));
+    assert_eq!(traded(end.after(Duration::from_micros(1))), None, "it trades on");
+}
