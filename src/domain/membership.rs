@@ -176,6 +176,9 @@ mod tests {
             ("inactive", 100, 2_000, None, Row::Open, "paused"),
             ("initialized", 1_500, 2_000, None, Row::Other, "not open yet"),
             ("initialized", 900, 2_000, None, Row::Open, "opened silently"),
+            ("initialized", 1_000, 2_000, None, Row::Open, "it opens now"),
+            ("active", 1_500, 2_000, None, Row::Other, "active, and yet not open"),
+            ("closed", 1_500, 900, None, Row::Ended, "its opening was moved when it was over"),
             ("active", 100, 900, None, Row::Ended, "closed silently"),
             ("closed", 100, 900, None, Row::Ended, "closed lately"),
             ("closed", 100, 599, None, Row::Other, "closed before anybody asked"),
@@ -203,5 +206,40 @@ mod tests {
             record.empty_at = empty.map(at);
             assert_eq!(is_emptiness_known(&record, has_open, at(ours)), expected, "{record:?}");
         }
+    }
+
+    #[test]
+    fn a_market_that_names_no_opening_is_open_once_it_is_said_to_be() {
+        let since = Since::of(&record(1, Some(900)), at(1_000));
+        for (status, expected) in [("initialized", Row::Other), ("active", Row::Open)] {
+            let market = Market { open_time: None, ..market(status, 0, 2_000, None) };
+            assert_eq!(row(&market, &since, at(1_000)), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn ten_minutes_are_no_gap_and_thirty_days_no_long_one() {
+        let gaps = |seconds: i64| {
+            let since = Since::of(&record(1, Some(1)), at(1 + seconds));
+            (since.is_gap(), since.is_long_gap())
+        };
+        assert_eq!(gaps(600), (false, false));
+        assert_eq!(gaps(601), (true, false));
+        assert_eq!(gaps(30 * 86_400), (true, false));
+        assert_eq!(gaps(30 * 86_400 + 1), (true, true));
+    }
+
+    #[test]
+    fn entries_do_not_all_begin_their_hours_at_once() {
+        let begins = |watch: &str| {
+            let is_new = |n: &i64| {
+                let record = WatchRecord { watch: watch.into(), ..record(1, Some(60 * n)) };
+                Since::of(&record, at(60 * (n + 1))).is_new_hour
+            };
+            (0..60).find(is_new)
+        };
+        let all: std::collections::BTreeSet<_> =
+            ["series:A", "series:B", "series:C", "event:D"].map(begins).into_iter().collect();
+        assert!(all.len() > 1 && !all.contains(&None), "{all:?}");
     }
 }
