@@ -69,7 +69,7 @@ pub fn draw(seed: u64, profile: Profile) -> History {
     let number = Profile::ALL.iter().position(|of| *of == profile).unwrap_or(0);
     let mut random = Random::of(seed, &[u64::try_from(number).unwrap_or(0)]);
     let mut rules = rules(&mut random);
-    let minutes = random.between(5, 8);
+    let minutes = random.between(6, 8);
     let mut drawing = Drawing {
         random,
         profile,
