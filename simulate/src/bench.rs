@@ -7,7 +7,17 @@ use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::store;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::database::Shared;
+use crate::database::Stores;
+use crate::process::Typed;
+use crate::server::{Server, Terms};
+
+/// What the processes use.
+pub struct Shared {
+    /// Where they store.
+    pub stores: Stores,
+    /// What was typed before.
+    pub typed: Typed,
+}
 
 /// A database in memory and the connections to it.
 pub struct Bench {
@@ -19,25 +29,48 @@ pub struct Bench {
     tables: Vec<String>,
 }
 
+const PAGE_BYTES: i64 = 1_024;
+
 /// Each database in memory has a name of its own.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl Bench {
     /// A database with the schema of this build.
     pub fn new() -> Result<Bench, String> {
+        Bench::with_copy().map(|(bench, _)| bench)
+    }
+
+    /// A new database on a real server, gone with the value; what the checks look at is a copy in memory.
+    pub fn on_server(terms: Terms) -> Result<Bench, String> {
+        let (mut bench, copy) = Bench::with_copy()?;
+        bench.shared.stores = Stores::Server(Arc::new(Server::new(terms, copy)?));
+        Ok(bench)
+    }
+
+    /// One in memory, and another connection to it.
+    fn with_copy() -> Result<(Bench, Connection), String> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("file:/simulated-{number}?vfs=memdb");
         let open = || Connection::open_with_flags(&name, OpenFlags::default());
-        let mut store = store::on_sqlite(open().map_err(words)?);
+        let connection = open().map_err(words)?;
+        // Small pages: each commit copies those that it touches, and a history has few rows.
+        connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(words)?;
+        let mut store = store::on_sqlite(connection);
         store.migrate(Timestamp::from_seconds(0)).map_err(words)?;
         let look = open().map_err(words)?;
         let tables = tables(&look).map_err(words)?;
-        Ok(Bench { shared: Arc::new(Mutex::new(store)), look: Some(look), tables })
+        let stores = Stores::InMemory(Arc::new(Mutex::new(store)));
+        let shared = Shared { stores, typed: Typed::default() };
+        let bench = Bench { shared, look: Some(look), tables };
+        Ok((bench, open().map_err(words)?))
     }
 
     /// Empties it.
     pub fn reset(&mut self) -> Result<(), String> {
         let Some(look) = &mut self.look else { return Err("a history is at work".to_owned()) };
+        if let Stores::Server(server) = &self.shared.stores {
+            server.clear()?;
+        }
         let work = |look: &mut Connection, known: &[String]| -> rusqlite::Result<()> {
             let transaction = look.transaction()?;
             for table in tables(&transaction)? {
@@ -53,7 +86,8 @@ impl Bench {
     }
 }
 
-fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+/// The tables that hold data.
+pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let sql = "select name from sqlite_schema where type = 'table' \
                and name not like 'sqlite_%' and name <> 'kalshi_ingest_migrations'";
     let mut statement = connection.prepare_cached(sql)?;

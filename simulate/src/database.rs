@@ -1,7 +1,9 @@
-//! The database of a history: the real SQLite store in memory. Each call is an effect of its process, which may
-//! be killed before and after it; the database may break off before it, or after it without saying so.
+//! The database of a history: the real store, of SQLite in memory or on a PostgreSQL server. Each call is an effect
+//! of its process, which may be killed before and after it; the database may break off before it, or after it without
+//! saying so. On a server that is done to the connection, and a process may be killed within a call.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use kalshi_ingest::app::Databases;
 use kalshi_ingest::domain::backfill::Life;
@@ -24,40 +26,52 @@ use kalshi_ingest::store::{
     Missing, Oversight, RawEvent, ReplayPlace, Replayed, RunId, RunRecord, Store,
 };
 
-use crate::machine::Machine;
+use crate::machine::{Machine, State};
+use crate::server::{Ordeal, Server};
 
 /// The database that all processes of a history share.
-pub type Shared = Arc<Mutex<Box<dyn Store>>>;
+pub type SharedStore = Arc<Mutex<Box<dyn Store>>>;
 
-/// Opens the shared database for one process.
+/// Where the processes of a history store.
+#[derive(Clone)]
+pub enum Stores {
+    /// In one store, each call alone.
+    InMemory(SharedStore),
+    /// On a server, each by a connection of its own.
+    Server(Arc<Server>),
+}
+
+/// Opens the database for one process.
 pub struct Opener {
     /// Where it runs.
     pub machine: Arc<Machine>,
     /// Its number.
     pub process: usize,
     /// The database.
-    pub shared: Shared,
+    pub stores: Stores,
 }
 
 impl Opener {
-    fn connect(&self) -> Box<dyn Store> {
+    fn connect(&self) -> Result<Box<dyn Store>, Failure> {
         drop(self.machine.effect(self.process));
-        Box::new(Connection {
-            machine: Arc::clone(&self.machine),
-            process: self.process,
-            shared: Arc::clone(&self.shared),
-            is_broken: false,
-        })
+        let means = match &self.stores {
+            Stores::InMemory(store) => Means::Shared(Arc::clone(store)),
+            Stores::Server(server) => {
+                Means::Own { store: server.open(self.process)?, server: Arc::clone(server) }
+            }
+        };
+        let (machine, process) = (Arc::clone(&self.machine), self.process);
+        Ok(Box::new(Connection { machine, process, means, is_broken: false }))
     }
 }
 
 impl Databases for Opener {
     fn open(&self, _: &DatabaseUrl, _: Missing) -> Result<Box<dyn Store>, Failure> {
-        Ok(self.connect())
+        self.connect()
     }
 
     fn open_to_read(&self, _: &DatabaseUrl) -> Result<Box<dyn Store>, Failure> {
-        Ok(self.connect())
+        self.connect()
     }
 
     fn is_missing(&self, _: &DatabaseUrl) -> bool {
@@ -69,9 +83,45 @@ impl Databases for Opener {
 struct Connection {
     machine: Arc<Machine>,
     process: usize,
-    shared: Shared,
+    means: Means,
     /// It broke off, and nobody has connected anew.
     is_broken: bool,
+}
+
+/// What a connection stands on.
+enum Means {
+    /// The store that all share.
+    Shared(SharedStore),
+    /// A store of its own, on a server.
+    Own { store: Box<dyn Store>, server: Arc<Server> },
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Who is killed says no good-bye.
+        if let Means::Own { server, .. } = &self.means
+            && thread::panicking()
+        {
+            server.cut(self.process);
+        }
+    }
+}
+
+/// A lock on a server, gone with the process that is killed.
+struct Guarded {
+    _lock: Box<dyn Lock>,
+    server: Arc<Server>,
+    process: usize,
+}
+
+impl Lock for Guarded {}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.server.cut(self.process);
+        }
+    }
 }
 
 /// A lock that is held until it is dropped, also by a process that is killed.
@@ -103,21 +153,29 @@ impl Connection {
         state.record.note_bytes(name.as_bytes());
         let now = state.now;
         let trouble = if self.is_broken { Some(true) } else { state.servers.store_trouble() };
+        let is_away = trouble == Some(true) && self.is_away();
+        let ordeal = if is_away { None } else { self.ordeal(&mut state, trouble) };
         if trouble == Some(true) {
-            self.is_broken = true;
             state.counts.one("database: broke off before a call");
             state
                 .record
                 .tell(now, format_args!("  [{}] {name}: the database breaks off", self.process));
+        }
+        if is_away {
+            self.is_broken = true;
             return Err(broken_off());
         }
         drop(state);
-        let done = work(self.shared.lock().unwrap_or_else(PoisonError::into_inner).as_mut());
+        let done = self.work(name, ordeal, work);
         let mut state = self.machine.state();
         if let Err(failure) = &done {
             state.record.tell(now, format_args!("  [{}] {name}: {failure}", self.process));
         }
-        if trouble == Some(false) && done.is_ok() {
+        if trouble == Some(true) {
+            self.is_broken = true;
+            return Err(broken_off());
+        }
+        if trouble == Some(false) && self.is_lost(&done) {
             self.is_broken = true;
             state.counts.one("database: acknowledgement lost");
             state.record.tell(
@@ -130,6 +188,69 @@ impl Connection {
         drop(self.machine.effect(self.process));
         done
     }
+
+    /// Whether nothing is left to call, or nothing that could be cut off in a call.
+    fn is_away(&self) -> bool {
+        self.is_broken || matches!(self.means, Means::Shared(_))
+    }
+
+    /// Whether an answer that was to be lost is.
+    fn is_lost<T>(&self, done: &Result<T, Failure>) -> bool {
+        // On a server the call fails because of it.
+        done.is_ok() || matches!(self.means, Means::Own { .. })
+    }
+
+    /// What befalls the next call on a server.
+    fn ordeal(&self, state: &mut State, trouble: Option<bool>) -> Option<Ordeal> {
+        let Means::Own { server, .. } = &self.means else { return None };
+        match trouble {
+            // The transaction has begun by then.
+            Some(true) => Some(Ordeal::Lost(1)),
+            Some(false) => Some(Ordeal::AnswerLost),
+            None => server.ordeal(state),
+        }
+    }
+
+    /// The call itself.
+    fn work<T>(
+        &mut self,
+        name: &str,
+        ordeal: Option<Ordeal>,
+        work: impl FnOnce(&mut dyn Store) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (store, server) = match &mut self.means {
+            Means::Shared(store) => {
+                return work(store.lock().unwrap_or_else(PoisonError::into_inner).as_mut());
+            }
+            Means::Own { store, server } => (store, server),
+        };
+        let done = server.undergo(self.process, ordeal, || work(store.as_mut()));
+        let Some(ordeal) = ordeal else { return done };
+        let mut state = self.machine.state();
+        let now = state.now;
+        state.record.tell(now, format_args!("  [{}] {name}: {ordeal:?}", self.process));
+        if let Err(failure) = &done
+            && failure.kind != Kind::StoreInterrupted
+        {
+            let kind = failure.kind;
+            state.check.fail(format!("{name}, {ordeal:?}: this is no {kind:?}: {failure}"));
+        }
+        if matches!(ordeal, Ordeal::Death(_)) {
+            state.counts.one("kills within a call of the database");
+            Machine::die(state, self.process);
+        }
+        done
+    }
+}
+
+/// What a commit came to whose answer was lost: the trades that are stored now, and were not.
+fn found(server: &Server, state: &State, commit: &Commit) -> Result<Receipt, String> {
+    let stored = server.stored()?;
+    let is_new =
+        |id: &str| stored.contains(id) && state.truth.get(id).is_none_or(|known| !known.is_stored);
+    let rows = commit.rows().iter().enumerate();
+    let new = rows.filter(|(_, row)| is_new(&row.event.trade.trade_id)).map(|(place, _)| place);
+    Ok(Receipt { inserted: new.collect(), ..Receipt::default() })
 }
 
 /// Hands calls on.
@@ -149,15 +270,28 @@ impl Store for Connection {
 
     fn reconnect(&mut self) -> Result<(), Failure> {
         drop(self.machine.effect(self.process));
-        let mut state = self.machine.state();
-        if state.servers.store_trouble().is_some() {
+        if self.machine.state().servers.store_trouble().is_some() {
             return Err(Failure::new(Kind::StoreInterrupted, "the simulated database is away"));
+        }
+        if let Means::Own { store, server } = &mut self.means {
+            server.undergo(self.process, None, || store.reconnect())?;
         }
         self.is_broken = false;
         Ok(())
     }
 
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
+        if let Means::Own { server, .. } = &self.means {
+            let server = Arc::clone(server);
+            let lock = self.call("try_lock", |store| store.try_lock(name))?;
+            if lock.is_none() {
+                self.machine.state().counts.one("locks found held");
+            }
+            let process = self.process;
+            return Ok(lock.map(|lock| -> Box<dyn Lock> {
+                Box::new(Guarded { _lock: lock, server, process })
+            }));
+        }
         self.call("try_lock", |_| Ok(()))?;
         let mut state = self.machine.state();
         if state.locks.iter().any(|held| held == name) {
@@ -170,11 +304,30 @@ impl Store for Connection {
 
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
         let (machine, process) = (Arc::clone(&self.machine), self.process);
-        self.call("commit", |store| {
-            let receipt = store.commit(run, commit)?;
+        let server = match &self.means {
+            Means::Own { server, .. } => Some(Arc::clone(server)),
+            Means::Shared(_) => None,
+        };
+        let note = |receipt: &Receipt| {
+            let looked = server.as_ref().map_or(Ok(()), |server| server.after_commit());
             let mut state = machine.state();
-            state.committed(process, commit, &receipt);
-            Ok(receipt)
+            looked.unwrap_or_else(|wrong| state.check.fail(wrong));
+            state.committed(process, commit, receipt);
+        };
+        self.call("commit", |store| {
+            let done = store.commit(run, commit);
+            match (&done, &server) {
+                (Ok(receipt), _) => note(receipt),
+                (Err(_), Some(server)) if server.has_committed() => {
+                    let found = found(server, &machine.state(), commit);
+                    match found {
+                        Ok(receipt) => note(&receipt),
+                        Err(wrong) => machine.state().check.fail(wrong),
+                    }
+                }
+                (Err(_), _) => {}
+            }
+            done
         })
     }
 

@@ -69,7 +69,7 @@ pub fn draw(seed: u64, profile: Profile) -> History {
     let number = Profile::ALL.iter().position(|of| *of == profile).unwrap_or(0);
     let mut random = Random::of(seed, &[u64::try_from(number).unwrap_or(0)]);
     let mut rules = rules(&mut random);
-    let minutes = random.between(10, 14);
+    let minutes = random.between(6, 8);
     let mut drawing = Drawing {
         random,
         profile,
@@ -149,7 +149,7 @@ fn world(drawing: &mut Drawing, rest: i64) {
         let place = drawing.random.index(drawing.lasting.len());
         let ticker = drawing.lasting[place].clone();
         // A burst now and then.
-        let many = if is_between { 2 } else { 18 };
+        let many = if is_between { 2 } else { 10 };
         let count =
             if drawing.random.chance(100) { many * 4 } else { drawing.random.between(1, many) };
         trade(drawing, &ticker, at, span, count);

@@ -26,6 +26,9 @@ pub mod machine; // time, turns, kills
 pub mod clock; // the doors of a process: time…
 pub mod wire; // …the exchange…
 pub mod database; // …and the database
+pub mod server; // …which may be a real one
+pub mod lines; // the ways to it
+pub mod mirror; // what the checks see of it
 pub mod process; // one invocation
 pub mod bench; // what is kept from history to history
 pub mod play; // plays one

@@ -64,6 +64,8 @@ pub struct State {
     pub counts: Counts,
     /// Locks that are held, by name.
     pub locks: Vec<String>,
+    /// The trouble is over.
+    pub is_calm: bool,
     turns: Vec<(i64, Turn)>,
     turned: usize,
     /// The processes that run together, or the only one.
@@ -102,6 +104,7 @@ impl Machine {
             record,
             counts: Counts::default(),
             locks: Vec::new(),
+            is_calm: false,
             turns,
             turned: 0,
             processes: Vec::new(),
@@ -188,21 +191,26 @@ impl Machine {
         let mut state = self.state();
         let is_killed = state.count_effect(process);
         if is_killed {
-            let in_hand = state.processes[process].rows_in_hand;
-            state.counts.one("kills");
-            if in_hand > 0 {
-                state.counts.one("kills between rows and their commit");
-            }
-            let now = state.now;
-            state.record.note(0xdead);
-            state.record.tell(now, format_args!("  [{process}] is killed"));
-            drop(state);
-            resume_unwind(Box::new(Killed));
+            Machine::die(state, process);
         }
         if state.processes.len() > 1 && state.random.chance(300) {
             return self.pass_on(state, process);
         }
         state
+    }
+
+    /// A process is killed.
+    pub fn die(mut state: MutexGuard<'_, State>, process: usize) -> ! {
+        let in_hand = state.processes[process].rows_in_hand;
+        state.counts.one("kills");
+        if in_hand > 0 {
+            state.counts.one("kills between rows and their commit");
+        }
+        let now = state.now;
+        state.record.note(0xdead);
+        state.record.tell(now, format_args!("  [{process}] is killed"));
+        drop(state);
+        resume_unwind(Box::new(Killed))
     }
 
     /// A process waits.
@@ -303,6 +311,7 @@ impl State {
 
     /// Everything that goes wrong has ended, whatever was still to come.
     pub fn calm(&mut self) {
+        self.is_calm = true;
         self.turned = self.turns.len();
         self.servers.calm_all();
     }

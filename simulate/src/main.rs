@@ -2,21 +2,23 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use simulate::bench::Bench;
 use simulate::counts::Counts;
 use simulate::draw::draw;
 use simulate::history::Profile;
 use simulate::play::play;
 use simulate::random::mix;
-use simulate::{process, shrink};
+use simulate::server::{Restart, Terms};
+use simulate::shrink;
 
 /// Deterministic simulation of whole histories of kalshi-ingest.
 #[derive(Debug, Parser)]
@@ -31,9 +33,9 @@ struct Cli {
     /// Play this seed alone and tell its story
     #[arg(long)]
     seed: Option<u64>,
-    /// What the histories are about
-    #[arg(long, value_enum, default_value = "everything")]
-    profile: Profile,
+    /// What the histories are about: calm, clocks, absence, kills, lifecycle, everything, or all of these in turn
+    #[arg(long, default_value = "everything", value_parser = profiles)]
+    profile: Profiles,
     /// Stop after so many seconds
     #[arg(long)]
     seconds: Option<u64>,
@@ -49,6 +51,69 @@ struct Cli {
     /// Go on after so many failing seeds
     #[arg(long, default_value_t = 1)]
     failures: usize,
+    /// Store on this PostgreSQL server, in databases of its own: any of its databases, as a user who may make others
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// The command that kills that server and starts it again, and ends when it answers; without it the server lives
+    #[arg(long, value_name = "COMMAND", requires = "postgres")]
+    restart: Option<String>,
+    /// Let nothing happen to the server that cannot happen to SQLite: the digests are the same
+    #[arg(long, requires = "postgres", conflicts_with = "restart")]
+    like_sqlite: bool,
+}
+
+/// What histories are about, in turn.
+#[derive(Clone, Debug)]
+struct Profiles(Vec<Profile>);
+
+fn profiles(text: &str) -> Result<Profiles, String> {
+    if text == "all" {
+        return Ok(Profiles(Profile::ALL.to_vec()));
+    }
+    Profile::from_str(text, true).map(|profile| Profiles(vec![profile]))
+}
+
+impl Profiles {
+    /// What the history of this number is about, and its seed.
+    fn of(&self, first: u64, number: u64) -> (Profile, u64) {
+        let count = u64::try_from(self.0.len()).unwrap_or(1).max(1);
+        let place = usize::try_from(number % count).unwrap_or(0);
+        (self.0[place], first.saturating_add(number / count))
+    }
+
+    fn count(&self) -> u64 {
+        u64::try_from(self.0.len()).unwrap_or(1)
+    }
+}
+
+impl fmt::Display for Profiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0[..] {
+            [one] => f.write_str(&name(*one)),
+            _ => f.write_str("all"),
+        }
+    }
+}
+
+/// A profile as it is typed.
+fn name(profile: Profile) -> String {
+    profile.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+}
+
+/// What the histories are played on.
+fn bench(cli: &Cli) -> Result<Bench, String> {
+    let Some(url) = cli.postgres.clone() else { return Bench::new() };
+    let restart = cli.restart.clone().map(|command| -> Restart {
+        Arc::new(move || {
+            let done = process::Command::new("sh").args(["-c", &command]).status();
+            match done {
+                Ok(status) if status.success() => Ok(()),
+                Ok(status) => Err(format!("--restart ended with {status}")),
+                Err(error) => Err(format!("--restart cannot be run: {error}")),
+            }
+        })
+    });
+    Bench::on_server(Terms { url, restart, is_hostile: !cli.like_sqlite })
 }
 
 fn main() -> ExitCode {
@@ -78,15 +143,18 @@ fn say(text: &str) {
 
 /// Tells the story of one seed; whether nothing broke.
 fn tell(cli: &Cli, seed: u64) -> Result<bool, String> {
-    let mut bench = Bench::new()?;
-    let mut history = draw(seed, cli.profile);
+    let mut bench = bench(cli)?;
+    let [profile] = cli.profile.0[..] else {
+        return Err("--seed tells one story: name its --profile".to_owned());
+    };
+    let mut history = draw(seed, profile);
     let is_sound = play(&history, &mut bench, false).broken.is_none();
     if !is_sound && !cli.whole {
         history = shrink::shrink(&history, &mut bench);
     }
-    process::listen(cli.log);
+    simulate::process::listen(cli.log);
     let outcome = play(&history, &mut bench, true);
-    let mut text = format!("seed {seed}, profile {:?}\n", cli.profile);
+    let mut text = format!("seed {seed}, profile {}\n", cli.profile);
     for step in &history.steps {
         put(&mut text, format_args!("plan {:>8.1} s: {}\n", seconds(step.at), step.what));
     }
@@ -122,13 +190,16 @@ fn many(cli: &Cli) -> Result<bool, String> {
     let started = Instant::now();
     let until = cli.seconds.map(|seconds| started + Duration::from_secs(seconds));
     let shared = Shared {
-        next: AtomicU64::new(cli.first),
+        next: AtomicU64::new(0),
         counts: Mutex::default(),
         digest: AtomicU64::new(0),
         failed: Mutex::default(),
         figures: Mutex::default(),
     };
-    let end = if until.is_some() { u64::MAX } else { cli.first.saturating_add(cli.seeds) };
+    let end = match until {
+        Some(_) => u64::MAX,
+        None => cli.seeds.saturating_mul(cli.profile.count()),
+    };
     thread::scope(|scope| {
         let workers: Vec<_> =
             (0..cli.jobs.max(1)).map(|_| scope.spawn(|| work(cli, &shared, end, until))).collect();
@@ -143,15 +214,16 @@ fn many(cli: &Cli) -> Result<bool, String> {
 }
 
 fn work(cli: &Cli, shared: &Shared, end: u64, until: Option<Instant>) -> Result<(), String> {
-    let mut bench = Bench::new()?;
+    let mut bench = bench(cli)?;
     loop {
-        let seed = shared.next.fetch_add(1, Ordering::Relaxed);
+        let number = shared.next.fetch_add(1, Ordering::Relaxed);
+        let (profile, seed) = cli.profile.of(cli.first, number);
         let is_over = until.is_some_and(|until| Instant::now() >= until);
         let failed = shared.failed.lock().unwrap_or_else(PoisonError::into_inner).len();
-        if seed >= end || is_over || failed >= cli.failures {
+        if number >= end || is_over || failed >= cli.failures {
             return Ok(());
         }
-        let outcome = play(&draw(seed, cli.profile), &mut bench, false);
+        let outcome = play(&draw(seed, profile), &mut bench, false);
         // The order of the workers must not matter.
         shared.digest.fetch_add(mix(outcome.digest ^ mix(seed)), Ordering::Relaxed);
         let of = |name: &str| outcome.counts.of(name);
@@ -161,15 +233,26 @@ fn work(cli: &Cli, shared: &Shared, end: u64, until: Option<Instant>) -> Result<
         shared.figures.lock().unwrap_or_else(PoisonError::into_inner).push(figures);
         shared.counts.lock().unwrap_or_else(PoisonError::into_inner).merge(&outcome.counts);
         if let Some(broken) = outcome.broken {
-            say(&format!("seed {seed}: {broken}\n"));
+            say(&format!(
+                "{}seed {seed} of {}: {broken}\n",
+                again(cli, profile, seed),
+                name(profile)
+            ));
             shared.failed.lock().unwrap_or_else(PoisonError::into_inner).push((seed, broken));
         }
     }
 }
 
+/// The command that tells the story of a history.
+fn again(cli: &Cli, profile: Profile, seed: u64) -> String {
+    let profile = name(profile);
+    let server = if cli.postgres.is_some() { " --postgres URL" } else { "" };
+    format!("cargo run --release -p simulate -- --profile {profile} --seed {seed}{server}\n")
+}
+
 /// Whether this counts something that went wrong.
 fn is_trouble(name: &str) -> bool {
-    ["fault: ", "answer: ", "database: ", "kills", "jumps", "sleeps"]
+    ["fault: ", "answer: ", "database: ", "server: ", "kills", "jumps", "sleeps"]
         .iter()
         .any(|start| name.starts_with(start))
 }
@@ -203,7 +286,7 @@ fn report(cli: &Cli, shared: &Shared, took: Duration) {
     put(
         &mut text,
         format_args!(
-            "{:.1} s: {:.0} histories, {:.0} answers, {:.0} commits an hour ({} jobs, profile {:?})\n",
+            "{:.1} s: {:.0} histories, {:.0} answers, {:.0} commits an hour ({} jobs, profile {})\n",
             took.as_secs_f64(),
             by_hour("histories"),
             by_hour("answers"),

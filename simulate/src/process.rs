@@ -1,8 +1,9 @@
 //! One simulated process: one call of the program's own entry.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kalshi_ingest::app::{self, Outside};
 use kalshi_ingest::cli::Cli;
@@ -11,8 +12,9 @@ use kalshi_ingest::ingest::Drive;
 use kalshi_ingest::retry::Dice;
 use log::{Log, Metadata, Record};
 
+use crate::bench::Shared;
 use crate::clock::TheirClock;
-use crate::database::{Opener, Shared};
+use crate::database::{Opener, Stores};
 use crate::history::Command;
 use crate::machine::{Killed, Machine};
 use crate::wire::Wire;
@@ -37,6 +39,30 @@ pub struct Came {
     pub took: i64,
 }
 
+/// Command lines that were read before: of a whole history most are alike, and to read one takes longer than
+/// many a pass.
+#[derive(Clone, Debug, Default)]
+pub struct Typed(Arc<Mutex<HashMap<Vec<String>, Cli>>>);
+
+/// How many command lines are kept.
+const TYPED_MAX: usize = 256;
+
+impl Typed {
+    fn read(&self, args: &[String]) -> Result<Cli, String> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cli) = known.get(args) {
+            return Ok(cli.clone());
+        }
+        let typed = ["kalshi-ingest"].into_iter().chain(args.iter().map(String::as_str));
+        let cli = Cli::read(typed).map_err(|error| error.to_string())?;
+        if known.len() >= TYPED_MAX {
+            known.clear();
+        }
+        known.insert(args.to_vec(), cli.clone());
+        Ok(cli)
+    }
+}
+
 /// Runs a command as this process.
 pub fn run(machine: &Arc<Machine>, process: usize, shared: &Shared, command: &Command) -> Came {
     machine.join(process);
@@ -57,7 +83,7 @@ pub fn run(machine: &Arc<Machine>, process: usize, shared: &Shared, command: &Co
         databases: Arc::new(Opener {
             machine: Arc::clone(machine),
             process,
-            shared: Arc::clone(shared),
+            stores: shared.stores.clone(),
         }),
         output: Arc::new(|_| Ok(())),
         dice: Dice::seeded(seed),
@@ -67,8 +93,7 @@ pub fn run(machine: &Arc<Machine>, process: usize, shared: &Shared, command: &Co
     if is_told {
         TELLER.set(Some((Arc::clone(machine), process)));
     }
-    let typed = ["kalshi-ingest"].into_iter().chain(command.args.iter().map(String::as_str));
-    let ended = match Cli::read(typed) {
+    let ended = match shared.typed.read(&command.args) {
         Err(error) => Ended::Panicked(format!("the command line of a history is wrong: {error}")),
         Ok(cli) => {
             let work = || app::main_in(cli, &StopFlag::default(), &outside);
@@ -86,6 +111,11 @@ pub fn run(machine: &Arc<Machine>, process: usize, shared: &Shared, command: &Co
     };
     TELLER.set(None);
     drop(outside);
+    if let Stores::Server(server) = &shared.stores
+        && let Err(wrong) = server.after_command()
+    {
+        machine.state().check.fail(wrong);
+    }
     let took = {
         let mut state = machine.state();
         let now = state.now;

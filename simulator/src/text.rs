@@ -3,22 +3,53 @@
 
 /// A JSON string.
 pub(crate) fn quoted(text: &str) -> String {
+    let mut json = String::with_capacity(text.len() + 2);
+    push_quoted(&mut json, text);
+    json
+}
+
+/// Adds a JSON string.
+pub(crate) fn push_quoted(json: &mut String, text: &str) {
     let is_plain = |byte| 0x20 <= byte && byte != b'"' && byte != b'\\';
     if text.bytes().all(is_plain) {
-        ["\"", text, "\""].concat()
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
     } else {
-        serde_json::Value::from(text).to_string()
+        json.push_str(&serde_json::Value::from(text).to_string());
     }
 }
 
 /// Dollars from millionths: four decimals, six when four do not hold it.
 pub(crate) fn dollars_e6(price_e6: u32) -> String {
+    let mut text = String::with_capacity(8);
+    push_dollars_e6(&mut text, price_e6);
+    text
+}
+
+/// Adds what [`dollars_e6`] says.
+pub(crate) fn push_dollars_e6(text: &mut String, price_e6: u32) {
     let (whole, fraction) = (price_e6 / 1_000_000, price_e6 % 1_000_000);
+    push_number(text, whole.into(), 1);
+    text.push('.');
     if fraction.is_multiple_of(100) {
-        format!("{whole}.{:04}", fraction / 100)
+        push_number(text, (fraction / 100).into(), 4);
     } else {
-        format!("{whole}.{fraction:06}")
+        push_number(text, fraction.into(), 6);
     }
+}
+
+/// Adds a number with at least so many digits. Written out because each trade has a dozen.
+pub(crate) fn push_number(text: &mut String, value: u64, len: usize) {
+    let mut digits = [b'0'; 20];
+    let (mut at, mut rest) = (digits.len(), value);
+    while rest > 0 {
+        at -= 1;
+        digits[at] += u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    let at = at.min(digits.len().saturating_sub(len));
+    text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// Dollars from ten-thousandths.
@@ -30,7 +61,16 @@ pub(crate) fn dollars_e4(price_e4: i64) -> String {
 
 /// Contracts from hundredths.
 pub(crate) fn contracts(count_e2: u64) -> String {
-    format!("{}.{:02}", count_e2 / 100, count_e2 % 100)
+    let mut text = String::with_capacity(8);
+    push_contracts(&mut text, count_e2);
+    text
+}
+
+/// Adds what [`contracts`] says.
+pub(crate) fn push_contracts(text: &mut String, count_e2: u64) {
+    push_number(text, count_e2 / 100, 1);
+    text.push('.');
+    push_number(text, count_e2 % 100, 2);
 }
 
 /// An object being written; its fields must come in alphabetical order.

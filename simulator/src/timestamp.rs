@@ -1,7 +1,9 @@
 //! Times as the exchange writes them. Inside the crate a time is always whole microseconds since
 //! 1970 (`…_us`); text exists only at the edges.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
+
+use crate::text::push_number;
 
 /// One second in microseconds.
 pub(crate) const SECOND_US: i64 = 1_000_000;
@@ -9,9 +11,35 @@ pub(crate) const SECOND_US: i64 = 1_000_000;
 /// RFC 3339 in UTC with `Z`; the fraction has its trailing zeros trimmed and vanishes at whole
 /// seconds, as in every recorded answer.
 pub(crate) fn rfc3339(us: i64) -> String {
-    let text = date_time(us).to_rfc3339_opts(SecondsFormat::Micros, true);
-    let digits = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
-    format!("{digits}Z")
+    let mut text = String::with_capacity(32);
+    push_rfc3339(&mut text, us);
+    text
+}
+
+/// Adds what [`rfc3339`] says. Written out because it is done for each trade.
+pub(crate) fn push_rfc3339(text: &mut String, us: i64) {
+    let at = date_time(us);
+    let Some(year) = u64::try_from(at.year()).ok().filter(|year| *year < 10_000) else {
+        return text.push_str(&at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    };
+    for (mark, value, len) in [
+        ("", year, 4),
+        ("-", at.month().into(), 2),
+        ("-", at.day().into(), 2),
+        ("T", at.hour().into(), 2),
+        (":", at.minute().into(), 2),
+        (":", at.second().into(), 2),
+    ] {
+        text.push_str(mark);
+        push_number(text, value, len);
+    }
+    let fraction = at.timestamp_subsec_micros();
+    if fraction > 0 {
+        text.push('.');
+        push_number(text, fraction.into(), 6);
+        text.truncate(text.trim_end_matches('0').len());
+    }
+    text.push('Z');
 }
 
 /// The format of `Date` and of one form of `Retry-After` (RFC 7231), whole seconds.

@@ -1,6 +1,8 @@
 //! A public trade as the exchange knows it, and the JSON it was written as over the years.
 
-use crate::text::{contracts, dollars_e6 as dollars, quoted};
+use std::ops::Range;
+
+use crate::text::{push_contracts, push_dollars_e6, push_quoted};
 use crate::timestamp;
 
 /// One executed trade: the truth a test compares with what was ingested.
@@ -55,17 +57,22 @@ impl Trade {
     /// Like [`Trade::json`], with extra fields given as name and raw JSON value.
     pub(crate) fn json_with(&self, extra: &[(&'static str, &str)]) -> String {
         assert!(self.yes_price_e6 <= 1_000_000, "{} costs more than a dollar", self.trade_id);
-        let mut fields = vec![
-            ("created_time", quoted(&timestamp::rfc3339(self.created_us))),
-            ("ticker", quoted(&self.ticker)),
-            ("trade_id", quoted(&self.trade_id)),
-        ];
-        fields.extend(extra.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let mut fields = Fields::default();
+        fields.put("created_time", |text| {
+            text.push('"');
+            timestamp::push_rfc3339(text, self.created_us);
+            text.push('"');
+        });
+        fields.put("ticker", |text| push_quoted(text, &self.ticker));
+        fields.put("trade_id", |text| push_quoted(text, &self.trade_id));
+        for (name, value) in extra {
+            fields.raw(name, value);
+        }
         match self.shape {
             Shape::Current => {
                 self.push_decimals(&mut fields);
                 self.push_directions(&mut fields);
-                fields.push(("taker_side", quoted(self.side())));
+                fields.raw("taker_side", self.side());
             }
             Shape::CurrentWithoutTakerSide => {
                 self.push_decimals(&mut fields);
@@ -73,39 +80,52 @@ impl Trade {
             }
             Shape::Spring => {
                 self.push_decimals(&mut fields);
-                fields.push(("taker_side", quoted(self.side())));
+                fields.raw("taker_side", self.side());
             }
             Shape::Cents => {
                 self.push_cents(&mut fields);
-                fields.push(("price", dollars_as_float(self.yes_cents())));
-                fields.push(("no_price_dollars", quoted(&dollars(self.no_price_e6()))));
-                fields.push(("yes_price_dollars", quoted(&dollars(self.yes_price_e6))));
+                fields.raw("price", &dollars_as_float(self.yes_cents()));
+                self.push_prices(&mut fields);
             }
             Shape::CentsOnly => self.push_cents(&mut fields),
         }
-        object(fields)
+        fields.object()
     }
 
-    fn push_decimals(&self, fields: &mut Vec<(&'static str, String)>) {
-        fields.push(("count_fp", quoted(&contracts(self.count_e2))));
-        fields.push(("no_price_dollars", quoted(&dollars(self.no_price_e6()))));
-        fields.push(("yes_price_dollars", quoted(&dollars(self.yes_price_e6))));
+    fn push_decimals(&self, fields: &mut Fields) {
+        fields.put("count_fp", |text| {
+            text.push('"');
+            push_contracts(text, self.count_e2);
+            text.push('"');
+        });
+        self.push_prices(fields);
     }
 
-    fn push_directions(&self, fields: &mut Vec<(&'static str, String)>) {
-        let book_side = if self.taker_yes { "bid" } else { "ask" };
-        fields.push(("is_block_trade", self.is_block_trade.to_string()));
-        fields.push(("taker_book_side", quoted(book_side)));
-        fields.push(("taker_outcome_side", quoted(self.side())));
+    fn push_prices(&self, fields: &mut Fields) {
+        for (name, price_e6) in
+            [("no_price_dollars", self.no_price_e6()), ("yes_price_dollars", self.yes_price_e6)]
+        {
+            fields.put(name, |text| {
+                text.push('"');
+                push_dollars_e6(text, price_e6);
+                text.push('"');
+            });
+        }
     }
 
-    fn push_cents(&self, fields: &mut Vec<(&'static str, String)>) {
+    fn push_directions(&self, fields: &mut Fields) {
+        fields.raw("is_block_trade", if self.is_block_trade { "true" } else { "false" });
+        fields.raw("taker_book_side", if self.taker_yes { "\"bid\"" } else { "\"ask\"" });
+        fields.raw("taker_outcome_side", self.side());
+    }
+
+    fn push_cents(&self, fields: &mut Fields) {
         assert!(self.count_e2.is_multiple_of(100), "{}: the shape has whole counts", self.trade_id);
         let yes_cents = self.yes_cents();
-        fields.push(("count", (self.count_e2 / 100).to_string()));
-        fields.push(("no_price", (100 - yes_cents).to_string()));
-        fields.push(("taker_side", quoted(self.side())));
-        fields.push(("yes_price", yes_cents.to_string()));
+        fields.raw("count", &(self.count_e2 / 100).to_string());
+        fields.raw("no_price", &(100 - yes_cents).to_string());
+        fields.raw("taker_side", self.side());
+        fields.raw("yes_price", &yes_cents.to_string());
     }
 
     fn yes_cents(&self) -> u32 {
@@ -117,8 +137,9 @@ impl Trade {
         1_000_000 - self.yes_price_e6
     }
 
+    /// The taker's side as JSON.
     fn side(&self) -> &'static str {
-        if self.taker_yes { "yes" } else { "no" }
+        if self.taker_yes { "\"yes\"" } else { "\"no\"" }
     }
 }
 
@@ -128,17 +149,45 @@ fn dollars_as_float(cents: u32) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn object(mut fields: Vec<(&'static str, String)>) -> String {
-    fields.sort_unstable_by_key(|(name, _)| *name);
-    let mut json = String::with_capacity(320);
-    for (name, value) in &fields {
-        let mark = if json.is_empty() { "{\"" } else { ",\"" };
-        for part in [mark, name, "\":", value] {
-            json.push_str(part);
-        }
+/// The fields of an object, in any order.
+#[derive(Default)]
+struct Fields {
+    /// Their values as JSON, one behind the other.
+    values: String,
+    /// Their names, and where their values are.
+    places: Vec<(&'static str, Range<usize>)>,
+}
+
+impl Fields {
+    /// A field whose value is JSON already.
+    fn raw(&mut self, name: &'static str, json: &str) {
+        self.put(name, |text| text.push_str(json));
     }
-    json.push('}');
-    json
+
+    /// A field whose value is written behind what is there.
+    fn put(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
+        if self.places.is_empty() {
+            self.values.reserve(320);
+            self.places.reserve(16);
+        }
+        let start = self.values.len();
+        write(&mut self.values);
+        self.places.push((name, start..self.values.len()));
+    }
+
+    /// The object, with its keys in alphabetical order.
+    fn object(mut self) -> String {
+        self.places.sort_unstable_by_key(|(name, _)| *name);
+        let mut json = String::with_capacity(2 * self.values.len() + 64);
+        for (name, value) in self.places {
+            let mark = if json.is_empty() { "{\"" } else { ",\"" };
+            for part in [mark, name, "\":", &self.values[value]] {
+                json.push_str(part);
+            }
+        }
+        json.push('}');
+        json
+    }
 }
 
 #[cfg(test)]
@@ -203,7 +252,7 @@ mod tests {
             (123_456, "0.123456"),
             (1, "0.000001"),
         ] {
-            assert_eq!(dollars(price_e6), text);
+            assert_eq!(crate::text::dollars_e6(price_e6), text);
         }
         for (cents, text) in [(0, "0"), (6, "0.06"), (50, "0.5"), (100, "1")] {
             assert_eq!(dollars_as_float(cents), text);

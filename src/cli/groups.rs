@@ -8,7 +8,7 @@ use clap::builder::{EnumValueParser, FalseyValueParser, PathBufValueParser, Stri
 use clap::{ArgAction, Args, ValueEnum};
 
 /// Where trades are stored: of every command that opens the database.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseArgs {
     /// Where trades are stored
@@ -23,7 +23,7 @@ pub struct DatabaseArgs {
 }
 
 /// How the exchange is asked: of every command that does.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Exchange")]
 pub struct ExchangeArgs {
     /// The exchange's API
@@ -50,7 +50,7 @@ pub struct ExchangeArgs {
 }
 
 /// Where trades are at the exchange: of the commands that read any.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Exchange")]
 pub struct TradesArgs {
     /// The path of public trades below the exchange's API
@@ -65,7 +65,7 @@ pub struct TradesArgs {
 }
 
 /// What is selected: of every command that works on some markets and not on others.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
     /// Markets by ticker; repeat it or separate them by commas
@@ -117,7 +117,7 @@ pub struct SelectionArgs {
 }
 
 /// What is said on stderr: of every command, since each can have something to complain of.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct LogArgs {
     /// Say more; twice: everything

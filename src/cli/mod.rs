@@ -35,7 +35,7 @@ Exit status:
 When several apply, the first of 2, 5, 3, 4, 6 wins.";
 
 /// Every Kalshi trade exactly once, in PostgreSQL or SQLite: one pass per invocation.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "kalshi-ingest", version = env!("KALSHI_INGEST_VERSION"), after_help = AFTER_HELP, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
@@ -71,7 +71,7 @@ impl Cli {
 }
 
 /// The commands.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// One pass: drain the selected markets, then judge their staleness. What cron calls
     Run(RunArgs),
@@ -100,7 +100,7 @@ pub enum Command {
 }
 
 /// Flags of `run`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// How stale a market may be before the pass exits with 3
     #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, default_value = "5m", value_parser = Trimmed(words::span))]
@@ -167,7 +167,7 @@ pub struct RunArgs {
 }
 
 /// Flags of `markets`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct MarketsArgs {
     /// What is selected.
     #[command(flatten)]
@@ -184,7 +184,7 @@ pub struct MarketsArgs {
 }
 
 /// Flags of `orderbooks`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct OrderbooksArgs {
     /// What is selected.
     #[command(flatten)]
@@ -201,7 +201,7 @@ pub struct OrderbooksArgs {
 }
 
 /// Flags of `migrate`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct MigrateArgs {
     /// Where trades are stored.
     #[command(flatten)]
@@ -212,7 +212,7 @@ pub struct MigrateArgs {
 }
 
 /// Flags of `backfill`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 // clap's own would list the flags that came from the environment.
 #[command(override_usage = "kalshi-ingest backfill [OPTIONS] --from <INSTANT> --to <INSTANT>")]
 pub struct BackfillArgs {
@@ -264,7 +264,7 @@ pub struct BackfillArgs {
 }
 
 /// Flags of `completeness`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct CompletenessArgs {
     /// The first instant of a window, judged by hourly candles [default: each market's whole life]
     #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant), requires = "to")]
@@ -304,7 +304,7 @@ pub struct CompletenessArgs {
 }
 
 /// Flags of `replay`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct ReplayArgs {
     /// Only events received from then on
     #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
@@ -331,7 +331,7 @@ pub struct ReplayArgs {
 }
 
 /// Flags of `serve`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
     /// Where to listen; whoever can reach it can read it
     #[arg(
@@ -359,7 +359,7 @@ pub struct ServeArgs {
 }
 
 /// What `completions` takes.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct CompletionsArgs {
     /// Which shell
     pub shell: clap_complete::Shell,
@@ -370,7 +370,7 @@ pub struct CompletionsArgs {
 }
 
 /// What `man` takes.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct ManArgs {
     /// Of this command alone
     pub command: Option<String>,
@@ -381,7 +381,7 @@ pub struct ManArgs {
 }
 
 /// Flags of `prune`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct PruneArgs {
     /// Delete raw events received longer ago
     #[arg(long, value_name = "SPAN", value_parser = Trimmed(words::span))]
@@ -400,7 +400,7 @@ pub struct PruneArgs {
 }
 
 /// Flags of `status`.
-#[derive(Args, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
     /// How stale a market may be [default: as the last pass that was asked for it was told, else 5m]
     #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, value_parser = Trimmed(words::span))]

@@ -1,8 +1,9 @@
 //! What SQLite keeps of markets, of what was selected, and of order books.
 
-use rusqlite::{Params, Row, Transaction, params};
+use rusqlite::{Params, Row, params};
 
 use super::rows::{Record, checkpoint, integer, text};
+use super::transaction::Transaction;
 use super::{SqliteStore, because, markets};
 use crate::domain::backfill::Life;
 use crate::domain::book::Snapshot;
@@ -31,12 +32,8 @@ impl Catalogue for SqliteStore {
             return Ok(known);
         }
         let list = serde_json::Value::from(names).to_string();
-        self.connection
-            .execute(
-                include_str!("../../../sql/sqlite/select_watches.sql"),
-                params![SOURCE, list, now.to_string()],
-            )
-            .map_err(because("recording the selection"))?;
+        let sql = include_str!("../../../sql/sqlite/select_watches.sql");
+        self.execute("recording the selection", sql, params![SOURCE, list, now.to_string()])?;
         self.watches_on_record(names)
     }
 
@@ -60,10 +57,12 @@ impl Catalogue for SqliteStore {
         let (claimed, now) = (claimed.to_string(), now.to_string());
         self.write("lowering a false mark", |transaction| {
             let lower = include_str!("../../../sql/sqlite/lower_mark.sql");
-            let is_lowered = transaction.execute(lower, params![SOURCE, watch, claimed])? > 0;
+            let mut lower = transaction.prepare_cached(lower)?;
+            let is_lowered = lower.execute(params![SOURCE, watch, claimed])? > 0;
             if is_lowered {
                 let note = include_str!("../../../sql/sqlite/note_lowered_mark.sql");
-                transaction.execute(note, params![SOURCE, watch, claimed, reason, run, now])?;
+                let parameters = params![SOURCE, watch, claimed, reason, run, now];
+                transaction.prepare_cached(note)?.execute(parameters)?;
             }
             Ok(is_lowered)
         })
@@ -119,8 +118,7 @@ impl Catalogue for SqliteStore {
 
     fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure> {
         let sql = include_str!("../../../sql/sqlite/is_on_record.sql");
-        self.connection
-            .query_row(sql, params![SOURCE, target.kind(), target.label()], |row| row.get(0))
+        self.ask(sql, params![SOURCE, target.kind(), target.label()], |row| row.get(0))
             .map_err(because("looking for a name"))
     }
 
@@ -244,8 +242,7 @@ impl Catalogue for SqliteStore {
     }
 
     fn tape_rate(&mut self) -> Result<Option<f64>, Failure> {
-        self.connection
-            .query_row(include_str!("../../../sql/sqlite/tape_rate.sql"), [], |row| row.get("rate"))
+        self.ask(include_str!("../../../sql/sqlite/tape_rate.sql"), [], |row| row.get("rate"))
             .map_err(because("reading how busy the tape is"))
     }
 }

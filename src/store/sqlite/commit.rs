@@ -1,9 +1,10 @@
 //! What a commit writes in SQLite: one statement a row, prepared once.
 
-use rusqlite::{CachedStatement, Row, Transaction, params};
+use rusqlite::{CachedStatement, Row, params};
 
 use super::history;
 use super::rows::text;
+use super::transaction::Transaction;
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};

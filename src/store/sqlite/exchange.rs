@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, params};
 
+use super::SqliteStore;
 use super::rows::{Record, text};
-use super::{SqliteStore, because};
 use crate::domain::exchange_record::{ComeBack, ExchangeRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::SOURCE;
@@ -43,10 +43,7 @@ impl Exchanges for SqliteStore {
             record.moved_passes,
         ];
         let sql = include_str!("../../../sql/sqlite/save_exchange_record.sql");
-        self.connection
-            .execute(sql, parameters)
-            .map(|_| ())
-            .map_err(because("noting what the exchange told"))
+        self.execute("noting what the exchange told", sql, parameters)
     }
 
     fn save_come_back(
@@ -58,10 +55,7 @@ impl Exchanges for SqliteStore {
         let (at, probed_at) = (text(come_back.at), text(come_back.probed_at));
         let parameters = params![SOURCE, key.shard, key.host, at, probed_at, now.to_string()];
         let sql = include_str!("../../../sql/sqlite/save_come_back.sql");
-        self.connection
-            .execute(sql, parameters)
-            .map(|_| ())
-            .map_err(because("noting when to ask the exchange again"))
+        self.execute("noting when to ask the exchange again", sql, parameters)
     }
 }
 

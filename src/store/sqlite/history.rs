@@ -1,8 +1,9 @@
 //! What SQLite keeps of backfills, and what it says of completeness.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, params};
 
 use super::rows::{Record, text};
+use super::transaction::Transaction;
 use super::{SqliteStore, because, replay};
 use crate::domain::batch::Commit;
 use crate::domain::completeness::{HourVolume, Score};
@@ -113,8 +114,7 @@ impl History for SqliteStore {
     fn raw_events_left(&mut self, place: &ReplayPlace) -> Result<u64, Failure> {
         let sql = include_str!("../../../sql/sqlite/count_events.sql");
         let parameters = params![place.after_event, text(place.from), text(place.until)];
-        self.connection
-            .query_row(sql, parameters, |row| replay::count(row, "events"))
+        self.ask(sql, parameters, |row| replay::count(row, "events"))
             .map_err(because("counting raw events"))
     }
 
@@ -145,13 +145,9 @@ impl History for SqliteStore {
     }
 
     fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure> {
-        self.connection
-            .execute(
-                include_str!("../../../sql/sqlite/delete_place.sql"),
-                params![SOURCE, place.target, place.bounds()],
-            )
-            .map(|_| ())
-            .map_err(because("forgetting the place of a replay"))
+        let sql = include_str!("../../../sql/sqlite/delete_place.sql");
+        let parameters = params![SOURCE, place.target, place.bounds()];
+        self.execute("forgetting the place of a replay", sql, parameters)
     }
 
     fn compare_trades(&mut self, other: &str, examples: u32) -> Result<Difference, Failure> {
@@ -160,13 +156,11 @@ impl History for SqliteStore {
     }
 
     fn prunable(&mut self, before: Timestamp) -> Result<(u64, u64), Failure> {
-        self.connection
-            .query_row(
-                include_str!("../../../sql/sqlite/count_prunable.sql"),
-                params![SOURCE, before.to_string()],
-                |row| Ok((replay::count(row, "events")?, replay::count(row, "unnormalized")?)),
-            )
-            .map_err(because("counting raw events"))
+        let sql = include_str!("../../../sql/sqlite/count_prunable.sql");
+        self.ask(sql, params![SOURCE, before.to_string()], |row| {
+            Ok((replay::count(row, "events")?, replay::count(row, "unnormalized")?))
+        })
+        .map_err(because("counting raw events"))
     }
 
     fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure> {

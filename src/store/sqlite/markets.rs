@@ -1,8 +1,9 @@
 //! Markets as seen, and as not seen any more.
 
-use rusqlite::{Result, Transaction, params};
+use rusqlite::{Result, params};
 
 use super::rows::text;
+use super::transaction::Transaction;
 use crate::domain::market::{Absence, Sighting};
 use crate::domain::trade::{Price, SOURCE};
 use crate::store::catalogue::storable;

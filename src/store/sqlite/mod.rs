@@ -2,6 +2,7 @@
 
 mod opening;
 mod rows;
+mod transaction;
 mod commit;
 mod catalogue;
 mod markets;
@@ -14,9 +15,11 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, Params, Row, Transaction, TransactionBehavior, params};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, Params, Row, params};
 
 use self::opening::Stamp;
+use self::transaction::Transaction;
 use super::Missing;
 use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
 use super::migrate::{self, Applied, Migration, migrations, pending};
@@ -30,6 +33,9 @@ const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_cove
 
 /// Longer than any transaction of ours takes, so that overlapping passes queue up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More than there are, so that each is compiled once: to compile one takes longer than most take to run.
+const STATEMENTS_MAX: usize = 128;
 
 /// Between two attempts to turn a file to WAL.
 const WAL_NAP: Duration = Duration::from_millis(20);
@@ -70,13 +76,13 @@ fn because(what: &str) -> impl Fn(rusqlite::Error) -> Failure + '_ {
 impl SqliteStore {
     pub(super) fn open(path: &Path, missing: Missing) -> Result<SqliteStore, Failure> {
         let connection = opening::to_write(path, missing)?;
-        Ok(SqliteStore { path: Some(path.to_owned()), connection, stamp: None })
+        Ok(SqliteStore::of(Some(path.to_owned()), connection, None))
     }
 
     /// To be read, by whoever may read the file; nothing is left behind.
     pub(super) fn open_to_read(path: &Path) -> Result<SqliteStore, Failure> {
         let (connection, stamp) = opening::to_read(path)?;
-        Ok(SqliteStore { path: Some(path.to_owned()), connection, stamp })
+        Ok(SqliteStore::of(Some(path.to_owned()), connection, stamp))
     }
 
     /// Gone with the value.
@@ -87,7 +93,15 @@ impl SqliteStore {
 
     /// On a connection that is there.
     pub(super) fn on(connection: Connection) -> SqliteStore {
-        SqliteStore { path: None, connection, stamp: None }
+        SqliteStore::of(None, connection, None)
+    }
+
+    fn of(path: Option<PathBuf>, connection: Connection, stamp: Option<Stamp>) -> SqliteStore {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // Else a statement that compares or limits by a parameter is compiled anew whenever that is bound.
+        // No plan of ours depends on a value. A build of SQLite that cannot do it is slower, no more.
+        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+        SqliteStore { path, connection, stamp }
     }
 
     fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -129,7 +143,7 @@ impl SqliteStore {
             return Ok(Vec::new());
         }
         connection
-            .prepare("select name, checksum from kalshi_ingest_migrations order by name")?
+            .prepare_cached("select name, checksum from kalshi_ingest_migrations order by name")?
             .query_map([], |row| Ok(Applied { name: row.get(0)?, checksum: row.get(1)? }))?
             .collect()
     }
@@ -141,13 +155,26 @@ impl SqliteStore {
         what: &str,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Failure> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(because(what))?;
+        let transaction = Transaction::to_write(&mut self.connection).map_err(because(what))?;
         let done = work(&transaction).map_err(because(what))?;
         transaction.commit().map_err(because(what))?;
         Ok(done)
+    }
+
+    /// The one row that `sql` answers with.
+    fn ask<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.connection.prepare_cached(sql)?.query_row(parameters, read)
+    }
+
+    /// Does one statement, which is a transaction of its own.
+    fn execute(&self, what: &str, sql: &str, parameters: impl Params) -> Result<(), Failure> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(because(what))?;
+        statement.execute(parameters).map(|_| ()).map_err(because(what))
     }
 
     /// Every row that `sql` answers with.
@@ -159,7 +186,7 @@ impl SqliteStore {
         read: impl Fn(&Row<'_>) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
         let all = || {
-            let mut statement = self.connection.prepare(sql).map_err(because(what))?;
+            let mut statement = self.connection.prepare_cached(sql).map_err(because(what))?;
             let rows = statement.query_map(parameters, |row| Ok(read(row)));
             rows.map_err(because(what))?.map(|row| row.map_err(because(what))?).collect()
         };
@@ -195,10 +222,7 @@ impl Store for SqliteStore {
         if pending(MIGRATIONS, &applied)?.is_empty() {
             return Ok(Vec::new());
         }
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(because(what))?;
+        let transaction = Transaction::to_write(&mut self.connection).map_err(because(what))?;
         // Again, now that nobody else can be at it.
         let applied = Self::applied(&transaction).map_err(because(what))?;
         let steps = pending(MIGRATIONS, &applied)?;
@@ -236,18 +260,15 @@ impl Store for SqliteStore {
     fn reconnect(&mut self) -> Result<(), Failure> {
         // A file does not hang up; but one that was written to has to be looked at anew.
         if let (Some(path), Some(_)) = (&self.path, &self.stamp) {
-            (self.connection, self.stamp) = opening::to_read(path)?;
+            let (connection, stamp) = opening::to_read(path)?;
+            *self = SqliteStore::of(Some(path.clone()), connection, stamp);
         }
         Ok(())
     }
 
     fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
-        self.connection
-            .query_row(
-                include_str!("../../../sql/sqlite/begin_run.sql"),
-                params![command, now.to_string()],
-                |row| row.get(0),
-            )
+        let sql = include_str!("../../../sql/sqlite/begin_run.sql");
+        self.ask(sql, params![command, now.to_string()], |row| row.get(0))
             .map_err(because("recording the run"))
     }
 
@@ -286,12 +307,9 @@ impl Store for SqliteStore {
         if known.len() == markets.len() {
             return Ok(known);
         }
-        self.connection
-            .execute(
-                include_str!("../../../sql/sqlite/select_markets.sql"),
-                params![SOURCE, tickers, now.to_string()],
-            )
-            .map_err(because("recording the selected markets"))?;
+        let sql = include_str!("../../../sql/sqlite/select_markets.sql");
+        let parameters = params![SOURCE, tickers, now.to_string()];
+        self.execute("recording the selected markets", sql, parameters)?;
         self.load(&tickers)
     }
 

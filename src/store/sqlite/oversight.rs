@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::rows::{self, Record, integer};
+use super::transaction::Transaction;
 use super::{SqliteStore, because};
 use crate::domain::overview::{
     DAY_STEP, Entry, Overview, RunRow, Scored, Span, Totals, day_begins,
@@ -36,9 +37,9 @@ impl Oversight for SqliteStore {
 
     fn overview(&mut self, now: Timestamp) -> Result<Overview, Failure> {
         // Within a transaction all statements see the same.
-        self.connection.execute_batch("begin").map_err(because(WHAT))?;
+        let transaction = Transaction::to_read(&self.connection).map_err(because(WHAT))?;
         let overview = self.read_overview(now);
-        self.connection.execute_batch("rollback").map_err(because(WHAT))?;
+        drop(transaction);
         self.unbroken(overview)
     }
 }
@@ -72,7 +73,8 @@ pub(super) fn finish_run(
     ];
     let sql = include_str!("../../../sql/sqlite/finish_run.sql");
     let events = transaction
-        .query_row(sql, parameters, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
+        .prepare_cached(sql)?
+        .query_row(parameters, |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
         .optional()?;
     let Some(events) = events else { return Ok(()) };
     let mut statement =
@@ -88,10 +90,7 @@ impl SqliteStore {
         let active = include_str!("../../../sql/sqlite/load_active.sql");
         let retired = include_str!("../../../sql/sqlite/load_retired.sql");
         let retired_total = self
-            .connection
-            .query_row(include_str!("../../../sql/sqlite/count_retired.sql"), [SOURCE], |row| {
-                row.get(0)
-            })
+            .ask(include_str!("../../../sql/sqlite/count_retired.sql"), [SOURCE], |row| row.get(0))
             .map_err(because(WHAT))?;
         let since = now.before(OVERLAP_SPAN).to_string();
         let pass = include_str!("../../../sql/sqlite/load_last_pass.sql");

@@ -1,7 +1,8 @@
 //! Tables of trades beside the usual one, and raw events that are not needed any more.
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 
+use super::transaction::Transaction;
 use super::{SqliteStore, because};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::SOURCE;
@@ -66,10 +67,9 @@ pub(super) fn store(
     trades: &[Replayed],
 ) -> rusqlite::Result<u64> {
     let stored = if trades.is_empty() { 0 } else { insert(transaction, &place.target, trades)? };
-    transaction.execute(
-        include_str!("../../../sql/sqlite/move_place.sql"),
-        params![SOURCE, place.target, place.bounds(), place.after_event],
-    )?;
+    let sql = include_str!("../../../sql/sqlite/move_place.sql");
+    let parameters = params![SOURCE, place.target, place.bounds(), place.after_event];
+    transaction.prepare_cached(sql)?.execute(parameters)?;
     Ok(stored)
 }
 
@@ -151,7 +151,7 @@ pub(super) fn prune(
     let events = serde_json::Value::from(events).to_string();
     let deleted = store.write(what, |transaction| {
         let sql = include_str!("../../../sql/sqlite/prune_events.sql");
-        let deleted = transaction.execute(sql, params![SOURCE, events])?;
+        let deleted = transaction.prepare_cached(sql)?.execute(params![SOURCE, events])?;
         // Numbers of deleted events are given again when no higher one is left: no place may be
         // above them.
         transaction.execute(

@@ -126,7 +126,7 @@ impl Server {
 }
 
 /// The newest installed server binaries.
-fn binaries() -> Option<PathBuf> {
+pub(crate) fn binaries() -> Option<PathBuf> {
     if let Some(dir) = env::var_os("TEST_PG_BINDIR") {
         return Some(PathBuf::from(dir));
     }

@@ -1,0 +1,56 @@
+//! A transaction whose own statements are compiled once, like all others: a pass has a few of them a second.
+
+use std::ops::Deref;
+
+use rusqlite::Connection;
+
+/// A transaction, rolled back unless it is committed.
+pub(super) struct Transaction<'c> {
+    connection: &'c Connection,
+    is_over: bool,
+}
+
+impl<'c> Transaction<'c> {
+    /// One that is the only writer from its beginning on.
+    pub(super) fn to_write(connection: &'c mut Connection) -> rusqlite::Result<Transaction<'c>> {
+        Transaction::begin(connection, "begin immediate")
+    }
+
+    /// One in which all questions are answered from one state.
+    pub(super) fn to_read(connection: &'c Connection) -> rusqlite::Result<Transaction<'c>> {
+        Transaction::begin(connection, "begin")
+    }
+
+    fn begin(connection: &'c Connection, sql: &str) -> rusqlite::Result<Transaction<'c>> {
+        connection.prepare_cached(sql)?.execute([])?;
+        Ok(Transaction { connection, is_over: false })
+    }
+
+    /// Makes everything in it last.
+    pub(super) fn commit(mut self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("commit")?.execute([])?;
+        self.is_over = true;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        // After some errors SQLite has done it by itself.
+        if !self.is_over && !self.connection.is_autocommit() {
+            // Nobody is left to be told; what cannot be rolled back goes with the connection.
+            let _ = self
+                .connection
+                .prepare_cached("rollback")
+                .and_then(|mut statement| statement.execute([]));
+        }
+    }
+}
