@@ -7,6 +7,7 @@ use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::store;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::ambush::Ambush;
 use crate::database::Stores;
 use crate::process::Typed;
 use crate::server::{Server, Terms};
@@ -52,14 +53,15 @@ impl Bench {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("file:/simulated-{number}?vfs=memdb");
         let open = || Connection::open_with_flags(&name, OpenFlags::default());
-        let connection = open().map_err(words)?;
+        let mut connection = open().map_err(words)?;
         // Small pages: each commit copies those that it touches, and a history has few rows.
         connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(words)?;
+        let ambush = Ambush::on(&mut connection).map_err(words)?;
         let mut store = store::on_sqlite(connection);
         store.migrate(Timestamp::from_seconds(0)).map_err(words)?;
         let look = open().map_err(words)?;
         let tables = tables(&look).map_err(words)?;
-        let stores = Stores::InMemory(Arc::new(Mutex::new(store)));
+        let stores = Stores::InMemory(Arc::new(Mutex::new(store)), ambush);
         let shared = Shared { stores, typed: Typed::default() };
         let bench = Bench { shared, look: Some(look), tables };
         Ok((bench, open().map_err(words)?))

@@ -6,15 +6,13 @@
 use std::collections::HashMap;
 
 use kalshi_ingest::domain::batch::{Commit, Receipt};
+use kalshi_ingest::domain::slice::SliceStatus;
 use kalshi_ingest::domain::time::Timestamp;
 use rusqlite::{Connection, params};
 
-use crate::history::{BEGINS_AT, SECOND};
+use crate::history::{BEGINS_AT, Command, MINUTE, SECOND};
 use crate::machine::State;
-use crate::truth::{Known, Truth};
-
-/// The staleness that the simulated passes allow.
-pub const SLA: i64 = 300 * SECOND;
+use crate::truth::{Known, Truth, side_and_price};
 
 /// A row of `ingestion_checkpoints`, as far as it claims anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +36,12 @@ pub struct Check {
     /// How far below a claim the walks read again, where servers differ between two pages of one walk: a hole
     /// there is mended by the next walk.
     pub reread: i64,
+    /// Whether lists hide markets: one that nobody has shown yet is nothing that a pass could miss.
+    pub is_hiding: bool,
+    /// The staleness that passes allow.
+    pub sla: i64,
+    /// What was selected by any command, as its flags.
+    pub selected: Vec<Command>,
     /// The first thing that did not hold.
     pub broken: Option<String>,
 }
@@ -50,6 +54,9 @@ impl Check {
             claims: HashMap::new(),
             slices: HashMap::new(),
             reread: 0,
+            is_hiding: false,
+            sla: 0,
+            selected: Vec::new(),
             broken: None,
         }
     }
@@ -83,7 +90,7 @@ impl Check {
     }
 
     /// Holds the claims against the truth, after a commit of a process that began then.
-    fn claims(&mut self, truth: &Truth, began: i64) {
+    fn claims(&mut self, truth: &Truth, began: i64, now: i64) {
         let rows = match self.rows() {
             Ok(rows) => rows,
             Err(error) => return self.fail(format!("the checkpoints cannot be read: {error}")),
@@ -98,6 +105,16 @@ impl Check {
             if claim == before {
                 continue;
             }
+            if !self.selected.iter().any(|command| command.is_about(&market)) {
+                self.fail(format!("{market} is read, and nobody selected it"));
+            }
+            if claim.until < before.until && !self.is_corrected(&market) {
+                self.fail(format!(
+                    "{market} was complete until {}, is so until {}, and nobody says why",
+                    before.until.map_or("…".to_owned(), at),
+                    claim.until.map_or("…".to_owned(), at),
+                ));
+            }
             let is_moved = claim.until != before.until || claim.from != before.from;
             // Where nothing was ever seen each walk reads down to the bottom, whatever is claimed: until it is over.
             let is_read_whole = !claim.is_retired && !truth.has_stored(&market);
@@ -105,7 +122,9 @@ impl Check {
                 // A walk that was taken up again began with the answers of an earlier process.
                 let asked = if before.is_walking { before.walk_began.min(began) } else { began };
                 let firm = claim.until.map(|until| until - self.reread);
-                let missing = missing(truth, &market, claim.from, firm, asked);
+                // Without a lower edge it begins where the live tier does.
+                let from = claim.from.or_else(|| truth.live_from(now));
+                let missing = missing(truth, &market, from, firm, asked);
                 if let Some(trade) = missing {
                     self.fail(format!(
                         "{market} claims [{}, {}), and trade {} of {} at {}, shown since {}, is not stored",
@@ -117,9 +136,73 @@ impl Check {
                         at(trade.shown_at),
                     ));
                 }
+                self.odd_rows(truth, &market, (from, firm), asked);
             }
             self.claims.insert(market, claim);
         }
+    }
+
+    /// Whether it is on record that a claim of this market was found false.
+    fn is_corrected(&self, market: &str) -> bool {
+        let sql = "select count(*) from claim_corrections \
+                   where market_ticker = ?1 and claim = 'complete_until'";
+        let count: rusqlite::Result<i64> = self
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(params![market], |row| row.get(0)));
+        count.is_ok_and(|count| count > 0)
+    }
+
+    /// What is claimed holds the odd rows as well: they are in quarantine.
+    fn odd_rows(
+        &mut self,
+        truth: &Truth,
+        market: &str,
+        (from, until): (Option<i64>, Option<i64>),
+        asked: i64,
+    ) {
+        let (from, until) = (from.unwrap_or(i64::MIN), until.unwrap_or(i64::MIN));
+        let lost = truth.odd(Some(market).filter(|name| *name != "*")).find(|odd| {
+            !odd.is_kept && (from..until).contains(&odd.created_us) && odd.shown_at <= asked
+        });
+        if let Some(odd) = lost {
+            self.fail(format!(
+                "{market} claims up to {}, and the odd row {} of {} at {}, shown since {}, is not in quarantine",
+                at(until),
+                odd.tag,
+                odd.ticker,
+                at(odd.created_us),
+                at(odd.shown_at),
+            ));
+        }
+    }
+
+    /// Whether a market was ever read.
+    pub fn has_read(&self, market: &str) -> bool {
+        self.claims.contains_key(market)
+    }
+
+    /// Holds the descriptions on record against the exchange's, of these markets.
+    pub fn titles(&mut self, truth: &Truth, markets: &[String]) {
+        let sql = "select title from prediction_markets where market_ticker = ?1";
+        for market in markets {
+            let title = truth.market(market).and_then(|life| life.title.as_deref());
+            let Some(title) = title else { continue };
+            let on_record: rusqlite::Result<Option<String>> = self
+                .connection
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.query_row(params![market], |row| row.get(0)));
+            if on_record.as_ref().is_ok_and(|row| row.as_deref() == Some(title)) {
+                continue;
+            }
+            self.fail(format!("{market} is called {title:?}, and on record {on_record:?}"));
+        }
+    }
+
+    /// What changes when anybody has written to the database.
+    pub fn version(&self) -> i64 {
+        let version = self.connection.query_row("pragma data_version", [], |row| row.get(0));
+        version.unwrap_or(-1)
     }
 
     /// Holds the ledger of the backfills against the truth.
@@ -128,10 +211,14 @@ impl Check {
             let (from, until) = (slice.key.from().micros(), slice.key.until().micros());
             let name = slice.key.market().as_str().to_owned();
             let asked = *self.slices.entry((name.clone(), from, until)).or_insert(began);
-            let is_read = slice.status != kalshi_ingest::domain::slice::SliceStatus::Open;
-            let is_group = name.len() > 1 && name.starts_with('*');
+            // A live one that was read is complete once the archive was looked at again.
+            let is_read = match slice.status {
+                SliceStatus::Open => false,
+                SliceStatus::Read => !truth.is_archiving(),
+                SliceStatus::Complete => true,
+            };
             if is_read
-                && !is_group
+                && !is_group(&name)
                 && let Some(trade) = missing(truth, &name, Some(from), Some(until), asked)
             {
                 self.fail(format!(
@@ -145,20 +232,69 @@ impl Check {
         }
     }
 
+    /// Holds the slices that are complete on record against the truth.
+    pub fn complete_slices(&mut self, truth: &Truth) {
+        let sql = "select market_ticker, window_from, window_until from ingestion_windows \
+                   where status = 'complete'";
+        let read = || -> rusqlite::Result<Vec<Span>> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map([], |row| {
+                let from = instant(row.get_ref(1)?.as_str_or_null()?);
+                Ok((row.get(0)?, from, instant(row.get_ref(2)?.as_str_or_null()?)))
+            })?;
+            rows.collect()
+        };
+        let rows = match read() {
+            Ok(rows) => rows,
+            Err(error) => return self.fail(format!("the slices cannot be read: {error}")),
+        };
+        for (name, from, until) in rows.into_iter().filter(|(name, ..)| !is_group(name)) {
+            let key = (name.clone(), from.unwrap_or(i64::MIN), until.unwrap_or(i64::MIN));
+            let Some(asked) = self.slices.get(&key) else { continue };
+            if let Some(trade) = missing(truth, &name, from, until, *asked) {
+                self.fail(format!(
+                    "slice {name} [{}, {}) is complete, and trade {} at {} is not stored",
+                    at(key.1),
+                    at(key.2),
+                    trade.trade.trade_id,
+                    at(trade.trade.created_us)
+                ));
+            }
+        }
+    }
+
+    /// A market that scored less than 1 the last time, though nothing says that it may.
+    pub fn low_score(&self, truth: &Truth) -> Option<String> {
+        let sql = "select market_ticker from completeness_scores \
+                   where score < 1 and scored_at = (select max(scored_at) from completeness_scores)";
+        let mut statement = self.connection.prepare_cached(sql).ok()?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).ok()?;
+        rows.flatten().find(|market| !truth.is_counted_otherwise(market))
+    }
+
+    /// How long ago a trade may have been shown at most that a pass does not know of which says "fresh": it may be
+    /// false by an SLA, and a feed that stands still is known for one after five passes.
+    pub fn unseen_max(&self) -> i64 {
+        let known_after = if self.reread > 0 { 6 * MINUTE } else { 0 };
+        self.sla + self.sla.max(known_after)
+    }
+
     /// What a pass that says "fresh" must have stored of these markets.
     /// The selection was first read to its end at `since`.
     pub fn fresh(&mut self, truth: &Truth, markets: &[String], since: i64, now: i64) {
+        let unseen_max = self.unseen_max();
         for market in markets {
             let claim = self.claims.get(market);
             // What was never level is behind, and not stale.
-            let is_new = claim.is_none() && now < since + 2 * SLA;
+            let is_new = claim.is_none() && (self.is_hiding || now < since + unseen_max);
             if is_new || claim.is_some_and(|claim| !claim.is_level) {
                 continue;
             }
-            let from = claim.and_then(|claim| claim.from).unwrap_or(i64::MIN);
+            let from = claim.and_then(|claim| claim.from).or_else(|| truth.live_from(now));
+            let from = from.unwrap_or(i64::MIN);
             let is_late = |known: &&Known| {
                 !known.is_stored
-                    && known.shown_at <= now - 2 * SLA
+                    && known.shown_at <= now - unseen_max
                     && known.trade.created_us >= from
             };
             let market_name = Some(market.as_str()).filter(|name| *name != "*");
@@ -178,7 +314,8 @@ impl Check {
         for market in markets {
             let name = Some(market.as_str()).filter(|name| *name != "*");
             let claim = self.claims.get(market);
-            let from = claim.and_then(|claim| claim.from).unwrap_or(i64::MIN);
+            let from = claim.and_then(|claim| claim.from).or_else(|| truth.live_from(shown_by));
+            let from = from.unwrap_or(i64::MIN);
             let missing = truth.of(name).find(|known| {
                 !known.is_stored && known.shown_at <= shown_by && known.trade.created_us >= from
             });
@@ -215,10 +352,9 @@ impl Check {
                     wrong = Some(format!("trade {id} is stored, and the exchange has none"));
                     break;
                 };
-                let trade = &known.trade;
-                let yes = i64::from(trade.yes_price_e6);
-                let (side, price) =
-                    if trade.taker_yes { ("yes", yes) } else { ("no", 1_000_000 - yes) };
+                // The values that were stored first stay, whatever was shown later.
+                let trade = known.stored();
+                let (side, price) = side_and_price(trade);
                 let is_same = row.get_ref(1)?.as_str()? == trade.ticker
                     && row.get_ref(2)?.as_str()? == side
                     && row.get::<_, i64>(3)? == price
@@ -233,11 +369,24 @@ impl Check {
             if wrong.is_none() && count != known {
                 wrong = Some(format!("{count} trades are stored, and {known} were committed"));
             }
+            let twice = self.twice()?;
+            wrong = wrong.or(twice.map(|what| format!("{what} is among the raw events twice")));
         }
         if let Some(wrong) = wrong {
             self.fail(wrong);
         }
         Ok(())
+    }
+
+    /// A trade of which two raw events are kept that are no conflict, or an event that is in quarantine twice.
+    fn twice(&self) -> rusqlite::Result<Option<String>> {
+        let sql = "select coalesce(trade_id, payload) from raw_kalshi_trade_events \
+                   group by market_ticker, rejected is null, \
+                   case when rejected is null then trade_id else payload end \
+                   having count(*) > 1 limit 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        rows.next()?.map(|row| row.get(0)).transpose()
     }
 
     /// From when on the tape is claimed.
@@ -254,6 +403,14 @@ impl Check {
             .and_then(|mut statement| statement.query_row(params![], |row| row.get::<_, i64>(0)));
         count.ok().and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
     }
+}
+
+/// A market and a span of time.
+type Span = (String, Option<i64>, Option<i64>);
+
+/// Whether a line of the ledger is of the tape read for some markets.
+fn is_group(name: &str) -> bool {
+    name.len() > 1 && name.starts_with('*')
 }
 
 /// The first trade that is promised and missing.
@@ -286,12 +443,15 @@ pub fn at(us: i64) -> String {
 impl State {
     /// A process has committed this.
     pub fn committed(&mut self, process: usize, commit: &Commit, receipt: &Receipt) {
-        let rows = commit.rows();
+        let (rows, now) = (commit.rows(), self.now);
         for place in &receipt.inserted {
-            let id = rows[*place].event.trade.trade_id.to_string();
-            if let Err(wrong) = self.truth.store(&id) {
+            if let Err(wrong) = self.truth.store(&rows[*place].event.trade, now) {
                 self.check.fail(wrong);
             }
+        }
+        for place in &receipt.rejected {
+            let is_odd = self.truth.keep(&commit.rejected()[*place].payload);
+            self.counts.one(if is_odd { "odd rows kept" } else { "garbage kept" });
         }
         let it = &mut self.processes[process];
         let began = it.started_at;
@@ -300,9 +460,9 @@ impl State {
         self.counts.one("commits");
         self.counts.more("trades stored", count(receipt.inserted.len()));
         self.counts.more("checkpoints overtaken", count(receipt.overtaken.len()));
+        self.counts.more("conflicts kept", count(receipt.conflicting.len()));
         self.record.note(count(receipt.inserted.len()));
         self.record.note(count(commit.checkpoints().len()));
-        let now = self.now;
         self.record.tell(
             now,
             format_args!(
@@ -312,7 +472,7 @@ impl State {
                 commit.checkpoints().len()
             ),
         );
-        self.check.claims(&self.truth, began);
+        self.check.claims(&self.truth, began, now);
         self.check.slices(commit, &self.truth, began);
     }
 }

@@ -26,8 +26,10 @@ use kalshi_ingest::store::{
     Missing, Oversight, RawEvent, ReplayPlace, Replayed, RunId, RunRecord, Store,
 };
 
+use crate::ambush::Ambush;
 use crate::machine::{Machine, State};
 use crate::server::{Ordeal, Server};
+use crate::servers::StoreTrouble;
 
 /// The database that all processes of a history share.
 pub type SharedStore = Arc<Mutex<Box<dyn Store>>>;
@@ -35,8 +37,8 @@ pub type SharedStore = Arc<Mutex<Box<dyn Store>>>;
 /// Where the processes of a history store.
 #[derive(Clone)]
 pub enum Stores {
-    /// In one store, each call alone.
-    InMemory(SharedStore),
+    /// In one store, each call alone; with what stops it within one.
+    InMemory(SharedStore, Ambush),
     /// On a server, each by a connection of its own.
     Server(Arc<Server>),
 }
@@ -55,7 +57,7 @@ impl Opener {
     fn connect(&self) -> Result<Box<dyn Store>, Failure> {
         drop(self.machine.effect(self.process));
         let means = match &self.stores {
-            Stores::InMemory(store) => Means::Shared(Arc::clone(store)),
+            Stores::InMemory(store, ambush) => Means::Shared(Arc::clone(store), ambush.clone()),
             Stores::Server(server) => {
                 Means::Own { store: server.open(self.process)?, server: Arc::clone(server) }
             }
@@ -90,8 +92,8 @@ struct Connection {
 
 /// What a connection stands on.
 enum Means {
-    /// The store that all share.
-    Shared(SharedStore),
+    /// The store that all share, with what stops it within a call.
+    Shared(SharedStore, Ambush),
     /// A store of its own, on a server.
     Own { store: Box<dyn Store>, server: Arc<Server> },
 }
@@ -152,10 +154,11 @@ impl Connection {
         let mut state = self.machine.effect(self.process);
         state.record.note_bytes(name.as_bytes());
         let now = state.now;
-        let trouble = if self.is_broken { Some(true) } else { state.servers.store_trouble() };
-        let is_away = trouble == Some(true) && self.is_away();
+        let trouble =
+            if self.is_broken { Some(StoreTrouble::Before) } else { state.servers.store_trouble() };
+        let is_away = trouble == Some(StoreTrouble::Before) && self.is_away();
         let ordeal = if is_away { None } else { self.ordeal(&mut state, trouble) };
-        if trouble == Some(true) {
+        if trouble == Some(StoreTrouble::Before) {
             state.counts.one("database: broke off before a call");
             state
                 .record
@@ -165,17 +168,21 @@ impl Connection {
             self.is_broken = true;
             return Err(broken_off());
         }
+        self.lie_in_wait(&mut state, trouble);
         drop(state);
         let done = self.work(name, ordeal, work);
+        if self.is_caught() {
+            return Err(self.break_off_within(name, trouble == Some(StoreTrouble::Death)));
+        }
         let mut state = self.machine.state();
         if let Err(failure) = &done {
             state.record.tell(now, format_args!("  [{}] {name}: {failure}", self.process));
         }
-        if trouble == Some(true) {
+        if trouble == Some(StoreTrouble::Before) {
             self.is_broken = true;
             return Err(broken_off());
         }
-        if trouble == Some(false) && self.is_lost(&done) {
+        if trouble == Some(StoreTrouble::After) && self.is_lost(&done) {
             self.is_broken = true;
             state.counts.one("database: acknowledgement lost");
             state.record.tell(
@@ -191,7 +198,7 @@ impl Connection {
 
     /// Whether nothing is left to call, or nothing that could be cut off in a call.
     fn is_away(&self) -> bool {
-        self.is_broken || matches!(self.means, Means::Shared(_))
+        self.is_broken || matches!(self.means, Means::Shared(..))
     }
 
     /// Whether an answer that was to be lost is.
@@ -201,12 +208,14 @@ impl Connection {
     }
 
     /// What befalls the next call on a server.
-    fn ordeal(&self, state: &mut State, trouble: Option<bool>) -> Option<Ordeal> {
+    fn ordeal(&self, state: &mut State, trouble: Option<StoreTrouble>) -> Option<Ordeal> {
         let Means::Own { server, .. } = &self.means else { return None };
         match trouble {
             // The transaction has begun by then.
-            Some(true) => Some(Ordeal::Lost(1)),
-            Some(false) => Some(Ordeal::AnswerLost),
+            Some(StoreTrouble::Before) => Some(Ordeal::Lost(1)),
+            Some(StoreTrouble::Within) => Some(Ordeal::Lost(3)),
+            Some(StoreTrouble::Death) => Some(Ordeal::Death(3)),
+            Some(StoreTrouble::After) => Some(Ordeal::AnswerLost),
             None => server.ordeal(state),
         }
     }
@@ -219,7 +228,7 @@ impl Connection {
         work: impl FnOnce(&mut dyn Store) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let (store, server) = match &mut self.means {
-            Means::Shared(store) => {
+            Means::Shared(store, _) => {
                 return work(store.lock().unwrap_or_else(PoisonError::into_inner).as_mut());
             }
             Means::Own { store, server } => (store, server),
@@ -240,6 +249,40 @@ impl Connection {
             Machine::die(state, self.process);
         }
         done
+    }
+}
+
+impl Connection {
+    /// Has the next call in memory stopped within, if that is the trouble.
+    fn lie_in_wait(&self, state: &mut State, trouble: Option<StoreTrouble>) {
+        let Means::Shared(_, ambush) = &self.means else { return };
+        if matches!(trouble, Some(StoreTrouble::Within | StoreTrouble::Death)) {
+            let number = state.counts.of("ambushes");
+            let mut random = state.chance(&[0xab, state.counts.of("requests"), number]);
+            state.counts.one("ambushes");
+            ambush.lay(*random.pick(&[0, 1, 3, 10, 30, 100]));
+        }
+    }
+
+    /// Whether a call in memory was stopped within.
+    fn is_caught(&self) -> bool {
+        matches!(&self.means, Means::Shared(_, ambush) if ambush.lift())
+    }
+
+    /// The database stopped within a call, with the process or without it.
+    fn break_off_within(&mut self, name: &str, is_death: bool) -> Failure {
+        let mut state = self.machine.state();
+        let now = state.now;
+        state
+            .record
+            .tell(now, format_args!("  [{}] {name}: the database stops within it", self.process));
+        if is_death {
+            state.counts.one("kills within a call of the database");
+            Machine::die(state, self.process);
+        }
+        state.counts.one("database: broke off within a call");
+        self.is_broken = true;
+        broken_off()
     }
 }
 
@@ -306,7 +349,7 @@ impl Store for Connection {
         let (machine, process) = (Arc::clone(&self.machine), self.process);
         let server = match &self.means {
             Means::Own { server, .. } => Some(Arc::clone(server)),
-            Means::Shared(_) => None,
+            Means::Shared(..) => None,
         };
         let note = |receipt: &Receipt| {
             let looked = server.as_ref().map_or(Ok(()), |server| server.after_commit());

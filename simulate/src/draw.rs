@@ -2,43 +2,23 @@
 //!
 //! The world keeps to what the exchange promises: no trade is shown later than the overlap of a pass reaches back.
 
-use kalshi_simulator::{
-    Fault, ListEnd, MalformedCursor, MaxTs, RateClock, Rules, Trade, seeded_trades,
-};
+use kalshi_simulator::{Fault, ListEnd, MalformedCursor, MaxTs, RateClock, Rules};
 
 use crate::history::{
-    BEGINS_AT, Command, HOUR, History, MINUTE, Profile, SECOND, Step, Trouble, What,
+    BEGINS_AT, Command, DAY, HOUR, History, MINUTE, Profile, SECOND, Step, Trouble, What,
 };
 use crate::random::{Random, mix};
-use crate::troubles;
+use crate::{troubles, world};
 
 /// A command with the flags that all of its kind have.
 pub fn command(name: &str, selection: &[String], flags: &[&str]) -> Command {
     let mut args = vec![name.to_owned()];
-    if ["run", "backfill", "completeness", "markets"].contains(&name) {
+    if ["run", "backfill", "completeness", "markets", "orderbooks"].contains(&name) {
         args.extend(["--base-url", "http://exchange.simulated/trade-api/v2"].map(str::to_owned));
     }
     args.extend(selection.iter().cloned());
     args.extend(flags.iter().map(|flag| (*flag).to_owned()));
     Command { args, killed_at: None }
-}
-
-/// The trades of a step, each with the time from which it is shown.
-pub fn trades_of(seed: u64, step: &Step) -> Vec<(Trade, i64)> {
-    let What::Trades { ticker, count, span, late_max } = &step.what else { return Vec::new() };
-    let from = BEGINS_AT + step.at;
-    let mut random = Random::of(seed, &[0x7a, step.id]);
-    let own_seed = mix(seed ^ mix(step.id));
-    let trades = seeded_trades(own_seed, ticker, *count, from, from + (*span).max(1));
-    // The oldest first, and what trades at one instant is shown at one.
-    trades
-        .into_iter()
-        .map(|trade| {
-            let late = if random.chance(800) { 0 } else { random.between(0, *late_max) };
-            let shown_at = trade.created_us + late;
-            (trade, shown_at)
-        })
-        .collect()
 }
 
 /// What a history is drawn into.
@@ -53,6 +33,12 @@ pub struct Drawing {
     pub lasting: Vec<String>,
     /// What is selected.
     pub selection: Vec<String>,
+    /// The staleness that passes allow.
+    pub sla: i64,
+    /// Whether there are markets older than the live tier.
+    pub is_old: bool,
+    /// From when to when trading is paused.
+    pub pause: Option<(i64, i64)>,
     steps: Vec<Step>,
 }
 
@@ -62,6 +48,15 @@ impl Drawing {
         let id = u64::try_from(self.steps.len()).unwrap_or(0);
         self.steps.push(Step { id, at, what });
     }
+
+    /// The steps that make trades and are over by then, each with its end.
+    pub fn trades_by(&self, by: i64) -> Vec<(u64, i64)> {
+        let end = |step: &Step| match &step.what {
+            What::Trades { span, .. } => Some((step.id, step.at + span)),
+            _ => None,
+        };
+        self.steps.iter().filter_map(end).filter(|(_, ends)| *ends < by).collect()
+    }
 }
 
 /// The history of this seed.
@@ -70,17 +65,29 @@ pub fn draw(seed: u64, profile: Profile) -> History {
     let mut random = Random::of(seed, &[u64::try_from(number).unwrap_or(0)]);
     let mut rules = rules(&mut random);
     let minutes = random.between(6, 8);
+    let is_old = profile.has(Profile::Lifecycle) && random.chance(60);
+    if is_old {
+        rules.cutoff_s = (BEGINS_AT - world::ARCHIVED) / SECOND;
+        rules.markets_cutoff_s = rules.cutoff_s;
+        rules.historical_overlap_s = *random.pick(&[0, 0, 3_600]);
+    }
     let mut drawing = Drawing {
         random,
         profile,
         ends_at: minutes * MINUTE,
         lasting: Vec::new(),
         selection: Vec::new(),
+        sla: MINUTE,
+        is_old,
+        pause: None,
         steps: Vec::new(),
     };
+    drawing.sla = *drawing.random.pick(&[2 * MINUTE, 5 * MINUTE]);
     let rest = troubles::rest(&mut drawing);
     let asleep = troubles::sleeps(&mut drawing);
-    world(&mut drawing, rest + asleep);
+    troubles::pause(&mut drawing);
+    world::draw(&mut drawing, rest + asleep);
+    select(&mut drawing);
     passes(&mut drawing, minutes);
     others(&mut drawing);
     troubles::draw(&mut drawing);
@@ -89,11 +96,11 @@ pub fn draw(seed: u64, profile: Profile) -> History {
         // exchange have a thousand rows.
         rules.page_rows_max = None;
     }
-    let Drawing { mut steps, selection, ends_at, .. } = drawing;
+    let Drawing { mut steps, selection, sla, ends_at, .. } = drawing;
     let ends_at = ends_at + asleep;
     keep_to_the_promise(&mut steps);
     steps.sort_by_key(|step| (step.at, step.id));
-    History { seed: mix(seed), profile, rules, steps, selection, ends_at, rest }
+    History { seed: mix(seed), profile, rules, steps, selection, sla, ends_at, rest }
 }
 
 fn rules(random: &mut Random) -> Rules {
@@ -123,79 +130,6 @@ fn keep_to_the_promise(steps: &mut Vec<Step>) {
     steps.retain(|step| !((is_emptied || is_behind) && is_of_slices(&step.what)));
 }
 
-/// Markets and their trades.
-fn world(drawing: &mut Drawing, rest: i64) {
-    let count = drawing.random.between(1, 4);
-    // The last passes see trades as well: a silence that is not plausible is no freshness.
-    let finale_at = drawing.ends_at + rest;
-    let quiet_at = finale_at + 110 * SECOND;
-    for number in 1..=count {
-        let event = drawing.random.between(1, 2);
-        let ticker = format!("KXA-E{event}-M{number}");
-        let opened = -drawing.random.between(10 * MINUTE, 5 * HOUR);
-        drawing.add(opened, What::Open { ticker: ticker.clone(), lasts: 30 * 24 * HOUR });
-        let before = drawing.random.between(0, 60);
-        trade(drawing, &ticker, opened, -opened, before);
-        drawing.lasting.push(ticker);
-    }
-    let mut at = 0;
-    while at < quiet_at {
-        // While nobody looks, little happens.
-        let is_between = at > drawing.ends_at && at < finale_at - 3 * MINUTE;
-        let longest = if is_between { 9 * MINUTE } else { MINUTE };
-        let longest = if at >= finale_at - 3 * MINUTE { 30 * SECOND } else { longest };
-        let ends = if is_between { finale_at - 3 * MINUTE } else { quiet_at };
-        let span = drawing.random.between(longest / 3, longest).min(ends - at);
-        let place = drawing.random.index(drawing.lasting.len());
-        let ticker = drawing.lasting[place].clone();
-        // A burst now and then.
-        let many = if is_between { 2 } else { 10 };
-        let count =
-            if drawing.random.chance(100) { many * 4 } else { drawing.random.between(1, many) };
-        trade(drawing, &ticker, at, span, count);
-        at += span.max(SECOND);
-    }
-    if drawing.profile.has(Profile::Lifecycle) {
-        mortals(drawing);
-    }
-    select(drawing);
-}
-
-fn trade(drawing: &mut Drawing, ticker: &str, at: i64, span: i64, count: i64) {
-    let count = usize::try_from(count).unwrap_or(0);
-    if count == 0 || span <= 0 {
-        return;
-    }
-    let late_max = match drawing.random.below(10) {
-        0 if drawing.profile == Profile::Everything => 90 * SECOND,
-        0..=2 if drawing.profile != Profile::Calm => 4 * SECOND,
-        _ => 400_000,
-    };
-    drawing.add(at, What::Trades { ticker: ticker.to_owned(), count, span, late_max });
-}
-
-/// How those are called.
-const MORTAL: &str = "KXA-E3-D";
-
-/// Markets that open and end within the history.
-fn mortals(drawing: &mut Drawing) {
-    for number in 1..=drawing.random.between(1, 3) {
-        let ticker = format!("{MORTAL}{number}");
-        let opens = drawing.random.between(-30 * MINUTE, 5 * MINUTE);
-        let lasts = drawing.random.between(MINUTE, 8 * MINUTE) + (-opens).max(0);
-        drawing.add(opens, What::Open { ticker: ticker.clone(), lasts });
-        for _ in 0..drawing.random.between(1, 4) {
-            let start = opens + drawing.random.between(0, lasts * 3 / 4);
-            let count = drawing.random.between(1, 12);
-            trade(drawing, &ticker, start, (opens + lasts - start).min(40 * SECOND), count);
-        }
-        let settles = opens + lasts + drawing.random.between(SECOND, 3 * MINUTE);
-        if drawing.random.chance(700) && settles < drawing.ends_at - MINUTE {
-            drawing.add(settles, What::Settle { ticker });
-        }
-    }
-}
-
 fn select(drawing: &mut Drawing) {
     let all = drawing.lasting.join(",");
     let words: &[&str] = match drawing.random.below(10) {
@@ -209,11 +143,18 @@ fn select(drawing: &mut Drawing) {
     drawing.selection = words.iter().map(|word| (*word).to_owned()).collect();
 }
 
+/// The staleness that passes allow, as it is typed.
+pub fn sla_flags(sla: i64) -> [String; 2] {
+    ["--sla".to_owned(), format!("{}s", sla / SECOND)]
+}
+
 /// What cron starts every minute.
 fn passes(drawing: &mut Drawing, minutes: i64) {
     let offset = drawing.random.between(0, 5 * SECOND);
     let is_synced = drawing.profile.has(Profile::Lifecycle) && drawing.random.chance(500);
-    let mut flags: Vec<&str> = if is_synced { vec!["--sync-markets", "5m"] } else { Vec::new() };
+    let sla = sla_flags(drawing.sla);
+    let mut flags: Vec<&str> = sla.iter().map(String::as_str).collect();
+    flags.extend(if is_synced { vec!["--sync-markets", "5m"] } else { Vec::new() });
     if drawing.random.chance(200) {
         flags.extend(["--workers", "2"]);
     }
@@ -232,6 +173,11 @@ fn passes(drawing: &mut Drawing, minutes: i64) {
         if has_kills && drawing.random.chance(120) {
             let mut all = vec![(0, pass)];
             for _ in 0..drawing.random.between(1, 2) {
+                let mut flags = flags.clone();
+                if drawing.random.chance(500) {
+                    // Somebody else's share: no lock keeps it from the same markets.
+                    flags.extend(["--shard", *drawing.random.pick(&["0/2", "1/2"])]);
+                }
                 let mut other = command("run", &drawing.selection.clone(), &flags);
                 if drawing.random.chance(250) {
                     other.killed_at = Some(kill(drawing));
@@ -256,25 +202,47 @@ fn others(drawing: &mut Drawing) {
     if !drawing.profile.has(Profile::Lifecycle) && !drawing.profile.has(Profile::Kills) {
         return;
     }
-    for _ in 0..drawing.random.between(0, 3) {
+    for _ in 0..drawing.random.between(0, 4) {
         let at = drawing.random.between(MINUTE, drawing.ends_at) + 25 * SECOND;
         let at = at.min(drawing.ends_at - 30 * SECOND);
-        let selection = drawing.selection.clone();
-        let mut other = match drawing.random.below(6) {
-            0 | 1 => {
-                let hours = *drawing.random.pick(&[1, 3, 6]);
-                let (from, to) = (instant(at - hours * HOUR), instant(at - 10 * SECOND));
-                command("backfill", &selection, &["--from", &from, "--to", &to, "--deadline", "5m"])
-            }
-            2 => command("completeness", &selection, &["--heal"]),
-            3 => command("replay", &[], &[]),
-            4 => command("prune", &[], &["--raw-older-than", "1h"]),
-            _ => command("markets", &selection, &[]),
-        };
+        let mut other = other(drawing, at);
         if drawing.profile.has(Profile::Kills) && drawing.random.chance(300) {
             other.killed_at = Some(kill(drawing));
         }
         drawing.add(at, What::Run(other));
+    }
+}
+
+/// One of the commands that are no pass.
+fn other(drawing: &mut Drawing, at: i64) -> Command {
+    let selection = drawing.selection.clone();
+    let hours = *drawing.random.pick(&[1, 3, 6]);
+    let mut window = (at - hours * HOUR, at - 10 * SECOND);
+    if drawing.is_old {
+        // Across the edge of the archive; of the whole exchange each hour is a slice.
+        let is_all = selection.iter().any(|flag| flag == "--all");
+        let middle = *drawing.random.pick(&[-60 * DAY, -59 * DAY, -58 * DAY]);
+        let far = if is_all { 2 * HOUR } else { 10 * DAY };
+        window = (middle - far, middle + far);
+    }
+    let (from, to) = (instant(window.0), instant(window.1));
+    let window = ["--from", &from, "--to", &to, "--deadline", "5m"];
+    match drawing.random.below(16) {
+        0..=2 => command("backfill", &selection, &window),
+        3 | 4 => command("backfill", &selection, &["--from", &from, "--to", &to, "--dry-run"]),
+        5 | 6 => command("completeness", &selection, &["--heal"]),
+        7 => command("completeness", &selection, &[]),
+        8 => command("replay", &[], &[]),
+        9 => command("replay", &[], &["--into", "rebuilt", "--compare"]),
+        10 => command("prune", &[], &["--raw-older-than", "1h"]),
+        11 => command("prune", &[], &["--raw-older-than", "1h", "--dry-run"]),
+        12 => command("markets", &selection, &[]),
+        13 if !selection.iter().any(|flag| flag == "--all") => {
+            command("orderbooks", &selection, &[])
+        }
+        13 => command("status", &selection, &["--output", "prometheus"]),
+        14 => command("status", &selection, &["--output", "json"]),
+        _ => command("status", &selection, &["--check"]),
     }
 }
 

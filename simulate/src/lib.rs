@@ -7,8 +7,8 @@
 //!
 //! What the worlds leave out, since the program does not promise it: a slice of the past that is shown empty twice in
 //! a row (backfills do not meet lists of trades that are emptied for a while), the last minutes of a tape that stands still
-//! under a backfill, servers that are behind by more than the overlap between two short pages of one walk, and two
-//! versions of one trade.
+//! under a backfill, servers that are behind by more than the overlap between two short pages of one walk, a list that is
+//! cut short by both questions about its end, and two clocks that are wrong by the same span.
 //!
 //! What is not simulated: torn writes inside SQLite's file, threads within a process (walks are driven in turn), TLS and
 //! proxies, `serve`.
@@ -18,13 +18,16 @@ pub mod history; // a history as data
 pub mod counts; // what happened, in numbers
 pub mod record; // and in words
 pub mod truth; // what the exchange has
-pub mod draw; // from a seed to a history
+pub mod world; // from a seed to a world
+pub mod draw; // and to a history
 pub mod troubles; // what goes wrong in it
+pub mod cut; // lists that end too soon
 pub mod servers; // the exchange as a client meets it
 pub mod check; // what must hold
 pub mod machine; // time, turns, kills
 pub mod clock; // the doors of a process: time…
 pub mod wire; // …the exchange…
+pub mod ambush; // what stops it within a call
 pub mod database; // …and the database
 pub mod server; // …which may be a real one
 pub mod lines; // the ways to it

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use kalshi_simulator::{Answer, Exchange, Fault, Market, MarketVolume, Rules, Status, Trade};
+use kalshi_simulator::{
+    Answer, Exchange, ExchangeStatus, Fault, Market, MarketVolume, Rules, Status, Trade,
+};
 
 use crate::counts::Counts;
-use crate::history::{HOUR, Trouble};
+use crate::cut;
+use crate::history::{Amendment, BEGINS_AT, HOUR, Trouble};
 use crate::random::Random;
 
 /// What happens to the world.
@@ -25,6 +28,49 @@ pub enum Event {
     Settle(String),
     /// A market is gone.
     Remove(String),
+    /// What is said of a market changes.
+    Amend(String, Amendment),
+    /// A row that nobody can read is there.
+    Odd {
+        /// Whose.
+        ticker: String,
+        /// Where on the tape.
+        created_us: i64,
+        /// By what it is ordered among others of that time.
+        id: String,
+        /// What is served.
+        json: Vec<u8>,
+    },
+    /// What is older, in microseconds since 1970, is in the archive.
+    Cutoff(i64),
+}
+
+impl Event {
+    /// What it counts as, if that is worth counting.
+    fn name(&self) -> Option<&'static str> {
+        match self {
+            Event::Open { .. } | Event::Show(_) => None,
+            Event::Settle(_) => Some("market: settled"),
+            Event::Remove(_) => Some("market: vanished"),
+            Event::Amend(_, Amendment::Close(_)) => Some("market: closes at another time"),
+            Event::Amend(..) => Some("market: described anew"),
+            Event::Odd { .. } => Some("odd rows"),
+            Event::Cutoff(_) => Some("archive: moved"),
+        }
+    }
+}
+
+/// How the database is in trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreTrouble {
+    /// It breaks off before a call.
+    Before,
+    /// It breaks off within a call.
+    Within,
+    /// The process dies within a call.
+    Death,
+    /// It breaks off after a call.
+    After,
 }
 
 /// A trouble that lasts.
@@ -57,6 +103,8 @@ pub struct Servers {
     cache: BTreeMap<String, (i64, Answer)>,
     asked: u64,
     seed: u64,
+    /// What happened to the world.
+    pub happened: Counts,
 }
 
 impl Servers {
@@ -72,6 +120,7 @@ impl Servers {
             cache: BTreeMap::new(),
             asked: 0,
             seed,
+            happened: Counts::default(),
         }
     }
 
@@ -79,6 +128,9 @@ impl Servers {
     pub fn feed(&mut self, now: i64) {
         while let Some((at, event)) = self.feed.get(self.fed).filter(|(at, _)| *at <= now) {
             apply(&self.current, *at, event);
+            if let Some(name) = event.name() {
+                self.happened.one(name);
+            }
             self.fed += 1;
         }
     }
@@ -99,6 +151,16 @@ impl Servers {
                 });
             }
             Trouble::LeftOut(ticker) => self.current.leave_out(ticker, true),
+            Trouble::Paused { is_down } => {
+                self.happened.one("pauses of trading");
+                let status = ExchangeStatus {
+                    exchange_active: !is_down,
+                    trading_active: false,
+                    unavailable: *is_down,
+                    ..ExchangeStatus::default()
+                };
+                self.current.change(|world| world.rules.exchange_status = status);
+            }
             Trouble::NoVolume(is_null) => {
                 let volume = if *is_null { MarketVolume::Null } else { MarketVolume::Zero };
                 self.current.change(|world| world.rules.market_volume = volume);
@@ -126,6 +188,10 @@ impl Servers {
                 Trouble::NoVolume(_) => {
                     self.current.change(|world| world.rules.market_volume = MarketVolume::Told);
                 }
+                Trouble::Paused { .. } => {
+                    let status = ExchangeStatus::default();
+                    self.current.change(|world| world.rules.exchange_status = status);
+                }
                 _ => {}
             }
         }
@@ -145,15 +211,62 @@ impl Servers {
         self.cache.clear();
     }
 
-    /// Whether the database is in trouble now: before it did what it was told, or after.
-    pub fn store_trouble(&mut self) -> Option<bool> {
+    /// Whether the database is in trouble now.
+    pub fn store_trouble(&mut self) -> Option<StoreTrouble> {
         let mut random = Random::of(self.seed, &[0x57, self.asked]);
         self.asked += 1;
-        self.active.iter().find_map(|active| match active.trouble {
-            Trouble::StoreBreaks if random.chance(active.per_mille) => Some(true),
-            Trouble::AckLost if random.chance(active.per_mille) => Some(false),
-            _ => None,
+        self.active.iter().find_map(|active| {
+            let trouble = match active.trouble {
+                Trouble::StoreBreaks => StoreTrouble::Before,
+                Trouble::StoreTears => StoreTrouble::Within,
+                Trouble::DiesInside => StoreTrouble::Death,
+                Trouble::AckLost => StoreTrouble::After,
+                _ => return None,
+            };
+            random.chance(active.per_mille).then_some(trouble)
         })
+    }
+
+    /// What is wrong with the answer to a request of this path.
+    fn troubles(&self, path: &str, now: i64, counts: &mut Counts) -> Wrong {
+        let mut random = Random::of(self.seed, &[0xa5, self.asked]);
+        let mut wrong =
+            Wrong { date: now, as_of: None, fault: Fault::None, cached: None, rows_max: None };
+        for active in &self.active {
+            if !random.chance(active.per_mille) {
+                continue;
+            }
+            match &active.trouble {
+                Trouble::Fault(pattern, kind) if is_of(pattern, path) => wrong.fault = *kind,
+                Trouble::Ahead(us) => {
+                    wrong.date = wrong.date.saturating_add(*us);
+                    counts.one("answer: dated by another clock");
+                }
+                Trouble::Lagging(us) => wrong.as_of = Some(now - us),
+                Trouble::Frozen => wrong.as_of = Some(active.begun_at),
+                Trouble::Cached { age_max, is_told } => wrong.cached = Some((*age_max, *is_told)),
+                Trouble::Cut(rows) => wrong.rows_max = Some(*rows),
+                Trouble::Paused { is_down: true } if path != "/exchange/status" => {
+                    wrong.fault = Fault::Status(503);
+                    counts.one("answer: down for maintenance");
+                }
+                _ => {}
+            }
+        }
+        wrong
+    }
+
+    /// The server that answers: the one that is behind, as of then, or the other.
+    fn server(&mut self, as_of: Option<i64>, counts: &mut Counts) -> &Exchange {
+        let (Some(as_of), Some((behind, fed))) = (as_of, &mut self.behind) else {
+            return &self.current;
+        };
+        while let Some((at, event)) = self.feed.get(*fed).filter(|(at, _)| *at <= as_of) {
+            apply(behind, *at, event);
+            *fed += 1;
+        }
+        counts.one("answer: by a server that is behind");
+        behind
     }
 
     /// Answers one request.
@@ -165,26 +278,9 @@ impl Servers {
         counts: &mut Counts,
     ) -> Got {
         self.asked += 1;
-        let mut random = Random::of(self.seed, &[0xa5, self.asked]);
-        let (mut date, mut as_of, mut fault, mut cached) = (now, None, Fault::None, None);
         let path = target.split('?').next().unwrap_or(target);
         let path = path.strip_prefix("/trade-api/v2").unwrap_or(path);
-        for active in &self.active {
-            if !random.chance(active.per_mille) {
-                continue;
-            }
-            match &active.trouble {
-                Trouble::Fault(pattern, kind) if is_of(pattern, path) => fault = *kind,
-                Trouble::Ahead(us) => {
-                    date = date.saturating_add(*us);
-                    counts.one("answer: dated by another clock");
-                }
-                Trouble::Lagging(us) => as_of = Some(now - us),
-                Trouble::Frozen => as_of = Some(active.begun_at),
-                Trouble::Cached { age_max, is_told } => cached = Some((*age_max, *is_told)),
-                _ => {}
-            }
-        }
+        let Wrong { date, as_of, fault, cached, rows_max } = self.troubles(path, now, counts);
         if let Some((age_max, is_told)) = cached
             && let Some((at, answer)) = self.cache.get(target)
             && now - at <= age_max
@@ -193,17 +289,7 @@ impl Servers {
             let age = is_told.then_some((now - at) / 1_000_000);
             return Got { answer: answer.clone(), age };
         }
-        let server = match (as_of, &mut self.behind) {
-            (Some(as_of), Some((behind, fed))) => {
-                while let Some((at, event)) = self.feed.get(*fed).filter(|(at, _)| *at <= as_of) {
-                    apply(behind, *at, event);
-                    *fed += 1;
-                }
-                counts.one("answer: by a server that is behind");
-                behind
-            }
-            _ => &mut self.current,
-        };
+        let server = self.server(as_of, counts);
         server.set_now(date);
         if fault != Fault::None {
             if path.ends_with("/trades") {
@@ -212,23 +298,47 @@ impl Servers {
                 server.script_for(path, [fault]);
             }
         }
-        let answer = server.ask(target, headers).unwrap_or_else(|status| Answer {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            delivery: kalshi_simulator::Delivery::Whole,
-            fault: Fault::None,
-            row_count: 0,
-        });
+        let cut = rows_max.and_then(|rows| cut::target(target, rows));
+        let mut answer =
+            server.ask(cut.as_deref().unwrap_or(target), headers).unwrap_or_else(nothing);
+        let is_cut = cut.is_some() && cut::end(&mut answer);
+        if is_cut {
+            counts.one("answer: cut without a cursor");
+        }
         if answer.fault != Fault::None {
             let name = format!("{:?}", answer.fault);
             let name = name.split([' ', '(']).next().unwrap_or_default();
             counts.one(&format!("fault: {name}"));
         }
-        if cached.is_some() && answer.status == 200 && answer.fault == Fault::None {
+        if cached.is_some() && !is_cut && answer.status == 200 && answer.fault == Fault::None {
             self.cache.insert(target.to_owned(), (now, answer.clone()));
         }
         Got { answer, age: None }
+    }
+}
+
+/// What is wrong with one answer.
+struct Wrong {
+    /// What the server takes for now.
+    date: i64,
+    /// What it shows is as of then, if it is behind.
+    as_of: Option<i64>,
+    fault: Fault,
+    /// How old an answer a cache gives, and whether it says so.
+    cached: Option<(i64, bool)>,
+    /// After how many rows a list is cut.
+    rows_max: Option<usize>,
+}
+
+/// An answer of nothing but a status.
+fn nothing(status: u16) -> Answer {
+    Answer {
+        status,
+        headers: Vec::new(),
+        body: Vec::new(),
+        delivery: kalshi_simulator::Delivery::Whole,
+        fault: Fault::None,
+        row_count: 0,
     }
 }
 
@@ -257,5 +367,29 @@ fn apply(exchange: &Exchange, at: i64, event: &Event) {
             }
         }
         Event::Remove(ticker) => exchange.remove_market(ticker),
+        Event::Amend(ticker, amendment) => {
+            if exchange.market(ticker).is_some() {
+                exchange.change_market(ticker, |market| amend(market, amendment));
+            }
+        }
+        Event::Odd { ticker, created_us, id, json } => {
+            exchange.add_event(ticker, *created_us, id, json.as_slice());
+        }
+        Event::Cutoff(before) => exchange.change(|world| {
+            world.rules.cutoff_s = before.div_euclid(1_000_000);
+            world.rules.markets_cutoff_s = world.rules.cutoff_s;
+        }),
+    }
+}
+
+fn amend(market: &mut Market, amendment: &Amendment) {
+    match amendment {
+        Amendment::Title(title) => market.title.clone_from(title),
+        Amendment::Grid(grid) => (*grid).clone_into(&mut market.price_level_structure),
+        Amendment::Close(at) => {
+            market.close_us = BEGINS_AT + at;
+            market.expected_expiration_us = Some(market.close_us);
+            market.latest_expiration_us = market.close_us.saturating_add(HOUR);
+        }
     }
 }

@@ -23,12 +23,26 @@ pub fn sleeps(drawing: &mut Drawing) -> i64 {
     us
 }
 
+/// Lets trading be paused for a while: nothing trades then.
+pub fn pause(drawing: &mut Drawing) {
+    let may_be = drawing.profile == Profile::Calm || drawing.profile.has(Profile::Lifecycle);
+    if !may_be || !drawing.random.chance(150) {
+        return;
+    }
+    let begins = drawing.random.between(MINUTE, drawing.ends_at - 2 * MINUTE);
+    let lasts = drawing.random.between(MINUTE, 8 * MINUTE).min(drawing.ends_at - MINUTE - begins);
+    drawing.pause = Some((begins, begins + lasts));
+    let is_down = drawing.profile != Profile::Calm && drawing.random.chance(400);
+    let trouble = Trouble::Paused { is_down };
+    drawing.add(begins, What::Disturb { trouble, per_mille: 1_000, lasts });
+}
+
 /// Draws what goes wrong.
 pub fn draw(drawing: &mut Drawing) {
     if drawing.profile == Profile::Calm {
         return;
     }
-    for _ in 0..drawing.random.between(1, 4) {
+    for _ in 0..drawing.random.between(1, 3) {
         wires(drawing);
     }
     if drawing.profile.has(Profile::Clocks) {
@@ -43,7 +57,9 @@ pub fn draw(drawing: &mut Drawing) {
     }
     if drawing.profile.has(Profile::Kills) {
         for _ in 0..drawing.random.between(0, 2) {
-            let trouble = drawing.random.pick(&[Trouble::StoreBreaks, Trouble::AckLost]).clone();
+            let kinds =
+                [Trouble::StoreBreaks, Trouble::AckLost, Trouble::StoreTears, Trouble::DiesInside];
+            let trouble = drawing.random.pick(&kinds).clone();
             let per_mille = *drawing.random.pick(&[10, 50, 150]);
             lasting(drawing, trouble, per_mille, MINUTE);
         }
@@ -51,16 +67,39 @@ pub fn draw(drawing: &mut Drawing) {
 }
 
 fn lasting(drawing: &mut Drawing, trouble: Trouble, per_mille: u64, lasts_max: i64) {
-    let begins = drawing.random.between(0, drawing.ends_at - 30 * SECOND);
+    // What is there when the database is still empty matters most.
+    let is_first = drawing.random.chance(150);
+    let latest = if is_first { 0 } else { drawing.ends_at - 30 * SECOND };
+    let begins = drawing.random.between(0, latest);
     let lasts = drawing.random.between(SECOND, lasts_max).min(drawing.ends_at - begins);
     drawing.add(begins, What::Disturb { trouble, per_mille, lasts });
 }
 
 /// What any client has to live through.
 fn wires(drawing: &mut Drawing) {
-    let fault = *drawing.random.pick(&[
+    let is_of_rows = drawing.random.chance(400);
+    let fault = if is_of_rows { of_rows(drawing) } else { of_wires(drawing) };
+    let paths: &[&'static str] = if is_of_rows {
+        &["*", "/markets/trades"]
+    } else {
+        &["*", "*", "/markets/trades", "/markets", "/markets/trades"]
+    };
+    let path = *drawing.random.pick(paths);
+    // Whoever says of every list that it is empty and goes on is not seen through.
+    let often: &[u64] = match fault {
+        Fault::EmptyPageWithCursor => &[50, 200],
+        _ => &[50, 200, 600, 1_000],
+    };
+    let per_mille = *drawing.random.pick(often);
+    lasting(drawing, Trouble::Fault(path, fault), per_mille, 3 * MINUTE);
+}
+
+/// An answer that does not come, or makes no sense.
+fn of_wires(drawing: &mut Drawing) -> Fault {
+    *drawing.random.pick(&[
         Fault::Status(500),
         Fault::Status(503),
+        Fault::Status(404),
         Fault::TooMany { retry_after: None },
         Fault::TooMany { retry_after: Some(RetryAfter::Seconds(7)) },
         Fault::LeaveAlone { status: 503, retry_after: RetryAfter::Seconds(20) },
@@ -73,18 +112,22 @@ fn wires(drawing: &mut Drawing) {
         Fault::SlowBody { bytes_per_step: 500, pause_ms: 900 },
         Fault::Hang { ms: 4_000 },
         Fault::Hang { ms: 60_000 },
+        Fault::Redirect,
+        Fault::CloseAfter,
+    ])
+}
+
+/// Rows and cursors that are wrong.
+fn of_rows(drawing: &mut Drawing) -> Fault {
+    *drawing.random.pick(&[
         Fault::RepeatCursor,
         Fault::RefusedCursor,
         Fault::IgnoredCursor,
         Fault::DuplicatedRows,
         Fault::Unordered,
         Fault::EmptyPageWithCursor,
-        Fault::Redirect,
-        Fault::CloseAfter,
-    ]);
-    let path = *drawing.random.pick(&["*", "*", "/markets/trades", "/markets", "/markets/trades"]);
-    let per_mille = *drawing.random.pick(&[50, 200, 600, 1_000]);
-    lasting(drawing, Trouble::Fault(path, fault), per_mille, 3 * MINUTE);
+        Fault::EmptyPageWithCursor,
+    ])
 }
 
 /// Clocks that differ, answers that are old.
@@ -92,7 +135,8 @@ fn clocks(drawing: &mut Drawing) {
     let far = [2 * SECOND, 20 * SECOND, 3 * MINUTE, 2 * HOUR];
     match drawing.random.below(6) {
         0 => {
-            let us = *drawing.random.pick(&far);
+            // Never as much as our own clock: two that are wrong alike agree.
+            let us = *drawing.random.pick(&far) * 13 / 10;
             let us = if drawing.random.chance(500) { us } else { -us };
             let per_mille = *drawing.random.pick(&[200, 500, 1_000]);
             lasting(drawing, Trouble::Ahead(us), per_mille, 8 * MINUTE);
@@ -123,14 +167,18 @@ fn absence(drawing: &mut Drawing) {
     let place = drawing.random.index(drawing.lasting.len());
     let ticker = drawing.lasting[place].clone();
     let per_mille = *drawing.random.pick(&[300, 1_000]);
-    let trouble = match drawing.random.below(7) {
+    let trouble = match drawing.random.below(9) {
         0 => Trouble::Fault("/markets/trades", Fault::EmptyList),
         1 => Trouble::Fault("/markets", Fault::EmptyList),
         2 => Trouble::Fault("*", Fault::EmptyList),
-        3 => Trouble::Fault("/markets", Fault::IgnoredFilters),
+        3 => {
+            let path = *drawing.random.pick(&["/markets", "/markets/trades", "*"]);
+            Trouble::Fault(path, Fault::IgnoredFilters)
+        }
         4 => Trouble::LeftOut(ticker),
         5 => Trouble::SettledTooSoon(ticker),
+        6 | 7 => Trouble::Cut(*drawing.random.pick(&[1, 3, 8])),
         _ => Trouble::NoVolume(drawing.random.chance(500)),
     };
-    lasting(drawing, trouble, per_mille, 8 * MINUTE);
+    lasting(drawing, trouble, per_mille, 9 * MINUTE);
 }

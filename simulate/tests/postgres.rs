@@ -15,7 +15,7 @@ use std::sync::Arc;
 use simulate::bench::Bench;
 use simulate::counts::Counts;
 use simulate::draw::draw;
-use simulate::history::Profile;
+use simulate::history::{History, Profile, Step, Trouble, What};
 use simulate::play::play;
 use simulate::server::{Restart, Terms};
 use support::{Owner, binaries, fresh_directory};
@@ -128,8 +128,8 @@ fn histories_on_a_server_that_dies_break_nothing_and_are_otherwise_those_of_sqli
     let mut bench = Bench::on_server(terms(false)).unwrap();
     let mut in_memory = Bench::new().unwrap();
     for profile in Profile::ALL {
-        for seed in 1..=ALIKE {
-            let history = draw(seed, profile);
+        let all = (1..).map(|seed| (seed, draw(seed, profile)));
+        for (seed, history) in all.filter(|(_, history)| !has_torn_calls(history)).take(ALIKE) {
             let here = play(&history, &mut in_memory, false);
             let there = play(&history, &mut bench, false);
             assert_eq!(there.broken, here.broken, "seed {seed} of {profile:?}");
@@ -138,6 +138,15 @@ fn histories_on_a_server_that_dies_break_nothing_and_are_otherwise_those_of_sqli
     }
 }
 
+/// Whether the database stops within calls, which has other parts in either store.
+fn has_torn_calls(history: &History) -> bool {
+    let is_torn = |step: &Step| {
+        let What::Disturb { trouble, .. } = &step.what else { return false };
+        matches!(trouble, Trouble::StoreTears | Trouble::DiesInside)
+    };
+    history.steps.iter().any(is_torn)
+}
+
 /// Seeds a profile on a server to which anything happens, and on one that is like SQLite.
 const HOSTILE: u64 = 3;
-const ALIKE: u64 = 1;
+const ALIKE: usize = 1;

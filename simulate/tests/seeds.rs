@@ -65,19 +65,43 @@ fn seeds_that_once_broke_something_do_not_any_more() {
 fn what_is_planned_happens() {
     let mut bench = Bench::new().unwrap();
     let mut counts = simulate::counts::Counts::default();
-    for seed in 1..=12 {
+    for seed in 1..=40 {
         counts.merge(&play(&draw(seed, Profile::Everything), &mut bench, false).counts);
     }
     for name in [
         "kills",
+        "kills within a call of the database",
+        "database: broke off before a call",
+        "database: broke off within a call",
+        "database: acknowledgement lost",
         "passes",
         "answers",
         "commits",
         "troubles",
         "trades stored",
         "switches between processes",
+        "market: settled",
+        "market: vanished",
+        "market: described anew",
+        "market: closes at another time",
+        "archive: moved",
+        "odd rows",
+        "odd rows kept",
+        "conflicts kept",
+        "retractions",
+        "answer: cut without a cursor",
+        "pauses of trading",
+        "answer: down for maintenance",
         "exit: run 0",
+        "exit: status 0",
+        "exit: status --check 0",
+        "exit: backfill --dry-run 0",
+        "exit: prune --dry-run 0",
+        "exit: completeness --heal 0",
+        "exit: orderbooks 0",
+        "exit: markets 0",
+        "exit: replay 0",
     ] {
-        assert!(counts.of(name) > 0, "no {name} in twelve histories: {counts:?}");
+        assert!(counts.of(name) > 0, "no {name} in forty histories: {counts:?}");
     }
 }
