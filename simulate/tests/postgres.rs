@@ -139,5 +139,5 @@ fn histories_on_a_server_that_dies_break_nothing_and_are_otherwise_those_of_sqli
 }
 
 /// Seeds a profile on a server to which anything happens, and on one that is like SQLite.
-const HOSTILE: u64 = 3;
+const HOSTILE: u64 = 2;
 const ALIKE: u64 = 1;
