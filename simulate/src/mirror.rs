@@ -37,6 +37,7 @@ impl Mirror {
     pub fn of(config: Config, copy: Connection) -> Result<Mirror, String> {
         let mut client = connect(&config)?;
         let names = tables(&copy).map_err(words)?;
+        copy.set_prepared_statement_cache_capacity(2 * names.len());
         let tables = names.into_iter().map(|name| Table::of(name, &mut client, &copy));
         let tables = tables.collect::<Result<_, String>>()?;
         Ok(Mirror { config, client, copy, tables })

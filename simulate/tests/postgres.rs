@@ -148,5 +148,5 @@ fn has_torn_calls(history: &History) -> bool {
 }
 
 /// Seeds a profile on a server to which anything happens, and on one that is like SQLite.
-const HOSTILE: u64 = 3;
+const HOSTILE: u64 = 2;
 const ALIKE: usize = 1;
