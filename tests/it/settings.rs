@@ -12,7 +12,7 @@ use kalshi_simulator::{Fault, Market, Rules, seeded_trades};
 
 use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::Database;
-use crate::support::pooler::Pooler;
+use crate::support::pooler::{Lent, Pooler};
 use crate::support::postgres::Server;
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -137,7 +137,7 @@ fn every_command_works_whatever_the_defaults() {
 #[test]
 fn defaults_do_no_harm_behind_a_pooler() {
     let server = Server::start_with(&[], |_, _| {});
-    let pooler = Pooler::start(&server, 4);
+    let pooler = Pooler::start(&server, 4, Lent::Transaction);
     let mut direct = Database::sqlite();
     direct.url = server.create_database();
     set(&direct, DEFAULTS[3].1);
