@@ -10,6 +10,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, assert_rows, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_window_across_the_cutoff_is_exact,
     ninety_days_survive_kills_and_a_moving_cutoff,
     the_tape_is_filled_by_the_hour_whatever_kills_it,

@@ -7,6 +7,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     two_servers_whose_dates_disagree_lose_nothing,
     a_date_hours_ahead_makes_no_hole_in_the_tape,
     an_exchange_that_stands_still_becomes_stale,

@@ -10,6 +10,7 @@ use crate::support::bench::{Bench, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_pass_over_thirty_markets_leaves_at_once,
     later_passes_ask_once_in_ten_minutes_until_they_are_answered,
     a_wish_is_believed_for_an_hour_at_most,

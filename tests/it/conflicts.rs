@@ -8,6 +8,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_second_version_is_kept_once_and_told_once,
     every_field_that_can_differ_is_named,
     two_versions_on_one_page_are_a_conflict,

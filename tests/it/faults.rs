@@ -10,6 +10,7 @@ use crate::support::bench::{Bench, NOON_US};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     passing_faults_are_repaired_by_the_same_pass,
     a_server_that_names_its_time_is_given_it,
     a_hang_is_cut_off_and_the_next_pass_goes_on,

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use kalshi_ingest::clock::TURNED_BY;
+
 use crate::support::database::Database;
 
 const KEY: &str =
@@ -19,6 +21,10 @@ const MEBIBYTE: u64 = 1 << 20;
 const SENT_MAX: u64 = 96 * MEBIBYTE;
 /// What a pass may have in memory at its worst: the biggest answer, and as much again while it grows.
 const MEMORY_MAX: u64 = 256 * MEBIBYTE;
+
+/// When every answer says it was given.
+const ANSWERED_US: i64 = 1_784_980_800_000_000;
+const ANSWERED: &str = "Sat, 25 Jul 2026 12:00:00 GMT";
 
 /// Writes some bytes; whether they were taken.
 type Put<'a> = &'a mut dyn FnMut(&[u8]) -> bool;
@@ -73,8 +79,8 @@ fn serve(
 }
 
 fn head(status: &str, headers: &str) -> Vec<u8> {
-    let date = "Sat, 25 Jul 2026 12:00:00 GMT";
-    format!("HTTP/1.1 {status}\r\ndate: {date}\r\nconnection: close\r\n{headers}\r\n").into_bytes()
+    format!("HTTP/1.1 {status}\r\ndate: {ANSWERED}\r\nconnection: close\r\n{headers}\r\n")
+        .into_bytes()
 }
 
 /// A pass with a key; its exit status, what it said, and the most memory that it was seen with.
@@ -82,7 +88,9 @@ fn pass(database: &Database, exchange: &Listener) -> (Option<i32>, String, u64) 
     let base_url = format!("http://{}", exchange.address);
     let mut child = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"))
         .env_clear()
-        .args(["run", "--market", "KXA", "--deadline", "4s", "--requests-per-second", "1000"])
+        // The attempts are not to depend on how long a busy machine takes for one.
+        .env(TURNED_BY, format!("@{ANSWERED_US}"))
+        .args(["run", "--market", "KXA", "--deadline", "60s", "--requests-per-second", "1000"])
         .args(["--base-url", &base_url, "--database-url", &database.url])
         .args(["--api-key-id", "the-key-id", "--private-key-file", KEY])
         .stdout(Stdio::null())

@@ -102,8 +102,7 @@ fn assert_no_checkpoint_is_ahead(
 ) {
     // First the claims, then the rows: rows only grow.
     let reports = database.open().report(Timestamp::from_seconds(0)).unwrap();
-    let stored: std::collections::HashSet<String> =
-        database.trades().into_iter().map(|row| row.0).collect();
+    let stored = database.trade_ids();
     for checkpoint in reports.into_iter().map(|report| report.checkpoint) {
         for trade in truth.iter().filter(|trade| trade.1 == checkpoint.market.as_str()) {
             let at = Timestamp::from_micros(trade.5);

@@ -8,6 +8,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_series_lives_through_twenty_passes,
     what_the_exchange_does_not_answer_is_taken_from_the_last_time,
     a_series_nobody_could_resolve_is_stale_in_the_end,

@@ -100,7 +100,8 @@ fn carry(
 ) {
     let mut bytes = vec![0; 1 << 16];
     while let Ok(count @ 1..) = client.read(&mut bytes) {
-        let is_commit = bytes[..count].windows(COMMIT.len()).any(|part| part == COMMIT);
+        // Whoever commits waits for the answer: nothing follows it.
+        let is_commit = bytes[..count].ends_with(COMMIT);
         if is_commit && commits.fetch_add(1, Ordering::SeqCst) + 1 == nth {
             is_broken.store(true, Ordering::SeqCst);
             if lost != Lost::Answer {

@@ -6,6 +6,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     archived_names_with_blanks_and_commas_are_filled_and_scored,
     odd_names_can_be_selected_and_are_asked_for_alone,
     odd_names_that_trade_are_read_and_scored,

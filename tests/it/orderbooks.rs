@@ -11,6 +11,7 @@ use crate::support::bench::{Bench, NOON_US, stderr};
 use crate::support::database::{Database, assert_rows, on_both_stores};
 
 on_both_stores! {
+    pooled:
     books_of_every_kind_are_stored_exactly,
     seeded_books_are_stored_exactly,
     a_hundred_markets_are_one_request,

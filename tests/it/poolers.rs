@@ -11,7 +11,7 @@ use postgres::{Client, NoTls, SimpleQueryMessage};
 use crate::serving::Serving;
 use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::Database;
-use crate::support::pooler::Pooler;
+use crate::support::pooler::{Lent, Pooler};
 use crate::support::postgres::Server;
 
 const MARKETS: [&str; 2] = ["KXP-A", "KXP-B"];
@@ -26,7 +26,7 @@ fn pooled() -> (&'static Pooler, String, Database) {
     static BOTH: OnceLock<(Server, Pooler)> = OnceLock::new();
     let (server, pooler) = BOTH.get_or_init(|| {
         let server = Server::start_with(&[], |_, _| {});
-        let pooler = Pooler::start(&server, POOL);
+        let pooler = Pooler::start(&server, POOL, Lent::Transaction);
         (server, pooler)
     });
     let mut direct = Database::sqlite();

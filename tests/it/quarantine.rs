@@ -6,6 +6,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     impossible_dates_are_kept_and_told_and_are_no_trades,
     a_date_a_day_ahead_is_judged_by_the_clock_that_is_ahead,
     replay_refuses_impossible_dates_as_well,

@@ -6,6 +6,7 @@ use crate::support::bench::{Bench, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     what_was_deleted_comes_back_bit_for_bit,
     a_second_table_is_built_beside_the_first_and_compared,
     a_refused_event_that_is_understood_now_becomes_a_trade,

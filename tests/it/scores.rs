@@ -8,6 +8,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     hours_deleted_by_hand_are_found_and_healed,
     a_finalized_market_is_judged_by_its_lifetime,
     an_exchange_that_claims_more_than_it_serves_is_not_healed_for_ever,

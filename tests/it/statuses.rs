@@ -10,6 +10,7 @@ use crate::support::bench::{Bench, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     unnamed_markets_are_judged_as_the_last_pass_was_told,
     a_list_that_nobody_gave_is_told_and_is_a_breach,
     a_share_shows_its_own_markets,

@@ -14,6 +14,7 @@ use crate::support::database::{Database, on_both_stores};
 use crate::support::round_trips;
 
 on_both_stores! {
+    pooled:
     a_thousand_level_markets_take_a_dozen_requests,
     kills_and_a_late_joiner_cost_nothing,
     the_whole_exchange_is_one_checkpoint,
@@ -51,8 +52,7 @@ fn names(markets: &[String]) -> Vec<&str> {
 /// No trade that is claimed is missing, whatever became of the passes so far.
 #[track_caller]
 fn assert_claims_hold(bench: &Bench<'_>, why: &str) {
-    let stored: std::collections::HashSet<String> =
-        bench.database.trades().into_iter().map(|row| row.0).collect();
+    let stored = bench.database.trade_ids();
     let reports = bench.database.open().report(Timestamp::from_seconds(0)).unwrap();
     let of = |market: &str| match market {
         "*" => bench.exchange.all_trades(),

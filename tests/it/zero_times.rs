@@ -6,6 +6,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_market_without_credible_times_is_filled_and_scored,
     times_on_record_heal_with_the_upgrade,
 }

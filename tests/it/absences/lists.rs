@@ -7,6 +7,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_first_list_that_is_empty_once_is_not_believed,
     a_backfill_does_not_end_well_over_an_empty_list,
     a_list_of_changes_that_is_empty_once_hides_nothing,

@@ -8,6 +8,7 @@ use crate::support::database::{Database, on_both_stores};
 use crate::support::recorder::Recorder;
 
 on_both_stores! {
+    pooled:
     a_typo_is_told_on_every_pass_and_is_no_watch,
     a_check_that_was_not_answered_is_made_again,
     a_name_that_was_known_once_is_no_typo,

@@ -7,6 +7,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_market_that_lists_leave_out_is_read_on,
     a_market_that_is_gone_by_mistake_comes_back,
     a_market_that_is_called_settled_by_mistake_comes_back,
@@ -35,18 +36,12 @@ fn live(bench: &Bench<'_>, flags: &[&str], minutes: usize, seed: &mut u64, is_tr
 }
 
 fn bench(database: &Database) -> Bench<'_> {
-    for table in [
-        "prediction_markets",
-        "selection_watches",
-        "selection_members",
-        "ingestion_checkpoints",
-        "prediction_market_trades",
-        "raw_kalshi_trade_events",
-    ] {
-        Bench::new(database, Rules::default());
-        database.execute(&format!("delete from {table}"));
-    }
     let bench = Bench::new(database, Rules::default());
+    database.execute(
+        "delete from prediction_markets; delete from selection_watches; delete from selection_members;
+         delete from ingestion_checkpoints; delete from prediction_market_trades;
+         delete from raw_kalshi_trade_events",
+    );
     open(&bench, "KXS-1-A", "KXS-1");
     open(&bench, "KXS-1-B", "KXS-1");
     bench

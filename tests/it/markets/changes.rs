@@ -13,6 +13,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_second_sync_reads_what_changed,
     each_change_of_status_is_one_row,
     what_opens_and_closes_silently_is_noticed,

@@ -12,6 +12,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US};
 use crate::support::database::{Database, assert_rows, on_both_stores};
 
 on_both_stores! {
+    pooled:
     every_market_of_a_series_is_stored_as_it_is,
     markets_of_events_and_by_name_are_stored_as_they_are,
     an_archived_market_is_found_by_its_name,

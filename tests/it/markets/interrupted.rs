@@ -14,6 +14,7 @@ use crate::support::bench::{Bench, NOON_US};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     refusals_and_failures_in_the_middle_of_a_list_are_overcome,
     a_first_sync_that_fails_is_begun_again,
     changes_during_a_failed_sync_are_not_missed,

@@ -9,6 +9,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     everything_is_what_is_not_settled_without_combos,
     twenty_thousand_markets_take_a_page_a_thousand,
 }

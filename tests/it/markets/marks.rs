@@ -7,6 +7,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     a_date_hours_ahead_hides_no_market,
     two_clocks_ahead_are_held_against_the_newest_trade,
     a_mark_in_the_future_is_lowered_and_told_once,

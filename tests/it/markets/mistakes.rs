@@ -7,6 +7,7 @@ use crate::support::bench::{Bench, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     names_that_nobody_has_are_named_and_stop_nothing,
     a_series_without_markets_is_no_mistake,
     a_client_that_is_turned_away_asks_once,

@@ -8,6 +8,7 @@ use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
+    pooled:
     one_trade_does_not_make_up_for_fifty_one_others,
     more_than_the_exchange_says_is_no_full_score,
     nothing_scored_reaches_no_score,

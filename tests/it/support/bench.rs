@@ -1,7 +1,7 @@
 //! A simulated exchange and a database, and passes between them.
 
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use clap::CommandFactory as _;
 use kalshi_ingest::app;
@@ -28,7 +28,7 @@ pub(crate) struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     pub(crate) fn new(database: &'a Database, rules: Rules) -> Bench<'a> {
-        database.open();
+        database.migrate();
         Bench::served(database, rules)
     }
 
@@ -168,8 +168,9 @@ impl<'a> Bench<'a> {
 
 /// Whether a command has this flag: others refuse it.
 pub(crate) fn uses(name: &str, flag: &str) -> bool {
-    let cli = Cli::command();
-    let command = cli.find_subcommand(name).unwrap();
+    // Each test asks for it hundreds of times, and to build the commands takes as long as a small pass.
+    static COMMANDS: LazyLock<clap::Command> = LazyLock::new(Cli::command);
+    let command = COMMANDS.find_subcommand(name).unwrap();
     command.get_arguments().any(|argument| argument.get_long() == flag.strip_prefix("--"))
 }
 

@@ -1,37 +1,48 @@
 //! A fresh database, and what is in it, read without the code under test.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
+use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::store::{DatabaseUrl, Missing, Store};
-use postgres::{Client, NoTls};
+use postgres::{Client, NoTls, Row};
 use tempfile::TempDir;
 
+use super::pooler::{Lent, Pooler};
 use super::postgres::server;
 
-/// Runs each named function as a test on SQLite and as one on PostgreSQL.
+/// Runs each named function as a test on SQLite and as one on PostgreSQL; `pooled:` before the names is for
+/// those that ask what many small passes come to, and not how they are connected.
 macro_rules! on_both_stores {
-    ($($(#[$attribute:meta])* $name:ident),+ $(,)?) => {
+    (pooled: $($names:tt)+) => { on_both_stores! { by pooled: $($names)+ } };
+    (by $postgres:ident: $($(#[$attribute:meta])* $name:ident),+ $(,)?) => {
         mod sqlite {
             use crate::support::database::Database;
             $(#[test] $(#[$attribute])* fn $name() { super::$name(&Database::sqlite()); })+
         }
         mod postgres {
             use crate::support::database::Database;
-            $(#[test] $(#[$attribute])* fn $name() { super::$name(&Database::postgres()); })+
+            $(#[test] $(#[$attribute])* fn $name() { super::$name(&Database::$postgres()); })+
         }
     };
+    ($($names:tt)+) => { on_both_stores! { by postgres: $($names)+ } };
 }
 pub(crate) use on_both_stores;
 
 /// One database without rows, gone with the value (SQLite) or with the test server.
-#[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) url: String,
+    /// The same without the pooler, where there is one.
+    direct: Option<String>,
+    /// The copy that has our tables already, unless it was cleared.
+    migrated: Mutex<Option<String>>,
+    /// A connection to this URL that was asked before: a new one costs the server more than most questions.
+    asked: Mutex<Option<(String, Client)>>,
     /// Where SQLite's file is; removed with the value.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// A row of `prediction_market_trades`: id, market, side, price in 0.0001 cent, quantity in
@@ -42,7 +53,7 @@ impl Database {
     pub(crate) fn sqlite() -> Database {
         let directory = TempDir::new().unwrap();
         let url = format!("sqlite:{}", directory.path().join("kalshi.db").display());
-        Database { url, _directory: directory }
+        Database::new(url, directory)
     }
 
     /// One that has our tables.
@@ -54,7 +65,30 @@ impl Database {
             drop(open(&url));
             name_of(&url)
         });
-        Database { url: server().copy(migrated), _directory: TempDir::new().unwrap() }
+        let url = server().copy(migrated);
+        let mut database = Database::new(url.clone(), TempDir::new().unwrap());
+        database.migrated = Mutex::new(Some(url));
+        database
+    }
+
+    /// One that has our tables, by way of a pooler that lends sessions: most of the time of a small pass
+    /// is what a new connection costs the server.
+    pub(crate) fn pooled() -> Database {
+        static POOLER: OnceLock<Pooler> = OnceLock::new();
+        let mut database = Database::postgres();
+        // Only our own server listens where the pooler looks for it.
+        if std::env::var_os("TEST_DATABASE_URL").is_none() {
+            let pooler = POOLER.get_or_init(|| Pooler::start(server(), 20, Lent::Session));
+            let url = pooler.url(&name_of(&database.url));
+            database.direct = Some(std::mem::replace(&mut database.url, url.clone()));
+            database.migrated = Mutex::new(Some(url));
+        }
+        database
+    }
+
+    fn new(url: String, directory: TempDir) -> Database {
+        let (migrated, asked) = (Mutex::default(), Mutex::default());
+        Database { url, direct: None, migrated, asked, directory }
     }
 
     /// Leaves it without any table.
@@ -63,7 +97,10 @@ impl Database {
             assert!(!Path::new(path).exists(), "it was opened before");
             return;
         }
+        assert!(self.direct.is_none(), "a pooler keeps its connections");
         let name = name_of(&self.url);
+        *self.migrated.lock().unwrap() = None;
+        *self.asked.lock().unwrap() = None;
         let mut client = Client::connect(&server().url("postgres"), NoTls).unwrap();
         client.batch_execute(&format!("drop database {name}")).unwrap();
         client.batch_execute(&format!("create database {name}")).unwrap();
@@ -71,7 +108,11 @@ impl Database {
 
     /// Another empty one of the same kind.
     pub(crate) fn like(other: &Database) -> Database {
-        if other.sqlite_path().is_some() { Database::sqlite() } else { Database::postgres() }
+        match (other.sqlite_path(), &other.direct) {
+            (Some(_), _) => Database::sqlite(),
+            (None, Some(_)) => Database::pooled(),
+            (None, None) => Database::postgres(),
+        }
     }
 
     /// The store under test, migrated.
@@ -79,11 +120,42 @@ impl Database {
         open(&self.url)
     }
 
+    /// Leaves it with our tables. A new file of SQLite is a copy of one: migrating each would take longer than most passes.
+    pub(crate) fn migrate(&self) {
+        static MIGRATED: OnceLock<Vec<u8>> = OnceLock::new();
+        if self.migrated.lock().unwrap().as_ref() == Some(&self.url) {
+            return;
+        }
+        let is_new = |path: &&str| !Path::new(path).exists();
+        let Some(path) = self.sqlite_path().filter(is_new) else { return drop(self.open()) };
+        let file = MIGRATED.get_or_init(|| {
+            let first = Database::sqlite();
+            drop(first.open());
+            let beside = fs::read_dir(first.directory.path()).unwrap().count();
+            assert_eq!(beside, 1, "a log beside the file that is copied");
+            fs::read(first.sqlite_path().unwrap()).unwrap()
+        });
+        fs::write(path, file).unwrap();
+    }
+
     /// Whose statements take as long as they take, whatever the database's defaults.
     fn client(&self) -> Client {
-        let mut client = Client::connect(&self.url, NoTls).unwrap();
+        let url = self.direct.as_ref().unwrap_or(&self.url);
+        let mut client = Client::connect(url, NoTls).unwrap();
         client.batch_execute("set statement_timeout = 0").unwrap();
         client
+    }
+
+    /// Asks by a connection that was asked before, if that is still there.
+    fn ask(&self, query: &str) -> Vec<Row> {
+        let mut asked = self.asked.lock().unwrap();
+        if let Some((_, client)) = asked.as_mut().filter(|(url, _)| *url == self.url)
+            && let Ok(rows) = client.query(query, &[])
+        {
+            return rows;
+        }
+        let (_, client) = asked.insert((self.url.clone(), self.client()));
+        client.query(query, &[]).unwrap()
     }
 
     fn sqlite_path(&self) -> Option<&str> {
@@ -100,9 +172,8 @@ impl Database {
             let rows = statement.query_map([], |row| row.get(0)).unwrap();
             rows.map(Result::unwrap).collect()
         } else {
-            let mut client = self.client();
             let query = format!("select x::text from ({query}) as t");
-            client.query(&query, &[]).unwrap().iter().map(|row| row.get(0)).collect()
+            self.ask(&query).iter().map(|row| row.get(0)).collect()
         }
     }
 
@@ -136,11 +207,10 @@ impl Database {
             });
             rows.unwrap().map(Result::unwrap).collect()
         } else {
-            let mut client = self.client();
             let query = "select trade_id, market_ticker, side, (price * 10000)::bigint, (quantity * 100)::bigint,
                                 (extract(epoch from traded_at) * 1000000)::bigint, is_block_trade
                          from prediction_market_trades order by trade_id collate \"C\"";
-            let rows = client.query(query, &[]).unwrap();
+            let rows = self.ask(query);
             rows.iter()
                 .map(|row| {
                     (
@@ -155,6 +225,12 @@ impl Database {
                 })
                 .collect()
         }
+    }
+
+    /// Which trades are stored.
+    pub(crate) fn trade_ids(&self) -> HashSet<String> {
+        let ids = self.texts("select trade_id as x from prediction_market_trades");
+        ids.into_iter().flatten().collect()
     }
 
     /// Raw events that became trades, and raw events that were refused.

@@ -1,4 +1,4 @@
-//! A real pgbouncer between the program and a server, lending connections by transaction.
+//! A real pgbouncer between the program and a server.
 
 use std::env;
 use std::fs;
@@ -16,6 +16,14 @@ const INSTALL: &str =
     "pgbouncer is not installed: run `apt-get install pgbouncer` (or your system's equivalent)";
 const PORT: u16 = 6432;
 
+/// For how long a client has a connection to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lent {
+    Transaction,
+    /// As long as it stays: to the client it is as if there were no pooler.
+    Session,
+}
+
 /// Gone with this process, as the server is.
 pub(crate) struct Pooler {
     directory: PathBuf,
@@ -23,19 +31,24 @@ pub(crate) struct Pooler {
 }
 
 impl Pooler {
-    /// In front of all databases of the server, with so many connections to each.
+    /// In front of all databases of the server, with so many connections to each, lent for so long.
     #[expect(clippy::zombie_processes, reason = "the watchdog ends the pooler after us")]
-    pub(crate) fn start(server: &Server, size: usize) -> Pooler {
+    pub(crate) fn start(server: &Server, size: usize, lent: Lent) -> Pooler {
         let owner = Owner::find();
         let directory = fresh_directory(owner);
         let here = directory.display();
         let behind: Config = server.url("postgres").parse().unwrap();
         let [Host::Unix(sockets)] = behind.get_hosts() else { panic!("not our own server") };
+        let mode = match lent {
+            Lent::Transaction => "transaction",
+            // The databases of the tests before hold no connections of the server.
+            Lent::Session => "session\nserver_idle_timeout = 3",
+        };
         let settings = format!(
             "[databases]\n* = host={} port=5432\n\
              [pgbouncer]\nlisten_port = {PORT}\nlisten_addr =\nunix_socket_dir = {here}\n\
              auth_type = trust\nauth_file = {here}/users\nlogfile = {here}/log\n\
-             pool_mode = transaction\ndefault_pool_size = {size}\nmax_db_connections = {size}\n",
+             pool_mode = {mode}\ndefault_pool_size = {size}\nmax_db_connections = {size}\n",
             sockets.display(),
         );
         for (name, text) in [("pgbouncer.ini", settings.as_str()), ("users", "\"postgres\" \"\"\n")]
@@ -52,7 +65,7 @@ impl Pooler {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let watchdog = watch(child.id(), &directory);
+        let watchdog = watch(Some(child.id()), &directory);
         let pooler = Pooler { directory, _watchdog: watchdog };
         pooler.wait();
         pooler

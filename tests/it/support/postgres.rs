@@ -55,10 +55,7 @@ impl Server {
         let owner = Owner::find();
         let directory = fresh_directory(owner);
         let data = directory.join("data");
-        let mut initdb = owner.command(&bin.join("initdb"), &directory);
-        initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]);
-        let made = initdb.arg("-D").arg(&data).output().unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        fill(&bin, owner, &directory, &data);
         prepare(&data, owner);
         let log = fs::File::create(directory.join("log")).unwrap();
         let mut command = owner.command(&bin.join("postgres"), &directory);
@@ -77,7 +74,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap();
-        let watchdog = watch(server.id(), &directory);
+        let watchdog = watch(Some(server.id()), &directory);
         let host = directory.to_str().unwrap().replace('/', "%2F");
         let template = format!("postgresql://postgres@/{{}}?host={host}&port=5432");
         let server = Server { template, directory: Some(directory), _watchdog: Some(watchdog) };
@@ -120,7 +117,12 @@ impl Server {
         let name = format!("kalshi_test_{}_{number}", std::process::id());
         let mut client = Client::connect(&self.url("postgres"), NoTls).unwrap();
         client.batch_execute(&format!("drop database if exists {name}")).unwrap();
-        client.batch_execute(&format!("create database {name} template {template}")).unwrap();
+        // Two thirds of the time of a copy by way of the log, where there is the choice; and what the first
+        // connection finds out about the tables is copied as well.
+        let version = "select current_setting('server_version_num')::integer";
+        let version: i32 = client.query_one(version, &[]).unwrap().get(0);
+        let how = if version >= 150_000 { " strategy file_copy" } else { "" };
+        client.batch_execute(&format!("create database {name} template {template}{how}")).unwrap();
         self.url(&name)
     }
 }
@@ -141,6 +143,25 @@ pub(crate) fn binaries() -> Option<PathBuf> {
             .find(|dir| dir.join("initdb").exists() && dir.join("postgres").exists())
     };
     newest.map(|(_, bin)| bin).or_else(on_path)
+}
+
+/// Makes the data of a server without databases: the first of a process by initdb, the others as copies, which
+/// are ten times as fast.
+fn fill(bin: &Path, owner: Owner, directory: &Path, data: &Path) {
+    static FIRST: OnceLock<(PathBuf, Child)> = OnceLock::new();
+    let (first, _) = FIRST.get_or_init(|| {
+        let directory = &fresh_directory(owner);
+        let watchdog = watch(None, directory);
+        let first = directory.join("data");
+        let mut initdb = owner.command(&bin.join("initdb"), directory);
+        initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]);
+        let made = initdb.arg("-D").arg(&first).output().unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        (first, watchdog)
+    });
+    let mut copy = owner.command(Path::new("cp"), directory);
+    let copied = copy.arg("-Rp").arg(first).arg(data).output().unwrap();
+    assert!(copied.status.success(), "cp: {}", String::from_utf8_lossy(&copied.stderr));
 }
 
 /// Who runs the server: ourselves, or somebody else when we are root.
@@ -196,12 +217,13 @@ pub(crate) fn fresh_directory(owner: Owner) -> PathBuf {
     directory
 }
 
-/// Ends the server and removes its directory as soon as this process is gone.
-pub(crate) fn watch(server: u32, directory: &Path) -> Child {
-    let script = "trap '' INT TERM HUP; read _; kill -QUIT $1; \
+/// Ends the server, if there is one, and removes its directory as soon as this process is gone.
+pub(crate) fn watch(server: Option<u32>, directory: &Path) -> Child {
+    let script = "trap '' INT TERM HUP; read _; kill -QUIT $1 2>/dev/null; \
                   while kill -0 $1 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
     Command::new("sh")
-        .args(["-c", script, "sh", &server.to_string()])
+        .args(["-c", script, "sh"])
+        .arg(server.map(|id| id.to_string()).unwrap_or_default())
         .arg(directory)
         .process_group(0)
         .stdin(Stdio::piped())

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
+use std::ops::Deref;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postgres::{Client, NoTls};
@@ -93,15 +94,36 @@ pub(super) struct TlsServer {
     pub(super) database: String,
 }
 
+/// Those of this process that nobody has. What a test leaves behind matters to none: what is shown is set
+/// anew each time.
+static IDLE: Mutex<Vec<TlsServer>> = Mutex::new(Vec::new());
+
+/// A server, given back at the end.
+pub(super) struct Showing(Option<TlsServer>);
+
+impl Deref for Showing {
+    type Target = TlsServer;
+
+    fn deref(&self) -> &TlsServer {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl Drop for Showing {
+    fn drop(&mut self) {
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).extend(self.0.take());
+    }
+}
+
 impl TlsServer {
-    /// The one of this process, showing that; nobody else changes it while the guard is held.
-    pub(super) fn showing(shows: Shows) -> MutexGuard<'static, TlsServer> {
-        static SERVER: OnceLock<Mutex<TlsServer>> = OnceLock::new();
-        let server = SERVER.get_or_init(|| Mutex::new(TlsServer::start()));
-        // A test that failed leaves nothing half-done: what is shown is set anew each time.
-        let server = server.lock().unwrap_or_else(PoisonError::into_inner);
+    /// One that shows that, and that nobody else has for as long.
+    pub(super) fn showing(shows: Shows) -> Showing {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        // Started one after the other: the port of the first is taken when the second looks for one.
+        let server = idle.pop().unwrap_or_else(TlsServer::start);
+        drop(idle);
         server.show(shows);
-        server
+        Showing(Some(server))
     }
 
     fn start() -> TlsServer {
