@@ -10,6 +10,8 @@ use rusqlite::Connection;
 const STEPS: i32 = 20;
 /// Nobody lies in wait.
 const NEVER: i64 = i64::MAX;
+/// Something was stopped.
+const DONE: i64 = -1;
 
 /// Lies in wait on one connection.
 #[derive(Clone, Debug)]
@@ -24,13 +26,23 @@ impl Ambush {
         let counted = Arc::clone(&left);
         let stops = move || {
             let left = counted.load(Ordering::Relaxed);
-            if left == NEVER {
+            if left == NEVER || left == DONE {
                 return false;
             }
-            counted.store(left.saturating_sub(1), Ordering::Relaxed);
-            left <= 0
+            // Once: what comes after it has to be rolled back.
+            counted.store(left - 1, Ordering::Relaxed);
+            left == 0
         };
         connection.progress_handler(STEPS, Some(stops))?;
+        let spared = Arc::clone(&left);
+        let spares = move || {
+            // What is being committed is not stopped any more: it would last, and nobody would know.
+            if spared.load(Ordering::Relaxed) >= 0 {
+                spared.store(NEVER, Ordering::Relaxed);
+            }
+            false
+        };
+        connection.commit_hook(Some(spares))?;
         Ok(Ambush { left })
     }
 
@@ -41,34 +53,40 @@ impl Ambush {
 
     /// Whether it stopped anything since it was laid; it does not any more.
     pub fn lift(&self) -> bool {
-        self.left.swap(NEVER, Ordering::Relaxed) < 0
+        self.left.swap(NEVER, Ordering::Relaxed) == DONE
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kalshi_ingest::domain::time::Timestamp;
+
     use super::*;
 
     #[test]
-    fn what_is_stopped_is_rolled_back() {
-        let mut connection = Connection::open_in_memory().unwrap();
+    fn whatever_is_stopped_leaves_nothing_open_and_nothing_half_done() {
+        let open = || Connection::open("file:/ambushed?vfs=memdb").unwrap();
+        let (mut connection, look) = (open(), open());
         let ambush = Ambush::on(&mut connection).unwrap();
-        connection.execute_batch("create table t (n integer)").unwrap();
-        let mut write = || {
-            let transaction = connection.transaction()?;
-            for n in 0..100 {
-                transaction.prepare_cached("insert into t values (?1)")?.execute([n])?;
-            }
-            transaction.commit()
+        let mut store = kalshi_ingest::store::on_sqlite(connection);
+        let now = Timestamp::from_seconds(1_800_000_000);
+        store.migrate(now).unwrap();
+        let runs = || {
+            let sql = "select count(*) from ingestion_runs";
+            look.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
         };
-        ambush.lay(3);
-        assert!(write().is_err());
-        assert!(ambush.lift());
-        ambush.lay(1_000_000);
-        write().unwrap();
-        assert!(!ambush.lift());
-        let count: i64 =
-            connection.query_row("select count(*) from t", [], |row| row.get(0)).unwrap();
-        assert_eq!(count, 100);
+        let (mut done, mut stopped) = (0, 0);
+        for number in 0..300 {
+            ambush.lay(if number % 3 == 0 { 0 } else { number % 60 });
+            let begun = store.begin_run("run", now);
+            let is_stopped = ambush.lift();
+            stopped += i64::from(is_stopped);
+            done += i64::from(begun.is_ok());
+            assert_eq!(begun.is_err(), is_stopped, "{number}: {begun:?}");
+            assert_eq!(runs(), done, "{number}");
+            look.execute("create table if not exists free (n integer)", []).unwrap();
+            look.execute("insert into free values (1)", []).unwrap();
+        }
+        assert!(stopped > 0 && done > 0, "{stopped} of {done}");
     }
 }

@@ -82,13 +82,12 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether lists say less of markets than there is while it lasts.
+    /// Whether lists say less of markets, or of their trades, than there is while it lasts.
     pub fn hides_markets(&self) -> bool {
         let What::Disturb { trouble, .. } = &self.what else { return false };
         match trouble {
-            Trouble::Fault(path, fault) => {
-                *path != "/markets/trades"
-                    && matches!(fault, Fault::EmptyList | Fault::EmptyPageWithCursor)
+            Trouble::Fault(_, fault) => {
+                matches!(fault, Fault::EmptyList | Fault::EmptyPageWithCursor)
             }
             Trouble::LeftOut(_) | Trouble::SettledTooSoon(_) | Trouble::Cut(_) => true,
             _ => false,

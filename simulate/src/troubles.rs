@@ -7,9 +7,13 @@ use crate::history::{HOUR, MINUTE, Profile, SECOND, Trouble, What};
 
 /// How long nothing runs before the last passes.
 pub fn rest(drawing: &mut Drawing) -> i64 {
-    // Whoever was told to stay away for long comes back within the hour; what was thought over, too.
-    let is_long = drawing.profile.has(Profile::Absence) || drawing.profile.has(Profile::Lifecycle);
-    if is_long { 61 * MINUTE } else { 0 }
+    if has_rest(drawing) { 61 * MINUTE } else { 0 }
+}
+
+/// Whether there is time to think better of something: whoever was told to stay away for long comes back within
+/// the hour, and so does what was thought over or unknown.
+fn has_rest(drawing: &Drawing) -> bool {
+    drawing.profile.has(Profile::Absence) || drawing.profile.has(Profile::Lifecycle)
 }
 
 /// Lets the host sleep; how long in all.
@@ -96,10 +100,11 @@ fn wires(drawing: &mut Drawing) {
 
 /// An answer that does not come, or makes no sense.
 fn of_wires(drawing: &mut Drawing) -> Fault {
+    let unknown = if has_rest(drawing) { 404 } else { 502 };
     *drawing.random.pick(&[
         Fault::Status(500),
         Fault::Status(503),
-        Fault::Status(404),
+        Fault::Status(unknown),
         Fault::TooMany { retry_after: None },
         Fault::TooMany { retry_after: Some(RetryAfter::Seconds(7)) },
         Fault::LeaveAlone { status: 503, retry_after: RetryAfter::Seconds(20) },

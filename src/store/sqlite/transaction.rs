@@ -22,8 +22,10 @@ impl<'c> Transaction<'c> {
     }
 
     fn begin(connection: &'c Connection, sql: &str) -> rusqlite::Result<Transaction<'c>> {
+        // A statement that is interrupted may have begun it all the same.
+        let begun = Transaction { connection, is_over: false };
         connection.prepare_cached(sql)?.execute([])?;
-        Ok(Transaction { connection, is_over: false })
+        Ok(begun)
     }
 
     /// Makes everything in it last.
