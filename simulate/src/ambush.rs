@@ -35,14 +35,14 @@ impl Ambush {
         };
         connection.progress_handler(STEPS, Some(stops))?;
         let spared = Arc::clone(&left);
-        let spares = move || {
+        let lets_pass = move || {
             // What is being committed is not stopped any more: it would last, and nobody would know.
             if spared.load(Ordering::Relaxed) >= 0 {
                 spared.store(NEVER, Ordering::Relaxed);
             }
             false
         };
-        connection.commit_hook(Some(spares))?;
+        connection.commit_hook(Some(lets_pass))?;
         Ok(Ambush { left })
     }
 
