@@ -108,8 +108,10 @@ fn histories_on_a_server_that_dies_break_nothing_and_are_otherwise_those_of_sqli
     };
     let mut bench = Bench::on_server(terms(true)).unwrap();
     let mut counts = Counts::default();
-    // What befalls a history follows from its seed: each has one of its own.
-    for (place, profile) in (1..).zip(Profile::ALL) {
+    // What befalls a history follows from its seed: each has one of its own. A calm one is held to exit with 0,
+    // since nothing goes wrong in it; here something does.
+    let hostile = Profile::ALL.into_iter().filter(|profile| *profile != Profile::Calm);
+    for (place, profile) in (1..).zip(hostile) {
         for seed in (1..=HOSTILE).map(|number| 100 * place + number) {
             let outcome = play(&draw(seed, profile), &mut bench, false);
             assert_eq!(outcome.broken, None, "seed {seed} of {profile:?}");
