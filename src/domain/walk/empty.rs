@@ -1,0 +1,68 @@
+//! A window that shows nothing. The same endpoint says nothing else if it is asked again: something that it
+//! does show has to lie below or above on the same list, or somebody else has to say so.
+
+use std::time::Duration;
+
+use super::super::page::Page;
+use super::super::time::Timestamp;
+use super::states::{Above, Question, Second, Seen, Span};
+use super::{Turn, Walk};
+
+/// How far above an empty window of the tape is looked for a trade, one after the other, before it is without a bound;
+/// a market has few trades.
+const TAPE_REACHES: [Duration; 3] =
+    [Duration::from_secs(3_600), Duration::from_secs(86_400), Duration::from_secs(30 * 86_400)];
+/// So many pages are read of what lies above.
+const PAGES_ABOVE_MAX: u32 = 3;
+
+impl Walk {
+    /// Nothing in a window whose upper edge is given.
+    pub(super) fn with_an_empty_window(&self, until: Timestamp) -> Turn {
+        match (&self.span, self.chain.second) {
+            (Span::Given { is_vouched: true, .. }, _) => Turn::Complete,
+            // What is older was asked for already.
+            (_, Second::None) if self.nothing_until.is_some() => Turn::Widen,
+            // A trade from below the window says that the list goes on below.
+            (_, Second::None) => Turn::Ask(Question::Confirm(until)),
+            (Span::Given { .. }, _) => Turn::Ask(Question::Above(0)),
+            _ => Turn::Widen,
+        }
+    }
+
+    /// What lies above an empty window is looked for: a list that shows it, and nothing in the window, says that there
+    /// is nothing. `None` as soon as it shows something in the window: that is read like any other.
+    pub(super) fn look_above(&self, page: &Page, is_end: bool) -> Option<Turn> {
+        let Above { step, pages } = self.chain.above.filter(|_| self.is_above_the_window())?;
+        let is_shown = self.seen.low.is_some() && !page.is_empty();
+        Some(match &page.cursor {
+            Some(cursor) if !is_end && pages < PAGES_ABOVE_MAX => {
+                Turn::Ask(Question::Next(cursor.clone()))
+            }
+            Some(_) if !is_end => Turn::Idle,
+            _ if is_shown => Turn::Complete,
+            _ if self.above_edge(step).is_some() => Turn::Ask(Question::Above(step + 1)),
+            _ => Turn::Idle,
+        })
+    }
+
+    /// Whether that is what is being read: nothing was shown so far that is older than the window's end.
+    pub(super) fn is_above_the_window(&self) -> bool {
+        let until = self.span.until().filter(|_| self.chain.above.is_some());
+        until.is_some_and(|until| self.seen.low.is_none_or(|low| until <= low))
+    }
+
+    /// Up to where the question of this step reaches; `None`: to the newest trade that there is.
+    pub(super) fn above_edge(&self, step: usize) -> Option<Timestamp> {
+        let reach = TAPE_REACHES.get(step).filter(|_| self.market.is_tape())?;
+        Some(self.span.until()?.after(*reach))
+    }
+
+    /// Two answers that show nothing are what a broken server says as well. What lies above the slice was
+    /// shown: a window that reaches up to there has to show it again.
+    pub(super) fn widen(&mut self) {
+        self.nothing_until = self.span.until();
+        (self.span, self.seen) = (Span::Own, Seen::default());
+        self.ask(Question::First);
+        self.begin_slice();
+    }
+}
