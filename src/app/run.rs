@@ -13,6 +13,7 @@ use crate::clock::StopFlag;
 use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::{Checkpoint, Standing};
+use crate::domain::evidence::ExchangeClock;
 use crate::domain::freshness::Now;
 use crate::domain::job::{Background, Job};
 use crate::domain::lifecycle;
@@ -152,7 +153,10 @@ impl Pass {
         self.markets = roster.len();
         let checkpoints = store.checkpoints(&roster.tickers(), now)?;
         let overview = store.overview(now)?;
-        let clocks = overview.clocks(now);
+        // Nobody answers this pass: what is on record says also if our clock was set back since.
+        let record = store.exchange_record(&self.key)?.unwrap_or_default();
+        let known = ExchangeClock::remembered(record.base(now), record.offset_us());
+        let clocks = Now { exchange: known.now(now), ours: now };
         self.verdict.judge_staleness(&checkpoints, &roster, clocks);
         // Nobody was asked, but for how long nobody has answered is on record.
         for summary in overview.summaries(Some(&self.selection), clocks) {

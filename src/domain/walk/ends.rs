@@ -79,6 +79,15 @@ impl Walk {
             // Nothing that could be read: it is kept, and nothing is claimed.
             return Turn::Idle;
         }
+        if let Some(cursor) = &page.cursor {
+            // This is no end. It is followed once.
+            let is_followed = self.has_cursor();
+            return if is_followed {
+                Turn::Idle
+            } else {
+                Turn::Ask(Question::Next(cursor.clone()))
+            };
+        }
         match self.traded {
             _ if self.market.is_tape() => Turn::Idle,
             Traded::Ever(_) | Traded::Stored
