@@ -69,7 +69,8 @@ pub struct Walk {
     head_edge: Option<Timestamp>,
     /// Up to here a slice showed nothing. That proves nothing: the next one reaches above it and down to the same edge.
     nothing_until: Option<Timestamp>,
-    /// How many ends of lists agreed with what an earlier pass saw: the exchange ends its lists so.
+    /// How many ends of lists agree with what an earlier pass saw, the one at which it broke off included: the exchange
+    /// ends its lists so.
     ends_believed: u32,
     /// The slice before this one was read so late that nothing below this is late for it.
     reread_floor: Option<Timestamp>,

@@ -46,7 +46,7 @@ impl Walk {
         if let Second::Agrees(doubt) = self.chain.second {
             // The page behind the cursor of a full page is empty, in both chains: one answer, asked for twice.
             let is_hollow = doubt.is_after_nothing && page.is_empty();
-            // One failure may have been about something else.
+            // One failure of a walk that left nothing open was about something else.
             let is_usual = self.ends_believed > 0 || self.failures >= PASSES_MISSED_MIN;
             let was_seen = is_usual || self.span.stopped_at() == Some(low);
             let is_agreed = !is_hollow || was_seen || is_old;

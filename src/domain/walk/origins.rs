@@ -32,7 +32,7 @@ impl Walk {
             repeats: Repeats::default(),
             head_edge: None,
             nothing_until: None,
-            ends_believed: 0,
+            ends_believed: u32::from(checkpoint.walk.is_some() && checkpoint.failures > 0),
             reread_floor: None,
             corrections: Vec::new(),
             pages: 0,
