@@ -266,10 +266,16 @@ impl Filler {
         let mut memory = memory.by_the_minute();
         // An empty list is no answer, but there may be exchanges where there is nothing.
         let ask = || self.asker.ask_aside(|client, left, clock| client.head(left, clock));
-        let mut pages = iter::repeat_with(ask).take(HEADS_MAX).map_while(|page| page);
+        let pages = iter::repeat_with(ask).take(HEADS_MAX).map_while(|page| page);
+        let mut pages = pages.peekable();
+        let is_answered = pages.peek().is_some();
         let shown = pages.find_map(|page| page.newest());
         let Some(head) = shown.or_else(|| memory.newest().cloned()) else {
-            return Ok((until, true));
+            if !is_answered {
+                return Ok((until, true));
+            }
+            self.verdict.incomplete("the exchange shows no trade at all; run it again later");
+            return Ok((self.want.from, false));
         };
         let (shown, settled) = (head.at, head.at.before(SETTLE).floor());
         if until <= shown {

@@ -443,40 +443,6 @@ fn a_list_that_ends_with_an_empty_page_each_time_is_believed_by_the_next_pass() 
     );
 }
 
-/// A page without rows that names a cursor is no end of a list.
-#[test]
-fn a_description_of_nothing_is_not_borne_out_by_a_page_that_names_a_cursor() {
-    let row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
-    for (answers, proven) in
-        [(["@100 >c1", "@100 >c2", "@100 >c3"], 0), (["@100 >c1", "@100 >c2", "@100"], 1)]
-    {
-        let mut walk = Walk::new(&row, RULES).traded(Traded::Never(time("100")));
-        let walked = answers.map(|answer| walk.page(page_from(answer)));
-        let found = walked.iter().filter(|walked| !walked.progress.is_empty());
-        assert_eq!(found.filter(|walked| !walked.heard().is_empty()).count(), proven);
-        assert_eq!(walk.next(), Step::Done(End::Level), "{answers:?}");
-    }
-}
-
-/// An empty list of a market that nobody has described proves nothing; the pass decides whether it is silence.
-#[test]
-fn a_market_that_nobody_has_described_is_heard_and_not_claimed() {
-    let mut row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
-    for (checked, traded, heard, proven) in [
-        (None, Traded::Unknown, 1, 0),
-        (Some(time("95")), Traded::Unknown, 1, 1),
-        (None, Traded::Never(time("100")), 1, 1),
-        (None, Traded::Stored, 0, 0),
-    ] {
-        row.checked_until = checked;
-        let mut walk = Walk::new(&row, RULES).traded(traded);
-        let walked = walk.page(page_from("@100"));
-        assert_eq!(walked.heard().len(), heard, "{checked:?} {traded:?}");
-        assert_eq!(walked.progress.len(), proven, "{checked:?} {traded:?}");
-        assert_eq!(matches!(walk.next(), Step::Done(End::Level)), heard == 1, "{traded:?}");
-    }
-}
-
 /// The description of a market and its list agree that it never traded; what is stored says otherwise.
 #[test]
 fn what_is_stored_outvotes_a_description_and_an_empty_list() {

@@ -99,8 +99,10 @@ impl Client {
         clock: &dyn Clock,
     ) -> Result<EventsPage, Failure> {
         let nested = ("with_nested_markets", "true".to_owned());
-        let seen =
-            |page: EventsPage| EventsPage { markets: page.markets.seen_by(clock.now()), ..page };
+        let seen = |page: EventsPage| EventsPage {
+            markets: page.markets.seen_by(self.exchange_now(clock)),
+            ..page
+        };
         match target {
             Target::Series(series) => {
                 let directory = if target.is_combo() { "/events/multivariate" } else { "/events" };

@@ -121,7 +121,9 @@ fn a_sighting_from_a_clock_that_is_ahead_is_none_of_the_future(database: &Databa
         bench.exchange.change_market("KXA-1-X", |market| market.status = Some(status));
     };
     bench.exchange.add_market(open_market("KXA-1-X", "KXA-1"));
-    // By less than an hour, or by more: our clock says when it was.
+    bench.exchange.add_all(seeded_trades(1, "KXA-1-X", 9, NOON_US - 10 * MINUTE_US, NOON_US));
+    assert_eq!(bench.pass(&KXA), 0);
+    // By less than an hour, or by more: the clock of the pass before says when it was.
     for (hours, minutes) in [(1, 40), (9, 80)] {
         bench
             .exchange
