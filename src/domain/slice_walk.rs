@@ -213,7 +213,12 @@ mod tests {
         for (answers, why) in [
             (vec![first, ("..103601", "@900000 A:z99000")], "an older trade"),
             (
-                vec![first, ("..103601", "@900000"), ("99999..", "@900000 A:b200000 A:a103600")],
+                vec![
+                    first,
+                    ("..103601", "@900000"),
+                    ("99999..", "@900000 A:b200000 A:a103600"),
+                    ("..103601", "@900000 A:a103600"),
+                ],
                 "a newer trade",
             ),
             (
@@ -222,6 +227,7 @@ mod tests {
                     ("..103601", "@900000"),
                     ("99999..", "@900000 A:b200000 >c"),
                     ("99999..200001 c", "@900000 A:a150000"),
+                    ("..150001", "@900000 A:a150000"),
                 ],
                 "two pages of newer trades",
             ),
@@ -261,6 +267,19 @@ mod tests {
             ("..103601", "@900000"),
             ("99999..", "@900000 A:b200000 A:a103000"),
             ("..103001", "@900000 A:a103000"),
+        ];
+        assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
+    }
+
+    /// A list that is cut short above the window is found out.
+    #[test]
+    fn what_lies_above_an_empty_slice_has_to_end_there() {
+        let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
+        let answers = [
+            ("99999..103601", "@900000"),
+            ("..103601", "@900000"),
+            ("99999..", "@900000 A:c200000 A:b150000"),
+            ("..150001", "@900000 A:b150000 A:a103000 A:z90000"),
         ];
         assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
     }

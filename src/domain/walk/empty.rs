@@ -33,15 +33,20 @@ impl Walk {
     /// is nothing. `None` as soon as it shows something in the window: that is read like any other.
     pub(super) fn look_above(&self, page: &Page, is_end: bool) -> Option<Turn> {
         let Above { step, pages } = self.chain.above.filter(|_| self.is_above_the_window())?;
-        let is_shown = self.seen.low.is_some() && !page.is_empty();
-        Some(match &page.cursor {
-            Some(cursor) if !is_end && pages < PAGES_ABOVE_MAX => {
+        let shown = self.seen.low.filter(|_| !page.is_empty());
+        if !is_end && let Some(cursor) = &page.cursor {
+            let is_short = pages < PAGES_ABOVE_MAX;
+            return Some(if is_short {
                 Turn::Ask(Question::Next(cursor.clone()))
-            }
-            Some(_) if !is_end => Turn::Idle,
-            _ if is_shown => Turn::Complete,
-            _ if self.above_edge(step).is_some() => Turn::Ask(Question::Above(step + 1)),
-            _ => Turn::Idle,
+            } else {
+                Turn::Idle
+            });
+        }
+        Some(match shown {
+            // It may have been cut short there.
+            Some(low) => Turn::Ask(Question::Confirm(low)),
+            None if self.above_edge(step).is_some() => Turn::Ask(Question::Above(step + 1)),
+            None => Turn::Idle,
         })
     }
 
