@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use kalshi_ingest::domain::batch::{Commit, Receipt};
+use kalshi_ingest::domain::page::Guard;
 use kalshi_ingest::domain::slice::SliceStatus;
 use kalshi_ingest::domain::time::Timestamp;
 use rusqlite::{Connection, params};
@@ -388,6 +389,16 @@ impl Check {
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([])?;
         rows.next()?.map(|row| row.get(0)).transpose()
+    }
+
+    /// Whether the last walk of a market broke off at a span in which trades were to be expected, as it has to say.
+    pub fn is_at_a_hole(&self) -> bool {
+        let sql = "select count(*) from ingestion_checkpoints where retired_at is null and failures > 0 and last_error = ?1";
+        let reason = Guard::Hole.to_string();
+        let count = self.connection.prepare_cached(sql).and_then(|mut statement| {
+            statement.query_row(params![reason], |row| row.get::<_, i64>(0))
+        });
+        count.is_ok_and(|count| count > 0)
     }
 
     /// From when on the tape is claimed.

@@ -435,7 +435,7 @@ impl History for Connection {
         raw_events_left(place: &ReplayPlace) -> u64;
         replay_place(target: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> ReplayPlace;
         make_trades_table(name: &str) -> ();
-        replay(place: &ReplayPlace, trades: &[Replayed]) -> u64;
+        replay(place: &ReplayPlace, trades: &[Replayed], now: Timestamp) -> u64;
         finish_replay(place: &ReplayPlace) -> ();
         compare_trades(other: &str, examples: u32) -> Difference;
         prunable(before: Timestamp) -> (u64, u64);

@@ -2,11 +2,9 @@
 //!
 //! The world keeps to what the exchange promises: no trade is shown later than the overlap of a pass reaches back.
 
-use kalshi_simulator::{Fault, ListEnd, MalformedCursor, MaxTs, RateClock, Rules};
+use kalshi_simulator::{ListEnd, MalformedCursor, MaxTs, RateClock, Rules};
 
-use crate::history::{
-    BEGINS_AT, Command, DAY, HOUR, History, MINUTE, Profile, SECOND, Step, Trouble, What,
-};
+use crate::history::{BEGINS_AT, Command, DAY, HOUR, History, MINUTE, Profile, SECOND, Step, What};
 use crate::random::{Random, mix};
 use crate::{troubles, world};
 
@@ -118,16 +116,10 @@ fn rules(random: &mut Random) -> Rules {
 
 /// Leaves out what the program does not promise to see through, see the words about this crate.
 fn keep_to_the_promise(steps: &mut Vec<Step>) {
-    let is_empty = |step: &Step| {
-        matches!(&step.what, What::Disturb { trouble: Trouble::Fault(path, Fault::EmptyList), .. }
-            if *path != "/markets")
-    };
-    let is_behind = steps.iter().any(Step::is_far_behind);
-    let is_emptied = steps.iter().any(is_empty);
-    // A slice is believed empty when two questions about it are answered so.
+    // Of two servers the one that is asked for the newest trade may be another than the one that shows a slice.
+    let is_torn = steps.iter().any(Step::is_far_behind_at_times);
     let is_of_slices = |what: &What| matches!(what, What::Run(command) if ["backfill", "completeness"].contains(&command.args[0].as_str()));
-    // Nor is it sure of the last minutes of a tape that stands still.
-    steps.retain(|step| !((is_emptied || is_behind) && is_of_slices(&step.what)));
+    steps.retain(|step| !(is_torn && is_of_slices(&step.what)));
 }
 
 fn select(drawing: &mut Drawing) {

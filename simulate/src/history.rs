@@ -94,6 +94,13 @@ impl Step {
         }
     }
 
+    /// Whether one server of several is behind from then on by more than a backfill lets settle.
+    pub fn is_far_behind_at_times(&self) -> bool {
+        let always = 1_000;
+        matches!(&self.what, What::Disturb { per_mille, .. } if *per_mille < always)
+            && self.is_far_behind()
+    }
+
     /// Whether a server is behind from then on by more than walks read again.
     pub fn is_far_behind(&self) -> bool {
         match &self.what {

@@ -5,10 +5,9 @@
 //! process is one call of [`kalshi_ingest::app::main_in`] over an [`Outside`](kalshi_ingest::app::Outside) of ours, so that its clock, its
 //! database and its way to the exchange are simulated, and nothing else. The same seed gives the same history to the byte.
 //!
-//! What the worlds leave out, since the program does not promise it: a slice of the past that is shown empty twice in
-//! a row (backfills do not meet lists of trades that are emptied for a while), the last minutes of a tape that stands still
-//! under a backfill, servers that are behind by more than the overlap between two short pages of one walk, a list that is
-//! cut short by both questions about its end, and two clocks that are wrong by the same span.
+//! What the worlds leave out, since the program does not promise it: backfills beside servers of which only some are
+//! far behind, servers that are behind by more than the overlap between two short pages of one walk, a list that is cut
+//! short by both questions about its end, and two clocks that are wrong by the same span.
 //!
 //! What is not simulated: torn writes inside SQLite's file, threads within a process (walks are driven in turn), TLS and
 //! proxies, `serve`.

@@ -41,6 +41,11 @@ const OVERLAP: i64 = 120 * SECOND;
 /// The deadline of a pass, as its flags leave it.
 const DEADLINE: i64 = 50 * SECOND;
 
+/// So many passes after the trouble everything is stored and fresh…
+const PASSES: u32 = 3;
+/// …or so many, where they meet holes.
+const PASSES_MAX: u32 = 6;
+
 /// Plays it.
 pub fn play(history: &History, bench: &mut Bench, is_told: bool) -> Outcome {
     match try_play(history, bench, is_told) {
@@ -298,7 +303,8 @@ impl Player<'_> {
         }
     }
 
-    /// The trouble is over: three passes later everything is stored and fresh, and the score is 1.
+    /// The trouble is over: three passes later, or more where they meet holes, everything is stored and fresh, and the
+    /// score is 1.
     fn finale(&mut self) {
         let begins_at = BEGINS_AT + self.history.ends_at;
         self.machine.idle_until(begins_at);
@@ -307,7 +313,11 @@ impl Player<'_> {
         let sla = sla_flags(self.history.sla);
         let pass = command("run", &self.history.selection, &[&sla[0], &sla[1]]);
         let mut last = None;
-        for _ in 0..3 {
+        for number in 1..=PASSES_MAX {
+            // A pass that met a span without trades in which many were to be expected leaves it to the next.
+            if number > PASSES && !self.machine.state().check.is_at_a_hole() {
+                break;
+            }
             self.machine.idle_until(at);
             let began = self.machine.state().now;
             last = Some((began, self.run(&pass)));

@@ -9,7 +9,7 @@ with wanted as (
         limit 1
     ) as market_ticker
     from selection_watches w
-    where w.source = ?1 and w.selected_at is not null and w.watch like 'series:%'
+    where w.source = ?1 and w.selected_at is not null and w.watch glob 'series:*'
     union
     select (
         select m.market_ticker
@@ -19,7 +19,7 @@ with wanted as (
         limit 1
     ) as market_ticker
     from selection_watches w
-    where w.source = ?1 and w.selected_at is not null and w.watch like 'event:%'
+    where w.source = ?1 and w.selected_at is not null and w.watch glob 'event:*'
     union
     select (
         select m.market_ticker
@@ -33,7 +33,7 @@ with wanted as (
     union
     select substr(w.watch, 8)
     from selection_watches w
-    where w.source = ?1 and w.selected_at is not null and w.watch like 'market:%'
+    where w.source = ?1 and w.selected_at is not null and w.watch glob 'market:*'
     union
     select c.market_ticker
     from ingestion_checkpoints c

@@ -1,5 +1,5 @@
 -- Markets by series, event, name or none of these, whose life may touch a span.
-select market_ticker, series_ticker, open_time, close_time, status, volume_e2
+select market_ticker, series_ticker, open_time, close_time, status, volume_e2, observed_at
 from prediction_markets
 where
     source = ?1

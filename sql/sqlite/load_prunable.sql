@@ -4,7 +4,7 @@ select e.event_id
 from raw_kalshi_trade_events e
 where
     e.received_at < ?2
-    and (e.rejected is null or e.rejected not like 'conflicts with the stored trade%')
+    and (e.rejected is null or e.rejected not glob 'conflicts with the stored trade*')
     and exists (select 1 from prediction_market_trades t where t.source = ?1 and t.trade_id = e.trade_id)
 order by e.event_id
 limit ?3

@@ -1,6 +1,7 @@
 //! `backfill`: completes a window of the past across both tiers, slice by slice.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,13 @@ use super::memory::Memory;
 use super::outside::Outside;
 use super::session::{Done, LONG, Session, asker, heed};
 use super::verdict::Verdict;
+use super::vouching::vouched;
 use crate::clock::StopFlag;
 use crate::config::{BackfillPlan, Want};
 use crate::domain::backfill::{self, Life, Scheme, Span};
 use crate::domain::batch::Ledger;
 use crate::domain::job::{Background, Job};
-use crate::domain::page::Rules;
+use crate::domain::page::{Rules, Traded};
 use crate::domain::plan::TAPE_RATE_DEFAULT;
 use crate::domain::slice::{Slice, SliceKey, SliceStatus, group_name};
 use crate::domain::tally::Tally;
@@ -21,7 +23,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
-use crate::ingest::{self, Asker, Source, Stop};
+use crate::ingest::{self, Asker, Ended, Outcome, Source, Stop};
 use crate::progress::SliceBar;
 use crate::report;
 use crate::store::{ExchangeKey, RunId, Store};
@@ -162,16 +164,30 @@ impl Filler {
         if self.want.is_forced {
             self.set_back(store, &wanted)?;
         }
+        // What was read to its end and is open all the same.
+        let mut doubts: HashSet<SliceKey> = HashSet::new();
         for _ in 0..ROUNDS_MAX {
             self.confirm(store, &wanted, span)?;
-            let left = wanted.left(store, span)?;
+            let mut left = wanted.left(store, span)?;
             if left.is_empty() || self.asker.stopped().is_some() {
                 break;
             }
-            self.read(store, &wanted, left, stop)?;
+            let settled: Vec<Slice> =
+                left.iter().filter(|slice| !span.is_unsettled(&slice.key)).cloned().collect();
+            let vouched = vouched(&settled, &found.lives, &doubts, &self.asker, store)?;
+            left.retain(|slice| !doubts.contains(&slice.key) || vouched.contains(&slice.key));
+            if left.is_empty() {
+                break;
+            }
+            let settled_until = Some(span.settled_until);
+            let background =
+                Background { traded: traded(&found.lives), vouched, settled_until, newest: None };
+            doubts.extend(self.read(store, &wanted, left, background, stop)?);
         }
-        let left = wanted.left(store, span)?;
-        self.judge(&left, found.is_whole, stop);
+        let mut left = wanted.left(store, span)?;
+        left.retain(|slice| !span.is_unsettled(&slice.key) || !doubts.contains(&slice.key));
+        let doubts = left.iter().filter(|slice| doubts.contains(&slice.key)).count();
+        self.judge(&left, doubts, found.is_whole, stop);
         Ok(())
     }
 
@@ -223,39 +239,56 @@ impl Filler {
             return Ok(None);
         };
         let settled = self.asker.exchange_now().before(SETTLE).floor();
-        if settled < self.want.until {
-            self.verdict
-                .incomplete("the end of the window has not settled yet; run it again later");
+        let is_young = settled < self.want.until;
+        if is_young {
+            self.verdict.incomplete(YOUNG);
         }
-        let until = self.shown_until(store, self.want.until.min(settled))?.max(self.want.from);
-        Ok(Some(Span { from: self.want.from, until, cutoff: first.min(second) }))
+        let (from, until) = (self.want.from, self.want.until.min(settled).max(self.want.from));
+        let (settled_until, has_newer) = self.settled_until(store, until)?;
+        // What lies between is a moment, and the window is to be looked at again anyway.
+        let until = if is_young && has_newer { settled_until.max(from) } else { until };
+        Ok(Some(Span { from, until, cutoff: first.min(second), settled_until }))
     }
 
-    /// Up to where the live tier shows trades at all: an exchange that stands still says nothing of what
-    /// comes after its newest trade, unless that silence is plausible.
-    fn shown_until(
+    /// Up to where the live tier has shown all that it will, and whether it shows a trade above `until`: an exchange
+    /// that stands still says nothing of what comes after its newest trade, and late trades may still join that one.
+    /// Whether its silence is plausible decides only whether that is told.
+    fn settled_until(
         &mut self,
         store: &mut dyn Store,
         until: Timestamp,
-    ) -> Result<Timestamp, Failure> {
+    ) -> Result<(Timestamp, bool), Failure> {
         if self.asker.exchange_now().since(until) > LATELY {
-            return Ok(until);
+            return Ok((until, true));
         }
         let now = self.now();
         let memory = Memory::load(self.key.clone(), store, &self.asker, now)?;
         let mut memory = memory.by_the_minute();
-        let page = self.asker.ask_aside(|client, left, clock| client.head(left, clock));
-        let Some(head) = page.and_then(|page| page.newest()) else { return Ok(until) };
-        let shown = head.at.floor();
-        if until <= shown || memory.judge_silence(Some(head), None, true, &self.asker, now) {
-            return Ok(until);
+        // An empty list is no answer, but there may be exchanges where there is nothing.
+        let ask = || self.asker.ask_aside(|client, left, clock| client.head(left, clock));
+        let pages = iter::repeat_with(ask).take(HEADS_MAX).map_while(|page| page);
+        let mut pages = pages.peekable();
+        let is_answered = pages.peek().is_some();
+        let shown = pages.find_map(|page| page.newest());
+        let Some(head) = shown.or_else(|| memory.newest().cloned()) else {
+            if !is_answered {
+                return Ok((until, true));
+            }
+            self.verdict.incomplete("the exchange shows no trade at all; run it again later");
+            return Ok((self.want.from, false));
+        };
+        let (shown, settled) = (head.at, head.at.before(SETTLE).floor());
+        if until <= shown {
+            return Ok((until.min(settled), true));
         }
-        let message = format!(
-            "the exchange shows no trade after {}; run it again later",
-            report::second(shown)
-        );
-        self.verdict.incomplete(&message);
-        Ok(shown)
+        if !memory.judge_silence(Some(head), None, true, &self.asker, now) {
+            let message = format!(
+                "the exchange shows no trade after {}; run it again later",
+                report::second(shown.floor())
+            );
+            self.verdict.incomplete(&message);
+        }
+        Ok((settled, false))
     }
 
     /// Slices read from the live tier are complete once it is known that the cutoff has not passed over them;
@@ -289,22 +322,25 @@ impl Filler {
         store.complete_slices(&complete, &strips, self.now())
     }
 
-    /// Reads what is left, oldest first.
+    /// Reads what is left, oldest first; which slices were read to their end and are open all the same.
     fn read(
         &mut self,
         store: &mut dyn Store,
         wanted: &Wanted,
         left: Vec<Slice>,
+        background: Background,
         stop: &StopFlag,
-    ) -> Result<(), Failure> {
-        store.add_slices(&left, false, self.now())?;
+    ) -> Result<Vec<SliceKey>, Failure> {
+        let is_unsettled = |slice: &&Slice| background.is_unsettled(&slice.key);
+        // What cannot be finished now leaves no row behind that the next run's slices would not meet.
+        let kept: Vec<Slice> = left.iter().filter(|slice| !is_unsettled(slice)).cloned().collect();
+        store.add_slices(&kept, false, self.now())?;
         let jobs: Vec<Job> = left
             .iter()
             .filter(|slice| slice.status == SliceStatus::Open)
             .map(|slice| Job::Slice { slice: slice.clone(), keep: wanted.keep(slice) })
             .collect();
-        let source =
-            Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT, Background::default()));
+        let source = Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT, background));
         let bar = SliceBar::start(jobs.len());
         let ledger = Ledger::of_slices(left);
         let workers = self.workers;
@@ -319,15 +355,19 @@ impl Filler {
             return Err(failure);
         }
         self.verdict.judge_walks(&outcome, stop);
-        Ok(())
+        Ok(open_to_the_end(&outcome))
     }
 
-    fn judge(&mut self, left: &[Slice], is_whole: bool, stop: &StopFlag) {
+    fn judge(&mut self, left: &[Slice], doubts: usize, is_whole: bool, stop: &StopFlag) {
         if stop.signal().is_some() || self.is_left_alone() {
             return;
         }
         if !left.is_empty() {
-            let message = format!("{} slices are left; run it again to go on", left.len());
+            let mut message = format!("{} slices are left; run it again to go on", left.len());
+            if doubts > 0 {
+                let doubt = "; the exchange shows no trade in {} of them, and no other figure of its says so";
+                message += &doubt.replace("{}", &doubts.to_string());
+            }
             self.verdict.incomplete(&message);
         } else if !is_whole {
             self.verdict.incomplete("the exchange has not named all markets; run it again");
@@ -335,10 +375,31 @@ impl Filler {
     }
 }
 
+/// Which markets have traded, and how much, as their descriptions say: a list that shows as much is whole.
+fn traded(lives: &[Life]) -> HashMap<Ticker, Traded> {
+    let volume = |life: &Life| life.volume_e2.filter(|volume| *volume > 0).map(Traded::Ever);
+    lives.iter().filter_map(|life| Some((life.market.clone(), volume(life)?))).collect()
+}
+
+/// The slices that were read to their end and are open all the same.
+fn open_to_the_end(outcome: &Outcome) -> Vec<SliceKey> {
+    let open: HashSet<&SliceKey> = outcome
+        .ledger
+        .slices()
+        .filter(|slice| slice.status == SliceStatus::Open)
+        .map(|slice| &slice.key)
+        .collect();
+    let level = outcome.done.iter().filter(|done| matches!(done.ended, Ended::Level));
+    level.filter_map(|done| done.slice.clone()).filter(|key| open.contains(key)).collect()
+}
+
 /// Trades so young may still be joined by others; nothing is read again below a finished slice.
 const SETTLE: Duration = Duration::from_secs(120);
 /// How far two readings of one instant may be apart: whole seconds, told across a network.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
+const YOUNG: &str = "the end of the window has not settled yet; run it again later";
+/// How often the newest trade of the exchange is asked for.
+const HEADS_MAX: usize = 3;
 /// A window that ended longer ago is not held against the newest trade.
 const LATELY: Duration = Duration::from_secs(86_400);
 
@@ -353,7 +414,13 @@ pub(super) fn dry_run(
     let rate = exchange.rate;
     let (shard, host) = (want.selection.shard().to_string(), exchange.access.endpoint.host());
     let asker = asker(exchange, LONG, outside, stop);
+    // Before anybody is asked: what cannot be read is said first.
     let mut store = store;
+    if let Some(database) = store.as_deref_mut()
+        && !super::ask(database, outside.clock.as_ref(), has_schema)?
+    {
+        store = None;
+    }
     if let Some(store) = store.as_deref_mut() {
         heed(&asker, &ExchangeKey { shard, host }, store);
     }
@@ -363,37 +430,30 @@ pub(super) fn dry_run(
     else {
         return Ok(Exit::Incomplete);
     };
-    let span = Span { from: want.from, until: want.until, cutoff };
+    let span = Span { from: want.from, until: want.until, cutoff, settled_until: want.until };
     let named = want.selection.without_all();
     let lives = ingest::survey(&named, &asker, around(span))?;
     if asker.stopped().is_some() {
         return Ok(Exit::Incomplete);
     }
     let wanted = Wanted::new(&want, &lives, span, TAPE_RATE_DEFAULT);
-    let all = || wanted.slices.iter().cloned().map(Slice::new).collect();
     let left = match store {
         Some(store) if !want.is_forced => {
-            let left =
-                super::ask(store, outside.clock.as_ref(), |store| on_record(&wanted, store, span))?;
-            left.unwrap_or_else(all)
+            super::ask(store, outside.clock.as_ref(), |store| Ok(wanted.left(store, span)?))?
         }
-        _ => all(),
+        _ => wanted.slices.iter().cloned().map(Slice::new).collect(),
     };
     super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate), outside)?;
     Ok(Exit::Ok)
 }
 
-/// What is left by the ledger; `None` where nobody has made one yet.
-fn on_record(
-    wanted: &Wanted,
-    store: &mut dyn Store,
-    span: Span,
-) -> anyhow::Result<Option<Vec<Slice>>> {
-    if !store.has_schema()? {
-        return Ok(None);
+/// Whether anything is on record; if so, it can be read.
+fn has_schema(store: &mut dyn Store) -> anyhow::Result<bool> {
+    let has_schema = store.has_schema()?;
+    if has_schema {
+        store.check_schema()?;
     }
-    store.check_schema()?;
-    Ok(Some(wanted.left(store, span)?))
+    Ok(has_schema)
 }
 
 fn around(span: Span) -> (Timestamp, Timestamp) {

@@ -116,8 +116,19 @@ impl Memory {
         self.record.cutoff
     }
 
-    /// Whether the silence of a market is plausible, given the newest trade of the tape if that was read.
-    /// `needs` says whether any market is silent; `shown` is the newest trade of any market.
+    /// The newest trade of the tape, as this pass read it or is shown it now; `needs` says whether any market is
+    /// silent. `None` where none is to be had, or none was asked for.
+    pub(super) fn head(head: Option<Anchor>, needs: bool, asker: &Asker) -> Option<Anchor> {
+        head.or_else(|| {
+            let page = needs
+                .then(|| asker.ask_aside(|client, left, clock| client.head(left, clock)))
+                .flatten();
+            page.and_then(|page| page.newest())
+        })
+    }
+
+    /// Whether the silence of a market is plausible, given the newest trade of the tape. `needs` says whether
+    /// any market is silent; `shown` is the newest trade of any market.
     pub(super) fn judge_silence(
         &mut self,
         head: Option<Anchor>,
@@ -126,12 +137,6 @@ impl Memory {
         asker: &Asker,
         ours: Timestamp,
     ) -> bool {
-        let head = head.or_else(|| {
-            let page = needs
-                .then(|| asker.ask_aside(|client, left, clock| client.head(left, clock)))
-                .flatten();
-            page.and_then(|page| page.newest())
-        });
         // Where a market moved, so did the tape: the pulse is learnt without an answer.
         let is_news = |at: &Anchor| self.pulse.newest.as_ref().is_none_or(|of| of.at < at.at);
         let head = head.or_else(|| shown.filter(is_news));
@@ -168,7 +173,8 @@ impl Memory {
         let offset = Duration::from_micros(last.offset_us().unsigned_abs());
         if offset > OFFSET_TOLD {
             let word = if last.offset_us() < 0 { "ahead of" } else { "behind" };
-            log::warn!(
+            // A person has to set it right: also where only failures are to be told.
+            log::error!(
                 "this machine's clock is {} {word} the exchange's: check its time service",
                 report::span(offset)
             );

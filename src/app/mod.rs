@@ -12,6 +12,7 @@ mod session;
 mod status;
 mod telling;
 mod verdict;
+mod vouching;
 
 pub use outside::{Databases, Environment, Output, Outside};
 

@@ -100,7 +100,7 @@ fn rebuild(
         });
         let trades: Vec<Replayed> = trades.into_iter().map(|(_, replayed)| replayed).collect();
         place = ReplayPlace { after_event: last, ..place };
-        let added = store.replay(&place, &trades)?;
+        let added = store.replay(&place, &trades, outside.clock.now())?;
         tally.events_ingested += added;
         tally.events_duplicate += u64::try_from(offered).unwrap_or(u64::MAX).saturating_sub(added);
         tally.commits += 1;

@@ -1,6 +1,6 @@
 //! `run`: one pass, its verdict, its row in `ingestion_runs`, its closing line.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +13,12 @@ use crate::clock::StopFlag;
 use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
 use crate::domain::checkpoint::{Checkpoint, Standing};
+use crate::domain::evidence::ExchangeClock;
 use crate::domain::freshness::Now;
 use crate::domain::job::{Background, Job};
 use crate::domain::lifecycle;
 use crate::domain::market::WatchChange;
-use crate::domain::page::Rules;
+use crate::domain::page::{Rules, Traded};
 use crate::domain::plan::{self, Outlook, TAPE_RATE_DEFAULT};
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
@@ -152,7 +153,10 @@ impl Pass {
         self.markets = roster.len();
         let checkpoints = store.checkpoints(&roster.tickers(), now)?;
         let overview = store.overview(now)?;
-        let clocks = overview.clocks(now);
+        // Nobody answers this pass: what is on record says also if our clock was set back since.
+        let record = store.exchange_record(&self.key)?.unwrap_or_default();
+        let known = ExchangeClock::remembered(record.base(now), record.offset_us());
+        let clocks = Now { exchange: known.now(now), ours: now };
         self.verdict.judge_staleness(&checkpoints, &roster, clocks);
         // Nobody was asked, but for how long nobody has answered is on record.
         for summary in overview.summaries(Some(&self.selection), clocks) {
@@ -217,11 +221,20 @@ impl Pass {
         let needs = outcome.heard.iter().any(is_silent);
         let anchors = outcome.ledger.iter().filter_map(|row| row.anchor.clone());
         let shown = anchors.max_by_key(|anchor| anchor.at);
-        let now = self.now();
-        if !memory.judge_silence(outcome.head.take(), shown, needs, &self.asker, now) {
-            outcome.heard.clear();
+        let stored = outcome.ledger.iter().filter_map(|row| row.last_trade_at).max();
+        let head = Memory::head(outcome.head.take(), needs, &self.asker);
+        if let Some(newest) = head.as_ref().map(|head| head.at).max(stored) {
+            self.asker.show(newest);
         }
         let Outcome { ledger, heard, .. } = outcome;
+        if head.is_none() {
+            // Where the exchange shows no trade at all, a market that nobody has described is not silent.
+            heard.retain(|market, _| ledger.get(market).is_some_and(|row| row.level_at.is_some()));
+        }
+        let now = self.now();
+        if !memory.judge_silence(head, shown, needs, &self.asker, now) {
+            heard.clear();
+        }
         let closing = Closing { heard, exchange: self.asker.exchange_now(), ours: now };
         ingest::close(store, self.run, ledger, &closing)?;
         memory.save(store, &self.asker, now)
@@ -263,8 +276,9 @@ impl Pass {
         }
         let rules = Rules { tape_rate, ..rules };
         let jobs = self.plan(active, tape_rate.unwrap_or(TAPE_RATE_DEFAULT));
-        let traded = resolved.known.iter().map(|(ticker, known)| (ticker.clone(), known.traded()));
-        let background = Background { traded: traded.collect(), newest: memory.newest().cloned() };
+        let traded = traded(store, resolved, &jobs)?;
+        let background =
+            Background { traded, newest: memory.newest().cloned(), ..Background::default() };
         let source = Arc::new(Source::new(Arc::clone(&self.asker), rules, background));
         Ok(ingest::pass(store, self.run, ledger, jobs, &source, self.workers, &mut |sight| {
             bar.show(sight);
@@ -347,6 +361,30 @@ impl Pass {
         self.verdict.judge_sync(synced);
         Ok(())
     }
+}
+
+/// Which markets have ever traded: by their descriptions, unless trades of them are stored, as by a reading of the tape.
+fn traded(
+    store: &mut dyn Store,
+    resolved: &Resolved,
+    jobs: &[Job],
+) -> Result<HashMap<Ticker, Traded>, Failure> {
+    let mut traded: HashMap<Ticker, Traded> =
+        resolved.known.iter().map(|(ticker, known)| (ticker.clone(), known.traded())).collect();
+    let is_unseen = |row: &&Checkpoint| {
+        let said = traded.get(&row.market).copied().unwrap_or_default();
+        row.anchor.is_none() && matches!(said, Traded::Never(_) | Traded::Unknown)
+    };
+    let alone = jobs.iter().filter_map(|job| match job {
+        Job::Market(row) => Some(row),
+        Job::Tape { .. } | Job::Slice { .. } => None,
+    });
+    let unseen: Vec<Ticker> = alone.filter(is_unseen).map(|row| row.market.clone()).collect();
+    if !unseen.is_empty() {
+        let stored = store.stored_lifetime(&unseen)?.into_iter();
+        traded.extend(stored.map(|(market, _)| (market, Traded::Stored)));
+    }
+    Ok(traded)
 }
 
 /// Retired markets need not be remembered as members of what was selected.

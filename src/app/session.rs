@@ -8,6 +8,7 @@ use super::outside::Outside;
 use super::verdict::Verdict;
 use crate::clock::{Budget, StopFlag};
 use crate::config::ExchangePlan;
+use crate::domain::evidence::ExchangeClock;
 use crate::domain::exchange_record::ComeBack;
 use crate::domain::freshness::Now;
 use crate::domain::selection::Shard;
@@ -247,6 +248,9 @@ pub(super) fn asker(
     Asker::new(client, pace, Policy::default(), budget, outside.dice.clone()).driven(outside.drive)
 }
 
+/// What passes knew of the clocks is believed by others for so long.
+const LATELY: Duration = Duration::from_secs(3_600);
+
 /// Has the asker do as earlier passes were told; what is on record of that. It need not be known: the
 /// exchange would say it again.
 pub(super) fn heed(asker: &Asker, key: &ExchangeKey, store: &mut dyn Store) -> ComeBack {
@@ -254,7 +258,13 @@ pub(super) fn heed(asker: &Asker, key: &ExchangeKey, store: &mut dyn Store) -> C
         log::debug!("{}; asking the exchange all the same", one_line(&failure));
         None
     });
-    let come_back = record.unwrap_or_default().come_back;
+    let record = record.unwrap_or_default();
+    let ours = asker.budget().clock().now();
+    // What passes knew of the clocks lately says which dates are wrong.
+    if let Some(base) = record.base(ours).filter(|base| ours.since(base.ours) < LATELY) {
+        asker.remember(ExchangeClock::remembered(Some(base), record.offset_us()));
+    }
+    let come_back = record.come_back;
     asker.heed(come_back);
     come_back
 }

@@ -30,8 +30,10 @@ pub struct Life {
     pub close_time: Option<Timestamp>,
     /// Where it is in its life.
     pub status: Status,
-    /// Its lifetime volume as the exchange last said, in 0.01 contract.
+    /// Its lifetime volume as the exchange last said, in 0.01 contract…
     pub volume_e2: Option<i64>,
+    /// …by an answer of this exchange time, if that is known.
+    pub seen_at: Option<Timestamp>,
 }
 
 impl Life {
@@ -44,6 +46,7 @@ impl Life {
             close_time: market.close_time,
             status: market.status.clone(),
             volume_e2: market.volume_e2,
+            seen_at: None,
         }
     }
 }
@@ -57,6 +60,15 @@ pub struct Span {
     pub until: Timestamp,
     /// Trades before it are in the archive.
     pub cutoff: Timestamp,
+    /// What the live tier shows above it is not all that there will be.
+    pub settled_until: Timestamp,
+}
+
+impl Span {
+    /// Whether a slice reaches above what the live tier has shown.
+    pub fn is_unsettled(&self, key: &SliceKey) -> bool {
+        key.tier() == Tier::Live && self.settled_until < key.until()
+    }
 }
 
 /// Who is read: markets one by one, or the tape under its name in the ledger.
@@ -96,12 +108,12 @@ pub fn tape_slices(name: &Ticker, span: Span) -> Vec<SliceKey> {
     cut(name, span, TAPE_SLICE)
 }
 
-/// Cut at the cutoff, and at multiples of `length` so that another window meets the same slices.
+/// Cut at the cutoff, where it is no longer settled, and at multiples of `length` so that another window meets the same slices.
 /// What is not longer than `length` is not cut for that.
 fn cut(name: &Ticker, span: Span, length: Duration) -> Vec<SliceKey> {
-    let Span { from, until, cutoff } = span;
+    let Span { from, until, cutoff, settled_until } = span;
     let mut edges = BTreeSet::from([from, until]);
-    edges.insert(cutoff.floor());
+    edges.extend([cutoff.floor(), settled_until.floor()]);
     let step = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
     if until.since(from) > length {
         let mut edge = from.second().div_euclid(step).saturating_add(1).saturating_mul(step);
@@ -126,7 +138,7 @@ pub fn split(
     until: Timestamp,
     cutoff: Timestamp,
 ) -> Vec<SliceKey> {
-    cut(market, Span { from, until, cutoff }, Duration::MAX)
+    cut(market, Span { from, until, cutoff, settled_until: until }, Duration::MAX)
 }
 
 /// What the ledger says, by name.

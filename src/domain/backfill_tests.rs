@@ -13,7 +13,7 @@ fn market() -> Ticker {
 }
 
 fn span(from: i64, until: i64, cutoff: i64) -> Span {
-    Span { from: at(from), until: at(until), cutoff: at(cutoff) }
+    Span { from: at(from), until: at(until), cutoff: at(cutoff), settled_until: at(until) }
 }
 
 fn life(open: Option<i64>, close: Option<i64>) -> Life {
@@ -24,6 +24,7 @@ fn life(open: Option<i64>, close: Option<i64>) -> Life {
         close_time: close.map(at),
         status: Status::Active,
         volume_e2: None,
+        seen_at: None,
     }
 }
 

@@ -31,6 +31,9 @@ impl Anchor {
     }
 }
 
+/// The passes of a shard may run on machines whose clocks differ by this much.
+pub(super) const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
 /// One instant as two clocks told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockPair {
@@ -44,6 +47,16 @@ impl ClockPair {
     /// How far the exchange's clock is ahead of ours, in microseconds.
     pub fn offset_us(self) -> i64 {
         self.date.micros().saturating_sub(self.ours.micros())
+    }
+
+    /// Whether our clock was set back since `before`, while the exchange's went on.
+    fn is_set_back_since(self, before: ClockPair) -> bool {
+        before.is_ahead_of(self.ours) && before.date <= self.date
+    }
+
+    /// Whether our clock told a later time than this then.
+    fn is_ahead_of(self, ours: Timestamp) -> bool {
+        ours.after(CLOCKS_DIFFER) < self.ours
     }
 
     /// Whether both clocks moved alike since `before`: one that stands still, jumps, or belongs
@@ -75,11 +88,26 @@ impl ExchangeClock {
 
     /// Takes note of an answer's `Date`.
     pub fn hear(&mut self, pair: ClockPair) {
+        let before = self.last.or(self.base);
         self.last = Some(pair);
+        if before.is_some_and(|before| pair.is_set_back_since(before)) {
+            // Ours proves nothing about how far the exchange's has moved since: this answer is the first.
+            self.base = Some(pair);
+        }
         let base = *self.base.get_or_insert(pair);
         if pair.has_moved_alike(base) {
             self.offset_us = Some(pair.offset_us());
             self.is_confirmed = true;
+        }
+    }
+
+    /// Takes note of a trade that was shown: it is no later than now, whatever our clock says. One later than the
+    /// answers' `Date` as well is nonsense.
+    pub fn show(&mut self, traded_at: Timestamp) {
+        let Some(last) = self.last else { return };
+        let is_late = traded_at > self.now(last.ours).after(CLOCK_SLACK);
+        if is_late && traded_at <= last.date.after(CLOCK_SLACK) {
+            self.offset_us = Some(ClockPair { date: traded_at, ..last }.offset_us());
         }
     }
 
@@ -109,7 +137,10 @@ impl ExchangeClock {
     pub fn now(&self, ours: Timestamp) -> Timestamp {
         // `Date` has whole seconds: only a difference beyond that is one.
         let offset_us = self.offset_us().filter(|offset| offset.unsigned_abs() >= 2_000_000);
-        Timestamp::from_micros(ours.micros().saturating_add(offset_us.unwrap_or(0)))
+        let now = Timestamp::from_micros(ours.micros().saturating_add(offset_us.unwrap_or(0)));
+        // Where nobody has answered since ours was set back: no earlier than what was told before.
+        let told = self.base.filter(|base| self.last.is_none() && base.is_ahead_of(ours));
+        told.map_or(now, |base| now.max(base.date))
     }
 }
 
@@ -194,11 +225,40 @@ mod tests {
             (700, 160, 760, "stands still: our clock, and the offset on record"),
             (4_360, 160, 760, "an hour ahead at once"),
             (760, 760, 1_360, "ours was set ten minutes ahead"),
+            (4_300, 30, 4_300, "ours was set back by an hour: only the exchange's went on"),
+            (4_300, 50, 650, "ours is another machine's"),
+            (600, 30, 630, "ours was set back, and the answer is old"),
         ] {
             let mut clock = ExchangeClock::remembered(Some(pair(700, 100)), Some(600_000_000));
             clock.hear(pair(told, ours));
             assert_eq!(clock.now(at(ours)), at(now), "{why}");
         }
+    }
+
+    #[test]
+    fn a_trade_that_was_shown_is_not_later_than_now() {
+        let at = Timestamp::from_seconds;
+        for (told, ours, traded, now, why) in [
+            (4_360, 100, 4_350, 4_350, "ours was set back by an hour"),
+            (4_360, 100, 150, 150, "by less, or the server is ahead: no more than was shown"),
+            (4_360, 160, 140, 160, "nothing new"),
+            (4_360, 160, 9_000, 160, "nonsense"),
+            (160, 160, 150, 160, "both clocks agree"),
+        ] {
+            let mut clock = ExchangeClock::remembered(Some(pair(100, 100)), Some(0));
+            clock.hear(pair(told, ours));
+            clock.show(at(traded));
+            assert_eq!(clock.now(at(ours)), at(now), "{why}");
+        }
+        let silent = ExchangeClock::remembered(Some(pair(700, 100)), Some(600_000_000));
+        for (ours, now, why) in
+            [(100, 700, "as it was"), (30, 700, "ours was set back"), (50, 650, "")]
+        {
+            assert_eq!(silent.now(at(ours)), at(now), "nobody answers: {why}");
+        }
+        let mut unheard = ExchangeClock::remembered(Some(pair(100, 100)), Some(0));
+        unheard.show(at(500));
+        assert_eq!(unheard.now(at(160)), at(160), "nobody answered");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::evidence::ClockPair;
+use super::evidence::{CLOCKS_DIFFER, ClockPair};
 use super::time::Timestamp;
 
 /// The exchange is not left alone for longer than this, whatever it asks for.
@@ -14,9 +14,6 @@ pub const PROBE_EVERY: Duration = Duration::from_secs(600);
 
 /// Two answers less far apart do not show whether the exchange's clock moves.
 const APART_MIN: Duration = Duration::from_secs(30);
-
-/// The passes of a shard may run on machines whose clocks differ by this much.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 /// A row of `exchange_records`. What was never noted is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]

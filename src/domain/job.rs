@@ -8,8 +8,10 @@ use super::course::Course;
 use super::evidence::Anchor;
 use super::page::{Rules, Traded};
 use super::slice::{Slice, SliceKey};
-use super::slice_walk::SliceWalk;
+use super::slice_walk::{SliceKnown, SliceWalk};
 use super::tape::TapeWalk;
+use super::tier::Tier;
+use super::time::Timestamp;
 use super::trade::Ticker;
 use super::walk::Walk;
 
@@ -41,9 +43,28 @@ pub struct Background {
     pub traded: HashMap<Ticker, Traded>,
     /// The newest trade of the tape that passes before were shown.
     pub newest: Option<Anchor>,
+    /// Slices of which other figures of the exchange's say that nothing is missing.
+    pub vouched: HashSet<SliceKey>,
+    /// Up to where the live tier has shown all that it will; `None`: everywhere.
+    pub settled_until: Option<Timestamp>,
 }
 
 impl Background {
+    /// What is known of a slice.
+    fn known(&self, key: &SliceKey) -> SliceKnown {
+        SliceKnown {
+            traded: self.traded(key.market()),
+            is_vouched: self.vouched.contains(key),
+            is_unsettled: self.is_unsettled(key),
+        }
+    }
+
+    /// Whether a slice reaches above what the live tier has shown.
+    pub fn is_unsettled(&self, key: &SliceKey) -> bool {
+        let is_above = |until: Timestamp| key.tier() == Tier::Live && until < key.until();
+        self.settled_until.is_some_and(is_above)
+    }
+
     /// Whether a market has ever traded, as far as its description says.
     fn traded(&self, market: &Ticker) -> Traded {
         self.traded.get(market).copied().unwrap_or_default()
@@ -101,11 +122,8 @@ impl Job {
                 Box::new(TapeWalk::of_riders(riders, background.newest.clone(), rules))
             }
             Job::Slice { slice, keep } => {
-                let traded = match keep {
-                    Some(_) => Traded::Unknown,
-                    None => background.traded(slice.key.market()),
-                };
-                Box::new(SliceWalk::new(slice, keep.clone(), traded, rules))
+                let known = background.known(&slice.key);
+                Box::new(SliceWalk::new(slice, keep.clone(), known, rules))
             }
         }
     }

@@ -25,6 +25,7 @@ pub mod job;
 pub mod plan;
 pub mod backfill;
 pub mod completeness;
+pub mod vouching;
 pub mod batch;
 pub mod tally;
 pub mod freshness;

@@ -92,8 +92,12 @@ impl Page {
         Evidence::of_first(self, Duration::ZERO, None).newest().cloned()
     }
 
+    pub(super) fn row_count(&self) -> usize {
+        self.events.len() + self.rejected.len() + self.foreign
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.rejected.is_empty() && self.foreign == 0
+        self.row_count() == 0
     }
 }
 
@@ -136,6 +140,8 @@ pub enum Guard {
     NothingShown,
     /// A span in which many trades were to be expected was shown empty twice.
     Hole,
+    /// An empty page ended the list, also when that was asked for again.
+    EndsEmpty,
     /// An answer was older than the window that was asked for.
     OldAnswer,
     /// The page cap was reached.
@@ -163,6 +169,9 @@ impl fmt::Display for Guard {
             }
             Guard::Hole => {
                 "the exchange showed no trades where many were to be expected; the next pass asks again"
+            }
+            Guard::EndsEmpty => {
+                "the exchange ended its list with an empty page each time; the next pass asks again"
             }
             Guard::OldAnswer => {
                 "the exchange answered with a page that is older than the window; run it again later"
@@ -237,6 +246,8 @@ pub enum Traded {
     Never(Timestamp),
     /// It has: so much, in 0.01 contract.
     Ever(i64),
+    /// It has: trades of it are stored. How many there are nobody has said.
+    Stored,
 }
 
 /// How busy the tape was while it was read.

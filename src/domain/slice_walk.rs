@@ -11,6 +11,17 @@ use super::time::Timestamp;
 use super::trade::Ticker;
 use super::walk::Walk;
 
+/// What is known of a slice beside its answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SliceKnown {
+    /// Whether its market has ever traded.
+    pub traded: Traded,
+    /// Whether other figures of the exchange's say that nothing of it is missing.
+    pub is_vouched: bool,
+    /// Whether it reaches above what the exchange has shown so far: its rows are stored, and it stays open.
+    pub is_unsettled: bool,
+}
+
 /// The walk of one slice.
 #[derive(Clone, Debug)]
 pub struct SliceWalk {
@@ -20,6 +31,8 @@ pub struct SliceWalk {
     keep: Option<Arc<HashSet<Ticker>>>,
     /// Where it is by the ledger.
     place: (Option<String>, Option<Timestamp>),
+    /// Whether more may come to it than can be shown now.
+    is_unsettled: bool,
     /// An answer came from before the window's end: it cannot hold all of it.
     has_old_answer: bool,
 }
@@ -29,7 +42,7 @@ impl SliceWalk {
     pub fn new(
         slice: &Slice,
         keep: Option<Arc<HashSet<Ticker>>>,
-        traded: Traded,
+        known: SliceKnown,
         rules: Rules,
     ) -> SliceWalk {
         let key = slice.key.clone();
@@ -40,9 +53,11 @@ impl SliceWalk {
             low: slice.low,
             anchor: None,
         };
-        let walk = Walk::of_window(market, key.tier(), &open, rules).traded(traded);
+        let SliceKnown { traded, is_vouched, is_unsettled } = known;
+        let is_vouched = is_vouched || is_unsettled;
+        let walk = Walk::of_window(market, key.tier(), &open, is_vouched, rules).traded(traded);
         let place = (slice.cursor.clone(), slice.low);
-        SliceWalk { walk, key, keep, place, has_old_answer: false }
+        SliceWalk { walk, key, keep, place, is_unsettled, has_old_answer: false }
     }
 
     /// What to ask next, or how it ended.
@@ -78,6 +93,7 @@ impl SliceWalk {
                 self.place = (open.cursor, open.low);
                 Some(self.stays())
             }
+            Some(Progress::Completed(_)) if self.is_unsettled => Some(self.stays()),
             Some(Progress::Completed(_)) => Some(match self.key.tier() {
                 Tier::Live => self.at(SliceStatus::Read, None, None),
                 // What is in the archive stays there.
@@ -107,7 +123,7 @@ impl SliceWalk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::walk::tests::transcript::{RULES, page_from, time};
+    use crate::domain::walk::tests::transcript::{RULES, page_from, request_text, time};
 
     /// What was stored before the end of the list is believed is counted for the slice, which has come
     /// no further.
@@ -115,7 +131,7 @@ mod tests {
     fn rows_that_prove_nothing_yet_are_the_slices_own() {
         let market = Ticker::new("A").unwrap();
         let key = SliceKey::new(market, Tier::Archive, time("0"), time("1000")).unwrap();
-        let mut walk = SliceWalk::new(&Slice::new(key), None, Traded::Unknown, RULES);
+        let mut walk = SliceWalk::new(&Slice::new(key), None, SliceKnown::default(), RULES);
         let walked = walk.page(page_from("@90000 A:a900 A:b100"));
         let told = walked.slice.unwrap();
         assert_eq!((walked.rows.len(), told.status), (2, SliceStatus::Open));
@@ -130,7 +146,7 @@ mod tests {
     fn a_cursor_behind_an_empty_page_is_followed() {
         let market = Ticker::new("A").unwrap();
         let key = SliceKey::new(market, Tier::Archive, time("0"), time("1000")).unwrap();
-        let mut walk = SliceWalk::new(&Slice::new(key), None, Traded::Unknown, RULES);
+        let mut walk = SliceWalk::new(&Slice::new(key), None, SliceKnown::default(), RULES);
         let asks = |walk: &SliceWalk, cursor: Option<&str>| {
             let Step::Fetch(request) = walk.next() else { panic!("{:?}", walk.next()) };
             assert_eq!(request.cursor.as_deref(), cursor);
@@ -148,5 +164,133 @@ mod tests {
         walk.page(page_from("@90000 A:b100"));
         let walked = walk.page(page_from("@90000 A:b100"));
         assert_eq!(walked.slice.unwrap().status, SliceStatus::Complete);
+    }
+
+    fn slice_walk(market: &str, tier: Tier, known: SliceKnown) -> SliceWalk {
+        let market = Ticker::new(market).unwrap();
+        let key = SliceKey::new(market, tier, time("100000"), time("103600")).unwrap();
+        SliceWalk::new(&Slice::new(key), None, known, RULES)
+    }
+
+    /// Plays questions and answers; how far the slice is after the last of them.
+    fn played(walk: &mut SliceWalk, answers: &[(&str, &str)]) -> Option<SliceStatus> {
+        let mut status = None;
+        for (request, answer) in answers {
+            let Step::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };
+            assert_eq!(request_text(&asked).trim_end_matches(" archived"), *request);
+            status = walk.page(page_from(answer)).slice.map(|told| told.status);
+        }
+        assert!(matches!(walk.next(), Step::Done(_)), "{:?}", walk.next());
+        status
+    }
+
+    /// However often one endpoint shows nothing, that is one answer.
+    #[test]
+    fn a_slice_is_not_empty_because_one_endpoint_shows_nothing() {
+        let nothing = "@900000";
+        let market = [("99999..103601", nothing), ("..103601", nothing), ("99999..", nothing)];
+        let tape = [
+            ("99999..103601", nothing),
+            ("..103601", nothing),
+            ("99999..107201", nothing),
+            ("99999..190001", nothing),
+            ("99999..2695601", nothing),
+            ("99999..", nothing),
+        ];
+        for tier in [Tier::Live, Tier::Archive] {
+            for (name, answers) in [("A", &market[..]), ("*", &tape)] {
+                let mut walk = slice_walk(name, tier, SliceKnown::default());
+                assert_eq!(played(&mut walk, answers), None, "{name} stays open");
+                assert_eq!(walk.next(), Step::Done(End::Level), "and nothing is wrong");
+            }
+        }
+    }
+
+    /// A trade below or above on the same list, or somebody else.
+    #[test]
+    fn a_slice_is_empty_if_something_else_says_so() {
+        let first = ("99999..103601", "@900000");
+        for (answers, why) in [
+            (vec![first, ("..103601", "@900000 A:z99000")], "an older trade"),
+            (
+                vec![
+                    first,
+                    ("..103601", "@900000"),
+                    ("99999..", "@900000 A:b200000 A:a103600"),
+                    ("..103601", "@900000 A:a103600"),
+                ],
+                "a newer trade",
+            ),
+            (
+                vec![
+                    first,
+                    ("..103601", "@900000"),
+                    ("99999..", "@900000 A:b200000 >c"),
+                    ("99999..200001 c", "@900000 A:a150000"),
+                    ("..150001", "@900000 A:a150000"),
+                ],
+                "two pages of newer trades",
+            ),
+        ] {
+            let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
+            assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete), "{why}");
+        }
+        let known = SliceKnown { is_vouched: true, ..SliceKnown::default() };
+        let mut walk = slice_walk("A", Tier::Archive, known);
+        assert_eq!(played(&mut walk, &[first]), Some(SliceStatus::Complete));
+    }
+
+    /// Where there is too much above it, and where the list above ends with nothing, nobody knows.
+    #[test]
+    fn a_slice_stays_open_below_a_list_that_does_not_say_where_it_ends() {
+        let begins = [("99999..103601", "@900000"), ("..103601", "@900000")];
+        let long = [
+            ("99999..", "@900000 A:d900 >c"),
+            ("99999..200001 c", "@900000 A:c190000 >d"),
+            ("99999..190001 d", "@900000 A:b180000 >e"),
+        ];
+        let long = long.map(|(request, answer)| (request, answer.replace("d900", "d200000")));
+        let long: Vec<(&str, &str)> = long.iter().map(|(r, a)| (*r, a.as_str())).collect();
+        let hollow = [("99999..", "@900000 A:d200000 >c"), ("99999..200001 c", "@900000")];
+        for above in [long.as_slice(), &hollow] {
+            let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
+            assert_eq!(played(&mut walk, &[&begins[..], above].concat()), None);
+        }
+    }
+
+    /// What a slice did not show at first and shows on the way is read like any other.
+    #[test]
+    fn a_slice_that_shows_something_at_last_is_read() {
+        let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
+        let answers = [
+            ("99999..103601", "@900000"),
+            ("..103601", "@900000"),
+            ("99999..", "@900000 A:b200000 A:a103000"),
+            ("..103001", "@900000 A:a103000"),
+        ];
+        assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
+    }
+
+    /// A list that is cut short above the window is found out.
+    #[test]
+    fn what_lies_above_an_empty_slice_has_to_end_there() {
+        let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
+        let answers = [
+            ("99999..103601", "@900000"),
+            ("..103601", "@900000"),
+            ("99999..", "@900000 A:c200000 A:b150000"),
+            ("..150001", "@900000 A:b150000 A:a103000 A:z90000"),
+        ];
+        assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
+    }
+
+    /// What lies above the newest trade that was shown is stored and not believed.
+    #[test]
+    fn a_slice_that_is_not_settled_stays_open() {
+        let known = SliceKnown { is_unsettled: true, ..SliceKnown::default() };
+        for answer in ["@900000", "@900000 A:a103000 A:z99999"] {
+            let mut walk = slice_walk("A", Tier::Live, known);
+            assert_eq!(played(&mut walk, &[("99999..103601", answer)]), Some(SliceStatus::Open));
+        }
     }
 }

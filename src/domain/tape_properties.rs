@@ -249,9 +249,8 @@ impl World {
             };
             let is_its = |row: &Made| market.is_tape() || row.market == *market;
             self.exchange.made.iter().filter(is_readable).any(is_its)
-                || !self.exchange.made.iter().any(is_its)
         };
-        // Of a market without a readable trade nothing can be claimed.
+        // Of a market without a readable trade, which nobody has described, nothing can be claimed.
         for held in self.store.checkpoints.values().filter(|held| is_read(&held.market)) {
             assert!(held.level_at.is_some(), "{held:?}");
             assert_eq!((&held.walk, held.failures), (&None, 0), "{held:?}");

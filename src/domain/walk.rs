@@ -11,6 +11,7 @@
 //! when a second, different question agrees.
 
 mod completion;
+mod empty;
 mod ends;
 mod gaps;
 mod guards;
@@ -42,6 +43,10 @@ enum Turn {
     Complete,
     /// Nothing is proven, and nothing is wrong.
     Idle,
+    /// The same, but the market was heard to be silent.
+    Silent,
+    /// A slice that shows nothing is read together with the one above it.
+    Widen,
     Broken(Guard),
 }
 
@@ -62,6 +67,11 @@ pub struct Walk {
     repeats: Repeats,
     /// Up to where the newest page proves that there is something above.
     head_edge: Option<Timestamp>,
+    /// Up to here a slice showed nothing. That proves nothing: the next one reaches above it and down to the same edge.
+    nothing_until: Option<Timestamp>,
+    /// How many ends of lists agree with what an earlier pass saw, the one at which it broke off included: the exchange
+    /// ends its lists so.
+    ends_believed: u32,
     /// The slice before this one was read so late that nothing below this is late for it.
     reread_floor: Option<Timestamp>,
     corrections: Vec<Correction>,
@@ -133,6 +143,7 @@ impl Walk {
         match &self.chain.question {
             Question::Below(low) | Question::Confirm(low) => Some(*low),
             Question::Archive => None,
+            Question::Above(step) => self.above_edge(*step),
             Question::First => self.span.until(),
             // Rows above the window are read as well, down from the newest.
             Question::Next(_) => {
@@ -260,7 +271,7 @@ impl Walk {
     /// The next slice, if what is left is longer than one.
     fn begin_slice(&mut self) -> bool {
         let (Some(from), Some(length)) = (self.start.at(), self.rules.slice) else { return false };
-        let until = from.after(length).floor();
+        let until = self.nothing_until.map_or(from, |at| at.max(from)).after(length).floor();
         // A slice of less than a second would end where it begins.
         if self.head_edge.is_none_or(|edge| edge <= until) || until <= from {
             return false;
@@ -281,7 +292,7 @@ impl Walk {
                     let is_looking_back = !self.repeats.gaps.is_empty() && low > self.seen.low;
                     let (cursor, anchor) = (Some(cursor.clone()), self.next_anchor());
                     let open = OpenWalk { window, cursor, low, anchor };
-                    if !is_looking_back {
+                    if !is_looking_back && !self.is_above_the_window() {
                         walked.progress.push((self.market.clone(), Progress::Continues(open)));
                     }
                 }
@@ -290,6 +301,12 @@ impl Walk {
             Turn::AskToEnd => self.ask_to_end(),
             Turn::Complete => self.complete(&mut walked),
             Turn::Idle => self.end = Some(End::Level),
+            Turn::Silent => {
+                let heard = self.seen.evidence.as_ref().and_then(Evidence::heard_until);
+                walked.heard.extend(heard.map(|until| (self.market.clone(), until)));
+                self.end = Some(End::Level);
+            }
+            Turn::Widen => self.widen(),
             Turn::Broken(guard) => self.end = Some(End::Guarded(guard)),
         }
         walked

@@ -383,6 +383,66 @@ fn a_market_that_traded_in_the_archive_only() {
     );
 }
 
+/// A server that shows nothing says so to every question: a slice is not believed empty by its own answers.
+#[test]
+fn a_slice_that_shows_nothing_is_read_with_the_one_above() {
+    play(
+        "rules since=1000 slice=100
+         ask 999.. | @1305 a1295 b1290 | a b | =
+         ask 999..1101 | @1305 | | =
+         ask ..1101 | @1305 | | =
+         # what is older was asked for already
+         ask 999..1201 | @1305 | | =
+         # the last slice has to show what was shown above it
+         ask 999.. | @1305 a1295 b1290 y1150 z1050 | a b y z | =
+         ask ..1051 | @1305 z1050 | z | done 1000..1295 ^a1295 _1150
+         level",
+    );
+    play(
+        "rules since=1000 slice=100
+         ask 999.. | @1305 a1295 | a | =
+         ask 999..1101 | @1305 | | =
+         # an older trade says that the list goes on below
+         ask ..1101 | @1305 x900 | | done 1000..1100 ^x900 _900
+         ask 899..1201 | @1305 | | =",
+    );
+}
+
+/// What the page behind the cursor of a full page says is one answer, however often it is asked for.
+#[test]
+fn a_list_that_ends_with_an_empty_page_each_time_is_believed_by_the_next_pass() {
+    play(
+        "ask .. | @100 a90 b80 >c1 | a b | new open ..90 ^a90 at c1 low 80
+         ask .. c1 | @100 | | =
+         ask ..81 | @100 b80 >c1 | b | =
+         ask .. c1 | @100 | | =
+         guarded EndsEmpty
+         again
+         ask ..81 | @200 b80 >c2 | b | new open ..90 ^a90 at c2 low 80 failed
+         ask ..91 c2 | @200 | | =
+         ask ..81 | @200 b80 >c2 | b | =
+         ask ..91 c2 | @200 | | done ..90 ^a90
+         ask 79.. | @200 a90 b80 | a b* | done ..90 ^a90 _80
+         level",
+    );
+    play(
+        "have new failed
+         ask .. | @100 a90 b80 >c1 | a b | new open ..90 ^a90 at c1 low 80 failed
+         ask .. c1 | @100 | | =
+         ask ..81 | @100 b80 >c1 | b | =
+         # the pass before failed otherwise
+         ask .. c1 | @100 | | =
+         guarded EndsEmpty",
+    );
+    play(
+        "ask .. | @100 a90 b80 >c1 | a b | new open ..90 ^a90 at c1 low 80
+         ask .. c1 | @100 | | =
+         # a page with rows and without a cursor is another answer
+         ask ..81 | @100 b80 | b | done ..90 ^a90 _80
+         level",
+    );
+}
+
 /// The description of a market and its list agree that it never traded; what is stored says otherwise.
 #[test]
 fn what_is_stored_outvotes_a_description_and_an_empty_list() {

@@ -93,6 +93,11 @@ impl Asker {
         self.client.remember(exchange_clock);
     }
 
+    /// Takes note of when a trade was made that this pass was shown.
+    pub fn show(&self, traded_at: Timestamp) {
+        self.client.show(traded_at);
+    }
+
     /// What is known of the exchange's clock by now.
     pub fn exchange_clock(&self) -> ExchangeClock {
         self.client.exchange_clock()

@@ -181,6 +181,7 @@ mod tests {
             close_time: None,
             status: Status::Active,
             volume_e2: None,
+            seen_at: None,
         };
         let at = |hour: i64| Timestamp::from_seconds(hour * HOUR_SECONDS);
         Hours { life, from: at(from), until: at(until) }

@@ -151,6 +151,11 @@ impl Client {
         *self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner) = exchange_clock;
     }
 
+    /// Takes note of when a trade was made that was shown.
+    pub fn show(&self, traded_at: Timestamp) {
+        self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner).show(traded_at);
+    }
+
     /// What is known of the exchange's clock by now.
     pub fn exchange_clock(&self) -> ExchangeClock {
         *self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner)

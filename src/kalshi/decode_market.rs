@@ -199,6 +199,16 @@ pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPa
 }
 
 impl MarketsPage {
+    /// The same as seen by this instant, the exchange's now as far as it is known: an answer is no evidence of what lies
+    /// ahead, or one whose date was wrong would keep out all that is said until then.
+    #[must_use]
+    pub(super) fn seen_by(mut self, now: Timestamp) -> MarketsPage {
+        for sighting in &mut self.markets {
+            sighting.seen_at = sighting.seen_at.min(now);
+        }
+        self
+    }
+
     /// Takes this description in.
     pub(super) fn read(&mut self, row: &Row<'_>) {
         match sound(row).and_then(market) {

@@ -167,7 +167,7 @@ impl Client {
                     sighting.market.series = Some(series.as_str().into());
                 }
             }
-            Ok(page)
+            Ok(page.seen_by(self.exchange_now(clock)))
         })
     }
 
@@ -187,7 +187,8 @@ impl Client {
         let path = format!("{directory}{}", in_path(ticker));
         let question = list_question(&path, Vec::new(), ticker.as_str());
         let answer = self.get(&question, left, clock, |body, answered_at| {
-            decode_market::market_of(body, ticker, answered_at)
+            let page = decode_market::market_of(body, ticker, answered_at)?;
+            Ok(page.map(|page| page.seen_by(self.exchange_now(clock))))
         });
         unless_unknown(answer)
     }

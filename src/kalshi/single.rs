@@ -99,6 +99,10 @@ impl Client {
         clock: &dyn Clock,
     ) -> Result<EventsPage, Failure> {
         let nested = ("with_nested_markets", "true".to_owned());
+        let seen = |page: EventsPage| EventsPage {
+            markets: page.markets.seen_by(self.exchange_now(clock)),
+            ..page
+        };
         match target {
             Target::Series(series) => {
                 let directory = if target.is_combo() { "/events/multivariate" } else { "/events" };
@@ -107,12 +111,12 @@ impl Client {
                 query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
                 let about = format!("the events of {series}");
                 let question = list_question(directory, query, &about);
-                self.get(&question, left, clock, |body, at| events(body, series, at))
+                self.get(&question, left, clock, |body, at| events(body, series, at).map(seen))
             }
             Target::Event(event) => {
                 let path = format!("/events/{}", in_path(event));
                 let question = list_question(&path, vec![nested], event.as_str());
-                self.get(&question, left, clock, |body, at| one_event(body, event, at))
+                self.get(&question, left, clock, |body, at| one_event(body, event, at).map(seen))
             }
             Target::Market(_) | Target::All => {
                 Ok(EventsPage { markets: nothing(self.exchange_now(clock)), bare: Vec::new() })

@@ -133,7 +133,12 @@ pub trait History {
     /// Writes trades that the target does not have and moves the place, in one transaction;
     /// answers with how many were new. `run_id` and `ingested_at` are those of the event, so that what was
     /// deleted comes back bit for bit.
-    fn replay(&mut self, place: &ReplayPlace, trades: &[Replayed]) -> Result<u64, Failure>;
+    fn replay(
+        &mut self,
+        place: &ReplayPlace,
+        trades: &[Replayed],
+        now: Timestamp,
+    ) -> Result<u64, Failure>;
 
     /// Forgets the place: the replay is finished.
     fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure>;

@@ -8,20 +8,39 @@ use crate::failure::{Failure, Kind};
 pub(super) struct Migration {
     pub(super) name: &'static str,
     pub(super) sql: &'static str,
+    /// What a database needs that the step as it was released cannot be applied to; run before it, in the same
+    /// transaction, and no part of its checksum.
+    pub(super) preparation: Option<&'static str>,
 }
 
-/// Embeds `sql/<dialect>/<name>.sql` for each name, in order.
+/// Embeds `sql/<dialect>/<name>.sql` for each name, in order; the preparation of a step is another such file.
 macro_rules! migrations {
-    ($dialect:literal: $($name:literal),+ $(,)?) => {
+    ($dialect:literal: $($name:literal $(prepared by $preparation:literal)?),+ $(,)?) => {
         &[$($crate::store::migrate::Migration {
             name: $name,
-            sql: include_str!(concat!("../../../sql/", $dialect, "/", $name, ".sql")),
+            sql: $crate::store::migrate::file!($dialect, $name),
+            preparation: [
+                $(Some($crate::store::migrate::file!($dialect, $preparation)),)? None
+            ][0],
         }),+]
     };
 }
+
+/// The text of `sql/<dialect>/<name>.sql`.
+macro_rules! file {
+    ($dialect:literal, $name:literal) => {
+        include_str!(concat!("../../../sql/", $dialect, "/", $name, ".sql"))
+    };
+}
+pub(super) use file;
 pub(super) use migrations;
 
 impl Migration {
+    /// What is to be run, in order.
+    pub(super) fn scripts(&self) -> impl Iterator<Item = &'static str> {
+        self.preparation.into_iter().chain([self.sql])
+    }
+
     /// SHA-256 of the file, in hexadecimal.
     pub(super) fn checksum(&self) -> String {
         use std::fmt::Write as _;
@@ -87,8 +106,11 @@ pub(super) fn pending<'a>(
 mod tests {
     use super::*;
 
-    const KNOWN: &[Migration] =
-        &[Migration { name: "001_a", sql: "a" }, Migration { name: "002_b", sql: "b" }];
+    const fn step(name: &'static str, sql: &'static str) -> Migration {
+        Migration { name, sql, preparation: None }
+    }
+
+    const KNOWN: &[Migration] = &[step("001_a", "a"), step("002_b", "b")];
 
     fn applied(steps: &[Migration]) -> Vec<Applied> {
         steps
@@ -99,8 +121,8 @@ mod tests {
 
     #[test]
     fn only_a_prefix_of_the_known_steps_is_accepted() {
-        let newer = [KNOWN, &[Migration { name: "003_c", sql: "c" }]].concat();
-        let edited = [Migration { name: "001_a", sql: "edited" }];
+        let newer = [KNOWN, &[step("003_c", "c")]].concat();
+        let edited = [step("001_a", "edited")];
         for (have, left, why) in [
             (&KNOWN[..0], Some(2), "a fresh database"),
             (&KNOWN[..1], Some(1), "one step behind"),
@@ -114,5 +136,12 @@ mod tests {
         }
         let message = pending(KNOWN, &applied(&newer)).unwrap_err().to_string();
         assert!(message.contains("run a newer kalshi-ingest"), "{message}");
+    }
+
+    #[test]
+    fn a_preparation_runs_first_and_is_no_part_of_the_step() {
+        let prepared = Migration { preparation: Some("before"), ..KNOWN[0] };
+        assert_eq!(prepared.scripts().collect::<Vec<_>>(), ["before", "a"]);
+        assert_eq!(prepared.checksum(), KNOWN[0].checksum());
     }
 }

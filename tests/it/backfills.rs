@@ -18,6 +18,7 @@ on_both_stores! {
     a_strip_of_the_tape_is_read_for_everybody,
     a_look_at_the_cutoff_confirms_nothing_read_after_it,
     a_finished_slice_is_read_again_only_by_force,
+    above_the_newest_trade_everything_is_stored_and_nothing_finished,
     a_deadline_keeps_what_was_read,
     many_short_markets_are_filled_from_the_tape,
     a_dry_run_says_what_it_would_do_and_does_nothing,
@@ -50,6 +51,13 @@ fn bench_with<'a>(database: &'a Database, markets: &[&str], trades: usize, days:
         bench.exchange.add_all(seeded_trades(seed, market, trades, from, NOON_US - HOUR_US));
     }
     bench
+}
+
+/// The exchange trades on above the windows of these tests: what lies in them is settled.
+fn trade_on(bench: &Bench<'_>) {
+    bench.exchange.add_market(Market::new("KXON", "KXON", NOON_US - DAY_US, NOON_US + DAY_US));
+    let minute = HOUR_US / 60;
+    bench.exchange.add_all(seeded_trades(99, "KXON", 1, NOON_US - 2 * minute, NOON_US - minute));
 }
 
 fn backfill(bench: &Bench<'_>, flags: &[&str]) -> u8 {
@@ -114,6 +122,7 @@ fn killed(bench: &Bench<'_>, flags: &[&str], random: &mut Jitter) -> bool {
 fn ninety_days_survive_kills_and_a_moving_cutoff(database: &Database) {
     let markets = ["KXA", "KXB"];
     let bench = bench_with(database, &markets, 15_000, 90);
+    trade_on(&bench);
     let until = instant(NOON_US - HOUR_US);
     let flags = ["--market", "KXA,KXB", "--from", &day(91), "--to", &until, "-q", "--workers", "2"];
     let mut random = Jitter::seeded(3);
@@ -259,6 +268,7 @@ fn a_look_at_the_cutoff_confirms_nothing_read_after_it(database: &Database) {
 
 fn a_finished_slice_is_read_again_only_by_force(database: &Database) {
     let bench = bench_with(database, &["KXA"], 3_000, 40);
+    trade_on(&bench);
     let until = instant(NOON_US - HOUR_US);
     let flags = ["--market", "KXA", "--from", &day(41), "--to", &until];
     assert_eq!(backfill(&bench, &flags), 0);
@@ -280,8 +290,35 @@ fn a_finished_slice_is_read_again_only_by_force(database: &Database) {
     assert_window(&bench, &["KXA"], midnight - 30 * DAY_US, midnight - 20 * DAY_US, "inside of it");
 }
 
+/// An exchange that stands still says nothing of what comes after its newest trade.
+fn above_the_newest_trade_everything_is_stored_and_nothing_finished(database: &Database) {
+    let bench = bench_with(database, &["KXA"], 3_000, 40);
+    let until = instant(NOON_US - HOUR_US + 10 * HOUR_US / 60);
+    let flags = ["--market", "KXA", "--from", &day(41), "--to", &until];
+    assert_eq!(backfill(&bench, &flags), 0);
+    bench.assert_complete(&["KXA"], "all that is shown");
+    let newest = bench.truth(&["KXA"]).iter().map(|row| row.5).max().unwrap();
+    // Nor what lies just below it.
+    let below = instant((newest - 60 * SECOND_US) / SECOND_US * SECOND_US);
+    assert_eq!(backfill(&bench, &[&flags[..5], &[&below]].concat()), 0);
+    let settled = instant(newest - 119 * SECOND_US);
+    let above =
+        format!("select count(*) as x from ingestion_windows where window_until > '{settled}'");
+    assert_eq!(database.number(&above), 0, "late trades may still join the newest");
+    pages(&bench);
+    // What was not shown yet is found by the next one, which reads the second that is settled by now and what lies
+    // above it.
+    let late = newest + SECOND_US;
+    bench.exchange.add_all(seeded_trades(77, "KXA", 1, late, late + SECOND_US));
+    assert_eq!(backfill(&bench, &flags), 0);
+    bench.assert_complete(&["KXA"], "what was late");
+    let asked = pages(&bench);
+    assert!(asked <= 4, "{asked} pages");
+}
+
 fn a_deadline_keeps_what_was_read(database: &Database) {
     let bench = bench_with(database, &["KXA"], 30_000, 20);
+    trade_on(&bench);
     let until = instant(NOON_US - HOUR_US);
     let flags = ["--market", "KXA", "--from", &day(21), "--to", &until];
     // A request may take as long as is left of the deadline, and on a busy machine one takes a second.
@@ -305,6 +342,7 @@ fn a_deadline_keeps_what_was_read(database: &Database) {
 
 fn many_short_markets_are_filled_from_the_tape(database: &Database) {
     let bench = bench_with(database, &[], 0, 90);
+    trade_on(&bench);
     let from = NOON_US - 6 * HOUR_US;
     let names: Vec<String> = (0..400).map(|n| format!("KXS-A-{n}")).collect();
     for name in &names {

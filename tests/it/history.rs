@@ -13,7 +13,7 @@ use std::time::Duration;
 use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
 use kalshi_ingest::domain::page::{Page, Rules, Traded};
 use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
-use kalshi_ingest::domain::slice_walk::SliceWalk;
+use kalshi_ingest::domain::slice_walk::{SliceKnown, SliceWalk};
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
@@ -101,14 +101,10 @@ fn page(mut events: Vec<Event>, cursor: Option<&str>) -> Page {
     }
 }
 
-/// The market's own volume, as far as this page proves all of it.
-fn traded(page: &Page) -> Traded {
+/// The market's own volume: this page is all of it.
+fn known(page: &Page) -> SliceKnown {
     let quantities = page.events.iter().map(|event| event.trade.quantity.e2());
-    if page.events.is_empty() {
-        Traded::Never(page.exchange_now)
-    } else {
-        Traded::Ever(quantities.sum())
-    }
+    SliceKnown { traded: Traded::Ever(quantities.sum()), is_vouched: true, is_unsettled: false }
 }
 
 /// Commits a page for each of these slices, all in one batch.
@@ -116,7 +112,7 @@ fn commit(store: &mut dyn Store, pages: Vec<(&Slice, Page)>, now: i64) -> Receip
     let mut batch = Batch::default();
     let ledger = Ledger::of_slices(pages.iter().map(|(slice, _)| (*slice).clone()));
     for (slice, page) in pages {
-        batch.push(SliceWalk::new(slice, None, traded(&page), RULES).page(page));
+        batch.push(SliceWalk::new(slice, None, known(&page), RULES).page(page));
     }
     store.commit(7, &batch.seal(&ledger, 7, at(now))).unwrap()
 }

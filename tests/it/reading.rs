@@ -262,8 +262,10 @@ fn an_older_schema_is_left_alone_and_its_owner_named(database: &Database) {
         assert_eq!(stderr(&output).lines().count(), 1);
     }
     let dry = ["--dry-run", "--all", "--from", "2026-07-01", "--to", "2026-07-02"];
+    let asked = bench.exchange.requests().len();
     let output = bench.process_of("backfill", &dry);
     assert_exit(&output, 5, &["run `kalshi-ingest migrate` as "]);
+    assert_eq!(bench.exchange.requests().len(), asked, "before anybody is asked");
     assert_eq!(database.number(STEPS), steps, "nobody migrated");
 }
 

@@ -26,6 +26,10 @@ impl Walk {
     /// The window is read. After an inherited one or a slice, the span since then is opened.
     pub(super) fn complete(&mut self, walked: &mut Walked) {
         self.find_false_anchor();
+        let is_seen_before = self.seen.low.is_some() && self.seen.low == self.span.stopped_at();
+        if is_seen_before && self.chain.is_nothing {
+            self.ends_believed += 1;
+        }
         let corrections = std::mem::take(&mut self.corrections);
         let (after, before): (Vec<_>, Vec<_>) =
             corrections.into_iter().partition(|row| row.claim == Claim::CompleteFrom);
@@ -60,7 +64,7 @@ impl Walk {
             Traded::Never(as_of) if !self.held.has_trades => {
                 settled.min(as_of.before(self.rules.settle).floor())
             }
-            Traded::Never(_) | Traded::Unknown | Traded::Ever(_) => self.start.at()?,
+            _ => self.start.at()?,
         };
         self.window_until(until)
     }
@@ -121,6 +125,7 @@ impl Walk {
             complete_from: if is_first { window.from() } else { self.held.complete_from },
             claim: Some(until),
             has_trades: self.held.has_trades || self.seen.low.is_some(),
+            heard_until: self.held.heard_until,
             // One from above a slice is still to be shown.
             expected: Expected::of(match (anchor, self.held.expected.anchor().cloned()) {
                 (Some(new), Some(old)) if old.at > new.at => Some(old),
@@ -132,6 +137,7 @@ impl Walk {
         (self.span, self.start, self.depth) = (Span::Own, Start::At(until), Depth::ToEdge);
         self.chain = Chain::of(Question::First);
         (self.seen, self.repeats) = (Seen::default(), Repeats::default());
+        self.nothing_until = None;
         self.begin_slice();
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::evidence::Anchor;
 use super::super::page::{Guard, Page, Traded};
-use super::states::{Depth, Expected, Question, Second, Span};
+use super::states::{Depth, Expected, Held, Question, Second, Span};
 use super::{PASSES_MISSED_MIN, Turn, Walk};
 
 impl Walk {
@@ -10,6 +10,9 @@ impl Walk {
     pub(super) fn turn(&self, page: &Page, is_bounded: bool) -> Turn {
         let is_below = self.seen.low.zip(self.ask_from()).is_some_and(|(low, edge)| low < edge);
         let is_end = page.cursor.is_none() || page.is_empty();
+        if let Some(turn) = self.look_above(page, is_end) {
+            return turn;
+        }
         let is_proven = is_below || is_end;
         match self.awaited_anchor() {
             Some(anchor) if is_proven => return self.without_anchor(anchor),
@@ -35,10 +38,19 @@ impl Walk {
         let is_below = |claim| low < claim || self.window().is_none_or(|w| w.until() <= claim);
         let is_known = self.held.footing.is_none() && !page.is_empty();
         let has_footing = self.held.footing.is_some_and(|footing| low <= footing);
-        let is_claimed = has_footing || is_known && self.held.claim.is_some_and(is_below);
-        let is_agreed = matches!(self.chain.second, Second::Agrees(_));
-        if is_claimed || is_agreed || self.traded == Traded::Ever(self.seen.quantity_e2) {
+        let is_old = self.held.claim.is_some_and(is_below);
+        let is_claimed = has_footing || is_known && is_old;
+        if is_claimed || self.traded == Traded::Ever(self.seen.quantity_e2) {
             return Turn::Complete;
+        }
+        if let Second::Agrees(doubt) = self.chain.second {
+            // The page behind the cursor of a full page is empty, in both chains: one answer, asked for twice.
+            let is_hollow = doubt.is_after_nothing && page.is_empty();
+            // One failure of a walk that left nothing open was about something else.
+            let is_usual = self.ends_believed > 0 || self.failures >= PASSES_MISSED_MIN;
+            let was_seen = is_usual || self.span.stopped_at() == Some(low);
+            let is_agreed = !is_hollow || was_seen || is_old;
+            return if is_agreed { Turn::Complete } else { Turn::Broken(Guard::EndsEmpty) };
         }
         // The whole of a short window is asked for again, its upper end as well.
         let top = match self.span {
@@ -53,14 +65,12 @@ impl Walk {
         if let Some(cursor) = page.cursor.as_ref().filter(|_| !page.is_empty()) {
             return Turn::Ask(Question::Next(cursor.clone()));
         }
-        let is_never = matches!(self.traded, Traded::Never(_));
         if let Some(until) = self.span.until() {
             // Whoever names a cursor says that there may be more: once that is looked at.
             if let Some(cursor) = page.cursor.as_ref().filter(|_| !self.has_cursor()) {
                 return Turn::Ask(Question::Next(cursor.clone()));
             }
-            let is_agreed = self.chain.second != Second::None || is_never;
-            return if is_agreed { Turn::Complete } else { Turn::Ask(Question::Confirm(until)) };
+            return self.with_an_empty_window(until);
         }
         if is_bounded || (page.cursor.is_some() && self.depth == Depth::ToEdge) {
             return Turn::AskToEnd;
@@ -69,13 +79,31 @@ impl Walk {
             // Nothing that could be read: it is kept, and nothing is claimed.
             return Turn::Idle;
         }
+        if let Some(cursor) = &page.cursor {
+            // This is no end. It is followed once.
+            let is_followed = self.has_cursor();
+            return if is_followed {
+                Turn::Idle
+            } else {
+                Turn::Ask(Question::Next(cursor.clone()))
+            };
+        }
         match self.traded {
             _ if self.market.is_tape() => Turn::Idle,
-            Traded::Ever(_) if !matches!(self.held.expected, Expected::Archived) => {
+            Traded::Ever(_) | Traded::Stored
+                if !matches!(self.held.expected, Expected::Archived) =>
+            {
                 Turn::Ask(Question::Archive)
             }
+            Traded::Unknown if self.is_never_heard_of() => Turn::Silent,
             _ => Turn::Complete,
         }
+    }
+
+    /// Whether nobody else has said anything of the market: the pass decides what its silence is worth.
+    fn is_never_heard_of(&self) -> bool {
+        let Held { claim, heard_until, expected, .. } = &self.held;
+        claim.is_none() && heard_until.is_none() && !matches!(expected, Expected::Archived)
     }
 
     /// The exchange does not show the newest trade that is stored.

@@ -31,6 +31,8 @@ impl Walk {
             seen: Seen::default(),
             repeats: Repeats::default(),
             head_edge: None,
+            nothing_until: None,
+            ends_believed: u32::from(checkpoint.walk.is_some() && checkpoint.failures > 0),
             reread_floor: None,
             corrections: Vec::new(),
             pages: 0,
@@ -68,16 +70,19 @@ impl Walk {
         self
     }
 
-    /// A walk of this one window, begun before or not, and of nothing else.
+    /// A walk of this one window, begun before or not, and of nothing else. `is_vouched`: other figures of the
+    /// exchange's say as well that nothing of it is missing.
     pub(in crate::domain) fn of_window(
         market: Ticker,
         tier: Tier,
         open: &OpenWalk,
+        is_vouched: bool,
         rules: Rules,
     ) -> Walk {
         let nobody = Checkpoint::first(market, open.window.until());
         let mut walk = Walk::new(&nobody, Rules { slice: None, ..rules });
-        walk.span = Span::Given { until: open.window.until(), stopped_at: open.low };
+        let (until, stopped_at) = (open.window.until(), open.low);
+        walk.span = Span::Given { until, stopped_at, is_vouched };
         walk.resume(open);
         Walk { tier, ..walk }
     }

@@ -26,6 +26,8 @@ pub(super) enum Span {
         until: Timestamp,
         /// Where the run before had to stop.
         stopped_at: Option<Timestamp>,
+        /// Whether other figures of the exchange's say that nothing of it is missing.
+        is_vouched: bool,
     },
     /// One of this pass, up to the newest trade.
     Own,
@@ -96,8 +98,28 @@ pub(super) enum Question {
     Below(Timestamp),
     /// The same without a lower bound: whether the list really ends there.
     Confirm(Timestamp),
+    /// The window and what lies so far above it (see `empty`): a list that shows something.
+    Above(usize),
     /// The newest page of the archive: whether the market traded there only.
     Archive,
+}
+
+/// An end of the list that is doubted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// The oldest trade that was seen, if any was.
+    low: Option<Timestamp>,
+    /// Whether an empty page had said that the list ends: whoever answers so now says nothing else.
+    pub(super) is_after_nothing: bool,
+}
+
+/// A question about what lies above an empty window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Above {
+    /// How far it reaches.
+    pub(super) step: usize,
+    /// How many pages of its answer were read.
+    pub(super) pages: u32,
 }
 
 /// The second question about an end of the list: it has to show the oldest trade again, and nothing older.
@@ -105,10 +127,10 @@ pub(super) enum Question {
 pub(super) enum Second {
     /// It is not asked, or a row further down answered it with no.
     None,
-    /// It is asked, and the oldest trade, if any was seen, is this one.
-    Asked(Option<Timestamp>),
-    /// It showed that trade again.
-    Agrees(Option<Timestamp>),
+    /// It is asked.
+    Asked(Doubt),
+    /// It showed the oldest trade again.
+    Agrees(Doubt),
 }
 
 /// A question and the pages that follow it by cursor.
@@ -118,11 +140,15 @@ pub(super) struct Chain {
     /// The last row of the page before, for the guards; `None` at the start.
     pub(super) previous: Option<Oldest>,
     pub(super) second: Second,
+    /// What is asked of what lies above an empty window.
+    pub(super) above: Option<Above>,
+    /// Whether the answer in hand had no rows.
+    pub(super) is_nothing: bool,
 }
 
 impl Chain {
     pub(super) fn of(question: Question) -> Chain {
-        Chain { question, previous: None, second: Second::None }
+        Chain { question, previous: None, second: Second::None, above: None, is_nothing: false }
     }
 
     /// Asks this next; `low` is the oldest trade that was seen so far.
@@ -130,7 +156,11 @@ impl Chain {
         match question {
             Question::Next(_) => self.question = question,
             Question::Confirm(_) => {
-                *self = Chain { second: Second::Asked(low), ..Chain::of(question) };
+                let second = Second::Asked(Doubt { low, is_after_nothing: self.is_nothing });
+                *self = Chain { second, ..Chain::of(question) };
+            }
+            Question::Above(step) => {
+                *self = Chain { above: Some(Above { step, pages: 0 }), ..Chain::of(question) };
             }
             Question::First | Question::Below(_) | Question::Archive => {
                 *self = Chain::of(question);
@@ -140,11 +170,15 @@ impl Chain {
 
     /// Holds a page against the second question; `low` is the oldest trade that was seen, that page included.
     pub(super) fn follow(&mut self, page: &Page, low: Option<Timestamp>) {
-        let (Second::Asked(asked) | Second::Agrees(asked)) = self.second else { return };
-        if low != asked {
+        self.is_nothing = page.is_empty();
+        if let Some(above) = &mut self.above {
+            above.pages += 1;
+        }
+        let (Second::Asked(doubt) | Second::Agrees(doubt)) = self.second else { return };
+        if low != doubt.low {
             self.second = Second::None;
-        } else if page.events.iter().any(|event| Some(event.trade.traded_at) == asked) {
-            self.second = Second::Agrees(asked);
+        } else if page.events.iter().any(|event| Some(event.trade.traded_at) == doubt.low) {
+            self.second = Second::Agrees(doubt);
         }
     }
 }
@@ -218,6 +252,8 @@ pub(super) struct Held {
     pub(super) claim: Option<Timestamp>,
     /// Whether a trade of it is stored: then a missing anchor is one that was never noted.
     pub(super) has_trades: bool,
+    /// Up to when a pass has heard that there is nothing, and believed it.
+    pub(super) heard_until: Option<Timestamp>,
     pub(super) expected: Expected,
     /// A trade below all that is asked for: a healthy list reaches down to it, and so says that it was not cut short.
     pub(super) footing: Option<Timestamp>,
@@ -238,6 +274,7 @@ impl Held {
             complete_from: checkpoint.complete_from,
             claim: carried.or(checkpoint.complete_until).map(Timestamp::floor),
             has_trades: checkpoint.last_trade_at.is_some(),
+            heard_until: checkpoint.checked_until,
             expected,
             footing: checkpoint.footing.filter(|at| is_live(*at)),
         }

@@ -255,6 +255,7 @@ impl Catalogue for PostgresStore {
                 close_time: record.instant("close_time")?,
                 status: Status::parse(row.get("status")),
                 volume_e2: row.get("volume_e2"),
+                seen_at: record.instant("observed_at")?,
             })
         };
         let parameters: &Parameters<'_> = &[

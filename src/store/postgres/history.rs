@@ -190,10 +190,15 @@ impl History for PostgresStore {
         replay::make_table(self, name)
     }
 
-    fn replay(&mut self, place: &ReplayPlace, trades: &[Replayed]) -> Result<u64, Failure> {
+    fn replay(
+        &mut self,
+        place: &ReplayPlace,
+        trades: &[Replayed],
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
         check_name(&place.target)?;
         self.within("replaying trades", COMMIT_LIMITS, |transaction| {
-            replay::store(transaction, place, trades)
+            replay::store(transaction, place, trades, now)
         })
     }
 

@@ -28,7 +28,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind, one_line};
 
-const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content", "008_names");
+const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content" prepared by "before_007_content", "008_names");
 
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
@@ -447,7 +447,9 @@ fn apply(
         .map_err(because("migrating the schema"))?;
     for step in steps {
         let what = format!("schema step {}", step.name);
-        transaction.batch_execute(step.sql).map_err(because(&what))?;
+        for script in step.scripts() {
+            transaction.batch_execute(script).map_err(because(&what))?;
+        }
         transaction
             .execute_typed(
                 "insert into kalshi_ingest_migrations values ($1, $2, $3)",

@@ -6,6 +6,7 @@ use postgres::{Error, Row};
 
 use super::transaction::Transaction;
 use super::{PostgresStore, SCAN_LIMITS, because};
+use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Side};
 use crate::failure::Failure;
 use crate::store::history::{Difference, ReplayPlace, Replayed, TRADES_TABLE, other_shape};
@@ -49,6 +50,7 @@ pub(super) fn store(
     transaction: &mut Transaction<'_>,
     place: &ReplayPlace,
     trades: &[Replayed],
+    now: Timestamp,
 ) -> Result<u64, Error> {
     let stored = if trades.is_empty() { 0 } else { insert(transaction, &place.target, trades)? };
     transaction.execute_typed(
@@ -58,6 +60,7 @@ pub(super) fn store(
             (&place.target, Type::TEXT),
             (&place.bounds(), Type::TEXT),
             (&place.after_event, Type::INT8),
+            (&now.to_chrono(), Type::TIMESTAMPTZ),
         ],
     )?;
     Ok(stored)

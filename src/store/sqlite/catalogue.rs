@@ -205,6 +205,7 @@ impl Catalogue for SqliteStore {
                 close_time: record.instant("close_time")?,
                 status: Status::parse(&record.get::<String>("status")?),
                 volume_e2: record.get("volume_e2")?,
+                seen_at: record.instant("observed_at")?,
             })
         };
         let sql = include_str!("../../../sql/sqlite/load_lives.sql");

@@ -139,9 +139,16 @@ impl History for SqliteStore {
         replay::make_table(self, name)
     }
 
-    fn replay(&mut self, place: &ReplayPlace, trades: &[Replayed]) -> Result<u64, Failure> {
+    fn replay(
+        &mut self,
+        place: &ReplayPlace,
+        trades: &[Replayed],
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
         check_name(&place.target)?;
-        self.write("replaying trades", |transaction| replay::store(transaction, place, trades))
+        self.write("replaying trades", |transaction| {
+            replay::store(transaction, place, trades, &now.to_string())
+        })
     }
 
     fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure> {

@@ -29,7 +29,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
-const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content", "008_names");
+const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content" prepared by "before_007_content", "008_names");
 
 /// Longer than any transaction of ours takes, so that overlapping passes queue up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -234,7 +234,9 @@ impl Store for SqliteStore {
             .map_err(because(what))?;
         for step in steps {
             let what = format!("schema step {}", step.name);
-            transaction.execute_batch(step.sql).map_err(because(&what))?;
+            for script in step.scripts() {
+                transaction.execute_batch(script).map_err(because(&what))?;
+            }
             transaction
                 .execute(
                     "insert into kalshi_ingest_migrations values (?1, ?2, ?3)",

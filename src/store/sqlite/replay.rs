@@ -65,10 +65,11 @@ pub(super) fn store(
     transaction: &Transaction<'_>,
     place: &ReplayPlace,
     trades: &[Replayed],
+    now: &str,
 ) -> rusqlite::Result<u64> {
     let stored = if trades.is_empty() { 0 } else { insert(transaction, &place.target, trades)? };
     let sql = include_str!("../../../sql/sqlite/move_place.sql");
-    let parameters = params![SOURCE, place.target, place.bounds(), place.after_event];
+    let parameters = params![SOURCE, place.target, place.bounds(), place.after_event, now];
     transaction.prepare_cached(sql)?.execute(parameters)?;
     Ok(stored)
 }

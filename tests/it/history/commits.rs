@@ -8,8 +8,8 @@ use kalshi_ingest::failure::Kind;
 use kalshi_ingest::store::Store;
 
 use super::{
-    RULES, at, commit, count, event, event_at, fresh, instant, is_sqlite, key, page, receive,
-    refused, slices, traded,
+    RULES, at, commit, count, event, event_at, fresh, instant, is_sqlite, key, known, page,
+    receive, refused, slices,
 };
 use crate::support::database::{Database, on_both_stores};
 
@@ -161,7 +161,7 @@ fn rows_and_slices_are_one(database: &Database) {
     let sealed = || {
         let mut batch = Batch::default();
         let page = page(vec![event("A", "t9", 20), event("A", "t1", 10)], None);
-        batch.push(SliceWalk::new(&slice, None, traded(&page), RULES).page(page));
+        batch.push(SliceWalk::new(&slice, None, known(&page), RULES).page(page));
         batch.seal(&Ledger::of_slices([slice.clone()]), 7, at(60))
     };
     // A trade that the table itself refuses takes everything with it.

@@ -10,6 +10,7 @@ on_both_stores! {
     what_was_never_normalized_stays,
     events_are_deleted_oldest_first_and_not_too_many,
     what_a_replay_made_of_it_can_go,
+    words_in_capitals_are_other_words,
     deletion_is_one_transaction,
     a_replay_after_a_pruning_sees_what_is_new,
 }
@@ -77,10 +78,27 @@ fn what_a_replay_made_of_it_can_go(database: &Database) {
     receive(store.as_mut(), vec![], rejected, 100);
     assert_eq!(store.prunable(at(200)).unwrap(), (2, 2));
     let trades = replayed(&raw(store.as_mut()), &[understood]);
-    store.replay(&beginning(TRADES_TABLE), &trades).unwrap();
+    store.replay(&beginning(TRADES_TABLE), &trades, at(900)).unwrap();
     assert_eq!(store.prunable(at(200)).unwrap(), (2, 1));
     assert_eq!(store.prune(at(200), 10).unwrap(), 1);
     assert_eq!(payloads(store.as_mut()), ["{}"]);
+}
+
+/// Both databases tell a conflict from another reason alike.
+fn words_in_capitals_are_other_words(database: &Database) {
+    let mut store = database.open();
+    let trade = event("A", "t1", 8);
+    let rejected = vec![refused("A", Some("t1"), "{\"r\":1}")];
+    receive(store.as_mut(), vec![trade], rejected, 100);
+    for (reason, left) in [
+        ("conflicts with the stored trade: side", (1, 1)),
+        ("Conflicts With The Stored Trade: side", (2, 0)),
+    ] {
+        let sql = "update raw_kalshi_trade_events set rejected = '{}' where rejected is not null";
+        database.execute(&sql.replace("{}", reason));
+        let prunable = store.prunable(at(200)).unwrap();
+        assert_eq!((prunable.0 - prunable.1, prunable.1), left, "{reason}");
+    }
 }
 
 fn deletion_is_one_transaction(database: &Database) {
@@ -104,7 +122,7 @@ fn a_replay_after_a_pruning_sees_what_is_new(database: &Database) {
     let events = (0..10).map(|n| event("A", &format!("t{n}"), 8)).collect();
     receive(store.as_mut(), events, vec![], 100);
     let place = ReplayPlace { after_event: 8, ..beginning(TRADES_TABLE) };
-    store.replay(&place, &[]).unwrap();
+    store.replay(&place, &[], at(900)).unwrap();
     assert_eq!(store.prune(at(200), 100).unwrap(), 10);
     assert_eq!(count(database, "raw_kalshi_trade_events"), 0);
     receive(store.as_mut(), vec![event("A", "new", 9)], vec![], 300);

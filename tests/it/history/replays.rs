@@ -17,6 +17,7 @@ on_both_stores! {
     a_refused_event_becomes_a_trade,
     of_two_events_of_one_trade_the_first_counts,
     a_replay_goes_on_where_it_was_ended,
+    the_time_of_a_place_is_ours,
     trades_and_place_are_one,
     an_odd_target_is_refused,
 }
@@ -103,16 +104,16 @@ fn what_was_deleted_comes_back_bit_for_bit(database: &Database) {
     database.execute("delete from prediction_market_trades where trade_id <> 't4'");
     let trades = replayed(&raw(store.as_mut()), &events);
     assert_eq!(trades.len(), 4);
-    assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades).unwrap(), 3);
+    assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades, at(900)).unwrap(), 3);
     assert_eq!(dump(database, TRADES_TABLE), before);
     let unknown = "prediction_market_trades where is_block_trade is null and run_id in (7, 8)";
     assert_eq!(count(database, unknown), 2);
 
     database.execute("delete from prediction_market_trades");
     let backwards: Vec<Replayed> = trades.into_iter().rev().collect();
-    assert_eq!(store.replay(&beginning(TRADES_TABLE), &backwards).unwrap(), 4);
+    assert_eq!(store.replay(&beginning(TRADES_TABLE), &backwards, at(900)).unwrap(), 4);
     assert_eq!(dump(database, TRADES_TABLE), before);
-    assert_eq!(store.replay(&beginning(TRADES_TABLE), &backwards).unwrap(), 0);
+    assert_eq!(store.replay(&beginning(TRADES_TABLE), &backwards, at(900)).unwrap(), 0);
     assert_eq!(database.raw_counts(), (4, 0), "the raw events are only read");
 }
 
@@ -125,7 +126,7 @@ fn what_is_there_is_not_touched(database: &Database) {
     );
     let before = dump(database, TRADES_TABLE);
     let trades = replayed(&raw(store.as_mut()), &events);
-    assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades).unwrap(), 0);
+    assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades, at(900)).unwrap(), 0);
     assert_eq!(dump(database, TRADES_TABLE), before);
 }
 
@@ -138,7 +139,7 @@ fn a_refused_event_becomes_a_trade(database: &Database) {
     let stored = raw(store.as_mut());
     assert!(stored[0].rejected.is_some());
     let trades = replayed(&stored, &[understood]);
-    assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades).unwrap(), 1);
+    assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades, at(900)).unwrap(), 1);
     assert_eq!(database.trades()[0].0, "t1");
     assert_eq!(count(database, "prediction_market_trades where run_id = 7"), 1);
     assert_eq!(database.raw_counts(), (0, 1), "its event stays as it was received");
@@ -152,7 +153,7 @@ fn of_two_events_of_one_trade_the_first_counts(database: &Database) {
         event: event("A", "t1", 8),
     };
     let trades = [replayed(3, 30), replayed(2, 20), replayed(1, 40)];
-    assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades).unwrap(), 1);
+    assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades, at(900)).unwrap(), 1);
     assert_eq!(count(database, "prediction_market_trades where run_id = 3"), 1);
 }
 
@@ -165,7 +166,7 @@ fn a_replay_goes_on_where_it_was_ended(database: &Database) {
     assert_eq!(place, expected, "none was begun");
 
     let moved = ReplayPlace { after_event: 5_000_000_000, ..place.clone() };
-    store.replay(&moved, &[]).unwrap();
+    store.replay(&moved, &[], at(900)).unwrap();
     assert_eq!(database.open().replay_place(TRADES_TABLE, from, until).unwrap(), moved);
     for (target, from, until) in [
         ("other", from, until),
@@ -179,8 +180,8 @@ fn a_replay_goes_on_where_it_was_ended(database: &Database) {
     }
 
     let other = ReplayPlace { target: "other".to_owned(), after_event: 3, ..moved.clone() };
-    store.replay(&other, &[]).unwrap();
-    store.replay(&ReplayPlace { after_event: 4, ..moved.clone() }, &[]).unwrap();
+    store.replay(&other, &[], at(900)).unwrap();
+    store.replay(&ReplayPlace { after_event: 4, ..moved.clone() }, &[], at(900)).unwrap();
     let held = store.replay_place(TRADES_TABLE, from, until).unwrap().after_event;
     assert_eq!(held, 5_000_000_000, "one that lags does not pull it back");
 
@@ -189,6 +190,16 @@ fn a_replay_goes_on_where_it_was_ended(database: &Database) {
     assert_eq!(store.replay_place("other", from, until).unwrap().after_event, 3);
     store.finish_replay(&moved).unwrap();
     assert_eq!(count(database, "replay_places"), 1);
+}
+
+fn the_time_of_a_place_is_ours(database: &Database) {
+    let mut store = database.open();
+    for (second, count) in [(900, 1), (800, 1)] {
+        store.replay(&beginning(TRADES_TABLE), &[], at(second)).unwrap();
+        let sql =
+            format!("select count(*) as x from replay_places where updated_at = '{}'", at(second));
+        assert_eq!(database.number(&sql), count, "{second}");
+    }
 }
 
 fn trades_and_place_are_one(database: &Database) {
@@ -204,7 +215,7 @@ fn trades_and_place_are_one(database: &Database) {
     } else {
         "alter table prediction_market_trades add constraint no check (trade_id <> 't9')"
     });
-    let failure = store.replay(&place, &replayed(&stored, &events)).unwrap_err();
+    let failure = store.replay(&place, &replayed(&stored, &events), at(900)).unwrap_err();
     assert_eq!(failure.kind, Kind::StoreRefused);
     assert_eq!(database.trades().len(), 0);
     assert_eq!(store.replay_place(TRADES_TABLE, None, None).unwrap().after_event, 0);
@@ -216,7 +227,7 @@ fn trades_and_place_are_one(database: &Database) {
         "alter table prediction_market_trades drop constraint no;
          alter table replay_places add check (after_event < 0)"
     });
-    store.replay(&place, &replayed(&stored, &events)).unwrap_err();
+    store.replay(&place, &replayed(&stored, &events), at(900)).unwrap_err();
     assert_eq!(database.trades().len(), 0, "no trade without its place");
 }
 
@@ -224,7 +235,10 @@ fn an_odd_target_is_refused(database: &Database) {
     let mut store = database.open();
     let trades = [Replayed { run_id: 1, received_at: at(1), event: event("A", "t1", 8) }];
     let odd = beginning("prediction_market_trades\" (source) values ('x'); --");
-    assert_eq!(store.replay(&odd, &trades).unwrap_err().kind, Kind::Config);
-    assert_eq!(store.replay(&beginning("nobody"), &trades).unwrap_err().kind, Kind::StoreRefused);
+    assert_eq!(store.replay(&odd, &trades, at(900)).unwrap_err().kind, Kind::Config);
+    assert_eq!(
+        store.replay(&beginning("nobody"), &trades, at(900)).unwrap_err().kind,
+        Kind::StoreRefused
+    );
     assert_eq!(count(database, "replay_places"), 0);
 }

@@ -32,7 +32,7 @@ fn a_second_table_is_empty_and_then_left_alone(database: &Database) {
     store.make_trades_table("trades_2").unwrap();
     assert_eq!(dump(database, "trades_2"), []);
     let trades = replayed(&raw(store.as_mut()), &events);
-    store.replay(&beginning("trades_2"), &trades).unwrap();
+    store.replay(&beginning("trades_2"), &trades, at(900)).unwrap();
     store.make_trades_table("trades_2").unwrap();
     store.make_trades_table("trades_3").unwrap();
     assert_eq!(dump(database, "trades_2"), dump(database, TRADES_TABLE));
@@ -111,14 +111,14 @@ fn odd_names_are_refused(database: &Database) {
         for failure in [
             store.make_trades_table(name).unwrap_err(),
             store.compare_trades(name, 1).unwrap_err(),
-            store.replay(&beginning(name), &[]).unwrap_err(),
+            store.replay(&beginning(name), &[], at(900)).unwrap_err(),
         ] {
             assert_eq!(failure.kind, Kind::Config, "{name:?}: {failure}");
         }
     }
     for name in ["a", "select", "table", "order", &"a".repeat(50)] {
         store.make_trades_table(name).unwrap();
-        assert_eq!(store.replay(&beginning(name), &[]).unwrap(), 0);
+        assert_eq!(store.replay(&beginning(name), &[], at(900)).unwrap(), 0);
         assert_eq!(store.compare_trades(name, 5).unwrap(), Difference::default(), "{name}");
     }
 }
@@ -176,7 +176,7 @@ fn a_second_table_is_filled_and_is_the_same(database: &Database) {
     receive(store.as_mut(), events.clone(), vec![], 60);
     store.make_trades_table("again").unwrap();
     let trades = replayed(&raw(store.as_mut()), &events);
-    assert_eq!(store.replay(&beginning("again"), &trades).unwrap(), 3);
+    assert_eq!(store.replay(&beginning("again"), &trades, at(900)).unwrap(), 3);
     assert_eq!(dump(database, "again"), dump(database, TRADES_TABLE));
     assert_eq!(store.compare_trades("again", 9).unwrap(), Difference::default());
     assert_eq!(store.compare_trades(TRADES_TABLE, 9).unwrap(), Difference::default());
@@ -191,7 +191,7 @@ fn in_both(store: &mut dyn Store, count: i64) {
     receive(store, events.clone(), vec![], 60);
     store.make_trades_table("other").unwrap();
     let trades = replayed(&raw(store), &events);
-    store.replay(&beginning("other"), &trades).unwrap();
+    store.replay(&beginning("other"), &trades, at(900)).unwrap();
 }
 
 fn every_difference_is_counted_and_explained(database: &Database) {

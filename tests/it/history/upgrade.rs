@@ -62,6 +62,6 @@ fn a_database_of_the_second_release_is_brought_up(database: &Database) {
     assert_eq!(store.stored_lifetime(&super::tickers(&["A"])).unwrap().len(), 1);
     store.add_slices(&[fresh("A", 0, 60)], false, at(3_000)).unwrap();
     assert_eq!(slices(store.as_mut(), &["A"]), [fresh("A", 0, 60)]);
-    store.replay(&beginning(TRADES_TABLE), &[]).unwrap();
+    store.replay(&beginning(TRADES_TABLE), &[], at(900)).unwrap();
     assert_eq!(store.prune(at(2_000), 10).unwrap(), 1);
 }

@@ -13,6 +13,7 @@ on_both_stores! {
     a_mark_in_the_future_is_lowered_and_told_once,
     an_answer_from_a_cache_is_no_sync_of_now,
     a_sighting_from_the_future_keeps_nothing_out,
+    a_sighting_from_a_clock_that_is_ahead_is_none_of_the_future,
     our_clock_once_ahead_does_not_put_a_sync_off,
 }
 
@@ -112,6 +113,29 @@ fn a_sighting_from_the_future_keeps_nothing_out(database: &Database) {
     assert_eq!(bench.main("markets", &KXA), 0);
     assert_eq!(statuses(database), [("KXA-1-X".to_owned(), "inactive".to_owned())]);
     assert_eq!(super::change_count(database), 2, "and the change is on record");
+}
+
+fn a_sighting_from_a_clock_that_is_ahead_is_none_of_the_future(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    let set = |status| {
+        bench.exchange.change_market("KXA-1-X", |market| market.status = Some(status));
+    };
+    bench.exchange.add_market(open_market("KXA-1-X", "KXA-1"));
+    bench.exchange.add_all(seeded_trades(1, "KXA-1-X", 9, NOON_US - 10 * MINUTE_US, NOON_US));
+    assert_eq!(bench.pass(&KXA), 0);
+    // By less than an hour, or by more: the clock of the pass before says when it was.
+    for (hours, minutes) in [(1, 40), (9, 80)] {
+        bench
+            .exchange
+            .set_now(NOON_US + minutes * MINUTE_US - 10 * MINUTE_US + hours * HOUR_US / 2);
+        set(Status::Inactive);
+        assert_eq!(bench.main("markets", &KXA), 0);
+        set(Status::Active);
+        bench.set_now(NOON_US + minutes * MINUTE_US);
+        assert_eq!(bench.main("markets", &KXA), 0);
+        assert_eq!(statuses(database), [("KXA-1-X".to_owned(), "active".to_owned())], "{hours}");
+    }
+    assert_eq!(super::change_count(database), 4, "and the changes are on record");
 }
 
 fn our_clock_once_ahead_does_not_put_a_sync_off(database: &Database) {

@@ -7,6 +7,7 @@ use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::Failure;
 use kalshi_ingest::store::{self, Lock, ReplayPlace};
 
+use super::made::BEGINS;
 use super::operations::{
     Believed, Catalogue, Exchanges, History, Operation, Oversight, Spot, Store, Work,
 };
@@ -193,7 +194,7 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
         History::MakeTradesTable { name } => store.make_trades_table(name).map(one),
         History::Replay { place, trades } => {
             let place = place.find(store)?;
-            store.replay(&place, trades).map(one)
+            store.replay(&place, trades, Timestamp::from_seconds(BEGINS)).map(one)
         }
         History::FinishReplay { place } => {
             let place = place.find(store)?;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use kalshi_ingest::domain::batch::{Batch, Commit, Ledger};
 use kalshi_ingest::domain::checkpoint::Checkpoint;
-use kalshi_ingest::domain::page::{Page, Rules, Step};
+use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
-use kalshi_ingest::domain::slice_walk::SliceWalk;
+use kalshi_ingest::domain::slice_walk::{SliceKnown, SliceWalk};
 use kalshi_ingest::domain::tape::TapeWalk;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::Ticker;
@@ -106,7 +106,12 @@ pub(super) fn backfill(
     let mut batch = Batch::default();
     for walked in slices {
         let slice = known.get(&walked.key).cloned().unwrap_or(Slice::new(walked.key.clone()));
-        let mut walk = SliceWalk::new(&slice, None, walked.traded, RULES);
+        let known = SliceKnown {
+            traded: walked.traded,
+            is_vouched: matches!(walked.traded, Traded::Never(_)),
+            is_unsettled: false,
+        };
+        let mut walk = SliceWalk::new(&slice, None, known, RULES);
         for page in &walked.pages {
             batch.push(walk.page(page.clone()));
         }

@@ -22,8 +22,7 @@ const NUMBERS: [&str; 4] = ["event_id", "change_id", "score_id", "correction_id"
 pub(crate) const NULL: &str = "null";
 
 impl Tables {
-    /// Without what the two databases need not agree on: numbers of rows, the dialect's own files, the
-    /// database's own clock.
+    /// Without what the two databases need not agree on: numbers of rows, the dialect's own files.
     pub(crate) fn arranged(mut self) -> Tables {
         let events = self.0.get("raw_kalshi_trade_events").map(|raw| raw.column("event_id"));
         let events: Vec<i64> =
@@ -57,7 +56,6 @@ impl Table {
     fn arrange(&mut self, name: &str, events: &[i64]) {
         self.drop_column("checksum");
         if let Some(at) = self.place("after_event") {
-            self.drop_column("updated_at");
             // A number of a raw event is how many of those that are there it covers.
             for row in &mut self.rows {
                 let last: i64 = row[at].parse().unwrap();

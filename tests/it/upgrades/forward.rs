@@ -11,6 +11,7 @@ use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
     every_step_comes_forward_with_nothing_lost,
+    one_conflict_in_several_spellings_comes_forward,
 }
 
 const NOW: Timestamp = Timestamp::from_seconds(1_785_003_600);
@@ -134,6 +135,41 @@ fn every_step_comes_forward_with_nothing_lost(kind: &Database) {
         assert_eq!(store.report(NOW).unwrap().len(), 5, "{step}");
         let next = store.begin_run("run", NOW).unwrap();
         assert!(next > 4, "{step}: the number {next} is taken");
+    }
+}
+
+/// Builds before step 007 kept a conflict once for each way in which its JSON was written.
+fn one_conflict_in_several_spellings_comes_forward(kind: &Database) {
+    for count in [5, 6] {
+        let database = Database::like(kind);
+        fill(&database, count);
+        let system =
+            if database.url.starts_with("sqlite:") { "" } else { "overriding system value" };
+        let spelling = |id: i64, payload: &str| {
+            database.execute(&format!(
+                "insert into raw_kalshi_trade_events
+                     (event_id, market_ticker, trade_id, payload, rejected, run_id, received_at) {system}
+                 values ({id}, 'KXA-1', 'tx', '{payload}', 'conflicts with the stored trade: side', 1,
+                     '2026-07-25T12:00:06.000000Z')"
+            ));
+        };
+        for (id, payload) in [(901, "{\"a\":1}"), (902, "{\"a\": 1}"), (903, "{ \"a\":1}")] {
+            spelling(id, payload);
+        }
+        let mut store = open(&database);
+        assert_eq!(store.migrate(NOW).unwrap(), steps()[count..], "{count} steps");
+        let kept = "select event_id || ' ' || payload || ' ' || rejected as x
+                    from raw_kalshi_trade_events where trade_id = 'tx' order by event_id";
+        let kept: Vec<Option<String>> = database.texts(kept);
+        let kept: Vec<&str> = kept.iter().flatten().map(String::as_str).collect();
+        let reason = "conflicts with the stored trade: side";
+        let again = "(the same was kept before, written in another way; this is event";
+        let expected = [
+            format!("901 {{\"a\":1}} {reason}"),
+            format!("902 {{\"a\": 1}} {reason} {again} 902)"),
+            format!("903 {{ \"a\":1}} {reason} {again} 903)"),
+        ];
+        assert_eq!(kept, expected, "{count} steps");
     }
 }
 

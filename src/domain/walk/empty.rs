@@ -1,0 +1,116 @@
+//! A window that shows nothing. The same endpoint says nothing else if it is asked again: something that it
+//! does show has to lie below or above on the same list, or somebody else has to say so.
+
+use std::time::Duration;
+
+use super::super::page::Page;
+use super::super::time::Timestamp;
+use super::states::{Above, Question, Second, Seen, Span};
+use super::{Turn, Walk};
+
+/// How far above an empty window of the tape is looked for a trade, one after the other, before it is without a bound;
+/// a market has few trades.
+const TAPE_REACHES: [Duration; 3] =
+    [Duration::from_secs(3_600), Duration::from_secs(86_400), Duration::from_secs(30 * 86_400)];
+/// So many pages are read of what lies above.
+const PAGES_ABOVE_MAX: u32 = 3;
+
+impl Walk {
+    /// Nothing in a window whose upper edge is given.
+    pub(super) fn with_an_empty_window(&self, until: Timestamp) -> Turn {
+        match (&self.span, self.chain.second) {
+            (Span::Given { is_vouched: true, .. }, _) => Turn::Complete,
+            // What is older was asked for already.
+            (_, Second::None) if self.nothing_until.is_some() => Turn::Widen,
+            // A trade from below the window says that the list goes on below.
+            (_, Second::None) => Turn::Ask(Question::Confirm(until)),
+            (Span::Given { .. }, _) => Turn::Ask(Question::Above(0)),
+            _ => Turn::Widen,
+        }
+    }
+
+    /// What lies above an empty window is looked for: a list that shows it, and nothing in the window, says that there
+    /// is nothing. `None` as soon as it shows something in the window: that is read like any other.
+    pub(super) fn look_above(&self, page: &Page, is_end: bool) -> Option<Turn> {
+        let Above { step, pages } = self.chain.above.filter(|_| self.is_above_the_window())?;
+        let shown = self.seen.low.filter(|_| !page.is_empty());
+        if !is_end && let Some(cursor) = &page.cursor {
+            let is_short = pages < PAGES_ABOVE_MAX;
+            return Some(if is_short {
+                Turn::Ask(Question::Next(cursor.clone()))
+            } else {
+                Turn::Idle
+            });
+        }
+        Some(match shown {
+            // It may have been cut short there.
+            Some(low) => Turn::Ask(Question::Confirm(low)),
+            None if self.above_edge(step).is_some() => Turn::Ask(Question::Above(step + 1)),
+            None => Turn::Idle,
+        })
+    }
+
+    /// Whether that is what is being read: nothing was shown so far that is older than the window's end.
+    pub(super) fn is_above_the_window(&self) -> bool {
+        let until = self.span.until().filter(|_| self.chain.above.is_some());
+        until.is_some_and(|until| self.seen.low.is_none_or(|low| until <= low))
+    }
+
+    /// Up to where the question of this step reaches; `None`: to the newest trade that there is.
+    pub(super) fn above_edge(&self, step: usize) -> Option<Timestamp> {
+        let reach = TAPE_REACHES.get(step).filter(|_| self.market.is_tape())?;
+        Some(self.span.until()?.after(*reach))
+    }
+
+    /// Two answers that show nothing are what a broken server says as well. What lies above the slice was
+    /// shown: a window that reaches up to there has to show it again.
+    pub(super) fn widen(&mut self) {
+        self.nothing_until = self.span.until();
+        (self.span, self.seen) = (Span::Own, Seen::default());
+        self.ask(Question::First);
+        self.begin_slice();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::transcript::{RULES, page_from, time};
+    use super::*;
+    use crate::domain::checkpoint::Checkpoint;
+    use crate::domain::page::{End, Step, Traded};
+    use crate::domain::trade::Ticker;
+
+    /// A page without rows that names a cursor is no end of a list.
+    #[test]
+    fn a_description_of_nothing_is_not_borne_out_by_a_page_that_names_a_cursor() {
+        let row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
+        for (answers, proven) in
+            [(["@100 >c1", "@100 >c2", "@100 >c3"], 0), (["@100 >c1", "@100 >c2", "@100"], 1)]
+        {
+            let mut walk = Walk::new(&row, RULES).traded(Traded::Never(time("100")));
+            let walked = answers.map(|answer| walk.page(page_from(answer)));
+            let found = walked.iter().filter(|walked| !walked.progress.is_empty());
+            assert_eq!(found.filter(|walked| !walked.heard().is_empty()).count(), proven);
+            assert_eq!(walk.next(), Step::Done(End::Level), "{answers:?}");
+        }
+    }
+
+    /// An empty list of a market that nobody has described proves nothing; the pass decides whether it is silence.
+    #[test]
+    fn a_market_that_nobody_has_described_is_heard_and_not_claimed() {
+        let mut row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
+        for (checked, traded, heard, proven) in [
+            (None, Traded::Unknown, 1, 0),
+            (Some(time("95")), Traded::Unknown, 1, 1),
+            (None, Traded::Never(time("100")), 1, 1),
+            (None, Traded::Stored, 0, 0),
+        ] {
+            row.checked_until = checked;
+            let mut walk = Walk::new(&row, RULES).traded(traded);
+            let walked = walk.page(page_from("@100"));
+            assert_eq!(walked.heard().len(), heard, "{checked:?} {traded:?}");
+            assert_eq!(walked.progress.len(), proven, "{checked:?} {traded:?}");
+            assert_eq!(matches!(walk.next(), Step::Done(End::Level)), heard == 1, "{traded:?}");
+        }
+    }
+}
