@@ -37,7 +37,7 @@ pub struct Check {
     /// How far below a claim the walks read again, where servers differ between two pages of one walk: a hole
     /// there is mended by the next walk.
     pub reread: i64,
-    /// Whether lists hide markets: one of which nothing was shown yet is nothing that a pass could miss.
+    /// Whether lists hide markets: one of which nothing was shown, or claimed, yet is nothing that a pass could miss.
     pub is_hiding: bool,
     /// The staleness that passes allow.
     pub sla: i64,
@@ -287,7 +287,8 @@ impl Check {
         for market in markets {
             let claim = self.claims.get(market);
             // What was never level is behind, and not stale.
-            let is_hidden = self.is_hiding && !truth.has_stored(market);
+            let is_unclaimed = claim.is_none_or(|claim| claim.until.is_none());
+            let is_hidden = self.is_hiding && (is_unclaimed || !truth.has_stored(market));
             let is_new = is_hidden || claim.is_none() && now < since + unseen_max;
             if is_new || claim.is_some_and(|claim| !claim.is_level) {
                 continue;

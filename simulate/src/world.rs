@@ -143,10 +143,10 @@ pub fn draw(drawing: &mut Drawing, rest: i64) {
         let span = drawing.random.between(longest / 3, longest).min(ends - at);
         let place = drawing.random.index(drawing.lasting.len());
         let ticker = drawing.lasting[place].clone();
-        // A burst now and then.
-        let many = if is_between { 2 } else { 10 };
-        let count =
-            if drawing.random.chance(100) { many * 4 } else { drawing.random.between(1, many) };
+        // A burst now and then; not at the end, since after one a pause is asked for again by the next pass.
+        let many = if is_between { 2 } else { 15 };
+        let is_burst = at < finale_at - 3 * MINUTE && drawing.random.chance(100);
+        let count = if is_burst { many * 4 } else { drawing.random.between(1, many) };
         trade(drawing, &ticker, at, span, count);
         at += span.max(SECOND);
     }
