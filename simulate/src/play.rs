@@ -347,7 +347,9 @@ impl Player<'_> {
         self.machine.idle_until((at + 2 * MINUTE).max(closed_at));
         let window: &[&str] = if is_all { &["--from", &from, "--to", &to] } else { &[] };
         // What had closed before the selection was first read is the past: somebody has to ask for it.
-        let heal: &[&str] = if self.has_past() { &["--heal"] } else { &[] };
+        // So is what was shown after the last pass, in an hour that had begun by then.
+        let is_late = is_all && at < BEGINS_AT + hour + HOUR;
+        let heal: &[&str] = if self.has_past() || is_late { &["--heal"] } else { &[] };
         let flags = [&["--min-score", "1"], window, heal].concat();
         // Nothing of ours lies in the future of a clock that somebody has set right.
         self.machine.state().skew = 0;

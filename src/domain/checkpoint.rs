@@ -248,6 +248,10 @@ impl Checkpoint {
                 if correction.proven.is_none_or(|until| Some(until) < self.complete_from) {
                     self.complete_from = correction.proven;
                 }
+                if self.complete_until == self.complete_from {
+                    // Nothing is left of the claim: this is a first reading again.
+                    (self.level_at, self.left) = (None, None);
+                }
             }
             Claim::CompleteFrom => self.complete_from = correction.proven,
             Claim::CheckedUntil => self.checked_until = correction.proven,

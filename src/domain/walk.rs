@@ -16,6 +16,7 @@ mod ends;
 mod gaps;
 mod guards;
 mod origins;
+mod silence;
 mod states;
 
 use std::collections::BTreeMap;
@@ -181,6 +182,13 @@ impl Walk {
 
     /// Takes the answer to the request in hand; says what to store and what that proves.
     pub fn page(&mut self, page: Page) -> Walked {
+        let refuted = self.refute_silence(&page).map(Progress::Corrected);
+        let mut walked = self.read(page);
+        walked.progress.splice(0..0, refuted.map(|progress| (self.market.clone(), progress)));
+        walked
+    }
+
+    fn read(&mut self, page: Page) -> Walked {
         self.pages += 1;
         if self.chain.question == Question::Archive {
             return self.archived(&page);

@@ -133,7 +133,7 @@ fn all_above_the_newest_stored_trade_is_read_whatever_is_claimed() {
          cut
          # also where no trade is known
          have done ..90000
-         ask .. | @3100 b2000 a1000 | a b | =
+         ask .. | @3100 b2000 a1000 | a b | new
          ask ..1001 | @3100 a1000 | a | done ..2000 ^b2000 _1000
          level",
     );

@@ -2,7 +2,7 @@
 
 use super::super::checkpoint::{Claim, Completed, Correction, Level, Progress, Window};
 use super::super::evidence::{Anchor, Evidence};
-use super::super::page::{End, Guard, Page, Traded, Walked};
+use super::super::page::{End, Guard, Page, Walked};
 use super::super::time::Timestamp;
 use super::super::trade::Event;
 use super::Walk;
@@ -56,21 +56,8 @@ impl Walk {
         }
     }
 
-    /// Nothing was ever traded, by two different answers: of the page, and of the description.
-    pub(super) fn window_of_silence(&self) -> Option<Window> {
-        let settled = self.seen.evidence.as_ref()?.settled();
-        let until = match self.traded {
-            // What is stored says otherwise: neither the page nor the description is believed so far.
-            Traded::Never(as_of) if !self.held.has_trades => {
-                settled.min(as_of.before(self.rules.settle).floor())
-            }
-            _ => self.start.at()?,
-        };
-        self.window_until(until)
-    }
-
     /// From where the window begins up to here, or empty.
-    fn window_until(&self, until: Timestamp) -> Option<Window> {
+    pub(super) fn window_until(&self, until: Timestamp) -> Option<Window> {
         let from = self.start.at();
         Window::new(from, from.map_or(until, |from| until.max(from)))
     }

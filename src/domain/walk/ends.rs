@@ -2,7 +2,7 @@
 
 use super::super::evidence::Anchor;
 use super::super::page::{Guard, Page, Traded};
-use super::states::{Depth, Expected, Held, Question, Second, Span};
+use super::states::{Depth, Expected, Question, Second, Span};
 use super::{PASSES_MISSED_MIN, Turn, Walk};
 
 impl Walk {
@@ -98,12 +98,6 @@ impl Walk {
             Traded::Unknown if self.is_never_heard_of() => Turn::Silent,
             _ => Turn::Complete,
         }
-    }
-
-    /// Whether nobody else has said anything of the market: the pass decides what its silence is worth.
-    fn is_never_heard_of(&self) -> bool {
-        let Held { claim, heard_until, expected, .. } = &self.held;
-        claim.is_none() && heard_until.is_none() && !matches!(expected, Expected::Archived)
     }
 
     /// The exchange does not show the newest trade that is stored.

@@ -1,0 +1,98 @@
+//! Markets of which no trade was ever seen: how far their silence is believed, and until when.
+
+use super::super::checkpoint::{Claim, Correction, Window};
+use super::super::page::{Page, Traded};
+use super::super::time::Timestamp;
+use super::Walk;
+use super::states::{Expected, Held, Start};
+
+impl Walk {
+    /// Nothing was ever traded, by two different answers: of the page, and of the description.
+    pub(super) fn window_of_silence(&self) -> Option<Window> {
+        let settled = self.seen.evidence.as_ref()?.settled();
+        let until = match self.traded {
+            // What is stored says otherwise: neither the page nor the description is believed so far.
+            Traded::Never(as_of) if !self.held.has_trades => {
+                settled.min(as_of.before(self.rules.settle).floor())
+            }
+            _ => self.start.at()?,
+        };
+        self.window_until(until)
+    }
+
+    /// Whether nobody else has said anything of the market: the pass decides what its silence is worth.
+    pub(super) fn is_never_heard_of(&self) -> bool {
+        let Held { claim, heard_until, expected, .. } = &self.held;
+        claim.is_none() && heard_until.is_none() && !matches!(expected, Expected::Archived)
+    }
+
+    /// A trade from before the instant up to which the market was taken for silent: it never was. The correction is
+    /// committed with the rows that show it, since nobody can tell later that none were stored before them.
+    pub(super) fn refute_silence(&mut self, page: &Page) -> Option<Correction> {
+        if self.held.has_trades || self.market.is_tape() {
+            return None;
+        }
+        let from = self.held.complete_from;
+        let (claim, claimed, proven) = match (self.held.claim, self.held.heard_until) {
+            (Some(claimed), _) => (Claim::CompleteUntil, claimed, from),
+            (None, Some(heard)) => (Claim::CheckedUntil, heard, None),
+            (None, None) => return None,
+        };
+        let is_within = |at: Timestamp| at < claimed && from.is_none_or(|from| from <= at);
+        page.events.iter().find(|event| is_within(event.trade.traded_at))?;
+        if claim == Claim::CompleteUntil {
+            (self.held.claim, self.start) = (proven, Start::of(proven));
+        }
+        self.held.heard_until = None;
+        let reason = "the exchange shows older trades of a market that was taken for silent";
+        Some(Correction { claim, claimed, proven, reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::transcript::{RULES, page_from, time};
+    use super::*;
+    use crate::domain::batch::{Batch, Ledger};
+    use crate::domain::checkpoint::Checkpoint;
+    use crate::domain::trade::Ticker;
+
+    /// The checkpoint after one page of a market that was taken for silent.
+    fn after(answer: &str, row: &Checkpoint) -> Checkpoint {
+        let mut walk = Walk::new(row, RULES).traded(Traded::Unknown);
+        let mut batch = Batch::default();
+        batch.push(walk.page(page_from(answer)));
+        let commit = batch.seal(&Ledger::new([row.clone()]), 1, time("300"));
+        let [update] = commit.checkpoints() else { return row.clone() };
+        update.next().clone()
+    }
+
+    #[test]
+    fn a_trade_from_before_the_silence_takes_back_what_was_believed_of_it() {
+        let new = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
+        let silent = Checkpoint {
+            complete_until: Some(time("100")),
+            checked_until: Some(time("100")),
+            level_at: Some(time("100")),
+            ..new.clone()
+        };
+        let since = Checkpoint { complete_from: Some(time("50")), ..silent.clone() };
+        let heard = Checkpoint { complete_until: None, level_at: None, ..silent.clone() };
+        let traded = Checkpoint { last_trade_at: Some(time("90")), ..silent.clone() };
+        for (row, answer, claim, is_believed, why) in [
+            (&silent, "@200 a150 b90 >c", None, false, "an older one: nothing is known"),
+            (&silent, "@200 a150 b90 d95", None, false, "also of an answer that makes no sense"),
+            (&silent, "@200 a150 >c", Some("100"), true, "all newer"),
+            (&since, "@200 a150 b90 >c", Some("50"), false, "down to where it begins"),
+            (&since, "@200 a150 b40 >c", Some("150"), true, "older than where it begins"),
+            (&traded, "@200 a150 b95 >c", Some("100"), true, "it was never silent: a late one"),
+            (&heard, "@200 a150 b90 >c", None, false, "what was only heard"),
+        ] {
+            let next = after(answer, row);
+            assert_eq!(next.complete_until, claim.map(time), "{why}");
+            assert_eq!(next.checked_until.is_some(), is_believed, "{why}");
+            let was_level = row.level_at.is_some();
+            assert_eq!(next.level_at.is_some(), is_believed && was_level, "{why}");
+        }
+    }
+}
