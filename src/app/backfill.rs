@@ -244,10 +244,13 @@ impl Filler {
             self.verdict.incomplete(YOUNG);
         }
         let (from, until) = (self.want.from, self.want.until.min(settled).max(self.want.from));
-        let (settled_until, has_newer) = self.settled_until(store, until)?;
+        let cutoff = first.min(second);
+        // The archive is not held against what the live tier shows.
+        let (settled_until, has_newer) =
+            if until <= cutoff { (until, true) } else { self.settled_until(store, until)? };
         // What lies between is a moment, and the window is to be looked at again anyway.
         let until = if is_young && has_newer { settled_until.max(from) } else { until };
-        Ok(Some(Span { from, until, cutoff: first.min(second), settled_until }))
+        Ok(Some(Span { from, until, cutoff, settled_until }))
     }
 
     /// Up to where the live tier has shown all that it will, and whether it shows a trade above `until`: an exchange

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::support::bench::stderr;
 
-/// Two markets and no trade, whatever is asked.
-const BODY: &str = r#"{"cursor":"","markets":[{"ticker":"KXA","event_ticker":"KX","status":"active"},{"ticker":"KXB","event_ticker":"KX","status":"active"}],"trades":[]}"#;
+/// Two markets that never traded and no trade, whatever is asked.
+const BODY: &str = r#"{"cursor":"","markets":[{"ticker":"KXA","event_ticker":"KX","status":"active","volume_fp":"0.00"},{"ticker":"KXB","event_ticker":"KX","status":"active","volume_fp":"0.00"}],"trades":[]}"#;
 
 /// A CA's certificate in PEM, and the port of an exchange without trades whose certificate is
 /// for `host` and signed by that CA; connections are counted.

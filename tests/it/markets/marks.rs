@@ -135,7 +135,7 @@ fn a_sighting_from_a_clock_that_is_ahead_is_none_of_the_future(database: &Databa
         assert_eq!(bench.main("markets", &KXA), 0);
         assert_eq!(statuses(database), [("KXA-1-X".to_owned(), "active".to_owned())], "{hours}");
     }
-    assert_eq!(super::change_count(database), 4, "and the changes are on record");
+    assert_eq!(super::change_count(database), 5, "and all changes are on record");
 }
 
 fn our_clock_once_ahead_does_not_put_a_sync_off(database: &Database) {
