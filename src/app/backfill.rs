@@ -5,7 +5,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::memory::Memory;
+use super::memory::{Head, Memory};
 use super::outside::Outside;
 use super::session::{Done, LONG, Session, asker, heed};
 use super::verdict::Verdict;
@@ -284,7 +284,7 @@ impl Filler {
         if until <= shown {
             return Ok((until.min(settled), true));
         }
-        if !memory.judge_silence(Some(head), None, true, &self.asker, now) {
+        if !memory.judge_silence(Head::Shown(head), None, true, &self.asker, now) {
             let message = format!(
                 "the exchange shows no trade after {}; run it again later",
                 report::second(shown.floor())

@@ -116,30 +116,37 @@ impl Memory {
         self.record.cutoff
     }
 
-    /// The newest trade of the tape, as this pass read it or is shown it now; `needs` says whether any market is
-    /// silent. `None` where none is to be had, or none was asked for.
-    pub(super) fn head(head: Option<Anchor>, needs: bool, asker: &Asker) -> Option<Anchor> {
-        head.or_else(|| {
-            let page = needs
-                .then(|| asker.ask_aside(|client, left, clock| client.head(left, clock)))
-                .flatten();
-            page.and_then(|page| page.newest())
-        })
+    /// The newest trade of the tape, as this pass read it or is told now; `needs` says whether any market is silent.
+    pub(super) fn head(read: Option<Anchor>, needs: bool, asker: &Asker) -> Head {
+        if let Some(newest) = read {
+            return Head::Shown(newest);
+        }
+        let ask = || asker.ask_aside(|client, left, clock| client.head(left, clock));
+        match needs.then(ask).flatten() {
+            Some(page) => page.newest().map_or(Head::Nothing, Head::Shown),
+            None => Head::Unknown,
+        }
     }
 
     /// Whether the silence of a market is plausible, given the newest trade of the tape. `needs` says whether
     /// any market is silent; `shown` is the newest trade of any market.
     pub(super) fn judge_silence(
         &mut self,
-        head: Option<Anchor>,
+        head: Head,
         shown: Option<Anchor>,
         needs: bool,
         asker: &Asker,
         ours: Timestamp,
     ) -> bool {
+        let is_traded = self.pulse.newest.is_some() || shown.is_some();
+        if head == Head::Nothing && is_traded {
+            // An exchange that has traded shows it: whoever shows nothing is not believed in anything.
+            self.pulse = self.pulse.after(None);
+            return false;
+        }
         // Where a market moved, so did the tape: the pulse is learnt without an answer.
         let is_news = |at: &Anchor| self.pulse.newest.as_ref().is_none_or(|of| of.at < at.at);
-        let head = head.or_else(|| shown.filter(is_news));
+        let head = head.shown().or_else(|| shown.filter(is_news));
         // Where none is to be had, what was learnt before has to do.
         if head.is_some() {
             self.pulse = self.pulse.after(head);
@@ -199,6 +206,26 @@ impl Memory {
         self.record.moved_passes = self.pulse.share.map(|share| share.passes);
         self.record.still_passes = self.pulse.still;
         store.save_exchange_record(&self.key, &self.record, ours)
+    }
+}
+
+/// The newest trade of all, as far as a pass was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// This one.
+    Shown(Anchor),
+    /// The answer shows no trade at all.
+    Nothing,
+    /// Nobody asked, or nobody answered.
+    Unknown,
+}
+
+impl Head {
+    pub(super) fn shown(self) -> Option<Anchor> {
+        match self {
+            Head::Shown(newest) => Some(newest),
+            Head::Nothing | Head::Unknown => None,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::memory::{self, Memory};
+use super::memory::{self, Head, Memory};
 use super::outside::Outside;
 use super::session::{Closed, Done, Session};
 use super::telling;
@@ -223,11 +223,12 @@ impl Pass {
         let shown = anchors.max_by_key(|anchor| anchor.at);
         let stored = outcome.ledger.iter().filter_map(|row| row.last_trade_at).max();
         let head = Memory::head(outcome.head.take(), needs, &self.asker);
-        if let Some(newest) = head.as_ref().map(|head| head.at).max(stored) {
+        let is_shown = matches!(head, Head::Shown(_));
+        if let Some(newest) = head.clone().shown().map(|newest| newest.at).max(stored) {
             self.asker.show(newest);
         }
         let Outcome { ledger, heard, .. } = outcome;
-        if head.is_none() {
+        if !is_shown {
             // Where the exchange shows no trade at all, a market that nobody has described is not silent.
             heard.retain(|market, _| ledger.get(market).is_some_and(|row| row.level_at.is_some()));
         }

@@ -148,6 +148,12 @@ impl Checkpoint {
         self.complete_until.max(self.carried_until)
     }
 
+    /// Whether trades of it are stored, and no list that showed any was ever read to its end: below them nothing is
+    /// known, whatever was claimed while there was only silence.
+    pub fn is_read_in_part(&self) -> bool {
+        self.last_trade_at.is_some() && self.anchor.is_none() && self.level_at.is_none()
+    }
+
     /// Up to when the market is known: by its claim, or by what was heard.
     pub fn known_until(&self) -> Option<Timestamp> {
         self.complete_until.max(self.checked_until)
@@ -176,6 +182,9 @@ impl Checkpoint {
             }
         }
         next.checked_until = next.checked_until.max(change.checked_until);
+        if change.last_trade_at.is_some() && next.anchor.is_none() {
+            next.level_at = None;
+        }
         if next.level_at.is_some() {
             next.left = None;
         } else if let Some(span) = change.left

@@ -223,7 +223,9 @@ const LATE_MAX: Duration = Duration::from_secs(125);
 
 /// Complete up to so many seconds ago.
 fn complete(until_ago: i64) -> Checkpoint {
-    Checkpoint { complete_until: Some(ago(until_ago)), ..Checkpoint::first(ticker(), ago(DAY)) }
+    let level_at = Some(ago(until_ago));
+    let first = Checkpoint::first(ticker(), ago(DAY));
+    Checkpoint { complete_until: Some(ago(until_ago)), level_at, ..first }
 }
 
 fn ended(status: &str, seen_ago: Option<i64>, settled_ago: Option<i64>) -> Known {
@@ -296,6 +298,12 @@ fn a_settlement_that_lies_ahead_or_is_followed_by_trades_is_not_believed() {
         (ended("finalized", Some(600), Some(600)), traded(complete(5), 700), true, "traded before"),
         (ended("finalized", Some(600), Some(600)), traded(complete(5), 500), true, "late trades"),
         (ended("finalized", Some(600), Some(600)), traded(complete(5), 60), false, "traded after"),
+        (
+            ended("finalized", Some(600), Some(600)),
+            Checkpoint { level_at: None, ..traded(complete(5), 700) },
+            false,
+            "it was silent, and then its list was not read to the end",
+        ),
         (
             ended("finalized", Some(2 * day), Some(2 * day)),
             traded(complete(5), day + 60),

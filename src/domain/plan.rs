@@ -55,7 +55,8 @@ pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Job> {
 /// Whether the tape can take over. What claims more than there is has to be read alone first.
 fn is_level(row: &Checkpoint, outlook: Outlook) -> bool {
     let is_possible = |until: Timestamp| until <= outlook.now.after(CLOCK_SLACK);
-    row.walk.is_none() && row.carried_until().is_some_and(is_possible)
+    let is_read = row.walk.is_none() && !row.is_read_in_part();
+    is_read && row.carried_until().is_some_and(is_possible)
 }
 
 /// The tape is read this much deeper for riders that are complete to just below it.

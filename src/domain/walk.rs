@@ -118,8 +118,8 @@ impl Walk {
         let reach = match self.held.expected.anchor() {
             // Whatever is claimed: all above the newest trade that is stored is read.
             Some(anchor) => Some(edge.min(anchor.at)),
-            None if self.held.has_trades || self.market.is_tape() => Some(edge),
-            // Nothing of it was ever seen.
+            None if self.held.is_read || self.market.is_tape() => Some(edge),
+            // It was only ever silent.
             None => None,
         };
         reach.max(self.held.complete_from)

@@ -112,6 +112,7 @@ impl Walk {
             complete_from: if is_first { window.from() } else { self.held.complete_from },
             claim: Some(until),
             has_trades: self.held.has_trades || self.seen.low.is_some(),
+            is_read: self.held.is_read || self.seen.low.is_some(),
             heard_until: self.held.heard_until,
             // One from above a slice is still to be shown.
             expected: Expected::of(match (anchor, self.held.expected.anchor().cloned()) {
@@ -120,6 +121,7 @@ impl Walk {
             }),
             // What is late below a slice was read just now.
             footing: None,
+            confirms_ends: !is_slice,
         };
         (self.span, self.start, self.depth) = (Span::Own, Start::At(until), Depth::ToEdge);
         self.chain = Chain::of(Question::First);

@@ -36,7 +36,8 @@ impl Walk {
         let Some(low) = self.seen.low else { return self.with_nothing_shown(page, is_bounded) };
         // Without a footing nobody can tell; but where nothing new is claimed it does not matter so much.
         let is_below = |claim| low < claim || self.window().is_none_or(|w| w.until() <= claim);
-        let is_known = self.held.footing.is_none() && !page.is_empty();
+        let is_free = self.held.footing.is_none() && !self.held.confirms_ends;
+        let is_known = is_free && !page.is_empty();
         let has_footing = self.held.footing.is_some_and(|footing| low <= footing);
         let is_old = self.held.claim.is_some_and(is_below);
         let is_claimed = has_footing || is_known && is_old;

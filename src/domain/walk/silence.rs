@@ -29,7 +29,7 @@ impl Walk {
     /// A trade from before the instant up to which the market was taken for silent: it never was. The correction is
     /// committed with the rows that show it, since nobody can tell later that none were stored before them.
     pub(super) fn refute_silence(&mut self, page: &Page) -> Option<Correction> {
-        if self.held.has_trades || self.market.is_tape() {
+        if self.held.is_read || self.market.is_tape() {
             return None;
         }
         let from = self.held.complete_from;
@@ -55,6 +55,7 @@ mod tests {
     use super::*;
     use crate::domain::batch::{Batch, Ledger};
     use crate::domain::checkpoint::Checkpoint;
+    use crate::domain::evidence::Anchor;
     use crate::domain::trade::Ticker;
 
     /// The checkpoint after one page of a market that was taken for silent.
@@ -65,6 +66,23 @@ mod tests {
         let commit = batch.seal(&Ledger::new([row.clone()]), 1, time("300"));
         let [update] = commit.checkpoints() else { return row.clone() };
         update.next().clone()
+    }
+
+    /// Whoever was silent and trades is read down to the bottom until one list was read to its end.
+    #[test]
+    fn below_the_first_trades_after_a_silence_everything_is_read() {
+        let silent = Checkpoint {
+            complete_until: Some(time("100")),
+            level_at: Some(time("100")),
+            ..Checkpoint::first(Ticker::new("KX").unwrap(), time("0"))
+        };
+        let broken = after("@200 a150 c190 >c", &silent);
+        assert!(broken.is_read_in_part());
+        let walk = Walk::new(&broken, RULES);
+        assert_eq!(walk.lower_edge(), None);
+        let whole =
+            after("@200 c190 a150 b90", &Checkpoint { footing: Some(time("90")), ..broken });
+        assert!(!whole.is_read_in_part(), "{whole:?}");
     }
 
     #[test]
@@ -78,11 +96,15 @@ mod tests {
         };
         let since = Checkpoint { complete_from: Some(time("50")), ..silent.clone() };
         let heard = Checkpoint { complete_until: None, level_at: None, ..silent.clone() };
-        let traded = Checkpoint { last_trade_at: Some(time("90")), ..silent.clone() };
-        for (row, answer, claim, is_believed, why) in [
+        let traded = Checkpoint {
+            last_trade_at: Some(time("90")),
+            anchor: Some(Anchor { at: time("90"), id: None }),
+            ..silent.clone()
+        };
+        for (row, answer, claim, is_level, why) in [
             (&silent, "@200 a150 b90 >c", None, false, "an older one: nothing is known"),
             (&silent, "@200 a150 b90 d95", None, false, "also of an answer that makes no sense"),
-            (&silent, "@200 a150 >c", Some("100"), true, "all newer"),
+            (&silent, "@200 a150 >c", Some("100"), false, "all newer, so far"),
             (&since, "@200 a150 b90 >c", Some("50"), false, "down to where it begins"),
             (&since, "@200 a150 b40 >c", Some("150"), true, "older than where it begins"),
             (&traded, "@200 a150 b95 >c", Some("100"), true, "it was never silent: a late one"),
@@ -90,9 +112,8 @@ mod tests {
         ] {
             let next = after(answer, row);
             assert_eq!(next.complete_until, claim.map(time), "{why}");
-            assert_eq!(next.checked_until.is_some(), is_believed, "{why}");
-            let was_level = row.level_at.is_some();
-            assert_eq!(next.level_at.is_some(), is_believed && was_level, "{why}");
+            assert_eq!(next.checked_until.is_some(), claim.map(time) >= Some(time("100")), "{why}");
+            assert_eq!(next.level_at.is_some(), is_level, "{why}");
         }
     }
 }

@@ -252,11 +252,15 @@ pub(super) struct Held {
     pub(super) claim: Option<Timestamp>,
     /// Whether a trade of it is stored: then a missing anchor is one that was never noted.
     pub(super) has_trades: bool,
+    /// Whether a list that showed trades was read to its end; before that each walk reads down to the bottom.
+    pub(super) is_read: bool,
     /// Up to when a pass has heard that there is nothing, and believed it.
     pub(super) heard_until: Option<Timestamp>,
     pub(super) expected: Expected,
     /// A trade below all that is asked for: a healthy list reaches down to it, and so says that it was not cut short.
     pub(super) footing: Option<Timestamp>,
+    /// Whether the end of a list is asked for again where there is no footing: an earlier pass read what lies below.
+    pub(super) confirms_ends: bool,
 }
 
 impl Held {
@@ -274,9 +278,11 @@ impl Held {
             complete_from: checkpoint.complete_from,
             claim: carried.or(checkpoint.complete_until).map(Timestamp::floor),
             has_trades: checkpoint.last_trade_at.is_some(),
+            is_read: checkpoint.anchor.is_some(),
             heard_until: checkpoint.checked_until,
             expected,
             footing: checkpoint.footing.filter(|at| is_live(*at)),
+            confirms_ends: false,
         }
     }
 }
