@@ -186,10 +186,12 @@ impl Pass {
         }
         self.verdict.judge_walks(&outcome, stop);
         if outcome.store_failure.is_none() {
-            self.close(store, &mut outcome, &mut memory)?;
+            let is_plausible = self.close(store, &mut outcome, &resolved, &mut memory)?;
             let (selection, strangers) = (&self.selection, &outcome.strangers);
             ingest::take_back_traded(selection, store, self.run, strangers, self.now())?;
-            self.stand(store, &mut outcome.ledger, &resolved, Standing::Retired)?;
+            if is_plausible {
+                self.stand(store, &mut outcome.ledger, &resolved, Standing::Retired)?;
+            }
         }
         // Judged last: what is said cannot be taken back if the database breaks off before.
         let synced = match outcome.store_failure {
@@ -208,17 +210,22 @@ impl Pass {
         synced
     }
 
-    /// Commits what was heard, as far as silence is plausible, and notes what the exchange told.
+    /// Commits what was heard, as far as silence is plausible, and notes what the exchange told; says whether it is.
     fn close(
         &self,
         store: &mut dyn Store,
         outcome: &mut Outcome,
+        resolved: &Resolved,
         memory: &mut Memory,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let is_silent = |(market, until): (&Ticker, &Timestamp)| {
             outcome.ledger.get(market).is_some_and(|row| memory::is_silent(row, *until))
         };
-        let needs = outcome.heard.iter().any(is_silent);
+        // Who never traded retires because of silence alone.
+        let is_untraded =
+            |ticker: Ticker| outcome.ledger.get(&ticker).is_some_and(|row| row.anchor.is_none());
+        let leaving = || self.standings(&outcome.ledger, resolved, Standing::Retired);
+        let needs = outcome.heard.iter().any(is_silent) || leaving().any(is_untraded);
         let anchors = outcome.ledger.iter().filter_map(|row| row.anchor.clone());
         let shown = anchors.max_by_key(|anchor| anchor.at);
         let stored = outcome.ledger.iter().filter_map(|row| row.last_trade_at).max();
@@ -233,12 +240,14 @@ impl Pass {
             heard.retain(|market, _| ledger.get(market).is_some_and(|row| row.level_at.is_some()));
         }
         let now = self.now();
-        if !memory.judge_silence(head, shown, needs, &self.asker, now) {
+        let is_plausible = memory.judge_silence(head, shown, needs, &self.asker, now);
+        if !is_plausible {
             heard.clear();
         }
         let closing = Closing { heard, exchange: self.asker.exchange_now(), ours: now };
         ingest::close(store, self.run, ledger, &closing)?;
-        memory.save(store, &self.asker, now)
+        memory.save(store, &self.asker, now)?;
+        Ok(is_plausible)
     }
 
     /// Which walks are to be done.

@@ -143,15 +143,11 @@ impl Checkpoint {
     }
 
     /// Up to where the market may be taken for complete when it joins the tape or retires: its
-    /// claim, or as far as two passes heard that it was quiet.
+    /// claim, or as far as two passes heard that it was quiet. The claim of a market that never traded is no more than
+    /// what one pass heard.
     pub fn carried_until(&self) -> Option<Timestamp> {
-        self.complete_until.max(self.carried_until)
-    }
-
-    /// Whether trades of it are stored, and no list that showed any was ever read to its end: below them nothing is
-    /// known, whatever was claimed while there was only silence.
-    pub fn is_read_in_part(&self) -> bool {
-        self.last_trade_at.is_some() && self.anchor.is_none() && self.level_at.is_none()
+        let claim = self.complete_until.filter(|_| self.anchor.is_some());
+        claim.max(self.carried_until)
     }
 
     /// Up to when the market is known: by its claim, or by what was heard.
@@ -175,6 +171,7 @@ impl Checkpoint {
             match progress {
                 Progress::Continues(walk) => next.walk = Some(walk.clone()),
                 Progress::Completed(completed) => next.complete(completed, run, now),
+                Progress::Spoke => (next.level_at, next.left) = (None, None),
                 Progress::Corrected(correction) => {
                     next.correct(correction);
                     corrections.push(correction.clone());
@@ -182,9 +179,6 @@ impl Checkpoint {
             }
         }
         next.checked_until = next.checked_until.max(change.checked_until);
-        if change.last_trade_at.is_some() && next.anchor.is_none() {
-            next.level_at = None;
-        }
         if next.level_at.is_some() {
             next.left = None;
         } else if let Some(span) = change.left
@@ -283,6 +277,8 @@ pub(super) enum Progress {
     Continues(OpenWalk),
     /// Every row of the window is stored.
     Completed(Completed),
+    /// A market that was taken for silent shows trades: it is being read for the first time again.
+    Spoke,
     /// Something that was claimed is false.
     Corrected(Correction),
 }

@@ -162,7 +162,7 @@ pub fn standing(
         None => ended_at?.after(late_max),
     };
     let is_drained = checkpoint.walk.is_none()
-        && !checkpoint.is_read_in_part()
+        && checkpoint.level_at.is_some()
         && checkpoint.carried_until().is_some_and(|until| until >= silent_from);
     is_drained.then_some(Standing::Retired)
 }

@@ -1,6 +1,7 @@
 //! When to look at a market, when it is gone, when it retires: tables.
 
 use super::super::checkpoint::{OpenWalk, Window};
+use super::super::evidence::Anchor;
 use super::super::trade::Ticker;
 use super::*;
 
@@ -225,7 +226,8 @@ const LATE_MAX: Duration = Duration::from_secs(125);
 fn complete(until_ago: i64) -> Checkpoint {
     let level_at = Some(ago(until_ago));
     let first = Checkpoint::first(ticker(), ago(DAY));
-    Checkpoint { complete_until: Some(ago(until_ago)), level_at, ..first }
+    let anchor = Some(Anchor { at: ago(DAY), id: None });
+    Checkpoint { complete_until: Some(ago(until_ago)), level_at, anchor, ..first }
 }
 
 fn ended(status: &str, seen_ago: Option<i64>, settled_ago: Option<i64>) -> Known {

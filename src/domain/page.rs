@@ -134,6 +134,8 @@ pub enum Guard {
     CursorsUseless,
     /// The list ended above a trade that an earlier answer had shown.
     EndsTooSoon,
+    /// An answer showed older trades than the oldest one seen, and not that one.
+    OldestMissing,
     /// The newest trade that is stored is on no answer.
     AnchorMissing,
     /// The market has traded, and neither endpoint shows a trade.
@@ -161,6 +163,9 @@ impl fmt::Display for Guard {
                 "the exchange does not honour its cursors, and going on by time leads nowhere"
             }
             Guard::EndsTooSoon => "the exchange ended its list above a trade it had shown before",
+            Guard::OldestMissing => {
+                "the exchange left out a trade it had shown before; the next pass asks again"
+            }
             Guard::AnchorMissing => {
                 "the exchange no longer shows the newest trade that is stored; nothing new is believed in this pass"
             }
@@ -231,7 +236,7 @@ impl Walked {
     pub fn corrections(&self) -> impl Iterator<Item = (&Ticker, &Correction)> {
         self.progress.iter().filter_map(|(market, progress)| match progress {
             Progress::Corrected(correction) => Some((market, correction)),
-            Progress::Continues(_) | Progress::Completed(_) => None,
+            Progress::Continues(_) | Progress::Completed(_) | Progress::Spoke => None,
         })
     }
 }

@@ -55,7 +55,7 @@ pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Job> {
 /// Whether the tape can take over. What claims more than there is has to be read alone first.
 fn is_level(row: &Checkpoint, outlook: Outlook) -> bool {
     let is_possible = |until: Timestamp| until <= outlook.now.after(CLOCK_SLACK);
-    let is_read = row.walk.is_none() && !row.is_read_in_part();
+    let is_read = row.walk.is_none() && row.level_at.is_some();
     is_read && row.carried_until().is_some_and(is_possible)
 }
 

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::checkpoint::{OpenWalk, Window};
+use super::super::evidence::Anchor;
 use super::super::trade::Ticker;
 use super::*;
 
@@ -27,9 +28,15 @@ fn fresh(name: &str) -> Checkpoint {
     Checkpoint::first(Ticker::new(name).unwrap(), ago(0))
 }
 
+/// The same, read to its end if it is complete at all.
+fn read(row: Checkpoint) -> Checkpoint {
+    let at = row.complete_until;
+    Checkpoint { level_at: at, anchor: at.map(|at| Anchor { at, id: None }), ..row }
+}
+
 /// Complete up to so many seconds ago.
 fn level(name: &str, seconds_ago: i64) -> Checkpoint {
-    Checkpoint { complete_until: Some(ago(seconds_ago)), ..fresh(name) }
+    read(Checkpoint { complete_until: Some(ago(seconds_ago)), ..fresh(name) })
 }
 
 fn open(row: Checkpoint, from: Option<i64>) -> Checkpoint {
@@ -192,7 +199,7 @@ fn row() -> impl Strategy<Value = Checkpoint> {
         |(until, from, walk, failures)| {
             let complete_from = from.filter(|_| until.is_some()).map(ago).min(until.map(ago));
             let complete_until = until.map(ago);
-            let row = Checkpoint { complete_from, complete_until, failures, ..fresh("M") };
+            let row = read(Checkpoint { complete_from, complete_until, failures, ..fresh("M") });
             if walk < 30 { open(row, until.map(|until| until.max(0))) } else { row }
         },
     )
@@ -292,7 +299,7 @@ proptest! {
         let (now, overlap) = (Timestamp::from_micros(now), Duration::from_secs(overlap));
         let row = |(at, until): (usize, &i64)| {
             let complete_until = Some(Timestamp::from_micros(*until));
-            Checkpoint { complete_until, ..fresh(&format!("M{at}")) }
+            read(Checkpoint { complete_until, ..fresh(&format!("M{at}")) })
         };
         let rows: Vec<Checkpoint> = untils.iter().enumerate().map(row).collect();
         let outlook = Outlook { now, tape_rate, overlap, tape_since: now };

@@ -100,7 +100,9 @@ impl SliceWalk {
                 Tier::Archive => self.at(SliceStatus::Complete, None, None),
             }),
             // It comes no further, but the rows are its own: the ledger counts them.
-            Some(Progress::Corrected(_)) | None => (!walked.rows.is_empty()).then(|| self.stays()),
+            Some(Progress::Corrected(_) | Progress::Spoke) | None => {
+                (!walked.rows.is_empty()).then(|| self.stays())
+            }
         };
         walked
     }

@@ -121,7 +121,7 @@ impl TapeWalk {
         self.trades += u64::try_from(walked.rows.len()).unwrap_or(u64::MAX);
         let completed = walked.progress.iter().find_map(|(_, progress)| match progress {
             Progress::Completed(completed) => Some(completed.clone()),
-            Progress::Continues(_) | Progress::Corrected(_) => None,
+            Progress::Continues(_) | Progress::Corrected(_) | Progress::Spoke => None,
         });
         if !self.keeps_all {
             walked.progress.clear();

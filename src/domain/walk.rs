@@ -182,9 +182,9 @@ impl Walk {
 
     /// Takes the answer to the request in hand; says what to store and what that proves.
     pub fn page(&mut self, page: Page) -> Walked {
-        let refuted = self.refute_silence(&page).map(Progress::Corrected);
+        let spoken = self.end_silence(&page);
         let mut walked = self.read(page);
-        walked.progress.splice(0..0, refuted.map(|progress| (self.market.clone(), progress)));
+        walked.progress.splice(0..0, spoken.map(|progress| (self.market.clone(), progress)));
         walked
     }
 

@@ -175,6 +175,8 @@ pub(in crate::domain) fn state_from(text: &str) -> Checkpoint {
             "done" => {
                 let (from, until) = edges_from(value());
                 (checkpoint.complete_from, checkpoint.complete_until) = (from, Some(until));
+                // Read to the end by two passes.
+                (checkpoint.level_at, checkpoint.carried_until) = (Some(time("0")), Some(until));
             }
             "open" => {
                 let (from, until) = edges_from(value());

@@ -2,13 +2,15 @@
 
 use super::super::evidence::Anchor;
 use super::super::page::{Guard, Page, Traded};
+use super::super::tier::Tier;
 use super::states::{Depth, Expected, Question, Second, Span};
 use super::{PASSES_MISSED_MIN, Turn, Walk};
 
 impl Walk {
     /// What to do after a sound page; whether its request had a lower bound.
     pub(super) fn turn(&self, page: &Page, is_bounded: bool) -> Turn {
-        let is_below = self.seen.low.zip(self.ask_from()).is_some_and(|(low, edge)| low < edge);
+        let is_below = self.seen.low.zip(self.ask_from()).is_some_and(|(low, edge)| low < edge)
+            || self.is_below_the_live_tier();
         let is_end = page.cursor.is_none() || page.is_empty();
         if let Some(turn) = self.look_above(page, is_end) {
             return turn;
@@ -23,6 +25,12 @@ impl Walk {
             (Some(cursor), false) => Turn::Ask(Question::Next(cursor.clone())),
             _ => self.at_the_end(page, is_bounded),
         }
+    }
+
+    /// Whether the walk got down to what only the archive shows: the archive grew over it meanwhile.
+    pub(super) fn is_below_the_live_tier(&self) -> bool {
+        let cutoff = self.rules.cutoff.filter(|_| self.tier == Tier::Live);
+        self.seen.low.zip(cutoff).is_some_and(|(low, cutoff)| low < cutoff)
     }
 
     /// The anchor that is still to be shown, unless it lies above the window that is read.
@@ -45,8 +53,9 @@ impl Walk {
             return Turn::Complete;
         }
         if let Second::Agrees(doubt) = self.chain.second {
-            // The page behind the cursor of a full page is empty, in both chains: one answer, asked for twice.
-            let is_hollow = doubt.is_after_nothing && page.is_empty();
+            // The page behind the cursor of a full page is empty, in both chains: one answer, asked for twice. So it
+            // is if the second chain needs a cursor as well, and ends behind it.
+            let is_hollow = doubt.is_after_nothing && (page.is_empty() || self.has_cursor());
             // One failure of a walk that left nothing open was about something else.
             let is_usual = self.ends_believed > 0 || self.failures >= PASSES_MISSED_MIN;
             let was_seen = is_usual || self.span.stopped_at() == Some(low);

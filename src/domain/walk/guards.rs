@@ -2,9 +2,10 @@
 
 use super::super::density::Density;
 use super::super::page::{Guard, Page};
+use super::super::time::Timestamp;
 use super::super::trade::Event;
 use super::states::{Oldest, Question};
-use super::{Verdict, Walk};
+use super::{PASSES_MISSED_MIN, Verdict, Walk};
 
 impl Walk {
     pub(super) fn inspect(&self, page: &Page) -> Verdict {
@@ -19,6 +20,9 @@ impl Walk {
         }
         if self.ends_too_soon(page) {
             return Verdict::Broken(Guard::EndsTooSoon);
+        }
+        if self.leaves_out_the_oldest(page) {
+            return Verdict::Broken(Guard::OldestMissing);
         }
         if page.foreign > 0 {
             return Verdict::Broken(Guard::ForeignRows);
@@ -49,14 +53,26 @@ impl Walk {
         }
     }
 
-    /// Going on by time asks for the oldest trade seen once more. A list that ends above it is a
-    /// hiccup, not the end.
-    pub(super) fn ends_too_soon(&self, page: &Page) -> bool {
+    /// The oldest trade seen, if this is an answer that begins a chain by time: it asks for that trade once more.
+    fn asked_again(&self) -> Option<Timestamp> {
         let is_by_time = matches!(self.chain.question, Question::Below(_) | Question::Confirm(_));
-        let Some(low) = self.seen.low.filter(|_| is_by_time && self.chain.previous.is_none())
-        else {
+        let is_first = is_by_time && self.chain.previous.is_none();
+        self.seen.low.filter(|_| is_first && !self.is_below_the_live_tier())
+    }
+
+    /// A server that shows older trades and not the oldest one seen has not heard of it yet, nor of those below.
+    pub(super) fn leaves_out_the_oldest(&self, page: &Page) -> bool {
+        let Some(low) = self.asked_again().filter(|_| self.failures < PASSES_MISSED_MIN) else {
             return false;
         };
+        let mut times = page.events.iter().map(|event| event.trade.traded_at);
+        let is_passed = times.clone().any(|at| at < low);
+        is_passed && !times.any(|at| at == low)
+    }
+
+    /// A list that ends above the oldest trade seen is a hiccup, not the end.
+    pub(super) fn ends_too_soon(&self, page: &Page) -> bool {
+        let Some(low) = self.asked_again() else { return false };
         let would_end = page.cursor.is_none() || page.is_empty();
         let is_asked = self.ask_from().is_none_or(|edge| edge <= low);
         let is_reached = page.events.iter().any(|event| event.trade.traded_at <= low);

@@ -108,7 +108,8 @@ impl Walk {
     /// A claim that ends below the live tier does not go on over what only the archive holds.
     fn leave_to_the_archive(&mut self) {
         let Some(cutoff) = self.rules.cutoff.map(Timestamp::ceil) else { return };
-        if self.span != Span::Own || self.start.at().is_none_or(|from| cutoff <= from) {
+        let is_given = matches!(self.span, Span::Given { .. });
+        if is_given || self.start.at().is_none_or(|from| cutoff <= from) {
             return;
         }
         if let Some(claimed) = self.held.claim.take() {

@@ -1,10 +1,10 @@
 //! Markets of which no trade was ever seen: how far their silence is believed, and until when.
 
-use super::super::checkpoint::{Claim, Correction, Window};
+use super::super::checkpoint::{Claim, Correction, Progress, Window};
 use super::super::page::{Page, Traded};
 use super::super::time::Timestamp;
 use super::Walk;
-use super::states::{Expected, Held, Start};
+use super::states::{Expected, Held, Span, Start};
 
 impl Walk {
     /// Nothing was ever traded, by two different answers: of the page, and of the description.
@@ -26,10 +26,12 @@ impl Walk {
         claim.is_none() && heard_until.is_none() && !matches!(expected, Expected::Archived)
     }
 
-    /// A trade from before the instant up to which the market was taken for silent: it never was. The correction is
-    /// committed with the rows that show it, since nobody can tell later that none were stored before them.
-    pub(super) fn refute_silence(&mut self, page: &Page) -> Option<Correction> {
-        if self.held.is_read || self.market.is_tape() {
+    /// A market that was taken for silent shows trades: below them nothing is known until its list was read to the end.
+    /// One from before the instant up to which it was taken for silent says that it never was. Either is committed with
+    /// the rows that show it, since nobody can tell later that none were stored before them.
+    pub(super) fn end_silence(&mut self, page: &Page) -> Option<Progress> {
+        let is_spoken = !self.held.is_read && !page.events.is_empty();
+        if !is_spoken || self.market.is_tape() || matches!(self.span, Span::Given { .. }) {
             return None;
         }
         let from = self.held.complete_from;
@@ -39,13 +41,15 @@ impl Walk {
             (None, None) => return None,
         };
         let is_within = |at: Timestamp| at < claimed && from.is_none_or(|from| from <= at);
-        page.events.iter().find(|event| is_within(event.trade.traded_at))?;
+        if !page.events.iter().any(|event| is_within(event.trade.traded_at)) {
+            return Some(Progress::Spoke);
+        }
         if claim == Claim::CompleteUntil {
             (self.held.claim, self.start) = (proven, Start::of(proven));
         }
         self.held.heard_until = None;
         let reason = "the exchange shows older trades of a market that was taken for silent";
-        Some(Correction { claim, claimed, proven, reason })
+        Some(Progress::Corrected(Correction { claim, claimed, proven, reason }))
     }
 }
 
@@ -56,6 +60,7 @@ mod tests {
     use crate::domain::batch::{Batch, Ledger};
     use crate::domain::checkpoint::Checkpoint;
     use crate::domain::evidence::Anchor;
+    use crate::domain::page::Rules;
     use crate::domain::trade::Ticker;
 
     /// The checkpoint after one page of a market that was taken for silent.
@@ -77,12 +82,19 @@ mod tests {
             ..Checkpoint::first(Ticker::new("KX").unwrap(), time("0"))
         };
         let broken = after("@200 a150 c190 >c", &silent);
-        assert!(broken.is_read_in_part());
-        let walk = Walk::new(&broken, RULES);
-        assert_eq!(walk.lower_edge(), None);
-        let whole =
-            after("@200 c190 a150 b90", &Checkpoint { footing: Some(time("90")), ..broken });
-        assert!(!whole.is_read_in_part(), "{whole:?}");
+        assert_eq!((broken.complete_until, broken.level_at), (Some(time("100")), None));
+        let whole = after(
+            "@200 c190 a150 b90",
+            &Checkpoint { footing: Some(time("90")), ..broken.clone() },
+        );
+        assert_eq!(whole.level_at, Some(time("300")), "{whole:?}");
+        // Also one that had traded in the archive only.
+        let rules = Rules { cutoff: Some(time("60")), ..RULES };
+        let archived = Anchor { at: time("50"), id: None };
+        let gone = Checkpoint { anchor: Some(archived), ..silent };
+        for (row, edge) in [(&broken, None), (&whole, Some("180")), (&gone, None)] {
+            assert_eq!(Walk::new(row, rules).lower_edge(), edge.map(time), "{row:?}");
+        }
     }
 
     #[test]

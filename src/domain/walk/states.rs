@@ -252,7 +252,8 @@ pub(super) struct Held {
     pub(super) claim: Option<Timestamp>,
     /// Whether a trade of it is stored: then a missing anchor is one that was never noted.
     pub(super) has_trades: bool,
-    /// Whether a list that showed trades was read to its end; before that each walk reads down to the bottom.
+    /// Whether a list that showed trades was read to its end; before that each walk reads down to the bottom, whatever
+    /// was claimed of its silence.
     pub(super) is_read: bool,
     /// Up to when a pass has heard that there is nothing, and believed it.
     pub(super) heard_until: Option<Timestamp>,
@@ -278,7 +279,7 @@ impl Held {
             complete_from: checkpoint.complete_from,
             claim: carried.or(checkpoint.complete_until).map(Timestamp::floor),
             has_trades: checkpoint.last_trade_at.is_some(),
-            is_read: checkpoint.anchor.is_some(),
+            is_read: matches!(expected, Expected::Awaited(_)),
             heard_until: checkpoint.checked_until,
             expected,
             footing: checkpoint.footing.filter(|at| is_live(*at)),
