@@ -235,7 +235,9 @@ fn an_interrupted_walk_is_finished_first_then_its_own_window_is_read() {
     play(
         "have done ..95 ^z94 open 95..155 ^y154 at c7 low 120
          ask 84..156 c7 | @300 a119 b96 >c8 | a b | done ..95 ^z94 open 95..155 ^y154 at c8 low 96
-         ask 84..156 c8 | @300 z94 c93 | c* z* | done ..155 ^y154
+         # an earlier pass asked for what lies above: whether the list ends there is asked again
+         ask 84..156 c8 | @300 z94 c93 | c* z* | =
+         ask ..94 | @300 c93 | c* | done ..155 ^y154
          # the span since then begins at the anchor that the walk left
          ask 144.. | @301 d295 e200 >d1 | d e | done ..155 ^y154 open 155..295 ^d295 at d1 low 200
          ask 144.. d1 | @301 y154 f150 g140 | f* y* | done ..295 ^d295 _200

@@ -53,9 +53,9 @@ impl Walk {
             return Turn::Complete;
         }
         if let Second::Agrees(doubt) = self.chain.second {
-            // The page behind the cursor of a full page is empty, in both chains: one answer, asked for twice. So it
-            // is if the second chain needs a cursor as well, and ends behind it.
-            let is_hollow = doubt.is_after_nothing && (page.is_empty() || self.has_cursor());
+            // The second chain needs a cursor as well, and in one of the two the page behind a cursor is empty: where a
+            // cursor leads to is one answer, asked for twice.
+            let is_hollow = self.has_cursor() && (doubt.is_after_nothing || page.is_empty());
             // One failure of a walk that left nothing open was about something else.
             let is_usual = self.ends_believed > 0 || self.failures >= PASSES_MISSED_MIN;
             let was_seen = is_usual || self.span.stopped_at() == Some(low);

@@ -29,7 +29,8 @@ impl Walk {
         if let Some(previous) = &self.chain.previous {
             let gap = self.unclaimed(previous.at, first);
             let is_explained = previous.has_unreadable || !page.rejected.is_empty();
-            let is_believed = self.span.stopped_at() == Some(previous.at);
+            // An earlier pass got down to where it stopped: it was shown what lies above, too.
+            let is_believed = self.span.stopped_at().is_some_and(|low| low <= previous.at);
             if is_explained
                 || is_believed
                 || !is_gap(gap, &[previous.density, here, self.seen.density])

@@ -90,6 +90,7 @@ impl Walk {
     fn resume(&mut self, open: &OpenWalk) {
         self.start = Start::of(open.window.from());
         self.seen.low = open.low;
+        self.held.confirms_ends = true;
         // One that stands above what is still to be read cannot be shown below.
         let is_below = |anchor: &Anchor| open.low.is_none_or(|low| anchor.at < low);
         if self.held.expected.anchor().is_some_and(|anchor| !is_below(anchor)) {
