@@ -378,10 +378,13 @@ impl Filler {
     }
 }
 
-/// Which markets have traded, and how much, as their descriptions say: a list that shows as much is whole.
+/// Which markets have traded, and how much, as their descriptions said: a list that shows as much is whole.
 fn traded(lives: &[Life]) -> HashMap<Ticker, Traded> {
-    let volume = |life: &Life| life.volume_e2.filter(|volume| *volume > 0).map(Traded::Ever);
-    lives.iter().filter_map(|life| Some((life.market.clone(), volume(life)?))).collect()
+    let said = |life: &Life| {
+        let quantity_e2 = life.volume_e2.filter(|volume| *volume > 0)?;
+        Some(Traded::Ever { quantity_e2, as_of: life.seen_at? })
+    };
+    lives.iter().filter_map(|life| Some((life.market.clone(), said(life)?))).collect()
 }
 
 /// The slices that were read to their end and are open all the same.

@@ -284,6 +284,51 @@ mod tests {
         assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
     }
 
+    fn of_volume(quantity_e2: i64, as_of: &str) -> SliceKnown {
+        let traded = Traded::Ever { quantity_e2, as_of: time(as_of) };
+        SliceKnown { traded, ..SliceKnown::default() }
+    }
+
+    /// A description from before the window, and an answer that is cut short after as much as it says.
+    #[test]
+    fn a_volume_takes_no_questions_place_in_a_slice() {
+        let mut walk = slice_walk("A", Tier::Archive, of_volume(2, "900000"));
+        let answers = [
+            ("99999..103601", "@900000 A:d103000 A:c102500"),
+            ("..103601", "@900000 A:d103000 A:c102500 A:b102000 A:a101000 >n"),
+            ("99999..103601 n", "@900000 A:z90000"),
+        ];
+        assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
+    }
+
+    /// A trade that is shown again is the same one: another of the same size may be missing.
+    #[test]
+    fn a_trade_that_is_shown_again_counts_once() {
+        let mut walk = slice_walk("A", Tier::Archive, of_volume(2, "900000"));
+        walk.page(page_from("@900000 A:b103000 >c"));
+        walk.walk_mut().cursor_refused();
+        let told = walk.page(page_from("@900000 A:b103000")).slice.unwrap();
+        assert_eq!(told.status, SliceStatus::Open);
+        assert!(matches!(walk.next(), Step::Fetch(_)), "the end is asked for again");
+    }
+
+    /// The page behind the cursor is empty each time: two answers, and the volume is a third.
+    #[test]
+    fn a_volume_settles_an_end_that_is_shown_empty_twice() {
+        for (volume, as_of, status) in
+            [(1, "900000", Some(SliceStatus::Complete)), (2, "900000", None), (1, "103059", None)]
+        {
+            let mut walk = slice_walk("A", Tier::Archive, of_volume(volume, as_of));
+            let answers = [
+                ("99999..103601", "@900000 A:d103000 >c"),
+                ("99999..103601 c", "@900000"),
+                ("..103001", "@900000 A:d103000 >c"),
+                ("99999..103601 c", "@900000"),
+            ];
+            assert_eq!(played(&mut walk, &answers), status, "{volume} as of {as_of}");
+        }
+    }
+
     /// What lies above the newest trade that was shown is stored and not believed.
     #[test]
     fn a_slice_that_is_not_settled_stays_open() {

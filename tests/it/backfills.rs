@@ -1,5 +1,7 @@
 //! Backfills across both tiers: exact whatever happens, and nothing finished is read twice.
 
+mod witnesses;
+
 use std::process::Stdio;
 use std::time::Duration;
 
