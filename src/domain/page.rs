@@ -118,6 +118,8 @@ pub enum Step {
 pub enum End {
     /// Everything up to the frozen edge was read.
     Level,
+    /// A slice was read to its end, and nothing proves that it was shown whole.
+    Unproven,
     /// The answers made no sense together. What was stored stays; the next pass tries again.
     Guarded(Guard),
 }

@@ -18,7 +18,7 @@ pub struct SliceKnown {
     pub traded: Traded,
     /// Whether other figures of the exchange's say that nothing of it is missing.
     pub is_vouched: bool,
-    /// Whether it reaches above what the exchange has shown so far: its rows are stored, and it stays open.
+    /// Whether it reaches above what the exchange has shown so far: it is read like any other, and stays open.
     pub is_unsettled: bool,
 }
 
@@ -35,6 +35,8 @@ pub struct SliceWalk {
     is_unsettled: bool,
     /// An answer came from before the window's end: it cannot hold all of it.
     has_old_answer: bool,
+    /// Whether its walk has completed it.
+    is_proven: bool,
 }
 
 impl SliceWalk {
@@ -54,10 +56,9 @@ impl SliceWalk {
             anchor: None,
         };
         let SliceKnown { traded, is_vouched, is_unsettled } = known;
-        let is_vouched = is_vouched || is_unsettled;
         let walk = Walk::of_window(market, key.tier(), &open, is_vouched, rules).traded(traded);
         let place = (slice.cursor.clone(), slice.low);
-        SliceWalk { walk, key, keep, place, is_unsettled, has_old_answer: false }
+        SliceWalk { walk, key, keep, place, is_unsettled, has_old_answer: false, is_proven: false }
     }
 
     /// What to ask next, or how it ended.
@@ -65,7 +66,10 @@ impl SliceWalk {
         if self.has_old_answer {
             return Step::Done(End::Guarded(Guard::OldAnswer));
         }
-        self.walk.next()
+        match self.walk.next() {
+            Step::Done(End::Level) if !self.is_proven => Step::Done(End::Unproven),
+            step => step,
+        }
     }
 
     /// The walk itself, for its cursor.
@@ -88,6 +92,7 @@ impl SliceWalk {
             walked.rejected.retain(|row| row.market.is_tape() || keep.contains(&row.market));
         }
         let progress = walked.progress.pop().map(|(_, progress)| progress);
+        self.is_proven |= matches!(progress, Some(Progress::Completed(_)));
         walked.slice = match progress.filter(|_| !self.has_old_answer) {
             Some(Progress::Continues(open)) => {
                 self.place = (open.cursor, open.low);
@@ -201,7 +206,7 @@ mod tests {
             for (name, answers) in [("A", &market[..]), ("*", &tape)] {
                 let mut walk = slice_walk(name, tier, SliceKnown::default());
                 assert_eq!(played(&mut walk, answers), None, "{name} stays open");
-                assert_eq!(walk.next(), Step::Done(End::Level), "and nothing is wrong");
+                assert_eq!(walk.next(), Step::Done(End::Unproven), "and nothing is wrong");
             }
         }
     }
@@ -329,13 +334,44 @@ mod tests {
         }
     }
 
-    /// What lies above the newest trade that was shown is stored and not believed.
+    /// What lies above the newest trade that was shown is read like any other, and stays open when it is proven.
     #[test]
     fn a_slice_that_is_not_settled_stays_open() {
-        let known = SliceKnown { is_unsettled: true, ..SliceKnown::default() };
-        for answer in ["@900000", "@900000 A:a103000 A:z99999"] {
+        let first = ("99999..103601", "@900000");
+        for (answers, end, status, why) in [
+            (
+                vec![("99999..103601", "@900000 A:a103000 A:z99999")],
+                End::Level,
+                Some(SliceStatus::Open),
+                "all of it is shown",
+            ),
+            (
+                vec![first, ("..103601", "@900000 A:z99999")],
+                End::Level,
+                Some(SliceStatus::Open),
+                "nothing, below an older one",
+            ),
+            (
+                vec![first, ("..103601", "@900000"), ("99999..", "@900000")],
+                End::Unproven,
+                None,
+                "nothing at all",
+            ),
+            (
+                vec![first, ("..103601", "@900000 A:b103500 A:z99999")],
+                End::Level,
+                Some(SliceStatus::Open),
+                "the first answer was empty by mistake",
+            ),
+        ] {
+            let known = SliceKnown { is_unsettled: true, ..SliceKnown::default() };
             let mut walk = slice_walk("A", Tier::Live, known);
-            assert_eq!(played(&mut walk, &[("99999..103601", answer)]), Some(SliceStatus::Open));
+            assert_eq!(played(&mut walk, &answers), status, "{why}");
+            assert_eq!(walk.next(), Step::Done(end), "{why}");
         }
+        let known = SliceKnown { is_unsettled: true, is_vouched: true, ..SliceKnown::default() };
+        let mut walk = slice_walk("A", Tier::Live, known);
+        assert_eq!(played(&mut walk, &[first]), Some(SliceStatus::Open), "others say so");
+        assert_eq!(walk.next(), Step::Done(End::Level));
     }
 }

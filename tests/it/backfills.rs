@@ -1,5 +1,6 @@
 //! Backfills across both tiers: exact whatever happens, and nothing finished is read twice.
 
+mod edges;
 mod witnesses;
 
 use std::process::Stdio;
