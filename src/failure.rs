@@ -30,6 +30,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the exchange answered, and said no.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Kind::ExchangeForbids | Kind::ExchangeRefused)
+    }
+
     /// Whether the same request may succeed when it is simply made again.
     ///
     /// An unreadable answer is worth another try: proxies in front of the exchange

@@ -428,7 +428,7 @@ impl History for Connection {
         slices(names: &[Ticker], from: Timestamp, until: Timestamp) -> Vec<Slice>;
         add_slices(slices: &[Slice], reset: bool, now: Timestamp) -> ();
         complete_slices(complete: &[SliceKey], strips: &[Slice], now: Timestamp) -> ();
-        stored_lifetime(markets: &[Ticker]) -> Vec<(Ticker, i64)>;
+        stored_lifetime(markets: &[Ticker], until: Option<Timestamp>) -> Vec<(Ticker, i64)>;
         stored_by_hour(markets: &[Ticker], from: Timestamp, until: Timestamp) -> Vec<HourVolume>;
         save_scores(scores: &[Score], now: Timestamp) -> ();
         raw_events(place: &ReplayPlace, count: u32) -> Vec<RawEvent>;

@@ -1,15 +1,14 @@
 //! `backfill`: completes a window of the past across both tiers, slice by slice.
 
 use std::collections::{HashMap, HashSet};
-use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::memory::{Head, Memory};
 use super::outside::Outside;
 use super::session::{Done, LONG, Session, asker, heed};
+use super::shown::{SETTLE, Shown, shown_until};
 use super::verdict::Verdict;
-use super::vouching::vouched;
+use super::vouching::Witnesses;
 use crate::clock::StopFlag;
 use crate::config::{BackfillPlan, Want};
 use crate::domain::backfill::{self, Life, Scheme, Span};
@@ -142,6 +141,37 @@ impl Wanted {
     }
 }
 
+/// What came of the slices that are not complete all the same.
+#[derive(Default)]
+struct ReadSoFar {
+    /// Those that were shown empty, and nobody else has said that they are.
+    doubted: HashSet<SliceKey>,
+    /// Those of which all is stored that is shown: they are not settled, and wait for another run.
+    waiting: HashSet<SliceKey>,
+}
+
+impl ReadSoFar {
+    /// Whether reading a slice (again) can complete it.
+    fn is_wanted(&self, key: &SliceKey, vouched: &HashSet<SliceKey>) -> bool {
+        !self.waiting.contains(key) && (!self.doubted.contains(key) || vouched.contains(key))
+    }
+
+    /// Takes over how reading them ended.
+    fn take(&mut self, outcome: &Outcome, is_unsettled: impl Fn(&SliceKey) -> bool) {
+        for done in &outcome.done {
+            let Some(key) = &done.slice else { continue };
+            match done.ended {
+                Ended::Unproven => drop(self.doubted.insert(key.clone())),
+                Ended::Level if is_unsettled(key) => {
+                    self.doubted.remove(key);
+                    self.waiting.insert(key.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 impl Filler {
     fn now(&self) -> Timestamp {
         self.asker.budget().clock().now()
@@ -150,6 +180,7 @@ impl Filler {
     fn fill(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
         self.verdict.begin_again();
         let Some(span) = self.span(store)? else { return Ok(()) };
+        let mut witnesses = Witnesses::new(self.asker.exchange_now());
         let found =
             ingest::lives(&self.want.selection, store, &self.asker, around(span), self.run)?;
         for failure in &found.troubles {
@@ -164,31 +195,50 @@ impl Filler {
         if self.want.is_forced {
             self.set_back(store, &wanted)?;
         }
-        // What was read to its end and is open all the same.
-        let mut doubts: HashSet<SliceKey> = HashSet::new();
+        let read = self.rounds(store, &wanted, &found.lives, span, &mut witnesses, stop)?;
+        let mut left = wanted.left(store, span)?;
+        left.retain(|slice| !read.waiting.contains(&slice.key));
+        let doubted = left.iter().filter(|slice| read.doubted.contains(&slice.key)).count();
+        self.judge(&left, doubted, found.is_whole, stop);
+        if !read.waiting.is_empty() {
+            log::info!(
+                "what the exchange shows after {} is stored; the next backfill reads that again, since trades may \
+                 still join it",
+                report::second(span.settled_until)
+            );
+        }
+        Ok(())
+    }
+
+    /// Reads what is left until nothing is, or until nobody can say more of it.
+    fn rounds(
+        &mut self,
+        store: &mut dyn Store,
+        wanted: &Wanted,
+        lives: &[Life],
+        span: Span,
+        witnesses: &mut Witnesses,
+        stop: &StopFlag,
+    ) -> Result<ReadSoFar, Failure> {
+        let mut read = ReadSoFar::default();
         for _ in 0..ROUNDS_MAX {
-            self.confirm(store, &wanted, span)?;
-            let mut left = wanted.left(store, span)?;
+            self.confirm(store, wanted, span)?;
+            let left = wanted.left(store, span)?;
             if left.is_empty() || self.asker.stopped().is_some() {
                 break;
             }
-            let settled: Vec<Slice> =
-                left.iter().filter(|slice| !span.is_unsettled(&slice.key)).cloned().collect();
-            let vouched = vouched(&settled, &found.lives, &doubts, &self.asker, store)?;
-            left.retain(|slice| !doubts.contains(&slice.key) || vouched.contains(&slice.key));
-            if left.is_empty() {
+            let vouched = witnesses.vouched(&left, lives, &read.doubted, &self.asker, store)?;
+            let ready: Vec<Slice> =
+                left.into_iter().filter(|slice| read.is_wanted(&slice.key, &vouched)).collect();
+            if ready.is_empty() {
                 break;
             }
             let settled_until = Some(span.settled_until);
             let background =
-                Background { traded: traded(&found.lives), vouched, settled_until, newest: None };
-            doubts.extend(self.read(store, &wanted, left, background, stop)?);
+                Background { traded: traded(lives), vouched, settled_until, newest: None };
+            self.read(store, wanted, ready, background, &mut read, stop)?;
         }
-        let mut left = wanted.left(store, span)?;
-        left.retain(|slice| !span.is_unsettled(&slice.key) || !doubts.contains(&slice.key));
-        let doubts = left.iter().filter(|slice| doubts.contains(&slice.key)).count();
-        self.judge(&left, doubts, found.is_whole, stop);
-        Ok(())
+        Ok(read)
     }
 
     /// Whether the exchange wants no more requests for now.
@@ -246,52 +296,15 @@ impl Filler {
         let (from, until) = (self.want.from, self.want.until.min(settled).max(self.want.from));
         let cutoff = first.min(second);
         // The archive is not held against what the live tier shows.
-        let (settled_until, has_newer) =
-            if until <= cutoff { (until, true) } else { self.settled_until(store, until)? };
-        // What lies between is a moment, and the window is to be looked at again anyway.
-        let until = if is_young && has_newer { settled_until.max(from) } else { until };
-        Ok(Some(Span { from, until, cutoff, settled_until }))
-    }
-
-    /// Up to where the live tier has shown all that it will, and whether it shows a trade above `until`: an exchange
-    /// that stands still says nothing of what comes after its newest trade, and late trades may still join that one.
-    /// Whether its silence is plausible decides only whether that is told.
-    fn settled_until(
-        &mut self,
-        store: &mut dyn Store,
-        until: Timestamp,
-    ) -> Result<(Timestamp, bool), Failure> {
-        if self.asker.exchange_now().since(until) > LATELY {
-            return Ok((until, true));
-        }
-        let now = self.now();
-        let memory = Memory::load(self.key.clone(), store, &self.asker, now)?;
-        let mut memory = memory.by_the_minute();
-        // An empty list is no answer, but there may be exchanges where there is nothing.
-        let ask = || self.asker.ask_aside(|client, left, clock| client.head(left, clock));
-        let pages = iter::repeat_with(ask).take(HEADS_MAX).map_while(|page| page);
-        let mut pages = pages.peekable();
-        let is_answered = pages.peek().is_some();
-        let shown = pages.find_map(|page| page.newest());
-        let Some(head) = shown.or_else(|| memory.newest().cloned()) else {
-            if !is_answered {
-                return Ok((until, true));
-            }
-            self.verdict.incomplete("the exchange shows no trade at all; run it again later");
-            return Ok((self.want.from, false));
+        let shown = if until <= cutoff {
+            Shown::above(until)
+        } else {
+            shown_until((self.want.from, until), &self.key, &self.asker, store, &mut self.verdict)?
         };
-        let (shown, settled) = (head.at, head.at.before(SETTLE).floor());
-        if until <= shown {
-            return Ok((until.min(settled), true));
-        }
-        if !memory.judge_silence(Head::Shown(head), None, true, &self.asker, now) {
-            let message = format!(
-                "the exchange shows no trade after {}; run it again later",
-                report::second(shown.floor())
-            );
-            self.verdict.incomplete(&message);
-        }
-        Ok((settled, false))
+        // What lies between is a moment, and the window is to be looked at again anyway.
+        let is_trimmed = is_young && shown.has_newer;
+        let until = if is_trimmed { shown.settled_until.max(from) } else { until };
+        Ok(Some(Span { from, until, cutoff, settled_until: shown.settled_until }))
     }
 
     /// Slices read from the live tier are complete once it is known that the cutoff has not passed over them;
@@ -325,18 +338,24 @@ impl Filler {
         store.complete_slices(&complete, &strips, self.now())
     }
 
-    /// Reads what is left, oldest first; which slices were read to their end and are open all the same.
+    /// Reads what is left, oldest first.
     fn read(
         &mut self,
         store: &mut dyn Store,
         wanted: &Wanted,
         left: Vec<Slice>,
         background: Background,
+        read: &mut ReadSoFar,
         stop: &StopFlag,
-    ) -> Result<Vec<SliceKey>, Failure> {
-        let is_unsettled = |slice: &&Slice| background.is_unsettled(&slice.key);
+    ) -> Result<(), Failure> {
+        let unsettled: HashSet<SliceKey> = left
+            .iter()
+            .map(|slice| slice.key.clone())
+            .filter(|key| background.is_unsettled(key))
+            .collect();
         // What cannot be finished now leaves no row behind that the next run's slices would not meet.
-        let kept: Vec<Slice> = left.iter().filter(|slice| !is_unsettled(slice)).cloned().collect();
+        let is_kept = |slice: &&Slice| !unsettled.contains(&slice.key);
+        let kept: Vec<Slice> = left.iter().filter(is_kept).cloned().collect();
         store.add_slices(&kept, false, self.now())?;
         let jobs: Vec<Job> = left
             .iter()
@@ -358,7 +377,8 @@ impl Filler {
             return Err(failure);
         }
         self.verdict.judge_walks(&outcome, stop);
-        Ok(open_to_the_end(&outcome))
+        read.take(&outcome, |key| unsettled.contains(key));
+        Ok(())
     }
 
     fn judge(&mut self, left: &[Slice], doubts: usize, is_whole: bool, stop: &StopFlag) {
@@ -378,33 +398,18 @@ impl Filler {
     }
 }
 
-/// Which markets have traded, and how much, as their descriptions say: a list that shows as much is whole.
+/// Which markets have traded, and how much, as their descriptions said: a list that shows as much is whole.
 fn traded(lives: &[Life]) -> HashMap<Ticker, Traded> {
-    let volume = |life: &Life| life.volume_e2.filter(|volume| *volume > 0).map(Traded::Ever);
-    lives.iter().filter_map(|life| Some((life.market.clone(), volume(life)?))).collect()
+    let said = |life: &Life| {
+        let quantity_e2 = life.volume_e2.filter(|volume| *volume > 0)?;
+        Some(Traded::Ever { quantity_e2, as_of: life.seen_at? })
+    };
+    lives.iter().filter_map(|life| Some((life.market.clone(), said(life)?))).collect()
 }
 
-/// The slices that were read to their end and are open all the same.
-fn open_to_the_end(outcome: &Outcome) -> Vec<SliceKey> {
-    let open: HashSet<&SliceKey> = outcome
-        .ledger
-        .slices()
-        .filter(|slice| slice.status == SliceStatus::Open)
-        .map(|slice| &slice.key)
-        .collect();
-    let level = outcome.done.iter().filter(|done| matches!(done.ended, Ended::Level));
-    level.filter_map(|done| done.slice.clone()).filter(|key| open.contains(key)).collect()
-}
-
-/// Trades so young may still be joined by others; nothing is read again below a finished slice.
-const SETTLE: Duration = Duration::from_secs(120);
 /// How far two readings of one instant may be apart: whole seconds, told across a network.
 const CLOCK_SLACK: Duration = Duration::from_secs(2);
 const YOUNG: &str = "the end of the window has not settled yet; run it again later";
-/// How often the newest trade of the exchange is asked for.
-const HEADS_MAX: usize = 3;
-/// A window that ended longer ago is not held against the newest trade.
-const LATELY: Duration = Duration::from_secs(86_400);
 
 /// Says what would be done, and does nothing. `store` is missing where there is no database yet.
 pub(super) fn dry_run(

@@ -240,7 +240,8 @@ impl Scorer {
             .filter(|(_, compared)| compared.exchange_e2 == 0)
             .map(|(market, _)| market.clone())
             .collect();
-        let sums: HashMap<Ticker, i64> = store.stored_lifetime(&silent)?.into_iter().collect();
+        let sums: HashMap<Ticker, i64> =
+            store.stored_lifetime(&silent, None)?.into_iter().collect();
         let mut rows = Vec::new();
         for (market, Compared { stored_e2, exchange_e2, missing_e2, short }) in compared {
             let Some(Hours { life, from, until }) = spans.get(&market) else { continue };
@@ -280,7 +281,8 @@ impl Scorer {
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
         let markets: Vec<Ticker> = lives.iter().map(|life| life.market.clone()).collect();
-        let stored: HashMap<Ticker, i64> = store.stored_lifetime(&markets)?.into_iter().collect();
+        let stored: HashMap<Ticker, i64> =
+            store.stored_lifetime(&markets, None)?.into_iter().collect();
         let mut rows = Vec::with_capacity(lives.len());
         let mut doubtful = Vec::new();
         for life in lives {

@@ -9,6 +9,7 @@ mod outside;
 mod replay;
 mod run;
 mod session;
+mod shown;
 mod status;
 mod telling;
 mod verdict;

@@ -391,7 +391,7 @@ fn traded(
     });
     let unseen: Vec<Ticker> = alone.filter(is_unseen).map(|row| row.market.clone()).collect();
     if !unseen.is_empty() {
-        let stored = store.stored_lifetime(&unseen)?.into_iter();
+        let stored = store.stored_lifetime(&unseen, None)?.into_iter();
         traded.extend(stored.map(|(market, _)| (market, Traded::Stored)));
     }
     Ok(traded)

@@ -5,95 +5,188 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::domain::backfill::Life;
 use crate::domain::completeness::HourVolume;
 use crate::domain::slice::{Slice, SliceKey};
+use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::domain::vouching::{
-    hours_around, is_all_stored, is_blank, is_borne_out, is_outside, is_untraded,
+    Candles, Said, Word, hours_around, is_blank, is_borne_out, is_outside, speaks_of,
 };
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Hours};
 use crate::store::Store;
 
-/// Says it of these slices. A description without volume is held against the candles before anything is asked for;
-/// so are those that were shown empty (`doubts`), of the others nobody needs to know.
-pub(super) fn vouched(
-    slices: &[Slice],
-    lives: &[Life],
-    doubts: &HashSet<SliceKey>,
-    asker: &Asker,
-    store: &mut dyn Store,
-) -> Result<HashSet<SliceKey>, Failure> {
-    let lives: HashMap<&Ticker, &Life> = lives.iter().map(|life| (&life.market, life)).collect();
-    let known = |slice: &'_ Slice| {
-        let life = lives.get(slice.key.market()).copied()?;
-        is_blank(slice).then(|| (slice.key.clone(), life))
-    };
-    let (outside, within): (Vec<_>, Vec<_>) =
-        slices.iter().filter_map(known).partition(|(key, life)| is_outside(life, key));
-    let mut vouched: HashSet<SliceKey> = outside.into_iter().map(|(key, _)| key).collect();
-    let is_wanted =
-        |(key, life): &(SliceKey, &Life)| life.volume_e2 == Some(0) || doubts.contains(key);
-    let wanted: Vec<(SliceKey, &Life)> = within.into_iter().filter(is_wanted).collect();
-    if wanted.is_empty() {
-        return Ok(vouched);
+/// A slice that shows nothing, and its market as it was described.
+type Blank<'a> = (SliceKey, &'a Life);
+
+/// Asks whoever else can say something of slices that show nothing, and remembers what was answered: nobody is asked twice
+/// in one invocation.
+pub(super) struct Witnesses {
+    /// What was described since is of now.
+    begun: Timestamp,
+    said: HashMap<Ticker, Said>,
+    candles: HashMap<SliceKey, Candles>,
+}
+
+impl Witnesses {
+    /// Of an invocation that began then, by the exchange's clock.
+    pub(super) fn new(begun: Timestamp) -> Witnesses {
+        Witnesses { begun, said: HashMap::new(), candles: HashMap::new() }
     }
-    let markets: Vec<Ticker> = wanted.iter().map(|(_, life)| life.market.clone()).collect();
-    let stored: HashMap<Ticker, i64> = store.stored_lifetime(&markets)?.into_iter().collect();
-    let stored_of = |life: &Life| stored.get(&life.market).copied().unwrap_or(0);
-    let (all, rest): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|(key, life)| is_all_stored(life, key, stored_of(life)));
-    vouched.extend(all.into_iter().map(|(key, _)| key));
-    let is_open = |(key, life): &(SliceKey, &Life)| {
-        doubts.contains(key) || is_untraded(life, key, stored_of(life))
-    };
-    let rest: Vec<(SliceKey, &Life)> = rest.into_iter().filter(is_open).collect();
-    let figures = Figures::of(&rest, asker, store)?;
-    let is_borne_out = |(key, life): &(SliceKey, &Life)| {
-        let candles = figures.candles.get(key.market());
-        let stored = figures.stored.get(key.market()).map_or(&[][..], Vec::as_slice);
-        let untraded = is_untraded(life, key, stored_of(life));
-        candles.is_some_and(|c| is_borne_out(key, c, stored, untraded, asker.exchange_now()))
-    };
-    vouched.extend(rest.into_iter().filter(is_borne_out).map(|(key, _)| key));
-    Ok(vouched)
-}
 
-/// What was traded by the hour.
-#[derive(Default)]
-struct Figures {
-    /// As the exchange's candles say; a market that they say nothing of is not here.
-    candles: HashMap<Ticker, Vec<HourVolume>>,
-    stored: HashMap<Ticker, Vec<HourVolume>>,
-}
-
-impl Figures {
-    /// Of the hours around these slices.
-    fn of(
-        slices: &[(SliceKey, &Life)],
+    /// Which of these slices are borne out. Before they are read that is found out of markets without volume, which saves
+    /// questions; afterwards of those that were shown empty (`doubts`).
+    pub(super) fn vouched(
+        &mut self,
+        slices: &[Slice],
+        lives: &[Life],
+        doubts: &HashSet<SliceKey>,
         asker: &Asker,
         store: &mut dyn Store,
-    ) -> Result<Figures, Failure> {
+    ) -> Result<HashSet<SliceKey>, Failure> {
+        let (mut vouched, within) = by_times(slices, lives);
+        let blanks: Vec<Blank<'_>> = within
+            .into_iter()
+            .filter(|(key, life)| doubts.contains(key) || life.volume_e2 == Some(0))
+            .collect();
+        if blanks.is_empty() {
+            return Ok(vouched);
+        }
+        self.describe(&blanks, doubts, asker, store)?;
+        let accounted = self.by_volume(&blanks, store)?;
+        let blanks: Vec<Blank<'_>> = blanks
+            .into_iter()
+            .filter(|(key, _)| doubts.contains(key) || accounted.contains(key))
+            .collect();
+        self.measure(&blanks, asker);
+        vouched.extend(self.by_candles(&blanks, &accounted, doubts, asker, store)?);
+        Ok(vouched)
+    }
+
+    /// Has their markets described anew, unless that was done or what is known of them speaks of the slice already. Of a
+    /// doubted one it is done in any case: its volume may have been wrong.
+    fn describe(
+        &mut self,
+        blanks: &[Blank<'_>],
+        doubts: &HashSet<SliceKey>,
+        asker: &Asker,
+        store: &mut dyn Store,
+    ) -> Result<(), Failure> {
+        let mut old: BTreeMap<&Ticker, Life> = BTreeMap::new();
+        for (key, life) in blanks.iter().filter(|(key, _)| !self.said.contains_key(key.market())) {
+            let is_of_now = life.seen_at.is_some_and(|at| self.begun <= at);
+            if !is_of_now && (doubts.contains(key) || !speaks_of(life, key)) {
+                old.insert(&life.market, (*life).clone());
+            }
+        }
+        let old: Vec<Life> = old.into_values().collect();
+        let anew = ingest::describe(&old, store, asker)?;
+        for failure in &anew.troubles {
+            log::warn!("{}; what shows no trade is not vouched for", one_line(failure));
+        }
+        self.said.extend(anew.said);
+        Ok(())
+    }
+
+    /// What is known of the market of a slice by now.
+    fn said(&self, life: &Life) -> Said {
+        self.said.get(&life.market).cloned().unwrap_or_else(|| Said::Known(life.clone()))
+    }
+
+    /// Those of which all is stored that was traded by the time of the description.
+    fn by_volume(
+        &self,
+        blanks: &[Blank<'_>],
+        store: &mut dyn Store,
+    ) -> Result<HashSet<SliceKey>, Failure> {
+        let mut markets: BTreeMap<Timestamp, Vec<Ticker>> = BTreeMap::new();
+        for (key, life) in blanks {
+            if let Some(until) = self.said(life).counted_until() {
+                markets.entry(until).or_default().push(key.market().clone());
+            }
+        }
+        let mut stored: HashMap<Ticker, i64> = HashMap::new();
+        for (until, markets) in markets {
+            stored.extend(store.stored_lifetime(&markets, Some(until))?);
+        }
+        let is_accounted_for = |(key, life): &&Blank<'_>| {
+            let stored_e2 = stored.get(key.market()).copied().unwrap_or(0);
+            self.said(life).accounts_for(key, stored_e2)
+        };
+        Ok(blanks.iter().filter(is_accounted_for).map(|(key, _)| key.clone()).collect())
+    }
+
+    /// Asks for the candles of the hours around these slices. What is not answered now may be later.
+    fn measure(&mut self, blanks: &[Blank<'_>], asker: &Asker) {
         let mut wanted: BTreeMap<&Ticker, Hours> = BTreeMap::new();
-        for (key, life) in slices {
+        let fresh = blanks.iter().filter(|(key, _)| !self.candles.contains_key(key));
+        for (key, life) in fresh.clone() {
             let (from, until) = hours_around(key);
-            let hours = || Hours { life: (*life).clone(), from, until };
+            let hours = || Hours { life: self.said(life).life().clone(), from, until };
             let hours = wanted.entry(&life.market).or_insert_with(hours);
             (hours.from, hours.until) = (hours.from.min(from), hours.until.max(until));
         }
-        let bounds = |hours: &Hours| (hours.from, hours.until);
-        let from = wanted.values().map(|hours| bounds(hours).0).min();
-        let until = wanted.values().map(|hours| bounds(hours).1).max();
-        let Some((from, until)) = from.zip(until) else { return Ok(Figures::default()) };
         let measured = ingest::measure(wanted.into_values().collect(), asker);
         for failure in &measured.troubles {
-            log::info!("{}; what shows no trade is not vouched for", one_line(failure));
+            log::info!(
+                "{}; what shows no trade is vouched for without them, if at all",
+                one_line(failure)
+            );
         }
-        let markets: Vec<Ticker> = measured.hours.keys().cloned().collect();
-        let mut figures = Figures { candles: measured.hours, stored: HashMap::new() };
-        if !markets.is_empty() {
-            for hour in store.stored_by_hour(&markets, from, until)? {
-                figures.stored.entry(hour.market.clone()).or_default().push(hour);
-            }
-        }
-        Ok(figures)
+        let told: Vec<(SliceKey, Candles)> = fresh
+            .filter_map(|(key, _)| {
+                let hours = measured.hours.get(key.market());
+                let is_refused = measured.refused.contains(key.market());
+                let told = hours.map(|hours| Candles::Hours(hours.clone()));
+                Some((key.clone(), told.or(is_refused.then_some(Candles::Refused))?))
+            })
+            .collect();
+        self.candles.extend(told);
     }
+
+    /// Those that the candles bear out, or do not contradict where the volume is accounted for.
+    fn by_candles(
+        &self,
+        blanks: &[Blank<'_>],
+        accounted: &HashSet<SliceKey>,
+        doubts: &HashSet<SliceKey>,
+        asker: &Asker,
+        store: &mut dyn Store,
+    ) -> Result<Vec<SliceKey>, Failure> {
+        let told = blanks.iter().filter(|(key, _)| self.candles.contains_key(key));
+        let stored = stored_hours(told.clone().map(|(key, _)| key), store)?;
+        let is_vouched = |key: &&SliceKey| {
+            let Some(candles) = self.candles.get(*key) else { return false };
+            let stored = stored.get(key.market()).map_or(&[][..], Vec::as_slice);
+            let word: Word = candles.say(key, stored, asker.exchange_now());
+            is_borne_out(accounted.contains(*key), candles, word, doubts.contains(*key))
+        };
+        Ok(told.map(|(key, _)| key).filter(is_vouched).cloned().collect())
+    }
+}
+
+/// Those in which the market did not trade by its own times, and the other ones of which nothing was shown.
+fn by_times<'a>(slices: &[Slice], lives: &'a [Life]) -> (HashSet<SliceKey>, Vec<Blank<'a>>) {
+    let lives: HashMap<&Ticker, &Life> = lives.iter().map(|life| (&life.market, life)).collect();
+    let blanks = slices.iter().filter(|slice| is_blank(slice));
+    let known =
+        blanks.filter_map(|slice| Some((slice.key.clone(), *lives.get(slice.key.market())?)));
+    let (outside, within): (Vec<_>, Vec<_>) = known.partition(|(key, life)| is_outside(life, key));
+    (outside.into_iter().map(|(key, _)| key).collect(), within)
+}
+
+/// What is stored by the hour around these slices.
+fn stored_hours<'a>(
+    keys: impl Iterator<Item = &'a SliceKey> + Clone,
+    store: &mut dyn Store,
+) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
+    let from = keys.clone().map(|key| hours_around(key).0).min();
+    let until = keys.clone().map(|key| hours_around(key).1).max();
+    let markets: HashSet<Ticker> = keys.map(|key| key.market().clone()).collect();
+    let markets: Vec<Ticker> = markets.into_iter().collect();
+    let mut stored: HashMap<Ticker, Vec<HourVolume>> = HashMap::new();
+    if let Some((from, until)) = from.zip(until) {
+        for hour in store.stored_by_hour(&markets, from, until)? {
+            stored.entry(hour.market.clone()).or_default().push(hour);
+        }
+    }
+    Ok(stored)
 }

@@ -276,7 +276,7 @@ impl Known {
         match self.volume_e2 {
             None => Traded::Unknown,
             Some(0) => Traded::Never(self.seen_at),
-            Some(volume_e2) => Traded::Ever(volume_e2),
+            Some(quantity_e2) => Traded::Ever { quantity_e2, as_of: self.seen_at },
         }
     }
 

@@ -14,6 +14,9 @@ use super::trade::{Event, Rejected, Ticker};
 /// The most rows the exchange puts on a page, and what we ask for.
 pub const ROWS_PER_PAGE: u16 = 1_000;
 
+/// A trade so young may not be in the volume of its market yet.
+pub const COUNTED_AFTER: Duration = Duration::from_secs(60);
+
 /// How walks are done; the same for every market of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -115,6 +118,8 @@ pub enum Step {
 pub enum End {
     /// Everything up to the frozen edge was read.
     Level,
+    /// A slice was read to its end, and nothing proves that it was shown whole.
+    Unproven,
     /// The answers made no sense together. What was stored stays; the next pass tries again.
     Guarded(Guard),
 }
@@ -249,8 +254,13 @@ pub enum Traded {
     Unknown,
     /// Not by this instant of exchange time.
     Never(Timestamp),
-    /// It has: so much, in 0.01 contract.
-    Ever(i64),
+    /// It has: so much, in 0.01 contract, by an instant of exchange time. Later trades are not in it.
+    Ever {
+        /// All trades together.
+        quantity_e2: i64,
+        /// By this instant.
+        as_of: Timestamp,
+    },
     /// It has: trades of it are stored. How many there are nobody has said.
     Stored,
 }

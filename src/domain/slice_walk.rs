@@ -18,7 +18,7 @@ pub struct SliceKnown {
     pub traded: Traded,
     /// Whether other figures of the exchange's say that nothing of it is missing.
     pub is_vouched: bool,
-    /// Whether it reaches above what the exchange has shown so far: its rows are stored, and it stays open.
+    /// Whether it reaches above what the exchange has shown so far: it is read like any other, and stays open.
     pub is_unsettled: bool,
 }
 
@@ -35,6 +35,8 @@ pub struct SliceWalk {
     is_unsettled: bool,
     /// An answer came from before the window's end: it cannot hold all of it.
     has_old_answer: bool,
+    /// Whether its walk has completed it.
+    is_proven: bool,
 }
 
 impl SliceWalk {
@@ -54,10 +56,9 @@ impl SliceWalk {
             anchor: None,
         };
         let SliceKnown { traded, is_vouched, is_unsettled } = known;
-        let is_vouched = is_vouched || is_unsettled;
         let walk = Walk::of_window(market, key.tier(), &open, is_vouched, rules).traded(traded);
         let place = (slice.cursor.clone(), slice.low);
-        SliceWalk { walk, key, keep, place, is_unsettled, has_old_answer: false }
+        SliceWalk { walk, key, keep, place, is_unsettled, has_old_answer: false, is_proven: false }
     }
 
     /// What to ask next, or how it ended.
@@ -65,7 +66,10 @@ impl SliceWalk {
         if self.has_old_answer {
             return Step::Done(End::Guarded(Guard::OldAnswer));
         }
-        self.walk.next()
+        match self.walk.next() {
+            Step::Done(End::Level) if !self.is_proven => Step::Done(End::Unproven),
+            step => step,
+        }
     }
 
     /// The walk itself, for its cursor.
@@ -88,6 +92,7 @@ impl SliceWalk {
             walked.rejected.retain(|row| row.market.is_tape() || keep.contains(&row.market));
         }
         let progress = walked.progress.pop().map(|(_, progress)| progress);
+        self.is_proven |= matches!(progress, Some(Progress::Completed(_)));
         walked.slice = match progress.filter(|_| !self.has_old_answer) {
             Some(Progress::Continues(open)) => {
                 self.place = (open.cursor, open.low);
@@ -203,7 +208,7 @@ mod tests {
             for (name, answers) in [("A", &market[..]), ("*", &tape)] {
                 let mut walk = slice_walk(name, tier, SliceKnown::default());
                 assert_eq!(played(&mut walk, answers), None, "{name} stays open");
-                assert_eq!(walk.next(), Step::Done(End::Level), "and nothing is wrong");
+                assert_eq!(walk.next(), Step::Done(End::Unproven), "and nothing is wrong");
             }
         }
     }
@@ -286,13 +291,89 @@ mod tests {
         assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
     }
 
-    /// What lies above the newest trade that was shown is stored and not believed.
+    fn of_volume(quantity_e2: i64, as_of: &str) -> SliceKnown {
+        let traded = Traded::Ever { quantity_e2, as_of: time(as_of) };
+        SliceKnown { traded, ..SliceKnown::default() }
+    }
+
+    /// A description from before the window, and an answer that is cut short after as much as it says.
+    #[test]
+    fn a_volume_takes_no_questions_place_in_a_slice() {
+        let mut walk = slice_walk("A", Tier::Archive, of_volume(2, "900000"));
+        let answers = [
+            ("99999..103601", "@900000 A:d103000 A:c102500"),
+            ("..103601", "@900000 A:d103000 A:c102500 A:b102000 A:a101000 >n"),
+            ("99999..103601 n", "@900000 A:z90000"),
+        ];
+        assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
+    }
+
+    /// A trade that is shown again is the same one: another of the same size may be missing.
+    #[test]
+    fn a_trade_that_is_shown_again_counts_once() {
+        let mut walk = slice_walk("A", Tier::Archive, of_volume(2, "900000"));
+        walk.page(page_from("@900000 A:b103000 >c"));
+        walk.walk_mut().cursor_refused();
+        let told = walk.page(page_from("@900000 A:b103000")).slice.unwrap();
+        assert_eq!(told.status, SliceStatus::Open);
+        assert!(matches!(walk.next(), Step::Fetch(_)), "the end is asked for again");
+    }
+
+    /// The page behind the cursor is empty each time: two answers, and the volume is a third.
+    #[test]
+    fn a_volume_settles_an_end_that_is_shown_empty_twice() {
+        for (volume, as_of, status) in
+            [(1, "900000", Some(SliceStatus::Complete)), (2, "900000", None), (1, "103059", None)]
+        {
+            let mut walk = slice_walk("A", Tier::Archive, of_volume(volume, as_of));
+            let answers = [
+                ("99999..103601", "@900000 A:d103000 >c"),
+                ("99999..103601 c", "@900000"),
+                ("..103001", "@900000 A:d103000 >c"),
+                ("99999..103601 c", "@900000"),
+            ];
+            assert_eq!(played(&mut walk, &answers), status, "{volume} as of {as_of}");
+        }
+    }
+
+    /// What lies above the newest trade that was shown is read like any other, and stays open when it is proven.
     #[test]
     fn a_slice_that_is_not_settled_stays_open() {
-        let known = SliceKnown { is_unsettled: true, ..SliceKnown::default() };
-        for answer in ["@900000", "@900000 A:a103000 A:z99999"] {
+        let first = ("99999..103601", "@900000");
+        for (answers, end, status, why) in [
+            (
+                vec![("99999..103601", "@900000 A:a103000 A:z99999")],
+                End::Level,
+                Some(SliceStatus::Open),
+                "all of it is shown",
+            ),
+            (
+                vec![first, ("..103601", "@900000 A:z99999")],
+                End::Level,
+                Some(SliceStatus::Open),
+                "nothing, below an older one",
+            ),
+            (
+                vec![first, ("..103601", "@900000"), ("99999..", "@900000")],
+                End::Unproven,
+                None,
+                "nothing at all",
+            ),
+            (
+                vec![first, ("..103601", "@900000 A:b103500 A:z99999")],
+                End::Level,
+                Some(SliceStatus::Open),
+                "the first answer was empty by mistake",
+            ),
+        ] {
+            let known = SliceKnown { is_unsettled: true, ..SliceKnown::default() };
             let mut walk = slice_walk("A", Tier::Live, known);
-            assert_eq!(played(&mut walk, &[("99999..103601", answer)]), Some(SliceStatus::Open));
+            assert_eq!(played(&mut walk, &answers), status, "{why}");
+            assert_eq!(walk.next(), Step::Done(end), "{why}");
         }
+        let known = SliceKnown { is_unsettled: true, is_vouched: true, ..SliceKnown::default() };
+        let mut walk = slice_walk("A", Tier::Live, known);
+        assert_eq!(played(&mut walk, &[first]), Some(SliceStatus::Open), "others say so");
+        assert_eq!(walk.next(), Step::Done(End::Level));
     }
 }

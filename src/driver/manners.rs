@@ -305,7 +305,7 @@ impl Manners {
 
     /// The exchange answers, so it need not be left alone any more. What was sent before it said
     /// otherwise says nothing.
-    fn answered(&mut self, is_probe: bool) {
+    pub(super) fn answered(&mut self, is_probe: bool) {
         if self.closed_until.is_none() {
             self.come_back = ComeBack::default();
         }

@@ -29,6 +29,8 @@ pub enum Ask {
 enum Want {
     /// It is asked for again, and what it is told holds for all.
     Needed(Policy),
+    /// It is asked for again, but that it is refused says nothing about other questions.
+    Apart(Policy),
     /// It can be done without: asked once, and a refusal says nothing about other questions.
     Aside,
 }
@@ -70,6 +72,11 @@ impl Question {
     /// One that is asked once, if at all.
     pub fn aside() -> Question {
         Question::of(Want::Aside)
+    }
+
+    /// One that may be refused while others are answered. All else holds for it as for any other.
+    pub fn apart(policy: Policy) -> Question {
+        Question::of(Want::Apart(policy))
     }
 
     fn of(want: Want) -> Question {
@@ -130,7 +137,9 @@ impl Question {
 
     /// It was answered.
     pub fn answered(&mut self, manners: &mut Manners) {
-        if let (State::Sent { is_probe, .. }, Want::Needed(_)) = (self.state, self.want) {
+        if let (State::Sent { is_probe, .. }, Want::Needed(_) | Want::Apart(_)) =
+            (self.state, self.want)
+        {
             manners.accepted(is_probe);
         }
         (self.state, self.last) = (State::Over, None);
@@ -147,9 +156,19 @@ impl Question {
         let State::Sent { at, is_probe } = self.state else { return None };
         let before = self.last.take();
         self.state = State::Over;
-        let Want::Needed(policy) = self.want else {
-            self.last = Some(failure);
-            return None;
+        let policy = match self.want {
+            Want::Needed(policy) => policy,
+            Want::Apart(policy) if !failure.kind.is_refusal() => policy,
+            Want::Apart(_) => {
+                // It is an answer all the same.
+                manners.answered(is_probe);
+                self.last = Some(failure);
+                return None;
+            }
+            Want::Aside => {
+                self.last = Some(failure);
+                return None;
+            }
         };
         if let Lesson::Leave(notice) = manners.refused(&failure, is_probe, moment) {
             return notice;

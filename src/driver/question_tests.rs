@@ -204,6 +204,18 @@ fn one_probe_decides_for_all() {
 }
 
 #[test]
+fn what_is_refused_apart_is_refused_to_this_question_alone() {
+    let mut play = Play::new();
+    assert_eq!(play.ask(Question::apart(POLICY), "403"), "403, failed 403");
+    assert_eq!(play.manners.stopped(play.moment()), None, "others may be answered");
+    let asked = play.ask(Question::apart(POLICY), "503 503 OK");
+    assert!(asked.starts_with("503") && asked.ends_with("OK"), "{asked}: it is asked for again");
+    let mut play = probing();
+    assert_eq!(play.ask(Question::apart(POLICY), "404"), "404, failed 404");
+    assert_eq!(play.manners.come_back(), ComeBack::default(), "a refusal is an answer");
+}
+
+#[test]
 fn what_is_not_needed_is_asked_once_and_teaches_nothing() {
     let mut play = Play::new();
     assert_eq!(play.ask(Question::aside(), "403"), "403, failed 403");

@@ -15,6 +15,8 @@ use super::Stop;
 pub enum Ended {
     /// Everything up to its frozen edge is read.
     Level,
+    /// A slice is read to its end, and nothing proves that it was shown whole.
+    Unproven,
     /// The pass ran out of time; progress is kept.
     OutOfTime,
     /// The answers made no sense together.
@@ -29,7 +31,7 @@ impl Ended {
     /// What went wrong, on one line; nothing if nothing did.
     pub fn trouble(&self) -> Option<String> {
         match self {
-            Ended::Level | Ended::OutOfTime => None,
+            Ended::Level | Ended::Unproven | Ended::OutOfTime => None,
             Ended::Guarded(guard) => Some(guard.to_string()),
             Ended::Failed(failure) => Some(one_line(failure)),
             Ended::Panicked => {
@@ -45,7 +47,7 @@ impl Ended {
             Ended::Failed(failure) => {
                 matches!(failure.kind, Kind::ExchangeRefused | Kind::ExchangeUnreadable)
             }
-            Ended::Level | Ended::OutOfTime | Ended::Panicked => false,
+            Ended::Level | Ended::Unproven | Ended::OutOfTime | Ended::Panicked => false,
         }
     }
 }

@@ -53,6 +53,7 @@ impl Reading {
             Some(asked) => asked,
             None => match self.course.next() {
                 Step::Done(End::Level) => return Turn::Over(Ended::Level),
+                Step::Done(End::Unproven) => return Turn::Over(Ended::Unproven),
                 Step::Done(End::Guarded(guard)) => return Turn::Over(Ended::Guarded(guard)),
                 Step::Fetch(_) if moment.is_over() => return Turn::Over(Ended::OutOfTime),
                 Step::Fetch(request) => self.asked.insert((request, Question::new(self.policy))),

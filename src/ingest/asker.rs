@@ -157,6 +157,16 @@ impl Asker {
         self.carry_out(Question::new(Policy { attempts_max, ..self.policy }), jitter, request)
     }
 
+    /// Asks with as many attempts as the policy allows what may be refused while other questions are answered: the
+    /// refusal holds for this question alone.
+    pub fn ask_apart<T>(
+        &self,
+        jitter: &mut Jitter,
+        request: impl Fn(&Client, Duration, &dyn Clock) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        self.carry_out(Question::apart(self.policy), jitter, request)
+    }
+
     fn carry_out<T>(
         &self,
         mut question: Question,

@@ -33,12 +33,34 @@ pub struct Measured {
     pub hours: HashMap<Ticker, Vec<HourVolume>>,
     /// Markets of which something was not answered: nothing is known of them.
     pub unmeasured: HashSet<Ticker>,
+    /// Those among them whose candles are not to be had, however often they are asked for: refused, named in no answer, or
+    /// nothing that anybody can read.
+    pub refused: HashSet<Ticker>,
     /// What went wrong, by who has to act.
     pub troubles: Vec<Failure>,
 }
 
+impl Measured {
+    /// Nothing is known of these markets.
+    fn give_up(&mut self, markets: impl IntoIterator<Item = Ticker>, failure: Failure) {
+        let is_refused = is_about_the_market(&failure);
+        for market in markets {
+            if is_refused {
+                self.refused.insert(market.clone());
+            }
+            self.unmeasured.insert(market);
+        }
+        self.troubles.push(failure);
+    }
+}
+
+/// Whether another market may be answered for all the same.
+fn is_about_the_market(failure: &Failure) -> bool {
+    failure.kind.is_refusal() || failure.kind == Kind::ExchangeUnreadable
+}
+
 /// Asks for these hours in as few requests as the limits allow. A market without any is not in the
-/// answer.
+/// answer. That candles are refused says nothing about other questions.
 pub fn measure(wanted: Vec<Hours>, asker: &Asker) -> Measured {
     let mut measured = Measured::default();
     let mut jitter = asker.jitter();
@@ -48,8 +70,7 @@ pub fn measure(wanted: Vec<Hours>, asker: &Asker) -> Measured {
     let batches = batches(listable).into_iter();
     for batch in batches.chain(alone.into_iter().map(|hours| vec![hours])) {
         if let Err(failure) = batch_hours(&batch, asker, &mut jitter, &mut measured) {
-            measured.unmeasured.extend(batch.iter().map(|hours| hours.life.market.clone()));
-            measured.troubles.push(failure);
+            measured.give_up(batch.iter().map(|hours| hours.life.market.clone()), failure);
         }
     }
     let Measured { hours, unmeasured, .. } = &mut measured;
@@ -104,16 +125,24 @@ fn batch_hours(
             _ => listed_hours(batch, (at, end), asker, jitter)?,
         };
         for Hours { life, from, until } in batch {
+            if measured.unmeasured.contains(&life.market) {
+                continue;
+            }
             let listed = answered.remove(&life.market);
-            match hours_of(life, listed, (at, end), asker, jitter)? {
-                Some(mut hours) => {
+            match hours_of(life, listed, (at, end), asker, jitter) {
+                Ok(Some(mut hours)) => {
                     // A neighbour's hours are not asked for.
                     hours.retain(|hour| *from < hour.ends_at && hour.ends_at <= *until);
                     measured.hours.entry(life.market.clone()).or_default().extend(hours);
                 }
-                None => {
+                Ok(None) => {
                     measured.unmeasured.insert(life.market.clone());
+                    measured.refused.insert(life.market.clone());
                 }
+                Err(failure) if is_about_the_market(&failure) => {
+                    measured.give_up([life.market.clone()], failure);
+                }
+                Err(failure) => return Err(failure),
             }
         }
         at = end;
@@ -129,7 +158,9 @@ fn listed_hours(
 ) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
     let tickers: Vec<Ticker> = batch.iter().map(|hours| hours.life.market.clone()).collect();
     asker
-        .ask(jitter, |client, left, clock| client.candles(&tickers, from, until, left, clock))?
+        .ask_apart(jitter, |client, left, clock| {
+            client.candles(&tickers, from, until, left, clock)
+        })?
         .ok_or_else(out_of_time)
 }
 
@@ -148,7 +179,9 @@ fn hours_of(
     let is_empty = listed.as_ref().is_none_or(is_nothing);
     if is_empty && (!life.status.may_trade() || !is_listable) {
         let archived = asker
-            .ask(jitter, |client, left, clock| client.archived_candles(market, span, left, clock))?
+            .ask_apart(jitter, |client, left, clock| {
+                client.archived_candles(market, span, left, clock)
+            })?
             .ok_or_else(out_of_time)?;
         // If the archive does not know it, it is live, and was quiet if the answer named it.
         if archived.is_some() {
@@ -158,7 +191,7 @@ fn hours_of(
     let series = life.series.as_deref().and_then(Ticker::new);
     let Some(series) = series.filter(|_| !is_listable) else { return Ok(listed) };
     asker
-        .ask(jitter, |client, left, clock| {
+        .ask_apart(jitter, |client, left, clock| {
             client.market_candles(&series, market, span, left, clock)
         })?
         .ok_or_else(out_of_time)

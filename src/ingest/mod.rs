@@ -3,6 +3,7 @@
 //! A pass is done by `threads`, or by one thread, `inline`.
 
 mod absence;
+mod anew;
 mod asker;
 mod belongs;
 mod books;
@@ -21,6 +22,7 @@ mod threads;
 
 use std::sync::Arc;
 
+pub use anew::{Anew, describe};
 pub use asker::{Asker, moment};
 pub use books::{Taken, take_books};
 pub use close::{Closing, close};

@@ -95,9 +95,13 @@ pub trait History {
         now: Timestamp,
     ) -> Result<(), Failure>;
 
-    /// The quantity stored of each of these markets, over its whole life; markets without trades are
-    /// left out.
-    fn stored_lifetime(&mut self, markets: &[Ticker]) -> Result<Vec<(Ticker, i64)>, Failure>;
+    /// The quantity stored of each of these markets, over its whole life or up to an instant, which belongs to it;
+    /// markets without such trades are left out.
+    fn stored_lifetime(
+        &mut self,
+        markets: &[Ticker],
+        until: Option<Timestamp>,
+    ) -> Result<Vec<(Ticker, i64)>, Failure>;
 
     /// The quantity stored of each of these markets by hour, for trades with
     /// `from < traded_at <= until` (both full hours); hours without trades are left out.

@@ -1,5 +1,8 @@
 //! Backfills across both tiers: exact whatever happens, and nothing finished is read twice.
 
+mod edges;
+mod witnesses;
+
 use std::process::Stdio;
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ mod upgrade;
 use std::time::Duration;
 
 use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
-use kalshi_ingest::domain::page::{Page, Rules, Traded};
+use kalshi_ingest::domain::page::{Page, Rules, Walked};
 use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
 use kalshi_ingest::domain::slice_walk::{SliceKnown, SliceWalk};
 use kalshi_ingest::domain::tier::Tier;
@@ -101,10 +101,14 @@ fn page(mut events: Vec<Event>, cursor: Option<&str>) -> Page {
     }
 }
 
-/// The market's own volume: this page is all of it.
-fn known(page: &Page) -> SliceKnown {
-    let quantities = page.events.iter().map(|event| event.trade.quantity.e2());
-    SliceKnown { traded: Traded::Ever(quantities.sum()), is_vouched: true, is_unsettled: false }
+/// Reads this page of a slice. Without a cursor it is all of it: the list goes on with a trade below.
+fn walked(slice: &Slice, mut page: Page) -> Walked {
+    if page.cursor.is_none() && !page.events.is_empty() {
+        let below = slice.key.from().micros() - 1;
+        page.events.push(event_at(slice.key.market().as_str(), "below", below, 1));
+    }
+    let known = SliceKnown { is_vouched: true, ..SliceKnown::default() };
+    SliceWalk::new(slice, None, known, RULES).page(page)
 }
 
 /// Commits a page for each of these slices, all in one batch.
@@ -112,7 +116,7 @@ fn commit(store: &mut dyn Store, pages: Vec<(&Slice, Page)>, now: i64) -> Receip
     let mut batch = Batch::default();
     let ledger = Ledger::of_slices(pages.iter().map(|(slice, _)| (*slice).clone()));
     for (slice, page) in pages {
-        batch.push(SliceWalk::new(slice, None, known(&page), RULES).page(page));
+        batch.push(walked(slice, page));
     }
     store.commit(7, &batch.seal(&ledger, 7, at(now))).unwrap()
 }

@@ -49,7 +49,10 @@ impl Walk {
         let has_footing = self.held.footing.is_some_and(|footing| low <= footing);
         let is_old = self.held.claim.is_some_and(is_below);
         let is_claimed = has_footing || is_known && is_old;
-        if is_claimed || self.traded == Traded::Ever(self.seen.quantity_e2) {
+        // Its volume says the same. What a backfill claims is never looked at again: there it takes no question's place.
+        let is_all = self.seen.counted.is_all(self.traded);
+        let is_given = matches!(self.span, Span::Given { .. });
+        if is_claimed || is_all && !is_given {
             return Turn::Complete;
         }
         if let Second::Agrees(doubt) = self.chain.second {
@@ -59,7 +62,7 @@ impl Walk {
             // One failure of a walk that left nothing open was about something else.
             let is_usual = self.ends_believed > 0 || self.failures >= PASSES_MISSED_MIN;
             let was_seen = is_usual || self.span.stopped_at() == Some(low);
-            let is_agreed = !is_hollow || was_seen || is_old;
+            let is_agreed = !is_hollow || was_seen || is_old || is_all;
             return if is_agreed { Turn::Complete } else { Turn::Broken(Guard::EndsEmpty) };
         }
         // The whole of a short window is asked for again, its upper end as well.
@@ -100,7 +103,7 @@ impl Walk {
         }
         match self.traded {
             _ if self.market.is_tape() => Turn::Idle,
-            Traded::Ever(_) | Traded::Stored
+            Traded::Ever { .. } | Traded::Stored
                 if !matches!(self.held.expected, Expected::Archived) =>
             {
                 Turn::Ask(Question::Archive)
@@ -123,5 +126,36 @@ impl Walk {
         let is_busted = is_passed && (has_news || is_missed) || is_empty && is_missed;
         // An answer that is merely old looks like one from which the newest trade was taken out.
         if is_busted { Turn::Complete } else { Turn::Broken(Guard::AnchorMissing) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::transcript::{RULES, page_from, time};
+    use super::*;
+    use crate::domain::checkpoint::Checkpoint;
+    use crate::domain::page::{End, Step};
+    use crate::domain::trade::Ticker;
+
+    /// Whether the second question about the end of the list is spared; each trade is of 0.01 contract.
+    #[test]
+    fn a_volume_accounts_for_what_was_shown_before_it_was_said() {
+        for (answers, volume, as_of, is_spared, why) in [
+            (&["@900 b200 a100"][..], 2, "300", true, "all of it"),
+            (&["@900 b200 a100"], 3, "300", false, "one is missing"),
+            (&["@900 b200 a100"], 2, "259", false, "the newer one may not be in it"),
+            (&["@900 d400 c300"], 2, "300", false, "an old volume: two older ones are missing"),
+            (&["@900 b200 b200 a100"], 3, "300", false, "one trade counts once"),
+            (&["@900 c200 b200 >n", "@900 a100"], 3, "300", true, "page by page"),
+            (&["@900 c200 b200 >n", "@900 b200 a100"], 4, "300", false, "also across pages"),
+        ] {
+            let row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
+            let traded = Traded::Ever { quantity_e2: volume, as_of: time(as_of) };
+            let mut walk = Walk::new(&row, RULES).traded(traded);
+            for answer in answers {
+                walk.page(page_from(answer));
+            }
+            assert_eq!(walk.next() == Step::Done(End::Level), is_spared, "{why}");
+        }
     }
 }

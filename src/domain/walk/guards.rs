@@ -89,9 +89,7 @@ impl Walk {
         {
             ids.append(&mut previous.ids);
         }
-        let quantity = |event: &Event| event.trade.quantity.e2();
-        self.seen.quantity_e2 =
-            events.iter().map(quantity).fold(self.seen.quantity_e2, i64::saturating_add);
+        self.seen.counted.add(events, self.seen.low);
         let density = Density::of_events(events);
         self.seen.density = self.seen.density.joined(density);
         self.chain.previous = Some(Oldest { at, ids, density, has_unreadable: false });

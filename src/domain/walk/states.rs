@@ -1,12 +1,14 @@
 //! The states of a walk: the window that is read, the question at work, what is expected and what was shown.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::super::checkpoint::Checkpoint;
 use super::super::density::Density;
 use super::super::evidence::{Anchor, Evidence};
-use super::super::page::{Page, Rules};
+use super::super::page::{COUNTED_AFTER, Page, Rules, Traded};
 use super::super::time::Timestamp;
+use super::super::trade::Event;
 
 /// Which window is read. All but our own have an upper edge before the first page is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -295,11 +297,40 @@ pub(super) struct Seen {
     pub(super) evidence: Option<Evidence>,
     /// The oldest trade time.
     pub(super) low: Option<Timestamp>,
-    /// The sum of the quantities, in 0.01 contract: equal to the market's own volume, it proves all.
-    pub(super) quantity_e2: i64,
+    /// What is held against the market's own volume.
+    pub(super) counted: Counted,
     pub(super) density: Density,
     /// What the window leaves as its footing.
     pub(super) footing: Option<Timestamp>,
+}
+
+/// What was shown, each trade once: if it comes to the market's own volume, nothing is missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    quantity_e2: i64,
+    newest: Option<Timestamp>,
+}
+
+impl Counted {
+    /// Adds a page of a list of which all down to `low` was shown before. What may have been shown is left out: too
+    /// small a sum proves nothing, and one in which a trade counts twice would hide another.
+    pub(super) fn add(&mut self, events: &[Event], low: Option<Timestamp>) {
+        let mut ids: HashSet<&str> = HashSet::new();
+        for trade in events.iter().map(|event| &event.trade) {
+            self.newest = self.newest.max(Some(trade.traded_at));
+            if low.is_none_or(|low| trade.traded_at < low) && ids.insert(&trade.trade_id) {
+                self.quantity_e2 = self.quantity_e2.saturating_add(trade.quantity.e2());
+            }
+        }
+    }
+
+    /// Whether that is all, as a description says. It says nothing of later trades, and none may make up for an
+    /// earlier one that is missing.
+    pub(super) fn is_all(&self, traded: Traded) -> bool {
+        let Traded::Ever { quantity_e2, as_of } = traded else { return false };
+        let is_covered = self.newest.is_some_and(|at| at <= as_of.before(COUNTED_AFTER));
+        is_covered && self.quantity_e2 == quantity_e2
+    }
 }
 
 /// What was asked a second time in this window, so that it is not asked for ever.

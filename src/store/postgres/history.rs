@@ -76,11 +76,20 @@ impl History for PostgresStore {
         })
     }
 
-    fn stored_lifetime(&mut self, markets: &[Ticker]) -> Result<Vec<(Ticker, i64)>, Failure> {
+    fn stored_lifetime(
+        &mut self,
+        markets: &[Ticker],
+        until: Option<Timestamp>,
+    ) -> Result<Vec<(Ticker, i64)>, Failure> {
+        let until = until.map(Timestamp::to_chrono);
         self.within("adding up what is stored", SCAN_LIMITS, |transaction| {
             transaction.query_typed(
                 include_str!("../../../sql/postgres/stored_lifetime.sql"),
-                &[(&SOURCE, Type::TEXT), (&texts(markets), Type::TEXT_ARRAY)],
+                &[
+                    (&SOURCE, Type::TEXT),
+                    (&texts(markets), Type::TEXT_ARRAY),
+                    (&until, Type::TIMESTAMPTZ),
+                ],
             )
         })?
         .iter()

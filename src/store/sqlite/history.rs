@@ -64,9 +64,14 @@ impl History for SqliteStore {
         })
     }
 
-    fn stored_lifetime(&mut self, markets: &[Ticker]) -> Result<Vec<(Ticker, i64)>, Failure> {
+    fn stored_lifetime(
+        &mut self,
+        markets: &[Ticker],
+        until: Option<Timestamp>,
+    ) -> Result<Vec<(Ticker, i64)>, Failure> {
         let sql = include_str!("../../../sql/sqlite/stored_lifetime.sql");
-        self.read("adding up what is stored", sql, params![SOURCE, list(markets)], |row| {
+        let parameters = params![SOURCE, list(markets), until.map(|at| at.to_string())];
+        self.read("adding up what is stored", sql, parameters, |row| {
             let record = Record { table: "prediction_market_trades", row };
             Ok((record.ticker("market_ticker")?, record.get("quantity_e2")?))
         })

@@ -2,14 +2,13 @@
 
 use kalshi_ingest::domain::batch::{Batch, Ledger};
 use kalshi_ingest::domain::slice::{Slice, SliceStatus};
-use kalshi_ingest::domain::slice_walk::SliceWalk;
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::failure::Kind;
 use kalshi_ingest::store::Store;
 
 use super::{
-    RULES, at, commit, count, event, event_at, fresh, instant, is_sqlite, key, known, page,
-    receive, refused, slices,
+    at, commit, count, event, event_at, fresh, instant, is_sqlite, key, page, receive, refused,
+    slices, walked,
 };
 use crate::support::database::{Database, on_both_stores};
 
@@ -161,7 +160,7 @@ fn rows_and_slices_are_one(database: &Database) {
     let sealed = || {
         let mut batch = Batch::default();
         let page = page(vec![event("A", "t9", 20), event("A", "t1", 10)], None);
-        batch.push(SliceWalk::new(&slice, None, known(&page), RULES).page(page));
+        batch.push(walked(&slice, page));
         batch.seal(&Ledger::of_slices([slice.clone()]), 7, at(60))
     };
     // A trade that the table itself refuses takes everything with it.

@@ -59,7 +59,7 @@ fn a_database_of_the_second_release_is_brought_up(database: &Database) {
 
     assert_eq!(dump(database, TRADES_TABLE), before);
     assert_eq!(raw(store.as_mut()).len(), 1);
-    assert_eq!(store.stored_lifetime(&super::tickers(&["A"])).unwrap().len(), 1);
+    assert_eq!(store.stored_lifetime(&super::tickers(&["A"]), None).unwrap().len(), 1);
     store.add_slices(&[fresh("A", 0, 60)], false, at(3_000)).unwrap();
     assert_eq!(slices(store.as_mut(), &["A"]), [fresh("A", 0, 60)]);
     store.replay(&beginning(TRADES_TABLE), &[], at(900)).unwrap();

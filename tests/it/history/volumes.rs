@@ -1,6 +1,7 @@
 //! What is stored of a market, and what was said of it.
 
 use kalshi_ingest::domain::completeness::{Basis, HourVolume, Score};
+use kalshi_ingest::domain::time::Timestamp;
 
 use super::{at, event_at, instant, is_sqlite, receive, ticker, tickers};
 use crate::support::database::{Database, on_both_stores};
@@ -33,9 +34,16 @@ fn a_lifetime_is_the_sum_of_all_that_is_stored(database: &Database) {
          values ('another', 'b1', 'B', 'yes', 1, 1, '{0}', 1, '{0}')",
         at(0)
     ));
-    let mut stored = store.stored_lifetime(&tickers(&["B", "nobody", "A"])).unwrap();
-    stored.sort();
-    assert_eq!(stored, [(ticker("A"), 2 * large + 1), (ticker("B"), 7)]);
+    let asked = tickers(&["B", "nobody", "A"]);
+    let mut stored = |until: Option<i64>| {
+        let mut stored = store.stored_lifetime(&asked, until.map(Timestamp::from_micros)).unwrap();
+        stored.sort();
+        stored
+    };
+    assert_eq!(stored(None), [(ticker("A"), 2 * large + 1), (ticker("B"), 7)]);
+    assert_eq!(stored(Some(0)), [(ticker("A"), 2 * large)], "the instant belongs to it");
+    assert_eq!(stored(Some(-1)), [(ticker("A"), large)]);
+    assert_eq!(stored(Some(-HOUR - 1)), []);
 }
 
 fn a_trade_on_the_hour_belongs_to_the_hour_that_ends(database: &Database) {
@@ -131,6 +139,6 @@ fn scores_are_appended_exactly(database: &Database) {
 fn nothing_asked_is_nothing_answered(database: &Database) {
     let mut store = database.open();
     receive(store.as_mut(), vec![event_at("A", "a", 1, 1)], vec![], 60);
-    assert_eq!(store.stored_lifetime(&[]).unwrap(), []);
+    assert_eq!(store.stored_lifetime(&[], None).unwrap(), []);
     assert_eq!(store.stored_by_hour(&[], at(0), at(3_600)).unwrap(), []);
 }

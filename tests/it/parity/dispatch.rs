@@ -171,7 +171,9 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
         History::CompleteSlices { complete, strips, now } => {
             store.complete_slices(complete, strips, *now).map(one)
         }
-        History::StoredLifetime { markets } => store.stored_lifetime(markets).map(any_order),
+        History::StoredLifetime { markets, until } => {
+            store.stored_lifetime(markets, *until).map(any_order)
+        }
         History::StoredByHour { markets, from, until } => {
             store.stored_by_hour(markets, *from, *until).map(any_order)
         }

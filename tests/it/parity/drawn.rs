@@ -309,7 +309,12 @@ fn history() -> impl Strategy<Value = History> {
             .prop_map(|(slices, reset, now)| History::AddSlices { slices, reset, now }),
         2 => (distinct(vec(slice_key(), 0..3)), slices(), now())
             .prop_map(|(complete, strips, now)| History::CompleteSlices { complete, strips, now }),
-        1 => markets().prop_map(|markets| History::StoredLifetime { markets }),
+        1 => markets().prop_map(|markets| {
+            // Of an even number of them up to an instant at which some trades are made.
+            let is_bounded = markets.len() % 2 == 0;
+            let until = is_bounded.then_some(Timestamp::from_seconds(BEGINS));
+            History::StoredLifetime { markets, until }
+        }),
         2 => (markets(), hours(), hours())
             .prop_map(|(markets, from, until)| History::StoredByHour { markets, from, until }),
         2 => (scores(), now()).prop_map(|(scores, now)| History::SaveScores { scores, now }),

@@ -226,7 +226,10 @@ pub(super) fn traded() -> impl Strategy<Value = Traded> {
     prop_oneof![
         4 => Just(Traded::Unknown),
         2 => now().prop_map(Traded::Never),
-        1 => (1_i64..3_000).prop_map(Traded::Ever),
+        1 => (1_i64..3_000).prop_map(|quantity_e2| {
+            let as_of = Timestamp::from_seconds(BEGINS + quantity_e2 / 10);
+            Traded::Ever { quantity_e2, as_of }
+        }),
     ]
 }
 

@@ -76,7 +76,7 @@ pub(super) enum History {
     Slices { names: Vec<Ticker>, from: Timestamp, until: Timestamp },
     AddSlices { slices: Vec<Slice>, reset: bool, now: Timestamp },
     CompleteSlices { complete: Vec<SliceKey>, strips: Vec<Slice>, now: Timestamp },
-    StoredLifetime { markets: Vec<Ticker> },
+    StoredLifetime { markets: Vec<Ticker>, until: Option<Timestamp> },
     StoredByHour { markets: Vec<Ticker>, from: Timestamp, until: Timestamp },
     SaveScores { scores: Vec<Score>, now: Timestamp },
     RawEvents { place: Spot, count: u32 },

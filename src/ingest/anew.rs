@@ -1,0 +1,98 @@
+//! Known markets, described anew: what the exchange says of them now. Lists of changes do not tell that a market trades,
+//! nor that it is taken away.
+
+use std::collections::HashMap;
+
+use super::absence::{self, Alone};
+use super::asker::Asker;
+use super::list::{self, ByName};
+use crate::domain::backfill::Life;
+use crate::domain::market::{Absence, Sighting};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::domain::vouching::Said;
+use crate::failure::{Failure, Kind};
+use crate::kalshi::MARKETS_PER_REQUEST;
+use crate::retry::{Jitter, Policy};
+use crate::store::Store;
+
+/// What it says of each of those that it answered for, and what went wrong.
+#[derive(Debug, Default)]
+pub struct Anew {
+    /// By market.
+    pub said: HashMap<Ticker, Said>,
+    /// By who has to act.
+    pub troubles: Vec<Failure>,
+}
+
+/// Asks for these markets by name, a request for a hundred, and stores what it is told. One that no list shows is asked
+/// for by itself, however many there are: somebody waits for the answer.
+pub fn describe(lives: &[Life], store: &mut dyn Store, asker: &Asker) -> Result<Anew, Failure> {
+    let mut anew = Anew::default();
+    let mut jitter = asker.jitter();
+    for batch in lives.chunks(MARKETS_PER_REQUEST) {
+        let tickers: Vec<Ticker> = batch.iter().map(|life| life.market.clone()).collect();
+        let attempts_max = Policy::default().attempts_max;
+        match list::by_name(asker, &mut jitter, attempts_max, &tickers) {
+            Ok(Some(mut answer)) => {
+                look_alone(&mut answer, asker, &mut jitter, &mut anew.troubles);
+                take(batch, answer, &mut anew.said, store, asker.exchange_now())?;
+            }
+            Ok(None) => break,
+            Err(failure) => anew.troubles.push(failure),
+        }
+    }
+    Ok(anew)
+}
+
+/// Asks for those that lists left out, each by itself; nothing is known of one that is not answered for.
+fn look_alone(
+    answer: &mut ByName,
+    asker: &Asker,
+    jitter: &mut Jitter,
+    troubles: &mut Vec<Failure>,
+) {
+    for ticker in std::mem::take(&mut answer.unsure) {
+        match absence::alone(asker, jitter, Policy::default().attempts_max, &ticker) {
+            Ok(Alone::Known(page)) => answer.alone.push(page),
+            Ok(Alone::Unknown) => answer.missing.push(ticker),
+            Ok(Alone::OutOfTime) => break,
+            Err(failure) => {
+                let is_temporary = failure.kind == Kind::ExchangeUnavailable;
+                troubles.push(failure);
+                if is_temporary {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Takes over what was said of a batch, and stores it.
+fn take(
+    batch: &[Life],
+    answer: ByName,
+    said: &mut HashMap<Ticker, Said>,
+    store: &mut dyn Store,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let ByName { pages, alone, missing, .. } = answer;
+    let mut seen: Vec<Sighting> = Vec::new();
+    for sighting in pages.into_iter().chain(alone).flat_map(|page| page.markets) {
+        let market = &sighting.market;
+        let Some(before) = batch.iter().find(|life| life.market == market.ticker) else { continue };
+        let life = Life::of(market);
+        let series = life.series.clone().or_else(|| before.series.clone());
+        let life = Life { series, seen_at: Some(sighting.seen_at), ..life };
+        if said.insert(life.market.clone(), Said::Known(life)).is_none() {
+            seen.push(sighting);
+        }
+    }
+    let absent = |ticker: &Ticker| Absence { ticker: ticker.clone(), is_believed: false };
+    let absent: Vec<Absence> = missing.iter().map(absent).collect();
+    store.save_markets(&seen, &absent, now)?;
+    for life in batch.iter().filter(|life| missing.contains(&life.market)) {
+        said.insert(life.market.clone(), Said::Gone(life.clone(), now));
+    }
+    Ok(())
+}
