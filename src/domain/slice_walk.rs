@@ -247,6 +247,28 @@ mod tests {
         assert_eq!(played(&mut walk, &[first]), Some(SliceStatus::Complete));
     }
 
+    /// An archive that is behind shows what is older, and nothing of the hour that is asked for.
+    #[test]
+    fn an_older_trade_is_no_witness_where_many_were_to_be_expected() {
+        let busy: String = (0..40).map(|n| format!(" A:z{}", 99_990 - n)).collect();
+        let below = format!("@900000{busy}");
+        let begins = [("99999..103601", "@900000"), ("..103601", below.as_str())];
+        let nothing = [("99999..107201", "@900000"), ("99999..190001", "@900000")];
+        let months = [("99999..2695601", "@900000"), ("99999..", "@900000")];
+        let paused =
+            [("99999..107201", "@900000 A:b104000"), ("..104001", "@900000 A:b104000 A:z99")];
+        let quiet = [("99999..103601", "@900000"), ("..103601", "@900000 A:z99000 A:y98000")];
+        for (name, answers, proven, why) in [
+            ("*", [&begins[..], &nothing, &months].concat(), None, "it ends there"),
+            ("*", [&begins[..], &paused].concat(), Some(SliceStatus::Complete), "it goes on above"),
+            ("*", quiet.to_vec(), Some(SliceStatus::Complete), "few were to be expected"),
+            ("A", begins.to_vec(), Some(SliceStatus::Complete), "a market may trade in bursts"),
+        ] {
+            let mut walk = slice_walk(name, Tier::Archive, SliceKnown::default());
+            assert_eq!(played(&mut walk, &answers), proven, "{why}");
+        }
+    }
+
     /// Where there is too much above it, and where the list above ends with nothing, nobody knows.
     #[test]
     fn a_slice_stays_open_below_a_list_that_does_not_say_where_it_ends() {

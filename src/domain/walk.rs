@@ -48,6 +48,8 @@ enum Turn {
     Silent,
     /// A slice that shows nothing is read together with the one above it.
     Widen,
+    /// What lies above a window that shows nothing is looked for, whatever was shown below.
+    LookAbove,
     Broken(Guard),
 }
 
@@ -279,7 +281,9 @@ impl Walk {
     /// The next slice, if what is left is longer than one.
     fn begin_slice(&mut self) -> bool {
         let (Some(from), Some(length)) = (self.start.at(), self.rules.slice) else { return false };
-        let until = self.nothing_until.map_or(from, |at| at.max(from)).after(length).floor();
+        let nothing_until = self.nothing_until.map_or(from, |at| at.max(from));
+        // Twice as long each time: a day of nothing is no reason for a hundred questions.
+        let until = nothing_until.after(length.max(nothing_until.since(from))).floor();
         // A slice of less than a second would end where it begins.
         if self.head_edge.is_none_or(|edge| edge <= until) || until <= from {
             return false;
@@ -315,6 +319,7 @@ impl Walk {
                 self.end = Some(End::Level);
             }
             Turn::Widen => self.widen(),
+            Turn::LookAbove => self.ask_above(),
             Turn::Broken(guard) => self.end = Some(End::Guarded(guard)),
         }
         walked

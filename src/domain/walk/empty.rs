@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::density::{Density, is_gap};
 use super::super::page::Page;
 use super::super::time::Timestamp;
 use super::states::{Above, Question, Second, Seen, Span};
@@ -50,6 +51,24 @@ impl Walk {
         })
     }
 
+    /// Whether a window of the tape showed nothing, and the trades below it say that many were to be expected: that the
+    /// list goes on below is no proof that it reaches up to here. An archive that is behind answers so.
+    pub(super) fn is_blank_beside_many(&self, page: &Page) -> bool {
+        let Span::Given { until, is_vouched: false, .. } = self.span else { return false };
+        if !self.market.is_tape() || self.chain.question != Question::Confirm(until) {
+            return false;
+        }
+        let below = Density::of(page);
+        let gap = below.newest().map(|newest| until.since(newest)).unwrap_or_default();
+        self.start.at() > below.newest() && is_gap(gap, &[below])
+    }
+
+    /// Asks for what lies above, as if nothing had been shown.
+    pub(super) fn ask_above(&mut self) {
+        self.seen = Seen { evidence: self.seen.evidence.take(), ..Seen::default() };
+        self.ask(Question::Above(0));
+    }
+
     /// Whether that is what is being read: nothing was shown so far that is older than the window's end.
     pub(super) fn is_above_the_window(&self) -> bool {
         let until = self.span.until().filter(|_| self.chain.above.is_some());
@@ -76,8 +95,8 @@ impl Walk {
 mod tests {
     use super::super::tests::transcript::{RULES, page_from, time};
     use super::*;
-    use crate::domain::checkpoint::Checkpoint;
-    use crate::domain::page::{End, Step, Traded};
+    use crate::domain::checkpoint::{Checkpoint, Progress};
+    use crate::domain::page::{End, Rules, Step, Traded};
     use crate::domain::trade::Ticker;
 
     /// A page without rows that names a cursor is no end of a list.
@@ -112,5 +131,34 @@ mod tests {
             assert_eq!(walked.progress.len(), proven, "{checked:?} {traded:?}");
             assert_eq!(matches!(walk.next(), Step::Done(End::Level)), heard == 1, "{traded:?}");
         }
+    }
+
+    /// A month in which nothing was traded is passed by few questions: each reaches twice as far.
+    #[test]
+    fn a_long_time_of_nothing_takes_few_questions() {
+        let row = Checkpoint {
+            complete_until: Some(time("100")),
+            level_at: Some(time("100")),
+            ..Checkpoint::first(Ticker::tape(), time("0"))
+        };
+        let slice = Some(Duration::from_secs(600));
+        let mut walk = Walk::new(&row, Rules { slice, ..RULES });
+        let mut questions = 0;
+        let completed = loop {
+            let Step::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };
+            let is_shown = |at: &i64| asked.max_ts.is_none_or(|until| *at < until);
+            let rows = [2_592_000, 2_591_990].into_iter().filter(is_shown);
+            let rows: String = rows.map(|at| format!(" A:a{at}")).collect();
+            let answer = format!("@2600000{rows}");
+            questions += 1;
+            let walked = walk.page(page_from(&answer));
+            let mut progress = walked.progress.into_iter().map(|(_, progress)| progress);
+            if let Some(Progress::Completed(completed)) = progress.next_back() {
+                break completed;
+            }
+            assert!(questions < 100, "{asked:?}");
+        };
+        assert!(questions < 25, "{questions}");
+        assert!(completed.window.unwrap().until() >= time("2592000"));
     }
 }

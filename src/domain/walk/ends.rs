@@ -18,6 +18,7 @@ impl Walk {
         let is_proven = is_below || is_end;
         match self.awaited_anchor() {
             Some(anchor) if is_proven => return self.without_anchor(anchor),
+            _ if is_below && self.is_blank_beside_many(page) => return Turn::LookAbove,
             _ if is_below => return Turn::Complete,
             _ => {}
         }
