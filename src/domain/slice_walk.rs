@@ -250,8 +250,8 @@ mod tests {
     /// An archive that is behind shows what is older, and nothing of the hour that is asked for.
     #[test]
     fn an_older_trade_is_no_witness_where_many_were_to_be_expected() {
-        let busy: String = (0..40).map(|n| format!(" A:z{}", 99_990 - n)).collect();
-        let below = format!("@900000{busy}");
+        let busy: Vec<String> = (99_950..99_990).rev().map(|at| format!("A:z{at}")).collect();
+        let below = format!("@900000 {}", busy.join(" "));
         let begins = [("99999..103601", "@900000"), ("..103601", below.as_str())];
         let nothing = [("99999..107201", "@900000"), ("99999..190001", "@900000")];
         let months = [("99999..2695601", "@900000"), ("99999..", "@900000")];

@@ -148,8 +148,8 @@ mod tests {
             let Step::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };
             let is_shown = |at: &i64| asked.max_ts.is_none_or(|until| *at < until);
             let rows = [2_592_000, 2_591_990].into_iter().filter(is_shown);
-            let rows: String = rows.map(|at| format!(" A:a{at}")).collect();
-            let answer = format!("@2600000{rows}");
+            let rows: Vec<String> = rows.map(|at| format!("A:a{at}")).collect();
+            let answer = format!("@2600000 {}", rows.join(" "));
             questions += 1;
             let walked = walk.page(page_from(&answer));
             let mut progress = walked.progress.into_iter().map(|(_, progress)| progress);

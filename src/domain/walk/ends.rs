@@ -132,7 +132,7 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::transcript::{RULES, page_from, time};
+    use super::super::tests::transcript::{RULES, page_from, play, time};
     use super::*;
     use crate::domain::checkpoint::Checkpoint;
     use crate::domain::page::{End, Step};
@@ -158,5 +158,39 @@ mod tests {
             }
             assert_eq!(walk.next() == Step::Done(End::Level), is_spared, "{why}");
         }
+    }
+
+    #[test]
+    fn a_walk_whose_rest_only_the_archive_shows_is_over() {
+        play(
+            "rules cutoff=5000
+             have new open ..9000 ^a8999 low 4000 failed
+             ask ..4001 | @10000 | | done ..9000 ^a8999
+             ask 8989.. | @10000 a8999 b8000 | a* | done ..9000 ^a8999 _8000
+             level
+             # of a market that was complete up to before the cutoff
+             have done 1000..3000 ^z2999 open 3000..9000 ^a8999 low 4000 failed
+             ask 4999..5000 | @10000 | | done 5000..9000 ^a8999
+             cut",
+        );
+    }
+
+    #[test]
+    fn where_a_cursor_leads_to_is_one_answer_however_often_it_is_asked_for() {
+        play(
+            "have new
+             ask .. | @100 a90 b80.5 | a b | =
+             # the second question needs a cursor, and ends with nothing behind it
+             ask ..81 | @100 b80.5 c80.5 >c1 | b c | new open ..90 ^a90 at c1 low 80.5
+             ask .. c1 | @100 | | =
+             guarded EndsEmpty
+             have new
+             ask .. | @100 a90 b80.5 >c1 | a b | new open ..90 ^a90 at c1 low 80.5
+             ask .. c1 | @100 | | =
+             # the first question ended with nothing, and the second needs a cursor
+             ask ..81 | @100 b80.5 >c2 | b | new open ..90 ^a90 at c2 low 80.5
+             ask .. c2 | @100 c80.5 | c | =
+             guarded EndsEmpty",
+        );
     }
 }

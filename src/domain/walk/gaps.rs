@@ -64,3 +64,21 @@ impl Walk {
         above.since(self.held.claim.map_or(below, |claim| claim.max(below)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::transcript::play;
+
+    /// Two gaps within one second: who stopped at the lower one got through the upper one, and is shown it again.
+    #[test]
+    fn a_gap_above_where_the_pass_before_stopped_is_no_hole() {
+        let burst = |row: &str| row.repeat(40);
+        let (a, b) = (burst(" a1016.75"), burst(" b1016.25"));
+        play(&format!(
+            "have done ..1015 ^z1014 open 1015..1017 low 1016.25 failed
+             ask 1004..1017 | @1100{a} >c1 | a | done ..1015 ^z1014 open 1015..1017 at c1 low 1016.75 failed
+             ask 1004..1018 c1 | @1100{b} >c2 | b | done ..1015 ^z1014 open 1015..1017 at c2 low 1016.25 failed
+             ask 1004..1018 c2 | @1100 c1015.5 z1014 y990 | c z* | done ..1017 ^z1014"
+        ));
+    }
+}

@@ -96,3 +96,27 @@ impl Walk {
         self.seen.low = Some(self.seen.low.map_or(at, |low| low.min(at)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::transcript::play;
+
+    #[test]
+    fn an_answer_that_leaves_out_the_oldest_trade_seen_is_of_a_server_that_is_behind() {
+        play(
+            "have new
+             ask .. | @100 a95 b94 | a b | =
+             ask ..95 | @100 z60 y50 | y z | =
+             guarded OldestMissing
+             # also where the walk goes on by time
+             have new open ..95 low 80 failed
+             ask ..81 | @100 z60 y50 >c1 | y z | =
+             guarded OldestMissing
+             # not for ever: it may have been taken back
+             again
+             ask ..81 | @100 z60 y50 | y z | =
+             ask ..51 | @100 y50 | y | done ..95
+             cut",
+        );
+    }
+}
