@@ -1,6 +1,6 @@
 //! `completeness`: what is stored against the exchange's own figures; and healing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::domain::slice::{Slice, SliceKey};
 use crate::domain::tally::Tally;
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
+use crate::domain::vouching::Said;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Hours, Source, Stop};
@@ -235,18 +236,16 @@ impl Scorer {
         let spans: HashMap<Ticker, Hours> =
             wanted.iter().map(|hours| (hours.life.market.clone(), hours.clone())).collect();
         let (compared, mut unscored) = self.compare(wanted, store)?;
-        let silent: Vec<Ticker> = compared
+        let silent: Vec<Life> = compared
             .iter()
             .filter(|(_, compared)| compared.exchange_e2 == 0)
-            .map(|(market, _)| market.clone())
+            .filter_map(|(market, _)| spans.get(market).map(|hours| hours.life.clone()))
             .collect();
-        let sums: HashMap<Ticker, i64> =
-            store.stored_lifetime(&silent, None)?.into_iter().collect();
+        let credible = self.credible_silences(silent, store)?;
         let mut rows = Vec::new();
         for (market, Compared { stored_e2, exchange_e2, missing_e2, short }) in compared {
-            let Some(Hours { life, from, until }) = spans.get(&market) else { continue };
-            let sum_e2 = sums.get(&market).copied().unwrap_or(0);
-            if exchange_e2 == 0 && !self.is_silence_credible(life, sum_e2) {
+            let Some(Hours { from, until, .. }) = spans.get(&market) else { continue };
+            if exchange_e2 == 0 && !credible.contains(&market) {
                 unscored.push(market);
                 continue;
             }
@@ -260,8 +259,41 @@ impl Scorer {
         Ok(rows)
     }
 
-    /// Whether a market without a candle can be one that was not traded: its volume is another figure of the
-    /// exchange's, which must not contradict. One that opened within a day may have traded in the hour
+    /// Which of these markets without a candle can be ones that were not traded. Their volumes say so: those of now, held
+    /// against what is stored up to now, since lists of changes do not tell that a market trades.
+    fn credible_silences(
+        &self,
+        mut silent: Vec<Life>,
+        store: &mut dyn Store,
+    ) -> Result<HashSet<Ticker>, Failure> {
+        if self.window.is_none() {
+            let lately = self.asker.exchange_now().before(SETTLE);
+            let is_old = |life: &&Life| life.seen_at.is_none_or(|at| at < lately);
+            let old: Vec<Life> = silent.iter().filter(is_old).cloned().collect();
+            let mut anew = ingest::describe(&old, store, &self.asker)?;
+            for failure in &anew.troubles {
+                log::warn!("{}; its old description has to do", one_line(failure));
+            }
+            for life in &mut silent {
+                if let Some(Said::Known(known)) = anew.said.remove(&life.market) {
+                    *life = known;
+                }
+            }
+        }
+        let mut by_time: BTreeMap<Option<Timestamp>, Vec<Ticker>> = BTreeMap::new();
+        for life in &silent {
+            by_time.entry(life.seen_at).or_default().push(life.market.clone());
+        }
+        let mut sums: HashMap<Ticker, i64> = HashMap::new();
+        for (until, markets) in by_time {
+            sums.extend(store.stored_lifetime(&markets, until)?);
+        }
+        let sum_of = |life: &Life| sums.get(&life.market).copied().unwrap_or(0);
+        silent.retain(|life| self.is_silence_credible(life, sum_of(life)));
+        Ok(silent.into_iter().map(|life| life.market).collect())
+    }
+
+    /// Whether the volume of a market does not contradict. One that opened within a day may have traded in the hour
     /// that is not closed.
     fn is_silence_credible(&self, life: &Life, stored_e2: i64) -> bool {
         if self.window.is_some() || stored_e2 > 0 && life.volume_e2.is_none() {

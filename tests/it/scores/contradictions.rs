@@ -13,6 +13,7 @@ on_both_stores! {
     more_than_the_exchange_says_is_no_full_score,
     nothing_scored_reaches_no_score,
     silent_figures_prove_nothing,
+    an_old_volume_of_nothing_proves_nothing,
 }
 
 /// The contracts, in hundredths, of what is stored of a market.
@@ -182,4 +183,20 @@ fn silent_figures_prove_nothing(database: &Database) {
     bench.advance(60_000_000);
     let flags = ["--market", "KXALL", "--min-score", "1"];
     assert_eq!(bench.main("completeness", &flags), 6, "the candles decide");
+}
+
+/// A market was described when it had not traded; no list of changes tells that it has since.
+fn an_old_volume_of_nothing_proves_nothing(database: &Database) {
+    let bench = Bench::new(database, Rules { empty_candles: true, ..Rules::default() });
+    bench.exchange.add_series("KXS", "s");
+    let opens = NOON_US - 3 * DAY_US;
+    bench.exchange.add_market(Market::new("KXS-A-1", "KXS-A", opens, NOON_US + 60 * DAY_US));
+    assert_eq!(bench.main("markets", &["--series", "KXS"]), 0);
+    let by_series = ["--series", "KXS", "--min-score", "1"];
+    bench.set_now(NOON_US + 10 * DAY_US);
+    assert_eq!(bench.main("completeness", &by_series), 0, "it never traded");
+    bench.set_now(NOON_US + 20 * DAY_US);
+    let from = NOON_US + 15 * DAY_US;
+    bench.exchange.add_all(seeded_trades(8, "KXS-A-1", 1, from, from + HOUR_US));
+    assert_eq!(bench.main("completeness", &by_series), 6, "it has");
 }
