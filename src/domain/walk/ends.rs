@@ -170,7 +170,7 @@ mod tests {
              level
              # of a market that was complete up to before the cutoff
              have done 1000..3000 ^z2999 open 3000..9000 ^a8999 low 4000 failed
-             ask 4999..5000 | @10000 | | done 5000..9000 ^a8999
+             ask ..4001 | @10000 | | done 5000..9000 ^a8999
              cut",
         );
     }

@@ -73,12 +73,12 @@ mod tests {
     #[test]
     fn a_gap_above_where_the_pass_before_stopped_is_no_hole() {
         let burst = |row: &str| row.repeat(40);
-        let (a, b) = (burst(" a1016.75"), burst(" b1016.25"));
+        let busy = burst(" a1018") + &burst(" b1016.75");
         play(&format!(
-            "have done ..1015 ^z1014 open 1015..1017 low 1016.25 failed
-             ask 1004..1017 | @1100{a} >c1 | a | done ..1015 ^z1014 open 1015..1017 at c1 low 1016.75 failed
-             ask 1004..1018 c1 | @1100{b} >c2 | b | done ..1015 ^z1014 open 1015..1017 at c2 low 1016.25 failed
-             ask 1004..1018 c2 | @1100 c1015.5 z1014 y990 | c z* | done ..1017 ^z1014"
+            "have done ..1015 ^z1014 open 1015..1019 low 1016.25 failed
+             ask 1004..1017 | @1100{busy} >c1 | a b | done ..1015 ^z1014 open 1015..1019 at c1 low 1016.75 failed
+             ask 1004..1020 c1 | @1100 c1016.25 >c2 | c | done ..1015 ^z1014 open 1015..1019 at c2 low 1016.25 failed
+             ask 1004..1020 c2 | @1100 d1015.75 z1014 y990 | d z* | done ..1019 ^z1014"
         ));
     }
 }
