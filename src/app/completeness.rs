@@ -267,8 +267,9 @@ impl Scorer {
         store: &mut dyn Store,
     ) -> Result<HashSet<Ticker>, Failure> {
         if self.window.is_none() {
-            let lately = self.asker.exchange_now().before(SETTLE);
-            let is_old = |life: &&Life| life.seen_at.is_none_or(|at| at < lately);
+            let now = self.asker.exchange_now();
+            let lately = now.before(SETTLE);
+            let is_old = |life: &&Life| life.seen_at.is_none_or(|at| at < lately || now < at);
             let old: Vec<Life> = silent.iter().filter(is_old).cloned().collect();
             let mut anew = ingest::describe(&old, store, &self.asker)?;
             for failure in &anew.troubles {

@@ -78,12 +78,15 @@ pub struct ExchangeClock {
     last: Option<ClockPair>,
     /// Whether an answer of this pass agreed with the base.
     is_confirmed: bool,
+    /// Whether an earlier pass left the base.
+    is_known: bool,
 }
 
 impl ExchangeClock {
     /// What an earlier pass left.
     pub fn remembered(base: Option<ClockPair>, offset_us: Option<i64>) -> ExchangeClock {
-        ExchangeClock { base, offset_us, last: None, is_confirmed: false }
+        let is_known = base.is_some();
+        ExchangeClock { base, offset_us, is_known, ..ExchangeClock::default() }
     }
 
     /// Takes note of an answer's `Date`.
@@ -141,6 +144,13 @@ impl ExchangeClock {
         // Where nobody has answered since ours was set back: no earlier than what was told before.
         let told = self.base.filter(|base| self.last.is_none() && base.is_ahead_of(ours));
         told.map_or(now, |base| now.max(base.date))
+    }
+
+    /// By when an answer of now was given at the latest. As long as no earlier pass is known nobody can tell which of
+    /// the two clocks is wrong: the earlier one proves less.
+    pub fn given_by(&self, ours: Timestamp) -> Timestamp {
+        let now = self.now(ours);
+        if self.is_known { now } else { now.min(ours) }
     }
 }
 
@@ -259,6 +269,19 @@ mod tests {
         let mut unheard = ExchangeClock::remembered(Some(pair(100, 100)), Some(0));
         unheard.show(at(500));
         assert_eq!(unheard.now(at(160)), at(160), "nobody answered");
+    }
+
+    #[test]
+    fn at_first_contact_the_earlier_clock_says_when_an_answer_was_given() {
+        let at = Timestamp::from_seconds;
+        for (told, ours, by) in [(4_360, 160, 160), (160, 4_360, 160)] {
+            let mut first = ExchangeClock::default();
+            first.hear(pair(told, ours));
+            assert_eq!(first.given_by(at(ours)), at(by));
+            let mut known = ExchangeClock::remembered(Some(pair(told - 60, ours - 60)), None);
+            known.hear(pair(told, ours));
+            assert_eq!(known.given_by(at(ours)), at(told));
+        }
     }
 
     #[test]

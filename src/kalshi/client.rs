@@ -166,6 +166,11 @@ impl Client {
         self.exchange_clock().now(clock.now())
     }
 
+    /// By when an answer of now was given at the latest.
+    pub(super) fn given_by(&self, clock: &dyn Clock) -> Timestamp {
+        self.exchange_clock().given_by(clock.now())
+    }
+
     /// The clock by which the last answer was given: it checks our signatures.
     fn signed_at(&self, clock: &dyn Clock) -> Timestamp {
         let known = self.exchange_clock();

@@ -167,7 +167,7 @@ impl Client {
                     sighting.market.series = Some(series.as_str().into());
                 }
             }
-            Ok(page.seen_by(self.exchange_now(clock)))
+            Ok(page.seen_by(self.given_by(clock)))
         })
     }
 
@@ -188,7 +188,7 @@ impl Client {
         let question = list_question(&path, Vec::new(), ticker.as_str());
         let answer = self.get(&question, left, clock, |body, answered_at| {
             let page = decode_market::market_of(body, ticker, answered_at)?;
-            Ok(page.map(|page| page.seen_by(self.exchange_now(clock))))
+            Ok(page.map(|page| page.seen_by(self.given_by(clock))))
         });
         unless_unknown(answer)
     }

@@ -100,7 +100,7 @@ impl Client {
     ) -> Result<EventsPage, Failure> {
         let nested = ("with_nested_markets", "true".to_owned());
         let seen = |page: EventsPage| EventsPage {
-            markets: page.markets.seen_by(self.exchange_now(clock)),
+            markets: page.markets.seen_by(self.given_by(clock)),
             ..page
         };
         match target {
