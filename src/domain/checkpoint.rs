@@ -209,6 +209,11 @@ impl Checkpoint {
                 self.complete_from = window.from();
             }
             self.complete_until = self.complete_until.max(Some(window.until()));
+            // The tape showed trades of others, and goes on where two passes had agreed.
+            let is_shown = level.is_none_or(|level| level.quiet_until.is_none());
+            if is_shown && self.carried_until.is_some_and(|until| window.from() <= Some(until)) {
+                self.carried_until = self.carried_until.max(Some(window.until()));
+            }
         }
         // A rider may have been shown newer ones by an earlier reading.
         let is_newer = |new: &&Anchor| self.anchor.as_ref().is_none_or(|old| old.at <= new.at);

@@ -167,3 +167,46 @@ fn a_market_is_known_by_its_claim_or_by_what_was_heard() {
     assert_eq!(known(Some(60), Some(70)), Some(at(70)));
     assert_eq!(known(None, Some(70)), Some(at(70)));
 }
+
+/// Who never traded is taken for complete as far as two passes agreed, and as far as the tape goes on from there.
+#[test]
+fn the_claim_of_a_silent_market_carries_it_nowhere() {
+    let claimed = Completed {
+        window: Some(window(None, 100)),
+        anchor: None,
+        footing: None,
+        level: Some(Level { quiet_until: Some(at(105)) }),
+    };
+    let once = after(&first(), 1, Progress::Completed(claimed.clone()));
+    assert_eq!((once.complete_until, once.carried_until()), (Some(at(100)), None), "one pass");
+    let later = Completed { window: Some(window(Some(100), 160)), ..claimed.clone() };
+    let twice = after(&once, 2, Progress::Completed(later));
+    assert_eq!((twice.complete_until, twice.carried_until()), (Some(at(160)), Some(at(105))));
+    for (from, carried, why) in [
+        (Some(105), 220, "the tape goes on there"),
+        (Some(60), 220, "and below"),
+        (Some(106), 105, "there is a gap"),
+    ] {
+        let rode = Completed { window: Some(window(from, 220)), level: None, ..claimed.clone() };
+        let rode = after(&twice, 3, Progress::Completed(rode));
+        assert_eq!(rode.carried_until(), Some(at(carried)), "{why}");
+    }
+    let anchor = Some(Anchor { at: at(150), id: None });
+    let traded = after(&twice, 3, Progress::Completed(Completed { anchor, ..claimed }));
+    assert_eq!(traded.carried_until(), Some(at(160)), "a claim that rests on a trade");
+}
+
+#[test]
+fn who_was_silent_and_speaks_is_read_for_the_first_time_again() {
+    let row = Checkpoint { complete_until: Some(at(60)), level_at: Some(at(60)), ..first() };
+    let spoke = after(&row, 2, Progress::Spoke);
+    assert_eq!((spoke.complete_until, spoke.level_at), (Some(at(60)), None));
+    let false_claim = Correction {
+        claim: Claim::CompleteUntil,
+        claimed: at(60),
+        proven: None,
+        reason: "it is false",
+    };
+    let refuted = after(&row, 2, Progress::Corrected(false_claim));
+    assert_eq!((refuted.complete_until, refuted.level_at), (None, None));
+}
