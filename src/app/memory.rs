@@ -138,9 +138,12 @@ impl Memory {
         asker: &Asker,
         ours: Timestamp,
     ) -> bool {
-        let is_traded = self.pulse.newest.is_some() || shown.is_some();
+        let now = asker.exchange_now();
+        let is_live = |trade: &Anchor| now.since(trade.at) < LIVE_MIN;
+        let is_traded =
+            self.pulse.newest.as_ref().is_some_and(is_live) || shown.as_ref().is_some_and(is_live);
         if head == Head::Nothing && is_traded {
-            // An exchange that has traded shows it: whoever shows nothing is not believed in anything.
+            // An exchange that traded lately shows it: whoever shows nothing is not believed in anything.
             self.pulse = self.pulse.after(None);
             return false;
         }
@@ -151,7 +154,6 @@ impl Memory {
         if head.is_some() {
             self.pulse = self.pulse.after(head);
         }
-        let now = asker.exchange_now();
         if !needs || self.pulse.is_quiet_plausible(now, self.interval) {
             return true;
         }
