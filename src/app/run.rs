@@ -177,7 +177,9 @@ impl Pass {
         self.markets = resolved.roster.len();
         let tickers = resolved.roster.tickers();
         let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);
-        self.stand(store, &mut ledger, &resolved, Standing::Reopened)?;
+        let reopened: Vec<Ticker> =
+            self.standings(&ledger, &resolved, Standing::Reopened).collect();
+        self.stand(store, &mut ledger, &reopened, Standing::Reopened)?;
         let mut outcome = self.read(store, ledger, &resolved, &mut memory)?;
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
@@ -189,9 +191,12 @@ impl Pass {
             let is_plausible = self.close(store, &mut outcome, &resolved, &mut memory)?;
             let (selection, strangers) = (&self.selection, &outcome.strangers);
             ingest::take_back_traded(selection, store, self.run, strangers, self.now())?;
-            if is_plausible {
-                self.stand(store, &mut outcome.ledger, &resolved, Standing::Retired)?;
-            }
+            let retired: Vec<Ticker> = self
+                .standings(&outcome.ledger, &resolved, Standing::Retired)
+                .filter(|ticker| is_plausible || !is_untraded(&outcome.ledger, ticker))
+                .collect();
+            self.stand(store, &mut outcome.ledger, &retired, Standing::Retired)?;
+            forget(store, &resolved, &retired)?;
         }
         // Judged last: what is said cannot be taken back if the database breaks off before.
         let synced = match outcome.store_failure {
@@ -221,11 +226,10 @@ impl Pass {
         let is_silent = |(market, until): (&Ticker, &Timestamp)| {
             outcome.ledger.get(market).is_some_and(|row| memory::is_silent(row, *until))
         };
-        // Who never traded retires because of silence alone.
-        let is_untraded =
-            |ticker: Ticker| outcome.ledger.get(&ticker).is_some_and(|row| row.anchor.is_none());
-        let leaving = || self.standings(&outcome.ledger, resolved, Standing::Retired);
-        let needs = outcome.heard.iter().any(is_silent) || leaving().any(is_untraded);
+        let mut leaving = self.standings(&outcome.ledger, resolved, Standing::Retired);
+        let is_untraded = |ticker: Ticker| is_untraded(&outcome.ledger, &ticker);
+        let needs = outcome.heard.iter().any(is_silent) || leaving.any(is_untraded);
+        drop(leaving);
         let anchors = outcome.ledger.iter().filter_map(|row| row.anchor.clone());
         let shown = anchors.max_by_key(|anchor| anchor.at);
         let stored = outcome.ledger.iter().filter_map(|row| row.last_trade_at).max();
@@ -324,22 +328,16 @@ impl Pass {
         })
     }
 
-    /// Retires or reopens the markets for which it is time.
+    /// Retires or reopens these markets.
     fn stand(
         &self,
         store: &mut dyn Store,
         ledger: &mut Ledger,
-        resolved: &Resolved,
+        markets: &[Ticker],
         wanted: Standing,
     ) -> Result<(), Failure> {
-        let standings: Vec<(Ticker, Standing)> =
-            self.standings(ledger, resolved, wanted).map(|ticker| (ticker, wanted)).collect();
-        let retired: HashSet<Ticker> = standings.iter().map(|(ticker, _)| ticker.clone()).collect();
-        ingest::stand(store, self.run, ledger, standings, self.now())?;
-        if wanted == Standing::Retired {
-            forget(store, resolved, &retired)?;
-        }
-        Ok(())
+        let standings = markets.iter().map(|ticker| (ticker.clone(), wanted)).collect();
+        ingest::stand(store, self.run, ledger, standings, self.now())
     }
 
     /// The checkpoints at the end of the pass. What another pass moved is read again; if the
@@ -397,15 +395,17 @@ fn traded(
     Ok(traded)
 }
 
+/// Whether a market retires because of silence alone: no list ever showed a trade of it.
+fn is_untraded(ledger: &Ledger, market: &Ticker) -> bool {
+    ledger.get(market).is_some_and(|row| row.anchor.is_none())
+}
+
 /// Retired markets need not be remembered as members of what was selected.
-fn forget(
-    store: &mut dyn Store,
-    resolved: &Resolved,
-    retired: &HashSet<Ticker>,
-) -> Result<(), Failure> {
+fn forget(store: &mut dyn Store, resolved: &Resolved, retired: &[Ticker]) -> Result<(), Failure> {
     if retired.is_empty() {
         return Ok(());
     }
+    let retired: HashSet<&Ticker> = retired.iter().collect();
     let change = |record: &crate::domain::market::WatchRecord| WatchChange {
         watch: record.watch.clone(),
         left: record.members.iter().filter(|member| retired.contains(*member)).cloned().collect(),
