@@ -14,9 +14,6 @@ use super::trade::{Event, Rejected, Ticker};
 /// The most rows the exchange puts on a page, and what we ask for.
 pub const ROWS_PER_PAGE: u16 = 1_000;
 
-/// A trade so young may not be in the volume of its market yet.
-pub const COUNTED_AFTER: Duration = Duration::from_secs(60);
-
 /// How walks are done; the same for every market of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {

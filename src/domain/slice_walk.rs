@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn a_volume_settles_an_end_that_is_shown_empty_twice() {
         for (volume, as_of, status) in
-            [(1, "900000", Some(SliceStatus::Complete)), (2, "900000", None), (1, "103059", None)]
+            [(1, "900000", Some(SliceStatus::Complete)), (2, "900000", None), (1, "102999", None)]
         {
             let mut walk = slice_walk("A", Tier::Archive, of_volume(volume, as_of));
             let answers = [

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use super::backfill::Life;
 use super::completeness::{HOUR_SECONDS, HourVolume, compare};
-use super::page::COUNTED_AFTER;
 use super::slice::{Slice, SliceKey, SliceStatus};
 use super::time::Timestamp;
 
 /// Trades so young may still be joined to a candle.
 const CLOSED_AFTER: Duration = Duration::from_secs(60);
+/// A trade so young may not be in the volume of its market yet.
+const COUNTED_AFTER: Duration = Duration::from_secs(60);
 /// A market that was described so lately may be unknown for a moment: lists are cached.
 const GONE_AFTER: Duration = Duration::from_secs(300);
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::checkpoint::Checkpoint;
 use super::super::density::Density;
 use super::super::evidence::{Anchor, Evidence};
-use super::super::page::{COUNTED_AFTER, Page, Rules, Traded};
+use super::super::page::{Page, Rules, Traded};
 use super::super::time::Timestamp;
 use super::super::trade::Event;
 
@@ -328,7 +328,7 @@ impl Counted {
     /// earlier one that is missing.
     pub(super) fn is_all(&self, traded: Traded) -> bool {
         let Traded::Ever { quantity_e2, as_of } = traded else { return false };
-        let is_covered = self.newest.is_some_and(|at| at <= as_of.before(COUNTED_AFTER));
+        let is_covered = self.newest.is_some_and(|at| at <= as_of);
         is_covered && self.quantity_e2 == quantity_e2
     }
 }
