@@ -246,8 +246,7 @@ fn shards_read_everything_once_between_them(database: &Database) {
     let markets: Vec<String> = (0..40).map(|n| format!("KXS-A-{n}")).collect();
     for (market, seed) in markets.iter().zip(1..) {
         bench.exchange.add_market(Market::new(market, "KXS-A", NOON_US - DAY_US, NOON_US + DAY_US));
-        // Long enough before the description for its volume to hold them.
-        trade(&bench, market, seed, 7, NOON_US - 3 * MINUTE_US);
+        trade(&bench, market, seed, 7, NOON_US - 10 * SECOND_US);
     }
     let passes: Vec<_> = (0..3)
         .map(|index| {

@@ -149,6 +149,14 @@ mod tests {
             (&["@900 b200 b200 a100"], 3, "300", false, "one trade counts once"),
             (&["@900 c200 b200 >n", "@900 a100"], 3, "300", true, "page by page"),
             (&["@900 c200 b200 >n", "@900 b200 a100"], 4, "300", false, "also across pages"),
+            (
+                &["@900 c200 b200 >n", "@900 b200 d200 a100"],
+                4,
+                "300",
+                true,
+                "a tie on the next page",
+            ),
+            (&["@900 c200 b200 >n", "@900 b200 a100"], 3, "300", true, "shown twice, counted once"),
         ] {
             let row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
             let traded = Traded::Ever { quantity_e2: volume, as_of: time(as_of) };

@@ -81,6 +81,7 @@ impl Walk {
 
     pub(super) fn remember_oldest(&mut self, events: &[Event]) {
         let Some(last) = events.last() else { return };
+        self.seen.counted.add(events, self.seen.low, self.chain.previous.as_ref());
         let at = last.trade.traded_at;
         let ties = events.iter().rev().take_while(|event| event.trade.traded_at == at);
         let mut ids: Vec<Box<str>> = ties.map(|event| event.trade.trade_id.clone()).collect();
@@ -89,7 +90,6 @@ impl Walk {
         {
             ids.append(&mut previous.ids);
         }
-        self.seen.counted.add(events, self.seen.low);
         let density = Density::of_events(events);
         self.seen.density = self.seen.density.joined(density);
         self.chain.previous = Some(Oldest { at, ids, density, has_unreadable: false });

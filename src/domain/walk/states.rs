@@ -8,7 +8,7 @@ use super::super::density::Density;
 use super::super::evidence::{Anchor, Evidence};
 use super::super::page::{Page, Rules, Traded};
 use super::super::time::Timestamp;
-use super::super::trade::Event;
+use super::super::trade::{Event, Trade};
 
 /// Which window is read. All but our own have an upper edge before the first page is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,13 +312,29 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Adds a page of a list of which all down to `low` was shown before. What may have been shown is left out: too
-    /// small a sum proves nothing, and one in which a trade counts twice would hide another.
-    pub(super) fn add(&mut self, events: &[Event], low: Option<Timestamp>) {
+    /// Adds a page of a list of which all down to `low` was shown before, and `oldest` just before this page. What may
+    /// have been shown is left out: too small a sum proves nothing, and one in which a trade counts twice would hide
+    /// another.
+    pub(super) fn add(
+        &mut self,
+        events: &[Event],
+        low: Option<Timestamp>,
+        oldest: Option<&Oldest>,
+    ) {
+        let is_new_tie = |trade: &Trade| {
+            oldest.is_some_and(|oldest| {
+                oldest.at == trade.traded_at && !oldest.ids.contains(&trade.trade_id)
+            })
+        };
+        let is_new = |trade: &Trade| {
+            low.is_none_or(|low| {
+                trade.traded_at < low || trade.traded_at == low && is_new_tie(trade)
+            })
+        };
         let mut ids: HashSet<&str> = HashSet::new();
         for trade in events.iter().map(|event| &event.trade) {
             self.newest = self.newest.max(Some(trade.traded_at));
-            if low.is_none_or(|low| trade.traded_at < low) && ids.insert(&trade.trade_id) {
+            if is_new(trade) && ids.insert(&trade.trade_id) {
                 self.quantity_e2 = self.quantity_e2.saturating_add(trade.quantity.e2());
             }
         }
