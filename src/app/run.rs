@@ -145,6 +145,8 @@ impl Pass {
         self.verdict.error = Some("another pass was at work".to_owned());
         self.verdict.is_locked_out = true;
         let now = self.now();
+        // Read first: the pass that is at work notes what was heard, and then by which clock.
+        let record = store.exchange_record(&self.key)?.unwrap_or_default();
         for target in super::leave_out_refused(&mut self.selection, store)? {
             self.verdict.failure(&ingest::unknown(&target));
         }
@@ -154,7 +156,6 @@ impl Pass {
         let checkpoints = store.checkpoints(&roster.tickers(), now)?;
         let overview = store.overview(now)?;
         // Nobody answers this pass: what is on record says also if our clock was set back since.
-        let record = store.exchange_record(&self.key)?.unwrap_or_default();
         let known = ExchangeClock::remembered(record.base(now), record.offset_us());
         let clocks = Now { exchange: known.now(now), ours: now };
         self.verdict.judge_staleness(&checkpoints, &roster, clocks);
