@@ -171,7 +171,7 @@ impl Checkpoint {
             match progress {
                 Progress::Continues(walk) => next.walk = Some(walk.clone()),
                 Progress::Completed(completed) => next.complete(completed, run, now),
-                Progress::Spoke => (next.level_at, next.left) = (None, None),
+                Progress::Spoke => next.level_at = None,
                 Progress::Corrected(correction) => {
                     next.correct(correction);
                     corrections.push(correction.clone());
@@ -246,9 +246,22 @@ impl Checkpoint {
         }
     }
 
+    /// A walk that began at a claim which is false begins at what is proven.
+    fn widen_walk(&mut self, correction: &Correction) {
+        let claimed = Some(correction.claimed.floor());
+        let Some(walk) = self.walk.as_mut().filter(|walk| walk.window.from() == claimed) else {
+            return;
+        };
+        let proven = correction.proven.map(Timestamp::floor);
+        if let Some(window) = Window::new(proven, walk.window.until()) {
+            walk.window = window;
+        }
+    }
+
     fn correct(&mut self, correction: &Correction) {
         match &correction.claim {
             Claim::CompleteUntil => {
+                self.widen_walk(correction);
                 self.complete_until = correction.proven;
                 self.checked_until = None;
                 self.carried_until = None;

@@ -109,6 +109,11 @@ impl SliceWalk {
                 (!walked.rows.is_empty()).then(|| self.stays())
             }
         };
+        if self.walk.next() == Step::Done(End::Guarded(Guard::OldestMissing)) {
+            // It may have been taken back: the next run begins the slice anew.
+            self.place = (None, None);
+            walked.slice = Some(self.stays());
+        }
         walked
     }
 
@@ -255,8 +260,7 @@ mod tests {
         let begins = [("99999..103601", "@900000"), ("..103601", below.as_str())];
         let nothing = [("99999..107201", "@900000"), ("99999..190001", "@900000")];
         let months = [("99999..2695601", "@900000"), ("99999..", "@900000")];
-        let paused =
-            [("99999..107201", "@900000 A:b104000"), ("..104001", "@900000 A:b104000 A:z99")];
+        let paused = [("99999..107201", "@900000 A:b104000 >c")];
         let quiet = [("99999..103601", "@900000"), ("..103601", "@900000 A:z99000 A:y98000")];
         for (name, answers, proven, why) in [
             ("*", [&begins[..], &nothing, &months].concat(), None, "it ends there"),
@@ -397,5 +401,18 @@ mod tests {
         let mut walk = slice_walk("A", Tier::Live, known);
         assert_eq!(played(&mut walk, &[first]), Some(SliceStatus::Open), "others say so");
         assert_eq!(walk.next(), Step::Done(End::Level));
+    }
+
+    /// It may have been taken back: nobody waits for it for ever.
+    #[test]
+    fn a_slice_that_misses_its_oldest_trade_begins_anew() {
+        let key =
+            SliceKey::new(Ticker::new("A").unwrap(), Tier::Archive, time("1000"), time("2000"));
+        let low = Some(time("1500"));
+        let slice = Slice { low, ..Slice::new(key.unwrap()) };
+        let mut walk = SliceWalk::new(&slice, None, SliceKnown::default(), RULES);
+        let told = walk.page(page_from("@9000 A:z1400 A:y1300")).slice.unwrap();
+        assert_eq!(walk.next(), Step::Done(End::Guarded(Guard::OldestMissing)));
+        assert_eq!((told.status, told.cursor, told.low), (SliceStatus::Open, None, None));
     }
 }

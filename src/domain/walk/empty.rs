@@ -33,8 +33,13 @@ impl Walk {
     /// What lies above an empty window is looked for: a list that shows it, and nothing in the window, says that there
     /// is nothing. `None` as soon as it shows something in the window: that is read like any other.
     pub(super) fn look_above(&self, page: &Page, is_end: bool) -> Option<Turn> {
-        let Above { step, pages } = self.chain.above.filter(|_| self.is_above_the_window())?;
+        let Above { step, pages, is_below_shown } =
+            self.chain.above.filter(|_| self.is_above_the_window())?;
         let shown = self.seen.low.filter(|_| !page.is_empty());
+        if is_below_shown && shown.is_some() {
+            // Trades on both sides, and none between.
+            return Some(Turn::Complete);
+        }
         if !is_end && let Some(cursor) = &page.cursor {
             let is_short = pages < PAGES_ABOVE_MAX;
             return Some(if is_short {
@@ -67,6 +72,9 @@ impl Walk {
     pub(super) fn ask_above(&mut self) {
         self.seen = Seen { evidence: self.seen.evidence.take(), ..Seen::default() };
         self.ask(Question::Above(0));
+        if let Some(above) = &mut self.chain.above {
+            above.is_below_shown = true;
+        }
     }
 
     /// Whether that is what is being read: nothing was shown so far that is older than the window's end.

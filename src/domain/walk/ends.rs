@@ -179,6 +179,12 @@ mod tests {
              # of a market that was complete up to before the cutoff
              have done 1000..3000 ^z2999 open 3000..9000 ^a8999 low 4000 failed
              ask ..4001 | @10000 | | done 5000..9000 ^a8999
+             cut
+             # the window was moved up to the cutoff, and the walk was interrupted: the gap is not forgotten
+             have done 1000..3000 ^z2999
+             ask .. | @9000 a8999 b8000 >c1 | a b | done 1000..3000 ^z2999 open 5000..8995 ^a8999 at c1 low 8000
+             again
+             ask ..8996 c1 | @9000 c7000 d4000 | c | done 5000..8995 ^a8999
              cut",
         );
     }

@@ -106,20 +106,25 @@ impl Walk {
         }
     }
 
-    /// A claim that ends below the live tier does not go on over what only the archive holds.
+    /// A claim that ends below the live tier does not go on over what only the archive holds. A window that begins
+    /// above the claim was moved up by an earlier pass, which was interrupted before it could say so.
     fn leave_to_the_archive(&mut self) {
-        let Some(cutoff) = self.rules.cutoff.map(Timestamp::ceil) else { return };
-        let is_given = matches!(self.span, Span::Given { .. });
-        if is_given || self.start.at().is_none_or(|from| cutoff <= from) {
+        let Some(from) = self.start.at().filter(|_| !matches!(self.span, Span::Given { .. }))
+        else {
+            return;
+        };
+        let edge = self.rules.cutoff.map_or(from, |cutoff| from.max(cutoff.ceil()));
+        let was_moved = self.held.claim.is_some_and(|claim| claim < from);
+        if edge == from && !was_moved {
             return;
         }
         if let Some(claimed) = self.held.claim.take() {
             let claimed = self.held.complete_from.unwrap_or(claimed);
             let reason = "older trades are in the archive, which only `backfill` reads";
             let claim = Claim::CompleteFrom;
-            self.corrections.push(Correction { claim, claimed, proven: Some(cutoff), reason });
+            self.corrections.push(Correction { claim, claimed, proven: Some(edge), reason });
         }
-        self.held.complete_from = Some(cutoff);
-        self.start = Start::At(cutoff);
+        self.held.complete_from = Some(edge);
+        self.start = Start::At(edge);
     }
 }

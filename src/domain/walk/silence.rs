@@ -9,10 +9,12 @@ use super::states::{Expected, Held, Span, Start};
 impl Walk {
     /// Nothing was ever traded, by two different answers: of the page, and of the description.
     pub(super) fn window_of_silence(&self) -> Option<Window> {
-        let settled = self.seen.evidence.as_ref()?.settled();
+        let evidence = self.seen.evidence.as_ref()?;
+        let (settled, is_heard) = (evidence.settled(), evidence.heard_until().is_some());
         let until = match self.traded {
             // What is stored says otherwise: neither the page nor the description is believed so far.
-            Traded::Never(as_of) if !self.held.has_trades => {
+            // Nor is an answer of which nobody knows when it was given.
+            Traded::Never(as_of) if !self.held.has_trades && is_heard => {
                 settled.min(as_of.before(self.rules.settle).floor())
             }
             _ => self.start.at()?,
@@ -30,7 +32,12 @@ impl Walk {
     /// One from before the instant up to which it was taken for silent says that it never was. Either is committed with
     /// the rows that show it, since nobody can tell later that none were stored before them.
     pub(super) fn end_silence(&mut self, page: &Page) -> Option<Progress> {
-        let is_spoken = !self.held.is_read && !page.events.is_empty();
+        // What the live tier still shows of the archive is known where the newest trade is there.
+        let archived =
+            self.rules.cutoff.filter(|_| matches!(self.held.expected, Expected::Archived));
+        let is_news = |at: Timestamp| archived.is_none_or(|cutoff| cutoff <= at);
+        let mut times = page.events.iter().map(|event| event.trade.traded_at);
+        let is_spoken = !self.held.is_read && times.clone().any(is_news);
         if !is_spoken || self.market.is_tape() || matches!(self.span, Span::Given { .. }) {
             return None;
         }
@@ -40,8 +47,10 @@ impl Walk {
             (None, Some(heard)) => (Claim::CheckedUntil, heard, None),
             (None, None) => return None,
         };
-        let is_within = |at: Timestamp| at < claimed && from.is_none_or(|from| from <= at);
-        if !page.events.iter().any(|event| is_within(event.trade.traded_at)) {
+        // As late as that any trade may be.
+        let silent = claimed.before(self.rules.overlap);
+        let is_older = |at: Timestamp| at < silent && from.is_none_or(|from| from <= at);
+        if !times.any(|at| is_news(at) && is_older(at)) {
             return Some(Progress::Spoke);
         }
         if claim == Claim::CompleteUntil {
@@ -55,7 +64,7 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::transcript::{RULES, page_from, time};
+    use super::super::tests::transcript::{RULES, page_from, play, time};
     use super::*;
     use crate::domain::batch::{Batch, Ledger};
     use crate::domain::checkpoint::Checkpoint;
@@ -114,18 +123,54 @@ mod tests {
             ..silent.clone()
         };
         for (row, answer, claim, is_level, why) in [
-            (&silent, "@200 a150 b90 >c", None, false, "an older one: nothing is known"),
-            (&silent, "@200 a150 b90 d95", None, false, "also of an answer that makes no sense"),
+            (&silent, "@200 a150 b80 >c", None, false, "an older one: nothing is known"),
+            (&silent, "@200 a150 b80 d95", None, false, "also of an answer that makes no sense"),
             (&silent, "@200 a150 >c", Some("100"), false, "all newer, so far"),
-            (&since, "@200 a150 b90 >c", Some("50"), false, "down to where it begins"),
+            (&since, "@200 a150 b80 >c", Some("50"), false, "down to where it begins"),
             (&since, "@200 a150 b40 >c", Some("150"), true, "older than where it begins"),
             (&traded, "@200 a150 b95 >c", Some("100"), true, "it was never silent: a late one"),
-            (&heard, "@200 a150 b90 >c", None, false, "what was only heard"),
+            (&heard, "@200 a150 b80 >c", None, false, "what was only heard"),
+            (&silent, "@200 a150 b95 >c", Some("100"), false, "as late as any trade may be"),
         ] {
             let next = after(answer, row);
             assert_eq!(next.complete_until, claim.map(time), "{why}");
             assert_eq!(next.checked_until.is_some(), claim.map(time) >= Some(time("100")), "{why}");
             assert_eq!(next.level_at.is_some(), is_level, "{why}");
         }
+    }
+
+    /// The first trades of one that was silent: what an interrupted pass leaves.
+    #[test]
+    fn what_a_false_silence_left_is_read_anew() {
+        play(
+            "have done ..100
+             ask .. | @200 c190 a150 >c1 | a c | done ..100 open 100..190 ^c190 at c1 low 150
+             # cut short above two others; the claim goes, and so does the beginning of the walk
+             ask .. c1 | @200 b80 | b | new open ..190 ^c190 at c1 low 150
+             cut
+             again
+             ask ..191 c1 | @300 b80 d70 e60 | b d e | =
+             ask ..61 | @300 e60 | e | done ..190 ^c190
+             cut
+             # what the live tier still shows of the archive is nothing new
+             rules cutoff=5000
+             have done ..9000 ^a4990
+             ask .. | @9100 a4990 b4980 | a* b* | done ..9000 ^a4990 _4990
+             level",
+        );
+    }
+
+    /// A walk of an older version has no anchor: its claim is no silence.
+    #[test]
+    fn a_claim_without_an_anchor_that_rests_on_trades_is_no_silence() {
+        let row = Checkpoint {
+            complete_until: Some(time("3000")),
+            level_at: Some(time("3000")),
+            last_trade_at: Some(time("2990")),
+            ..Checkpoint::first(Ticker::new("KX").unwrap(), time("0"))
+        };
+        assert_eq!(Walk::new(&row, RULES).lower_edge(), Some(time("2990")));
+        let spoke = Checkpoint { last_trade_at: Some(time("3010")), level_at: None, ..row };
+        assert_eq!(Walk::new(&spoke, RULES).lower_edge(), None);
     }
 }

@@ -122,6 +122,8 @@ pub(super) struct Above {
     pub(super) step: usize,
     /// How many pages of its answer were read.
     pub(super) pages: u32,
+    /// Whether a trade from below the window was shown: one from above is all that is missing.
+    pub(super) is_below_shown: bool,
 }
 
 /// The second question about an end of the list: it has to show the oldest trade again, and nothing older.
@@ -162,7 +164,9 @@ impl Chain {
                 *self = Chain { second, ..Chain::of(question) };
             }
             Question::Above(step) => {
-                *self = Chain { above: Some(Above { step, pages: 0 }), ..Chain::of(question) };
+                let is_below_shown = self.above.is_some_and(|above| above.is_below_shown);
+                let above = Some(Above { step, pages: 0, is_below_shown });
+                *self = Chain { above, ..Chain::of(question) };
             }
             Question::First | Question::Below(_) | Question::Archive => {
                 *self = Chain::of(question);
@@ -276,12 +280,17 @@ impl Held {
         };
         // What two passes heard to be silent is no hole below the cutoff.
         let is_archived = matches!(expected, Expected::Archived);
+        // An older version noted no anchor, or it was taken back.
+        let is_below =
+            checkpoint.last_trade_at.is_some_and(|at| Some(at) < checkpoint.complete_until);
+        let was_read =
+            matches!(expected, Expected::Nothing) && checkpoint.level_at.is_some() && is_below;
         let carried = checkpoint.carried_until().filter(|_| is_archived);
         Held {
             complete_from: checkpoint.complete_from,
             claim: carried.or(checkpoint.complete_until).map(Timestamp::floor),
             has_trades: checkpoint.last_trade_at.is_some(),
-            is_read: matches!(expected, Expected::Awaited(_)),
+            is_read: matches!(expected, Expected::Awaited(_)) || was_read,
             heard_until: checkpoint.checked_until,
             expected,
             footing: checkpoint.footing.filter(|at| is_live(*at)),
