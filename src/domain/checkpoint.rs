@@ -203,15 +203,14 @@ impl Checkpoint {
     }
 
     fn complete(&mut self, completed: &Completed, run: i64, now: Timestamp) {
-        let Completed { window, anchor, footing, level } = completed;
+        let Completed { window, anchor, footing, level, is_ridden } = completed;
         if let Some(window) = window {
             if self.complete_until.is_none() {
                 self.complete_from = window.from();
             }
             self.complete_until = self.complete_until.max(Some(window.until()));
-            // The tape showed trades of others, and goes on where two passes had agreed.
-            let is_shown = level.is_none_or(|level| level.quiet_until.is_none());
-            if is_shown && self.carried_until.is_some_and(|until| window.from() <= Some(until)) {
+            // The tape goes on where two passes had agreed.
+            if *is_ridden && self.carried_until.is_some_and(|until| window.from() <= Some(until)) {
                 self.carried_until = self.carried_until.max(Some(window.until()));
             }
         }
@@ -312,6 +311,8 @@ pub(super) struct Completed {
     pub(super) footing: Option<Timestamp>,
     /// Whether it reaches up to the newest trade that there is.
     pub(super) level: Option<Level>,
+    /// Whether the market rode on the tape, which showed trades of others.
+    pub(super) is_ridden: bool,
 }
 
 /// How a window ends that reaches up to the newest trade.

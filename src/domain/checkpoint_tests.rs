@@ -16,6 +16,7 @@ fn completed(window: Window) -> Progress {
         anchor: None,
         footing: None,
         level: None,
+        is_ridden: false,
     })
 }
 
@@ -86,7 +87,13 @@ fn after(row: &Checkpoint, run: i64, progress: Progress) -> Checkpoint {
 
 fn silent(until: i64) -> Progress {
     let level = Some(Level { quiet_until: Some(at(until)) });
-    Progress::Completed(Completed { window: None, anchor: None, footing: None, level })
+    Progress::Completed(Completed {
+        window: None,
+        anchor: None,
+        footing: None,
+        level,
+        is_ridden: false,
+    })
 }
 
 #[test]
@@ -100,7 +107,8 @@ fn silence_is_carried_as_far_as_two_passes_agree() {
     let older = after(&twice, 3, silent(30));
     assert_eq!(older.carried_until, Some(at(60)), "an old answer takes nothing back");
     let news = Level { quiet_until: None };
-    let news = Completed { window: None, anchor: None, footing: None, level: Some(news) };
+    let Progress::Completed(silence) = silent(1) else { unreachable!() };
+    let news = Completed { level: Some(news), ..silence };
     let traded = after(&twice, 3, Progress::Completed(news));
     assert_eq!((traded.quiet, traded.carried_until), (None, Some(at(60))));
 }
@@ -176,6 +184,7 @@ fn the_claim_of_a_silent_market_carries_it_nowhere() {
         anchor: None,
         footing: None,
         level: Some(Level { quiet_until: Some(at(105)) }),
+        is_ridden: false,
     };
     let once = after(&first(), 1, Progress::Completed(claimed.clone()));
     assert_eq!((once.complete_until, once.carried_until()), (Some(at(100)), None), "one pass");
@@ -187,7 +196,11 @@ fn the_claim_of_a_silent_market_carries_it_nowhere() {
         (Some(60), 220, "and below"),
         (Some(106), 105, "there is a gap"),
     ] {
-        let rode = Completed { window: Some(window(from, 220)), level: None, ..claimed.clone() };
+        let window = Some(window(from, 220));
+        let alone = Completed { window, level: None, ..claimed.clone() };
+        let carried_alone = after(&twice, 3, Progress::Completed(alone.clone())).carried_until();
+        assert_eq!(carried_alone, Some(at(105)), "one pass alone");
+        let rode = Completed { is_ridden: true, ..alone };
         let rode = after(&twice, 3, Progress::Completed(rode));
         assert_eq!(rode.carried_until(), Some(at(carried)), "{why}");
     }

@@ -197,7 +197,8 @@ impl TapeWalk {
             let is_silent = gained.is_none() && anchor.is_none();
             let level =
                 level.map(|level| if is_silent { level } else { Level { quiet_until: None } });
-            let completed = Completed { window: gained, anchor, footing: None, level };
+            let completed =
+                Completed { window: gained, anchor, footing: None, level, is_ridden: true };
             walked.progress.push((ticker.clone(), Progress::Completed(completed)));
             walked.heard.extend(heard.map(|until| (ticker.clone(), until)));
         }

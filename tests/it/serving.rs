@@ -81,15 +81,19 @@ impl Serving {
         self.ask("GET", path)
     }
 
-    /// What the page is drawn from; a machine that is busy may take longer than a reader is kept waiting.
-    fn overview(&self) -> Value {
+    /// The same of what can be answered: a machine that is busy may take longer than a reader is kept waiting.
+    fn get_well(&self, path: &str) -> Heard {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
-            let heard = self.get("/overview.json");
+            let heard = self.get(path);
             if heard.status == 200 || Instant::now() > until {
-                return heard.json();
+                return heard;
             }
         }
+    }
+
+    fn overview(&self) -> Value {
+        self.get_well("/overview.json").json()
     }
 
     /// Its exit status after this signal.
@@ -175,7 +179,7 @@ fn nothing_ever_selected_is_no_health(database: &Database) {
 fn the_metrics_are_those_of_status(database: &Database) {
     let bench = filled(database);
     let serving = Serving::start(&database.url, &[]);
-    let metrics = serving.get("/metrics");
+    let metrics = serving.get_well("/metrics");
     assert_eq!(metrics.status, 200);
     assert!(metrics.head.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.head);
     let output = bench.process_of("status", &["--output", "prometheus"]);
@@ -246,7 +250,7 @@ fn a_database_that_goes_and_comes_back_is_told_of_and_found_again() {
         assert!(!heard.body.contains(&path_of), "{path}: where it is is for the log");
     }
     assert_eq!((serving.get("/livez").status, serving.get("/").status), (200, 200));
-    let words = serving.overview()["error"].as_str().unwrap().to_owned();
+    let words = serving.get("/overview.json").json()["error"].as_str().unwrap().to_owned();
     assert!(words.contains("the log of kalshi-ingest serve says why"), "{words}");
     let _bench = filled(&database);
     let until = Instant::now() + Duration::from_secs(30);

@@ -229,6 +229,9 @@ fn a_pass_goes_on_whoever_ends_its_sessions() {
 fn the_lock_is_held_however_short_idle_transactions_may_be() {
     let database = Database::postgres();
     let bench = slow(&database);
+    // Long enough for a second process, also on a busy machine.
+    let (from, until) = (NOON_US - 9 * HOUR_US, NOON_US - 4 * HOUR_US);
+    bench.exchange.add_all(seeded_trades(2, "KXA", 4_000, from, until));
     set(
         &database,
         &[("idle_in_transaction_session_timeout", "50ms"), ("statement_timeout", "50ms")],

@@ -41,7 +41,8 @@ impl Walk {
         // Of a young market it is its first trade.
         let is_inherited = matches!(self.span, Span::Inherited { .. });
         let footing = self.seen.footing.or(self.seen.low).filter(|_| !is_inherited);
-        let completed = Completed { window, anchor: anchor.clone(), footing, level };
+        let completed =
+            Completed { window, anchor: anchor.clone(), footing, level, is_ridden: false };
         walked.progress.push((market.clone(), Progress::Completed(completed)));
         walked.progress.extend(after.into_iter().map(corrected));
         if level.is_some() {
@@ -142,8 +143,8 @@ impl Walk {
         if let Some(window) = Window::new(Some(from), from) {
             let quiet_until = self.seen.evidence.as_ref().and_then(Evidence::heard_until);
             let level = Some(Level { quiet_until });
-            let completed =
-                Completed { window: Some(window), anchor: Some(newest), footing: None, level };
+            let (window, anchor) = (Some(window), Some(newest));
+            let completed = Completed { window, anchor, footing: None, level, is_ridden: false };
             walked.progress.push((self.market.clone(), Progress::Completed(completed)));
             walked.heard.extend(quiet_until.map(|until| (self.market.clone(), until)));
         }

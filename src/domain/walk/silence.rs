@@ -9,12 +9,10 @@ use super::states::{Expected, Held, Span, Start};
 impl Walk {
     /// Nothing was ever traded, by two different answers: of the page, and of the description.
     pub(super) fn window_of_silence(&self) -> Option<Window> {
-        let evidence = self.seen.evidence.as_ref()?;
-        let (settled, is_heard) = (evidence.settled(), evidence.heard_until().is_some());
+        let settled = self.seen.evidence.as_ref()?.settled();
         let until = match self.traded {
             // What is stored says otherwise: neither the page nor the description is believed so far.
-            // Nor is an answer of which nobody knows when it was given.
-            Traded::Never(as_of) if !self.held.has_trades && is_heard => {
+            Traded::Never(as_of) if !self.held.has_trades => {
                 settled.min(as_of.before(self.rules.settle).floor())
             }
             _ => self.start.at()?,
