@@ -34,6 +34,22 @@ struct Rider {
     edge: Timestamp,
     /// Its newest trade in the window being read.
     newest: Option<Anchor>,
+    /// Whether no trade of it was ever seen.
+    is_unseen: bool,
+    /// Whether it was silent, and the tape shows a trade of it: it is read alone next, down to the bottom.
+    has_spoken: bool,
+}
+
+impl Rider {
+    /// Takes note of one of its trades.
+    fn meet(&mut self, row: &mut Row) {
+        let trade = &row.event.trade;
+        let at = trade.traded_at;
+        row.late_by = (at < self.from).then(|| self.from.since(at));
+        if self.newest.is_none() {
+            self.newest = Some(Anchor { at, id: Some(trade.trade_id.clone()) });
+        }
+    }
 }
 
 /// The walk of the tape in one pass.
@@ -94,7 +110,10 @@ impl TapeWalk {
         let rider = |row: &Checkpoint| {
             let (complete_from, from) = (row.complete_from, row.carried_until()?.floor());
             let edge = from.before(rules.overlap).max(complete_from.unwrap_or(EARLIEST));
-            Some((row.market.clone(), Rider { complete_from, from, edge, newest: None }))
+            let is_unseen = row.anchor.is_none() && row.last_trade_at.is_none();
+            let rider =
+                Rider { complete_from, from, edge, newest: None, is_unseen, has_spoken: false };
+            Some((row.market.clone(), rider))
         };
         let riders = riders.iter().filter_map(rider).collect();
         TapeWalk { walk, keeps_all, riders, reads_from: LATEST, trades: 0 }
@@ -138,6 +157,7 @@ impl TapeWalk {
             }
         }
         walked.rows.retain_mut(|row| self.keep(row));
+        self.end_silences(&mut walked);
         if let Some(Completed { window, level, .. }) = completed {
             if let Some(window) = window {
                 let span = lower_edge.map(|edge| window.until().since(edge)).unwrap_or_default();
@@ -163,14 +183,23 @@ impl TapeWalk {
         let at = trade.traded_at;
         match self.riders.get_mut(&trade.market) {
             Some(rider) => {
-                row.late_by = (at < rider.from).then(|| rider.from.since(at));
-                if rider.newest.is_none() {
-                    rider.newest = Some(Anchor { at, id: Some(trade.trade_id.clone()) });
-                }
+                rider.meet(row);
                 // Below its first window a rider claims nothing, unless everything is kept.
                 self.keeps_all || rider.complete_from.is_none_or(|from| from <= at)
             }
             None => self.keeps_all,
+        }
+    }
+
+    /// Who was silent speaks: committed with the rows that say so, since later they are no first trades.
+    fn end_silences(&mut self, walked: &mut Walked) {
+        for row in &walked.rows {
+            let market = &row.event.trade.market;
+            let Some(rider) = self.riders.get_mut(market) else { continue };
+            if rider.is_unseen && !rider.has_spoken {
+                rider.has_spoken = true;
+                walked.progress.push((market.clone(), Progress::Spoke));
+            }
         }
     }
 
@@ -192,11 +221,13 @@ impl TapeWalk {
             let above = window.map(Window::until).filter(|until| rider.from < *until);
             let gained = above.and_then(|until| Window::new(Some(rider.from), until));
             rider.from = gained.map_or(rider.from, Window::until);
-            let anchor = rider.newest.take();
+            let newest = rider.newest.take();
             // Where the tape is as silent as the pass before left it, so is the rider.
-            let is_silent = gained.is_none() && anchor.is_none();
+            let is_silent = gained.is_none() && newest.is_none();
             let level =
                 level.map(|level| if is_silent { level } else { Level { quiet_until: None } });
+            // Its list has to be read to the end before it has an anchor, and is level again.
+            let (anchor, level) = if rider.has_spoken { (None, None) } else { (newest, level) };
             let completed =
                 Completed { window: gained, anchor, footing: None, level, is_ridden: true };
             walked.progress.push((ticker.clone(), Progress::Completed(completed)));

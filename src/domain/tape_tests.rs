@@ -34,7 +34,12 @@ fn play(transcript: &str) {
             "have" => {
                 let (name, state) = rest.split_once(' ').unwrap();
                 let market = ticker(name);
-                held.insert(market.clone(), Checkpoint { market, ..state_from(state) });
+                let row = state_from(state);
+                // Trades of it were seen before, unless it is said to be `silent`.
+                let last_trade_at = row.last_trade_at.or(row.complete_until.map(|_| time("0")));
+                let last_trade_at = last_trade_at.filter(|_| !name.starts_with("SILENT"));
+                let row = Checkpoint { market: market.clone(), last_trade_at, ..row };
+                held.insert(market, row);
             }
             "newest" => newest = page_from(rest).newest(),
             "of-all" | "of-riders" => {
@@ -271,4 +276,26 @@ fn how_busy_the_tape_is_counts_everybodys_trades_in_the_span_that_was_read() {
     batch.push(walk.page(page_from("@160 C:c114 A:a104")));
     let expected = TapeSpan { trades: 5, span: Duration::from_secs(20 + 11) };
     assert_eq!(span_of(batch), expected, "slice by slice");
+}
+
+/// Two passes had agreed that nothing was traded; the first trade says that nobody can know what lies below it.
+#[test]
+fn a_rider_that_was_silent_and_speaks_is_read_alone_next() {
+    play(
+        "have SILENT done ..95
+         have B done ..95
+         of-riders
+         ask 84.. | @160 SILENT:a150 B:b140 SILENT:z94 C:c80 | a b z* | B done ..150 ^b140; SILENT done ..150
+         level",
+    );
+    let row = Checkpoint { market: ticker("SILENT"), ..state_from("done ..95") };
+    let mut walk = TapeWalk::of_riders(std::slice::from_ref(&row), None, RULES);
+    let mut batch = Batch::default();
+    batch.push(walk.page(page_from("@160 SILENT:a150 C:c94 >c")));
+    batch.push(walk.page(page_from("@160 SILENT:b93 C:c80")));
+    let commit = batch.seal(&Ledger::new([row]), 1, time("0"));
+    let [update] = commit.checkpoints() else { panic!("{commit:?}") };
+    let next = update.next();
+    assert_eq!((next.level_at, &next.anchor), (None, &None), "it is not level any more");
+    assert_eq!(Walk::new(next, RULES).lower_edge(), None, "and is read down to the bottom");
 }
