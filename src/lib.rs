@@ -6,6 +6,8 @@
 
 pub mod failure; // what can go wrong
 pub mod domain; // decides everything, does nothing
+pub mod exit; // what the scheduler sees
+pub mod words; // instants, durations and breaches as people read them
 pub mod clock; // the one door to time
 pub mod retry; // when to try again
 pub mod pace; // how fast to ask
@@ -15,7 +17,6 @@ pub mod kalshi; // the exchange: one request, one typed answer
 pub mod store; // where trades end up: one contract, two databases
 pub mod ingest; // the driver: the only place where they meet
 pub mod cli; // what can be typed
-pub mod exit; // what the scheduler sees
 pub mod report; // what people and scripts read
 pub mod metrics; // what Prometheus reads
 pub mod manual; // what the program says of itself

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outside::Outside;
+use super::say;
 use super::session::{Done, LONG, Session, asker, heed};
 use super::shown::{SETTLE, Shown, shown_until};
-use super::verdict::Verdict;
 use super::vouching::Witnesses;
 use crate::clock::StopFlag;
 use crate::config::{BackfillPlan, Want};
@@ -20,12 +20,14 @@ use crate::domain::slice::{Slice, SliceKey, SliceStatus, group_name};
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
+use crate::driver::Verdict;
 use crate::exit::Exit;
-use crate::failure::{Failure, Kind, one_line};
+use crate::failure::{Failure, Kind};
 use crate::ingest::{self, Asker, Ended, Outcome, Source, Stop};
 use crate::progress::SliceBar;
 use crate::report;
 use crate::store::{ExchangeKey, RunId, Store};
+use crate::words;
 
 /// How often what the cutoff has passed over is looked after before the rest is left to another run.
 const ROUNDS_MAX: u32 = 5;
@@ -61,10 +63,10 @@ pub(super) fn backfill(
     };
     let budget = filler.asker.budget().clone();
     if let Err(failure) = session.persevere(store, &budget, |store| filler.fill(store, stop)) {
-        filler.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+        say(filler.verdict.broken_off(&failure));
     }
     if let Some(Stop::ComeBackLater(at)) = filler.asker.stopped() {
-        filler.verdict.incomplete(&report::come_back_line(at));
+        say(filler.verdict.incomplete(&words::come_back_line(at)));
     }
     let Filler { asker, tally, verdict, markets, .. } = filler;
     Ok(session.end(Done { markets, tally, verdict }, Some(&asker), store))
@@ -184,10 +186,10 @@ impl Filler {
         let found =
             ingest::lives(&self.want.selection, store, &self.asker, around(span), self.run)?;
         for failure in &found.troubles {
-            self.verdict.failure(failure);
+            say(self.verdict.failure(failure));
         }
         if let Some(reason) = &found.first_unreadable {
-            self.verdict.unreadable_market(reason);
+            say(self.verdict.unreadable_market(reason));
         }
         self.markets = found.lives.len();
         let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);
@@ -204,7 +206,7 @@ impl Filler {
             log::info!(
                 "what the exchange shows after {} is stored; the next backfill reads that again, since trades may \
                  still join it",
-                report::second(span.settled_until)
+                words::second(span.settled_until)
             );
         }
         Ok(())
@@ -263,12 +265,12 @@ impl Filler {
             Ok(Some((cutoff, as_of))) if cutoff <= as_of => Some((cutoff, as_of)),
             Ok(Some((cutoff, _))) => {
                 let message = format!("the exchange's archive ends in the future, at {cutoff}");
-                self.verdict.failure(&Failure::new(Kind::ExchangeUnreadable, message));
+                say(self.verdict.failure(&Failure::new(Kind::ExchangeUnreadable, message)));
                 None
             }
             Ok(None) => None,
             Err(failure) => {
-                self.verdict.failure(&failure);
+                say(self.verdict.failure(&failure));
                 None
             }
         }
@@ -284,14 +286,14 @@ impl Filler {
         let second = first.and_then(|_| self.look_at_cutoff());
         let Some(((first, _), (second, _))) = first.zip(second) else {
             if !self.is_left_alone() {
-                self.verdict.incomplete("where the archive ends is not known");
+                say(self.verdict.incomplete("where the archive ends is not known"));
             }
             return Ok(None);
         };
         let settled = self.asker.exchange_now().before(SETTLE).floor();
         let is_young = settled < self.want.until;
         if is_young {
-            self.verdict.incomplete(YOUNG);
+            say(self.verdict.incomplete(YOUNG));
         }
         let (from, until) = (self.want.from, self.want.until.min(settled).max(self.want.from));
         let cutoff = first.min(second);
@@ -373,10 +375,10 @@ impl Filler {
         drop(bar);
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
-            self.verdict.judge_rejected(&outcome);
+            say(self.verdict.judge_rejected(&outcome));
             return Err(failure);
         }
-        self.verdict.judge_walks(&outcome, stop);
+        say(self.verdict.judge_walks(&outcome, stop.signal()));
         read.take(&outcome, |key| unsettled.contains(key));
         Ok(())
     }
@@ -391,9 +393,9 @@ impl Filler {
                 let doubt = "; the exchange shows no trade in {} of them, and no other figure of its says so";
                 message += &doubt.replace("{}", &doubts.to_string());
             }
-            self.verdict.incomplete(&message);
+            say(self.verdict.incomplete(&message));
         } else if !is_whole {
-            self.verdict.incomplete("the exchange has not named all markets; run it again");
+            say(self.verdict.incomplete("the exchange has not named all markets; run it again"));
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outside::Outside;
+use super::say;
 use super::session::{Done, LONG, Session};
-use super::verdict::Verdict;
 use crate::clock::StopFlag;
 use crate::config::CompletenessPlan;
 use crate::domain::backfill::{self, Life};
@@ -20,11 +20,13 @@ use crate::domain::tally::Tally;
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
 use crate::domain::vouching::Said;
+use crate::driver::Verdict;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Hours, Source, Stop};
 use crate::report::{self, MarketScore};
 use crate::store::{RunId, Store};
+use crate::words;
 
 /// Trades so young may still be joined by others.
 const SETTLE: Duration = Duration::from_secs(60);
@@ -54,12 +56,12 @@ pub(super) fn completeness(
     let found = match scored {
         Ok(found) => found,
         Err(failure) => {
-            work.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+            say(work.verdict.broken_off(&failure));
             Vec::new()
         }
     };
     if let Some(Stop::ComeBackLater(at)) = work.asker.stopped() {
-        work.verdict.incomplete(&report::come_back_line(at));
+        say(work.verdict.incomplete(&words::come_back_line(at)));
     }
     work.judge(&found);
     super::answer(&report::scores(&found, output), outside)?;
@@ -137,13 +139,13 @@ impl Scorer {
             ingest::lives(selection, store, &self.asker, span, self.run)?
         };
         for failure in &found.troubles {
-            self.verdict.failure(failure);
+            say(self.verdict.failure(failure));
         }
         if let Some(reason) = &found.first_unreadable {
-            self.verdict.unreadable_market(reason);
+            say(self.verdict.unreadable_market(reason));
         }
         if !found.is_whole {
-            self.verdict.incomplete("the exchange has not named all markets; run it again");
+            say(self.verdict.incomplete("the exchange has not named all markets; run it again"));
         }
         // What the exchange does not know any more it has no figures of.
         Ok(found.lives.into_iter().filter(|life| life.status != Status::Vanished).collect())
@@ -176,17 +178,17 @@ impl Scorer {
         if found.is_empty() {
             let message = "nothing could be scored, so nothing reaches --min-score; \
                  check the selection, or run it again when the exchange answers";
-            self.verdict.below(message.to_owned());
+            say(self.verdict.below(message.to_owned()));
         }
         let mut low: Vec<&MarketScore> =
             found.iter().filter(|row| row.score.value() < least).collect();
         low.sort_by(|a, b| a.score.value().total_cmp(&b.score.value()));
         if let Some((worst, more)) = first_and_more(low.into_iter()) {
             let (market, value) = (&worst.score.market, worst.score.value());
-            self.verdict.below(format!(
+            say(self.verdict.below(format!(
                 "{market}{more} below --min-score: {value:.6} of what the exchange says was traded is stored; \
                  --heal reads it again"
-            ));
+            )));
         }
     }
 
@@ -196,8 +198,8 @@ impl Scorer {
         if let Some((first, more)) = first_and_more(unscored.iter()) {
             let message = format!("the exchange has no figures of {first}{more}; run it again");
             match self.least {
-                Some(_) => self.verdict.below(message),
-                None => self.verdict.incomplete(&message),
+                Some(_) => say(self.verdict.below(message)),
+                None => say(self.verdict.incomplete(&message)),
             }
         }
     }
@@ -230,7 +232,7 @@ impl Scorer {
         }
         let wanted: Vec<Hours> = lives.iter().map(|life| self.hours_of(life)).collect();
         if wanted.iter().all(|hours| hours.from == hours.until) {
-            self.verdict.incomplete("there is no full hour in it that is closed");
+            say(self.verdict.incomplete("there is no full hour in it that is closed"));
             return Ok(Vec::new());
         }
         let spans: HashMap<Ticker, Hours> =
@@ -360,7 +362,7 @@ impl Scorer {
         // Those that were not asked for are no trouble of their own.
         let is_left_alone = matches!(self.asker.stopped(), Some(Stop::ComeBackLater(_)));
         for failure in measured.troubles.iter().filter(|_| !is_left_alone) {
-            self.verdict.failure(failure);
+            say(self.verdict.failure(failure));
         }
         let markets: Vec<Ticker> = measured.hours.keys().cloned().collect();
         let from = markets.iter().filter_map(|market| Some(spans.get(market)?.0)).min();
@@ -397,7 +399,7 @@ impl Scorer {
             Ok(Some((cutoff, _))) => cutoff,
             Ok(None) => return Ok(false),
             Err(failure) => {
-                self.verdict.failure(&failure);
+                say(self.verdict.failure(&failure));
                 return Ok(false);
             }
         };
@@ -454,7 +456,7 @@ impl Scorer {
             ingest::Ended::Failed(failure) => Some(failure),
             _ => None,
         }) {
-            self.verdict.failure(&failure);
+            say(self.verdict.failure(&failure));
         }
         outcome.store_failure.map_or(Ok(()), Err)
     }

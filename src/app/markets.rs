@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::outside::Outside;
+use super::say;
 use super::session::{Done, LONG, Session};
-use super::verdict::Verdict;
 use crate::clock::StopFlag;
 use crate::config::ExchangePlan;
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
+use crate::driver::Verdict;
 use crate::exit::Exit;
-use crate::failure::{Failure, one_line};
+use crate::failure::Failure;
 use crate::ingest;
 use crate::report;
 use crate::store::Store;
@@ -34,9 +35,9 @@ pub(super) fn markets(
         Ok(synced) => {
             count = synced.markets;
             log::info!("{}", report::sync_line(&synced));
-            verdict.judge_sync(synced);
+            say(verdict.failures(&synced.troubles));
         }
-        Err(failure) => verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure)),
+        Err(failure) => say(verdict.broken_off(&failure)),
     }
     let markets = usize::try_from(count).unwrap_or(usize::MAX);
     let done = Done { markets, tally: Tally::default(), verdict };

@@ -12,8 +12,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::walk::{LIVE_MIN, Walk};
 use crate::failure::Failure;
 use crate::ingest::Asker;
-use crate::report;
 use crate::store::{ExchangeKey, Store};
+use crate::words;
 
 /// What does not change is asked again after so long.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
@@ -174,8 +174,8 @@ impl Memory {
             log::warn!(
                 "the exchange's clock moved {} since the pass before, and this machine's {}: \
                  its answers are old, or a clock was set; check this machine's time service",
-                report::span(last.date.since(base.date)),
-                report::span(last.ours.since(base.ours)),
+                words::span(last.date.since(base.date)),
+                words::span(last.ours.since(base.ours)),
             );
             return;
         }
@@ -185,7 +185,7 @@ impl Memory {
             // A person has to set it right: also where only failures are to be told.
             log::error!(
                 "this machine's clock is {} {word} the exchange's: check its time service",
-                report::span(offset)
+                words::span(offset)
             );
         }
     }

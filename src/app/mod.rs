@@ -12,7 +12,6 @@ mod session;
 mod shown;
 mod status;
 mod telling;
-mod verdict;
 mod vouching;
 
 pub use outside::{Databases, Environment, Output, Outside};
@@ -28,8 +27,10 @@ use crate::config::{Config, Task};
 use crate::domain::market::WatchRecord;
 use crate::domain::selection::{Listed, Roster, Selection, Target};
 use crate::domain::time::Timestamp;
+use crate::driver::{Line, Lines, Verdict};
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
+use crate::ingest::Resolved;
 use crate::manual;
 use crate::serve;
 use crate::store::{DatabaseUrl, Missing, Store};
@@ -164,6 +165,27 @@ fn is_interrupted(error: &anyhow::Error) -> bool {
 }
 
 /// Writes to stdout; a reader that has seen enough (`| head`) is no error.
+/// Says what a verdict found.
+fn say(lines: Lines) {
+    for line in lines {
+        match line {
+            Line::Warning(text) => log::warn!("{text}"),
+            Line::Error(text) => log::error!("{text}"),
+        }
+    }
+}
+
+/// What finding out about the selection came to, at this instant.
+fn judge_resolution(verdict: &mut Verdict, resolved: &Resolved, now: Timestamp) -> Lines {
+    let failed = verdict.failures(&resolved.troubles);
+    let unresolved = resolved.unresolved.iter();
+    failed.and(
+        unresolved
+            .map(|(target, since, sla)| verdict.unresolved(target, *since, *sla, now))
+            .collect(),
+    )
+}
+
 fn answer(text: &str, outside: &Outside) -> anyhow::Result<()> {
     answer_bytes(text.as_bytes(), outside)
 }

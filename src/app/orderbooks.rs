@@ -2,13 +2,14 @@
 
 use super::outside::Outside;
 use super::session::{Done, LONG, Session};
-use super::verdict::Verdict;
+use super::{judge_resolution, say};
 use crate::clock::StopFlag;
 use crate::config::ExchangePlan;
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
+use crate::driver::Verdict;
 use crate::exit::Exit;
-use crate::failure::{Failure, one_line};
+use crate::failure::Failure;
 use crate::ingest::{self, Asker};
 use crate::store::Store;
 
@@ -32,7 +33,7 @@ pub(super) fn orderbooks(
         snapshot(selection, store, &asker, &mut verdict, &mut books)
     });
     if let Err(failure) = taken {
-        verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+        say(verdict.broken_off(&failure));
     }
     let done = Done { markets: books, tally: Tally::default(), verdict };
     Ok(session.end(done, Some(&asker), store))
@@ -46,11 +47,11 @@ fn snapshot(
     books: &mut usize,
 ) -> Result<(), Failure> {
     verdict.begin_again();
-    let mut resolved = ingest::resolve(selection, store, asker)?;
+    let resolved = ingest::resolve(selection, store, asker)?;
     let now = asker.exchange_now().min(asker.budget().clock().now());
-    verdict.judge_resolution(&mut resolved, now);
+    say(judge_resolution(verdict, &resolved, now));
     let taken = ingest::take_books(selection, &resolved, store, asker)?;
     *books = taken.books;
-    verdict.judge_books(taken);
+    say(verdict.failures(&taken.troubles));
     Ok(())
 }

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use super::outside::Outside;
+use super::say;
 use super::session::{Done, LONG, Session};
-use super::verdict::Verdict;
 use crate::clock::StopFlag;
 use crate::config::ReplayPlan;
 use crate::domain::tally::Tally;
+use crate::driver::Verdict;
 use crate::exit::Exit;
-use crate::failure::{Failure, one_line};
+use crate::failure::Failure;
 use crate::kalshi;
 use crate::report;
 use crate::store::{ReplayPlace, Replayed, Store, TRADES_TABLE};
@@ -34,7 +35,7 @@ pub(super) fn replay(
     let rebuilt =
         session.persevere(store, &budget, |store| rebuild(plan, store, outside, stop, &mut tally));
     if let Err(failure) = rebuilt {
-        verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+        say(verdict.broken_off(&failure));
     }
     let exit = session.end(Done { markets: 0, tally, verdict }, None, store);
     if let Some(target) = plan.into.as_ref().filter(|_| plan.is_compared && exit == Exit::Ok) {

@@ -8,7 +8,7 @@ use super::memory::{self, Head, Memory};
 use super::outside::Outside;
 use super::session::{Closed, Done, Session};
 use super::telling;
-use super::verdict::Verdict;
+use super::{judge_resolution, say};
 use crate::clock::StopFlag;
 use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
@@ -25,6 +25,7 @@ use crate::domain::tally::Tally;
 use crate::domain::tape::BEGINS_AGO;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
+use crate::driver::Verdict;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::{self, Asker, Closing, Outcome, Resolved, Source};
@@ -103,7 +104,7 @@ fn pass(
         if lock.is_some() { pass.drain(store, stop) } else { pass.stand_by(store) }
     });
     if let Err(failure) = done {
-        pass.verdict.trouble(Exit::of_kind(failure.kind), one_line(&failure));
+        say(pass.verdict.broken_off(&failure));
     }
     let Pass { asker, tally, verdict, markets, .. } = pass;
     Ok(session.close(Done { markets, tally, verdict }, Some(&asker), store))
@@ -141,14 +142,12 @@ impl Pass {
 
     /// Another pass is at work: this one reads nothing and judges what the database says.
     fn stand_by(&mut self, store: &mut dyn Store) -> Result<(), Failure> {
-        log::warn!("another pass is at work; this one reads nothing and judges the SLA only");
-        self.verdict.error = Some("another pass was at work".to_owned());
-        self.verdict.is_locked_out = true;
+        say(self.verdict.lock_out());
         let now = self.now();
         // Read first: the pass that is at work notes what was heard, and then by which clock.
         let record = store.exchange_record(&self.key)?.unwrap_or_default();
         for target in super::leave_out_refused(&mut self.selection, store)? {
-            self.verdict.failure(&ingest::unknown(&target));
+            say(self.verdict.failure(&ingest::unknown(&target)));
         }
         store.note_selection(self.selection.watches(), now)?;
         let roster = super::roster_on_record(&self.selection, store, now)?;
@@ -158,12 +157,11 @@ impl Pass {
         // Nobody answers this pass: what is on record says also if our clock was set back since.
         let known = ExchangeClock::remembered(record.base(now), record.offset_us());
         let clocks = Now { exchange: known.now(now), ours: now };
-        self.verdict.judge_staleness(&checkpoints, &roster, clocks);
+        say(self.verdict.judge_staleness(&checkpoints, &roster, clocks));
         // Nobody was asked, but for how long nobody has answered is on record.
         for summary in overview.summaries(Some(&self.selection), clocks) {
             if let Some(since) = summary.unresolved_since {
-                let line = report::unresolved_line(&summary.target, now.since(since), summary.sla);
-                self.verdict.trouble(Exit::Stale, line);
+                say(self.verdict.unresolved(&summary.target, since, summary.sla, clocks.earlier()));
             }
         }
         Ok(())
@@ -172,9 +170,10 @@ impl Pass {
     /// The pass proper.
     fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
         let mut memory = Memory::load(self.key.clone(), store, &self.asker, self.now())?;
-        let mut resolved = ingest::resolve(&self.selection, store, &self.asker)?;
+        let resolved = ingest::resolve(&self.selection, store, &self.asker)?;
         store.note_selection(self.selection.without(&resolved.refused).watches(), self.now())?;
-        self.verdict.judge_resolution(&mut resolved, self.clocks().earlier());
+        let heard_until = self.clocks().earlier();
+        say(judge_resolution(&mut self.verdict, &resolved, heard_until));
         self.markets = resolved.roster.len();
         let tickers = resolved.roster.tickers();
         let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);
@@ -184,10 +183,10 @@ impl Pass {
         let mut outcome = self.read(store, ledger, &resolved, &mut memory)?;
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
-            self.verdict.judge_rejected(&outcome);
+            say(self.verdict.judge_rejected(&outcome));
             return Err(failure);
         }
-        self.verdict.judge_walks(&outcome, stop);
+        say(self.verdict.judge_walks(&outcome, stop.signal()));
         if outcome.store_failure.is_none() {
             let is_plausible = self.close(store, &mut outcome, &resolved, &mut memory)?;
             let (selection, strangers) = (&self.selection, &outcome.strangers);
@@ -212,7 +211,7 @@ impl Pass {
         Memory::tell_clock(&self.asker);
         let checkpoints = self.committed(&outcome.ledger, &tickers, store);
         let now = self.clocks();
-        self.verdict.judge_staleness(&checkpoints, &resolved.roster, now);
+        say(self.verdict.judge_staleness(&checkpoints, &resolved.roster, now));
         synced
     }
 
@@ -367,7 +366,7 @@ impl Pass {
         if synced.entries > 0 {
             log::info!("{}", report::sync_line(&synced));
         }
-        self.verdict.judge_sync(synced);
+        say(self.verdict.failures(&synced.troubles));
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outside::Outside;
-use super::verdict::Verdict;
+use super::say;
 use crate::clock::{Budget, StopFlag};
 use crate::config::ExchangePlan;
 use crate::domain::evidence::ExchangeClock;
@@ -13,7 +13,7 @@ use crate::domain::exchange_record::ComeBack;
 use crate::domain::freshness::Now;
 use crate::domain::selection::Shard;
 use crate::domain::tally::{Retries, RetryReason, Tally};
-use crate::driver::{Effort, Perseverance};
+use crate::driver::{Effort, Perseverance, Sentence, Verdict};
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{Asker, Stop, moment};
@@ -205,24 +205,23 @@ impl<'a> Session<'a> {
         store: &mut dyn Store,
     ) -> Closed {
         let Done { markets, mut tally, mut verdict } = done;
-        let breaches = std::mem::take(&mut verdict.breaches);
         if let Some(asker) = asker {
             if let Some(Stop::ComeBackLater(at)) = asker.stopped() {
-                verdict.come_back(at);
+                say(verdict.come_back(at));
             }
             self.keep_come_back(asker, store);
             tally.requests = asker.requests();
             tally.retries.merge(&asker.retries());
         }
         tally.retries.merge(&self.retries);
-        let exit = verdict.exit(self.stop);
+        let Sentence { exit, lag, error, breaches } = verdict.close(self.stop.signal());
         let record = RunRecord {
             finished_at: self.outside.clock.now(),
             exit_code: exit.code(),
             markets,
             tally,
-            ingestion_lag: verdict.lag.map(to_milliseconds),
-            error: verdict.into_error(),
+            ingestion_lag: lag.map(to_milliseconds),
+            error,
             overlap: self.overlap,
             is_from_exchange: asker.is_some(),
         };

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::memory::{self, Memory};
-use super::verdict::Verdict;
+use super::say;
 use crate::domain::evidence::Anchor;
 use crate::domain::time::Timestamp;
+use crate::driver::Verdict;
 use crate::failure::{Failure, one_line};
 use crate::ingest::Asker;
-use crate::report;
 use crate::store::{ExchangeKey, Store};
+use crate::words;
 
 /// Trades so young may still be joined by others; nothing is read again below a finished slice.
 pub(super) const SETTLE: Duration = Duration::from_secs(120);
@@ -53,7 +54,7 @@ pub(super) fn shown_until(
         // Nobody is told: then each answer is held against its own date alone.
         (Told::Refused, None) => return Ok(Shown::above(until)),
         (Told::Unknown(why), None) => {
-            verdict.incomplete(&format!("{why}; run it again later"));
+            say(verdict.incomplete(&format!("{why}; run it again later")));
             return Ok(Shown { settled_until: from, has_newer: false });
         }
     };
@@ -62,9 +63,9 @@ pub(super) fn shown_until(
         return Ok(Shown { settled_until: until.min(settled_until), has_newer: true });
     }
     if !memory.judge_silence(memory::Head::Shown(head), None, true, asker, now) {
-        let newest = report::second(newest.floor());
+        let newest = words::second(newest.floor());
         let message = format!("the exchange shows no trade after {newest}; run it again later");
-        verdict.incomplete(&message);
+        say(verdict.incomplete(&message));
     }
     Ok(Shown { settled_until, has_newer: false })
 }

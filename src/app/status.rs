@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::metrics::{self, LastRun};
 use crate::report;
 use crate::store::{MarketReport, Store};
+use crate::words;
 
 /// What is asked.
 pub(super) struct Question {
@@ -190,7 +191,7 @@ fn tell_unresolved(overview: &Overview, selection: &Selection, now: Timestamp) -
     let unresolved: Vec<_> =
         summaries.iter().filter_map(|s| Some((s, s.unresolved_since?))).collect();
     for (summary, since) in &unresolved {
-        log::error!("{}", report::unresolved_line(&summary.target, now.since(*since), summary.sla));
+        log::error!("{}", words::unresolved_line(&summary.target, now.since(*since), summary.sla));
     }
     !unresolved.is_empty()
 }

@@ -3,7 +3,7 @@
 //! Each machine here is asked for its next effect and told what came of it, with the [`Moment`] at which
 //! that is so: [`Question`], one request and its repetitions; [`Reading`], one job in flight; [`Queue`], the jobs
 //! that nobody has begun; [`Writing`], batches and the end; [`Manners`], which all questions share; and
-//! [`Perseverance`], work that is begun again.
+//! [`Perseverance`], work that is begun again. [`Verdict`] says what it came to.
 //! [`Driver`] is all of them in one, for one thread. Where there are more, each reader has a reading of its
 //! own and the writer is another one's; what they say to each other is the same, a [`Message`].
 
@@ -15,6 +15,7 @@ mod queue;
 mod reading;
 #[cfg(test)]
 mod stage;
+mod verdict;
 mod writing;
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use perseverance::{Effort, Perseverance};
 pub use question::{Ask, Question};
 pub use queue::{Done, Ended, Queue};
 pub use reading::{Reading, Terms, Turn};
+pub use verdict::{Line, Lines, Sentence, Verdict};
 pub use writing::{Message, Outcome, Sight, Write, Writing};
 
 use crate::domain::time::Timestamp;

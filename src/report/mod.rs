@@ -5,15 +5,12 @@ mod past;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use chrono::SecondsFormat;
-
-use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{Now, State, staleness, state};
-use crate::domain::selection::Target;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::ingest::Synced;
 use crate::store::{MarketReport, RunRecord};
+use crate::words::{second, span};
 
 pub use past::{MarketScore, difference, prunable, scores, slices, window};
 
@@ -23,54 +20,6 @@ const TABLE_WIDTH: usize = 100;
 const WIDTH_BESIDE_MARKET: usize = 69;
 /// Raised when a name in the JSON or CSV changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
-
-/// A duration as people say it, in at most two units: `7s`, `3m 5s`, `2h 10m`, `4d 3h`.
-pub fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| match small {
-        0 => format!("{big}{big_unit}"),
-        _ => format!("{big}{big_unit} {small}{small_unit}"),
-    };
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3_600 => two(seconds / 60, "m", seconds % 60, "s"),
-        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "m"),
-        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
-    }
-}
-
-/// The line that on-call reads: which market, how stale, and why if that is known.
-pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) -> String {
-    let market = &checkpoint.market;
-    let (staleness, sla) = (span(staleness), span(sla));
-    let mut line = match (checkpoint.complete_until, checkpoint.checked_until) {
-        (until, Some(checked)) if until < Some(checked) => format!(
-            "{market} is stale: nothing was heard of it since {}, {staleness} ago (SLA {sla})",
-            second(checked)
-        ),
-        (Some(until), _) => format!(
-            "{market} is stale: complete until {}, {staleness} ago (SLA {sla})",
-            second(until)
-        ),
-        (None, _) => format!(
-            "{market} is stale: not complete since it was first selected {staleness} ago (SLA {sla})"
-        ),
-    };
-    if let Some(error) = &checkpoint.last_error {
-        // Writing to a String cannot fail.
-        let _ = write!(line, "; last error: {error}");
-    }
-    line
-}
-
-/// The same for an entry of the selection whose markets could not be asked for.
-pub fn unresolved_line(target: &Target, staleness: Duration, sla: Duration) -> String {
-    let name = target.name();
-    let (staleness, sla) = (span(staleness), span(sla));
-    format!(
-        "{name} is stale: the exchange has not said for {staleness} which markets it has (SLA {sla}); new ones wait"
-    )
-}
 
 /// What a sync of metadata did.
 pub fn sync_line(synced: &Synced) -> String {
@@ -111,16 +60,6 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
         );
     }
     line
-}
-
-/// RFC 3339 to the second.
-/// That the exchange wants no more requests for now.
-pub fn come_back_line(at: Timestamp) -> String {
-    format!("the exchange wants to be left alone until {}; run it again then", second(at))
-}
-
-pub(crate) fn second(instant: Timestamp) -> String {
-    instant.to_chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// How long ago, or a dash for never.

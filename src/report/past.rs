@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{quoted, second, shortened, span};
+use super::{quoted, shortened};
 use crate::cli::Output;
 use crate::domain::backfill;
 use crate::domain::completeness::{Score, ratio};
@@ -11,6 +11,7 @@ use crate::domain::fixed;
 use crate::domain::slice::Slice;
 use crate::domain::time::Timestamp;
 use crate::store::Difference;
+use crate::words::{second, span};
 
 /// The widest first column.
 const NAME_WIDTH_MAX: usize = 50;

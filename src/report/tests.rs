@@ -1,6 +1,7 @@
 //! What people and scripts read, looked at.
 
 use super::*;
+use crate::domain::checkpoint::Checkpoint;
 use crate::domain::trade::Ticker;
 
 fn report(market: &str, stale_s: i64, error: Option<&str>) -> MarketReport {
@@ -19,21 +20,6 @@ const SLA: Duration = Duration::from_secs(300);
 
 fn five_minutes(_: &Ticker) -> Duration {
     SLA
-}
-
-#[test]
-fn spans_read_like_people_say_them() {
-    for (seconds, text) in [
-        (0, "0s"),
-        (59, "59s"),
-        (60, "1m"),
-        (185, "3m 5s"),
-        (7_800, "2h 10m"),
-        (3_599, "59m 59s"),
-        (356_400, "4d 3h"),
-    ] {
-        assert_eq!(span(Duration::from_secs(seconds)), text);
-    }
 }
 
 #[test]
@@ -89,14 +75,4 @@ fn json_and_csv_have_the_same_names() {
     columns.sort_unstable();
     assert_eq!(names, columns);
     assert_eq!(value["markets"][0]["staleness_seconds"], 6.0);
-}
-
-#[test]
-fn a_breach_names_market_staleness_and_cause() {
-    let stale = report("KXA", 400, Some("GET took too long"));
-    let line = breach_line(&stale.checkpoint, Duration::from_secs(400), SLA);
-    assert_eq!(
-        line,
-        "KXA is stale: complete until 2027-01-15T07:53:20Z, 6m 40s ago (SLA 5m); last error: GET took too long"
-    );
 }

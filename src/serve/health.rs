@@ -7,7 +7,7 @@ use super::answers::{Answer, View};
 use crate::domain::freshness::{State, staleness, state};
 use crate::domain::overview::{Overview, Summary};
 use crate::domain::time::Timestamp;
-use crate::report;
+use crate::words;
 
 const HEALTH: &str = "application/health+json";
 
@@ -115,10 +115,10 @@ fn words(summary: &Summary, overview: &Overview, now: Timestamp) -> Option<Strin
         .max_by_key(|row| staleness(row, clocks))
         .map(|row| (row, staleness(row, clocks)));
     Some(match (worst, summary.unresolved_since) {
-        (Some((row, staleness)), _) => report::breach_line(row, staleness, summary.sla),
+        (Some((row, staleness)), _) => words::breach_line(row, staleness, summary.sla),
         (None, since) => {
             let staleness = since.map(|since| now.since(since)).unwrap_or_default();
-            report::unresolved_line(&summary.target, staleness, summary.sla)
+            words::unresolved_line(&summary.target, staleness, summary.sla)
         }
     })
 }

@@ -12,14 +12,15 @@ const FILE_LINES_MAX: usize = 500;
 
 /// The layers, lowest first: a module sees itself and the lower layers, two modules of one
 /// layer do not see each other.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["failure"],
     &["domain"],
+    &["exit", "words"],
     &["clock"],
     &["retry", "pace", "proxy"],
     &["driver", "kalshi", "store"],
     &["ingest", "cli"],
-    &["exit", "report", "metrics", "manual", "outlet", "progress", "watchlist"],
+    &["report", "metrics", "manual", "outlet", "progress", "watchlist"],
     &["config", "fuzz"],
     &["logging", "watchdog"],
     &["serve"],
