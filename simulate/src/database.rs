@@ -22,8 +22,9 @@ use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::failure::{Failure, Kind};
 use kalshi_ingest::store::{
-    Catalogue, DatabaseUrl, Difference, ExchangeKey, Exchanges, History, Lock, MarketReport,
-    Missing, Oversight, RawEvent, ReplayPlace, Replayed, RunId, RunRecord, Store,
+    Books, Checkpoints, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock, MarketReport,
+    Markets, Missing, Overviews, RawEvent, ReplayPlace, Replayed, Replays, RunId, RunRecord, Runs,
+    Scores, Slices, Store, Trades, Watches,
 };
 
 use crate::ambush::Ambush;
@@ -345,6 +346,13 @@ impl Store for Connection {
         Ok(Some(Box::new(Held { machine: Arc::clone(&self.machine), name: name.to_owned() })))
     }
 
+    hand_on! {
+        check_schema() -> ();
+        has_schema() -> bool;
+    }
+}
+
+impl Trades for Connection {
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
         let (machine, process) = (Arc::clone(&self.machine), self.process);
         let server = match &self.means {
@@ -373,28 +381,23 @@ impl Store for Connection {
             done
         })
     }
-
-    hand_on! {
-        check_schema() -> ();
-        has_schema() -> bool;
-        begin_run(command: &str, now: Timestamp) -> RunId;
-        finish_run(run: RunId, record: &RunRecord) -> ();
-        checkpoints(markets: &[Ticker], now: Timestamp) -> Vec<Checkpoint>;
-        report(now: Timestamp) -> Vec<MarketReport>;
-    }
 }
 
-impl Catalogue for Connection {
+impl Watches for Connection {
     hand_on! {
         watches(names: &[String], now: Timestamp) -> Vec<WatchRecord>;
         watches_on_record(names: &[String]) -> Vec<WatchRecord>;
         save_watches(changes: &[WatchChange]) -> ();
         lower_mark(mark: &FalseMark, run: RunId, now: Timestamp) -> bool;
-        newest_trade(until: Timestamp) -> Option<Timestamp>;
         refusals(names: &[String]) -> Vec<Refusal>;
         save_refusals(refused: &[String], lifted: &[String], now: Timestamp) -> ();
         is_on_record(target: &Target) -> bool;
-        checkpoints_on_record(markets: &[Ticker]) -> Vec<Checkpoint>;
+        note_selection(watches: &[Watch], now: Timestamp) -> ();
+    }
+}
+
+impl Markets for Connection {
+    hand_on! {
         over_markets(scope: Scope<'_>, ended_after: Timestamp, count_max: usize) -> Vec<Known>;
         series_of_events(events: &[Box<str>]) -> Vec<EventRecord>;
         known_markets(tickers: &[Ticker]) -> Vec<Known>;
@@ -403,8 +406,64 @@ impl Catalogue for Connection {
         save_markets(seen: &[Sighting], absent: &[Absence], now: Timestamp) -> u64;
         events_without_series() -> Vec<Box<str>>;
         save_events(events: &[EventRecord], now: Timestamp) -> ();
+    }
+}
+
+impl Books for Connection {
+    hand_on! {
         save_books(books: &[Snapshot]) -> ();
+    }
+}
+
+impl Checkpoints for Connection {
+    hand_on! {
+        checkpoints(markets: &[Ticker], now: Timestamp) -> Vec<Checkpoint>;
+        checkpoints_on_record(markets: &[Ticker]) -> Vec<Checkpoint>;
+        newest_trade(until: Timestamp) -> Option<Timestamp>;
+        report(now: Timestamp) -> Vec<MarketReport>;
+    }
+}
+
+impl Slices for Connection {
+    hand_on! {
+        slices(names: &[Ticker], from: Timestamp, until: Timestamp) -> Vec<Slice>;
+        add_slices(slices: &[Slice], reset: bool, now: Timestamp) -> ();
+        complete_slices(complete: &[SliceKey], strips: &[Slice], now: Timestamp) -> ();
+    }
+}
+
+impl Scores for Connection {
+    hand_on! {
+        stored_lifetime(markets: &[Ticker], until: Option<Timestamp>) -> Vec<(Ticker, i64)>;
+        stored_by_hour(markets: &[Ticker], from: Timestamp, until: Timestamp) -> Vec<HourVolume>;
+        save_scores(scores: &[Score], now: Timestamp) -> ();
+    }
+}
+
+impl Runs for Connection {
+    hand_on! {
+        begin_run(command: &str, now: Timestamp) -> RunId;
+        finish_run(run: RunId, record: &RunRecord) -> ();
         tape_rate() -> Option<f64>;
+    }
+}
+
+impl Replays for Connection {
+    hand_on! {
+        raw_events(place: &ReplayPlace, count: u32) -> Vec<RawEvent>;
+        replay_place(target: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> ReplayPlace;
+        make_trades_table(name: &str) -> ();
+        replay(place: &ReplayPlace, trades: &[Replayed], now: Timestamp) -> u64;
+        finish_replay(place: &ReplayPlace) -> ();
+        compare_trades(other: &str, examples: u32) -> Difference;
+        prunable(before: Timestamp) -> (u64, u64);
+        prune(before: Timestamp, count: u32) -> u64;
+    }
+}
+
+impl Overviews for Connection {
+    hand_on! {
+        overview(now: Timestamp) -> Overview;
     }
 }
 
@@ -413,32 +472,5 @@ impl Exchanges for Connection {
         exchange_record(key: &ExchangeKey) -> Option<ExchangeRecord>;
         save_exchange_record(key: &ExchangeKey, record: &ExchangeRecord, now: Timestamp) -> ();
         save_come_back(key: &ExchangeKey, come_back: ComeBack, now: Timestamp) -> ();
-    }
-}
-
-impl Oversight for Connection {
-    hand_on! {
-        note_selection(watches: &[Watch], now: Timestamp) -> ();
-        overview(now: Timestamp) -> Overview;
-    }
-}
-
-impl History for Connection {
-    hand_on! {
-        slices(names: &[Ticker], from: Timestamp, until: Timestamp) -> Vec<Slice>;
-        add_slices(slices: &[Slice], reset: bool, now: Timestamp) -> ();
-        complete_slices(complete: &[SliceKey], strips: &[Slice], now: Timestamp) -> ();
-        stored_lifetime(markets: &[Ticker], until: Option<Timestamp>) -> Vec<(Ticker, i64)>;
-        stored_by_hour(markets: &[Ticker], from: Timestamp, until: Timestamp) -> Vec<HourVolume>;
-        save_scores(scores: &[Score], now: Timestamp) -> ();
-        raw_events(place: &ReplayPlace, count: u32) -> Vec<RawEvent>;
-        raw_events_left(place: &ReplayPlace) -> u64;
-        replay_place(target: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> ReplayPlace;
-        make_trades_table(name: &str) -> ();
-        replay(place: &ReplayPlace, trades: &[Replayed], now: Timestamp) -> u64;
-        finish_replay(place: &ReplayPlace) -> ();
-        compare_trades(other: &str, examples: u32) -> Difference;
-        prunable(before: Timestamp) -> (u64, u64);
-        prune(before: Timestamp, count: u32) -> u64;
     }
 }

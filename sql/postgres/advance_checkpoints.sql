@@ -6,9 +6,9 @@ with offered as (
     from unnest(
         $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::integer[], $13::text[],
-        $14::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::text[], $19::timestamptz[], $20::bigint[],
-        $21::timestamptz[], $22::timestamptz[], $23::text[], $24::timestamptz[], $25::double precision[],
-        $26::boolean[], $27::timestamptz[], $28::timestamptz[]
+        $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::timestamptz[], $19::bigint[],
+        $20::timestamptz[], $21::timestamptz[], $22::text[], $23::timestamptz[], $24::double precision[],
+        $25::boolean[], $26::timestamptz[], $27::timestamptz[]
     ) as t (
         market_ticker, expected_version, complete_from, complete_until, last_trade_at, last_success_at,
         walk_from, walk_until, walk_cursor, walk_low, failures, last_error,
@@ -49,7 +49,7 @@ set
     left_seconds = o.left_seconds,
     left_at = o.left_at,
     footing_at = o.footing_at,
-    updated_at = $15,
+    updated_at = $28,
     version = c.version + 1
 from offered o
 join held h on h.market_ticker = o.market_ticker

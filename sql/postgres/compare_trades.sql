@@ -1,12 +1,12 @@
 -- One row of counts, in which trade_id is null, and the examples: the kinds of difference take
--- turns. "{other}" stands for the other table.
+-- turns. "{target}" stands for the other table.
 with differences as materialized (
     select
         coalesce(h.source, t.source) as source,
         coalesce(h.trade_id, t.trade_id) as trade_id,
         case when t.trade_id is null then 'here' when h.trade_id is null then 'there' else 'changed' end as kind
     from prediction_market_trades h
-    full join "{other}" t on t.source = h.source and t.trade_id = h.trade_id
+    full join "{target}" t on t.source = h.source and t.trade_id = h.trade_id
     where
         h.trade_id is null
         or t.trade_id is null
@@ -42,7 +42,7 @@ select
     e.trade_id,
     case e.kind
         when 'here' then 'only in prediction_market_trades'
-        when 'there' then 'only in {other}'
+        when 'there' then 'only in {target}'
         else concat_ws(
             '; ',
             case when h.market_ticker <> t.market_ticker then concat('market ', h.market_ticker, ' here, ', t.market_ticker, ' there') end,
@@ -72,5 +72,5 @@ select
     null
 from examples e
 left join prediction_market_trades h on h.source = e.source and h.trade_id = e.trade_id
-left join "{other}" t on t.source = e.source and t.trade_id = e.trade_id
+left join "{target}" t on t.source = e.source and t.trade_id = e.trade_id
 order by turn nulls first, kind

@@ -1,19 +1,19 @@
 -- One row of counts, in which trade_id is null, and the examples: the kinds of difference take
--- turns. "{other}" stands for the other table.
+-- turns. "{target}" stands for the other table.
 with differences as materialized (
     select source, trade_id, 'here' as kind
     from prediction_market_trades h
-    where not exists (select 1 from "{other}" t where t.source = h.source and t.trade_id = h.trade_id)
+    where not exists (select 1 from "{target}" t where t.source = h.source and t.trade_id = h.trade_id)
     union all
     select source, trade_id, 'there' as kind
-    from "{other}" t
+    from "{target}" t
     where not exists (
         select 1 from prediction_market_trades h where h.source = t.source and h.trade_id = t.trade_id
     )
     union all
     select h.source, h.trade_id, 'changed' as kind
     from prediction_market_trades h
-    join "{other}" t on t.source = h.source and t.trade_id = h.trade_id
+    join "{target}" t on t.source = h.source and t.trade_id = h.trade_id
     where
         (h.market_ticker, h.side, h.price_e4, h.quantity_e2, h.traded_at, h.is_block_trade)
         is not (t.market_ticker, t.side, t.price_e4, t.quantity_e2, t.traded_at, t.is_block_trade)
@@ -47,7 +47,7 @@ select
     e.trade_id,
     case e.kind
         when 'here' then 'only in prediction_market_trades'
-        when 'there' then 'only in {other}'
+        when 'there' then 'only in {target}'
         else concat_ws(
             '; ',
             case when h.market_ticker <> t.market_ticker then concat('market ', h.market_ticker, ' here, ', t.market_ticker, ' there') end,
@@ -78,5 +78,5 @@ select
     null
 from examples e
 left join prediction_market_trades h on h.source = e.source and h.trade_id = e.trade_id
-left join "{other}" t on t.source = e.source and t.trade_id = e.trade_id
+left join "{target}" t on t.source = e.source and t.trade_id = e.trade_id
 order by turn nulls first, kind

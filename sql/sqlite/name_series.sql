@@ -1,6 +1,12 @@
 -- Comes after store_events: the markets of this event that were stored without a series.
 update prediction_markets
 set
-    series_ticker = ?3,
-    updated_at = ?4
-where source = ?1 and event_ticker = ?2 and series_ticker is null
+    series_ticker = e.series_ticker,
+    updated_at = ?3
+from prediction_events e
+where
+    e.source = ?1
+    and e.event_ticker = ?2
+    and prediction_markets.source = ?1
+    and prediction_markets.event_ticker = ?2
+    and prediction_markets.series_ticker is null

@@ -1,8 +1,12 @@
 //! What every store promises about what the passes remember of the exchange.
 //! `tests/it/exchange_records.rs` holds each store to it.
 
+use super::engine::{Engine, statement};
+use super::rows::Row;
+use super::value::values;
 use crate::domain::exchange_record::{ComeBack, ExchangeRecord};
 use crate::domain::time::Timestamp;
+use crate::domain::trade::SOURCE;
 use crate::failure::Failure;
 
 /// Whose record it is: the shards of a selection and the hosts that serve an exchange each have one.
@@ -34,4 +38,75 @@ pub trait Exchanges {
         come_back: ComeBack,
         now: Timestamp,
     ) -> Result<(), Failure>;
+}
+
+impl<E: Engine> Exchanges for E {
+    fn exchange_record(&mut self, key: &ExchangeKey) -> Result<Option<ExchangeRecord>, Failure> {
+        let what = "reading what is known of the exchange";
+        let key = values![SOURCE, &key.shard, &key.host];
+        let found = self.read(what, statement!("load_exchange_record"), &key, record)?;
+        Ok(found.into_iter().next())
+    }
+
+    fn save_exchange_record(
+        &mut self,
+        key: &ExchangeKey,
+        record: &ExchangeRecord,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let told = values![
+            SOURCE,
+            &key.shard,
+            &key.host,
+            record.told_date,
+            record.told_at,
+            record.offset_seconds,
+            record.newest_at,
+            record.newest_id.as_deref(),
+            record.moved_share,
+            record.still_passes,
+            record.cutoff,
+            record.cutoff_at,
+            record.status_at,
+            record.is_trading,
+            now,
+            record.moved_passes,
+        ];
+        self.execute("noting what the exchange told", statement!("save_exchange_record"), &told)?;
+        Ok(())
+    }
+
+    fn save_come_back(
+        &mut self,
+        key: &ExchangeKey,
+        come_back: ComeBack,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let what = "noting when to ask the exchange again";
+        let told = values![SOURCE, &key.shard, &key.host, come_back.at, come_back.probed_at, now];
+        self.execute(what, statement!("save_come_back"), &told)?;
+        Ok(())
+    }
+}
+
+fn record(row: Row<'_>) -> Result<ExchangeRecord, Failure> {
+    let record = row.of("exchange_records");
+    Ok(ExchangeRecord {
+        told_date: record.get("told_date")?,
+        told_at: record.get("told_at")?,
+        offset_seconds: record.get("offset_seconds")?,
+        newest_at: record.get("newest_at")?,
+        newest_id: record.get("newest_id")?,
+        moved_share: record.get("moved_share")?,
+        moved_passes: record.get("moved_passes")?,
+        still_passes: record.narrow("still_passes")?,
+        cutoff: record.get("cutoff")?,
+        cutoff_at: record.get("cutoff_at")?,
+        status_at: record.get("status_at")?,
+        is_trading: record.get("is_trading")?,
+        come_back: ComeBack {
+            at: record.get("come_back_at")?,
+            probed_at: record.get("probed_at")?,
+        },
+    })
 }

@@ -1,21 +1,38 @@
 //! Where trades end up: one contract, two databases.
 
-mod catalogue;
 mod contract;
-mod exchange;
-mod history;
 mod migrate;
-mod oversight;
+mod value;
+mod rows;
+mod engine;
+mod watches;
+mod markets;
+mod books;
+mod checkpoints;
+mod slices;
+mod trades;
+mod scores;
+mod runs;
+mod replay;
+mod exchange;
+mod overview;
 mod postgres;
 mod sqlite;
 
 use std::path::PathBuf;
 
-pub use catalogue::Catalogue;
-pub use contract::{Lock, MarketReport, RunId, RunRecord, Store};
+pub use books::Books;
+pub use checkpoints::{Checkpoints, MarketReport};
+pub use contract::{Lock, RunId, Store};
 pub use exchange::{ExchangeKey, Exchanges};
-pub use history::{Difference, History, RawEvent, ReplayPlace, Replayed, TRADES_TABLE};
-pub use oversight::Oversight;
+pub use markets::Markets;
+pub use overview::Overviews;
+pub use replay::{Difference, RawEvent, ReplayPlace, Replayed, Replays, TRADES_TABLE};
+pub use runs::{RunRecord, Runs};
+pub use scores::Scores;
+pub use slices::Slices;
+pub use trades::Trades;
+pub use watches::Watches;
 
 use crate::failure::Failure;
 

@@ -1,60 +1,38 @@
-//! What a commit writes in PostgreSQL: one array a column.
+//! The trades and the events of a commit in PostgreSQL: one array a column.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
 use postgres::{Error, Row};
 
-use super::history;
-use super::rows::Instants;
 use super::transaction::Transaction;
-use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
-use crate::domain::checkpoint::{Checkpoint, Correction};
-use crate::domain::evidence::Anchor;
+use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
+use crate::store::contract::RunId;
+use crate::store::engine::Stored;
 
-/// Everything a commit writes, inside the caller's transaction. Trades come in commits of new ones and
-/// of known ones: what is tried first is what most of the last commit's were.
-pub(super) fn write(
+/// Stores the trades and the events of a commit, inside the caller's transaction. Trades come in commits of new ones
+/// and of known ones: what is tried first is what most of the last commit's were.
+pub(super) fn store(
     transaction: &mut Transaction<'_>,
-    run: i64,
+    run: RunId,
     commit: &Commit,
     expects_new: &mut bool,
-) -> Result<Receipt, Error> {
+) -> Result<Stored, Error> {
     let now = commit.now().to_chrono();
-    let mut receipt = Receipt::default();
+    let mut stored = Stored::default();
     if !commit.rows().is_empty() {
         let (inserted, conflicting) = write_trades(transaction, run, now, commit, *expects_new)?;
         *expects_new = inserted.len() * 2 > commit.rows().len();
         insert_events(transaction, run, now, commit, &inserted)?;
-        receipt.inserted = inserted;
+        stored.inserted = inserted;
         let kept = insert_rejected(transaction, run, now, &conflicting)?;
-        receipt.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
+        stored.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
     }
-    receipt.rejected = insert_rejected(transaction, run, now, commit.rejected())?;
-    if !commit.checkpoints().is_empty() {
-        receipt.overtaken = advance(transaction, now, commit)?;
-        insert_corrections(transaction, run, now, commit, &receipt.overtaken)?;
-    }
-    if !commit.slices().is_empty() {
-        history::advance(transaction, commit, now, &receipt.inserted)?;
-    }
-    if commit.offered() + receipt.rejected.len() > 0 {
-        let counts = commit.counts(&receipt).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-        transaction.execute_typed(
-            include_str!("../../../sql/postgres/tally_run.sql"),
-            &[
-                (&run, Type::INT8),
-                (&counts[0], Type::INT8),
-                (&counts[1], Type::INT8),
-                (&counts[2], Type::INT8),
-                (&counts[3], Type::INT8),
-            ],
-        )?;
-    }
-    Ok(receipt)
+    stored.rejected = insert_rejected(transaction, run, now, commit.rejected())?;
+    Ok(stored)
 }
 
 /// Answers with the positions of the rows that were new, and with the events that say something else
@@ -258,112 +236,4 @@ fn insert_rejected(
         rejected.binary_search_by(key).ok()
     };
     Ok(kept.iter().filter_map(position).collect())
-}
-
-/// Answers with the markets whose row did not take the update.
-fn advance(
-    transaction: &mut Transaction<'_>,
-    now: DateTime<Utc>,
-    commit: &Commit,
-) -> Result<Vec<Ticker>, Error> {
-    let updates = commit.checkpoints();
-    let nexts = || updates.iter().map(CheckpointUpdate::next);
-    let walks = || nexts().map(|next| next.walk.as_ref());
-    let instants = |field: fn(&Checkpoint) -> Option<Timestamp>| -> Instants {
-        nexts().map(|next| field(next).map(Timestamp::to_chrono)).collect()
-    };
-    let markets: Vec<&str> = nexts().map(|next| next.market.as_str()).collect();
-    let versions: Vec<i64> = updates.iter().map(CheckpointUpdate::expected_version).collect();
-    let cursors: Vec<Option<&str>> =
-        walks().map(|walk| walk.and_then(|walk| walk.cursor.as_deref())).collect();
-    let id = |anchor: Option<&'_ Anchor>| anchor.and_then(|anchor| anchor.id.clone());
-    let anchors: Vec<Option<Box<str>>> = nexts().map(|next| id(next.anchor.as_ref())).collect();
-    let walk_anchors: Vec<Option<Box<str>>> =
-        walks().map(|walk| id(walk.and_then(|walk| walk.anchor.as_ref()))).collect();
-    let quiet_runs: Vec<Option<i64>> = nexts().map(|next| Some(next.quiet?.run)).collect();
-    let spans_left: Vec<Option<f64>> =
-        nexts().map(|next| Some(next.left?.span.as_secs_f64())).collect();
-    let lowered: Vec<bool> = updates.iter().map(CheckpointUpdate::is_lowered).collect();
-    let failures: Vec<i32> =
-        nexts().map(|next| i32::try_from(next.failures).unwrap_or(i32::MAX)).collect();
-    let errors: Vec<Option<&str>> = nexts().map(|next| next.last_error.as_deref()).collect();
-    let moved = transaction.query_typed(
-        include_str!("../../../sql/postgres/advance_checkpoints.sql"),
-        &[
-            (&SOURCE, Type::TEXT),
-            (&markets, Type::TEXT_ARRAY),
-            (&versions, Type::INT8_ARRAY),
-            (&instants(|next| next.complete_from), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|next| next.complete_until), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|next| next.last_trade_at), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|next| next.last_success_at), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|next| next.walk.as_ref()?.window.from()), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|next| Some(next.walk.as_ref()?.window.until())), Type::TIMESTAMPTZ_ARRAY),
-            (&cursors, Type::TEXT_ARRAY),
-            (&instants(|next| next.walk.as_ref()?.low), Type::TIMESTAMPTZ_ARRAY),
-            (&failures, Type::INT4_ARRAY),
-            (&errors, Type::TEXT_ARRAY),
-            (&instants(|next| next.retired_at), Type::TIMESTAMPTZ_ARRAY),
-            (&now, Type::TIMESTAMPTZ),
-            (&instants(|next| next.checked_until), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|next| Some(next.anchor.as_ref()?.at)), Type::TIMESTAMPTZ_ARRAY),
-            (&anchors, Type::TEXT_ARRAY),
-            (&instants(|next| Some(next.quiet?.until)), Type::TIMESTAMPTZ_ARRAY),
-            (&quiet_runs, Type::INT8_ARRAY),
-            (&instants(|next| next.carried_until), Type::TIMESTAMPTZ_ARRAY),
-            (
-                &instants(|next| Some(next.walk.as_ref()?.anchor.as_ref()?.at)),
-                Type::TIMESTAMPTZ_ARRAY,
-            ),
-            (&walk_anchors, Type::TEXT_ARRAY),
-            (&instants(|next| next.level_at), Type::TIMESTAMPTZ_ARRAY),
-            (&spans_left, Type::FLOAT8_ARRAY),
-            (&lowered, Type::BOOL_ARRAY),
-            (&instants(|next| Some(next.left?.since)), Type::TIMESTAMPTZ_ARRAY),
-            (&instants(|next| next.footing), Type::TIMESTAMPTZ_ARRAY),
-        ],
-    )?;
-    let moved: HashSet<&str> = moved.iter().map(|row| row.get(0)).collect();
-    let is_left = |next: &&Checkpoint| !moved.contains(next.market.as_str());
-    Ok(nexts().filter(is_left).map(|next| next.market.clone()).collect())
-}
-
-/// Records what was found false, of the checkpoints that took the update.
-fn insert_corrections(
-    transaction: &mut Transaction<'_>,
-    run: i64,
-    now: DateTime<Utc>,
-    commit: &Commit,
-    overtaken: &[Ticker],
-) -> Result<(), Error> {
-    let is_moved = |update: &&CheckpointUpdate| !overtaken.contains(&update.next().market);
-    let rows: Vec<(&Ticker, &Correction)> = commit
-        .checkpoints()
-        .iter()
-        .filter(is_moved)
-        .flat_map(|update| update.corrections().iter().map(|row| (&update.next().market, row)))
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let markets: Vec<&str> = rows.iter().map(|(market, _)| market.as_str()).collect();
-    let claims: Vec<&str> = rows.iter().map(|(_, row)| row.claim.as_str()).collect();
-    let claimed: Vec<DateTime<Utc>> = rows.iter().map(|(_, row)| row.claimed.to_chrono()).collect();
-    let proven: Instants =
-        rows.iter().map(|(_, row)| row.proven.map(Timestamp::to_chrono)).collect();
-    let reasons: Vec<&str> = rows.iter().map(|(_, row)| row.reason).collect();
-    transaction.execute_typed(
-        include_str!("../../../sql/postgres/insert_corrections.sql"),
-        &[
-            (&SOURCE, Type::TEXT),
-            (&markets, Type::TEXT_ARRAY),
-            (&claims, Type::TEXT_ARRAY),
-            (&claimed, Type::TIMESTAMPTZ_ARRAY),
-            (&proven, Type::TIMESTAMPTZ_ARRAY),
-            (&reasons, Type::TEXT_ARRAY),
-            (&run, Type::INT8),
-            (&now, Type::TIMESTAMPTZ),
-        ],
-    )?;
-    Ok(())
 }

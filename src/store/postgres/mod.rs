@@ -5,37 +5,26 @@
 
 mod connect;
 mod transaction;
-mod rows;
 mod commit;
-mod catalogue;
-mod markets;
-mod history;
-mod replay;
-mod oversight;
-mod exchange;
+mod work;
 
 use postgres::Client;
 use postgres::types::Type;
 
 pub(super) use connect::{Target, is_meant};
-use transaction::{Access, Parameters, Transaction, beginning};
+use transaction::{Mode, Transaction, beginning};
 
-use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
+use self::work::OpenWork;
+use super::contract::Lock;
+use super::engine::{Access, Engine, Work};
 use super::migrate::{self, Applied, Migration, migrations, pending};
-use crate::domain::batch::{Commit, Receipt};
-use crate::domain::checkpoint::Checkpoint;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind, one_line};
 
 const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content" prepared by "before_007_content", "008_names");
 
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
-
-/// One at a time compares markets, or the selection, with what is on record, and writes what changed.
-const MARKETS: &str = "markets";
-const WATCHES: &str = "watches";
 
 /// How often a connection is made again for one transaction.
 const CONNECTIONS_MAX: u32 = 3;
@@ -223,7 +212,7 @@ impl PostgresStore {
     /// A transaction that nobody else is in who names the same lock: what it compares with
     /// stays as it is, since the wait for the lock is over by then.
     fn alone(&mut self, what: &str, lock: &str) -> Result<Transaction<'_>, Failure> {
-        let mut transaction = self.begin(what, &beginning(Access::Write, COMMIT_LIMITS))?;
+        let mut transaction = self.begin(what, &beginning(Mode::Write, COMMIT_LIMITS))?;
         transaction
             .execute_typed(
                 "select pg_advisory_xact_lock(hashtextextended('kalshi-ingest writes ' || $1, 0))",
@@ -253,35 +242,13 @@ impl PostgresStore {
         Ok(Transaction::of_begun(&mut self.client))
     }
 
-    /// Does `work` in one transaction with these limits.
-    fn within<T>(
-        &mut self,
-        what: &str,
-        limits: &str,
-        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
-    ) -> Result<T, Failure> {
-        let mut transaction = self.begin(what, &beginning(Access::Write, limits))?;
-        let done = work(&mut transaction).map_err(because(what))?;
-        transaction.commit().map_err(because(what))?;
-        Ok(done)
-    }
-
-    /// The same for what one statement writes.
-    fn single<T>(
-        &mut self,
-        what: &str,
-        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
-    ) -> Result<T, Failure> {
-        self.visit(what, &beginning(Access::Write, COMMIT_LIMITS), work)
-    }
-
     /// The same for what only asks.
     fn read<T>(
         &mut self,
         what: &str,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, postgres::Error>,
     ) -> Result<T, Failure> {
-        self.visit(what, &beginning(Access::Read, COMMIT_LIMITS), work)
+        self.visit(what, &beginning(Mode::Read, COMMIT_LIMITS), work)
     }
 
     fn visit<T>(
@@ -295,26 +262,34 @@ impl PostgresStore {
         transaction.leave().map_err(because(what))?;
         Ok(done)
     }
-
-    fn load(
-        transaction: &mut Transaction<'_>,
-        tickers: &[&str],
-    ) -> Result<Vec<postgres::Row>, postgres::Error> {
-        transaction.query_typed(
-            include_str!("../../../sql/postgres/load_checkpoints.sql"),
-            &[(&SOURCE, Type::TEXT), (&tickers, Type::TEXT_ARRAY)],
-        )
-    }
 }
 
-impl Store for PostgresStore {
+impl Engine for PostgresStore {
+    fn transact<T>(
+        &mut self,
+        what: &str,
+        access: Access,
+        work: impl FnOnce(&mut dyn Work) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let expects_new = self.expects_new;
+        let transaction = match access {
+            Access::Alone(lock) => self.alone(what, lock)?,
+            _ => self.begin(what, &opening(access))?,
+        };
+        let mut open = OpenWork { transaction, what, expects_new };
+        let done = work(&mut open)?;
+        let expects_new = open.end(access)?;
+        self.expects_new = expects_new;
+        Ok(done)
+    }
+
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
         let what = "migrating the schema";
         let applied = self.read("looking at the schema", Self::applied)?;
         if pending(MIGRATIONS, &applied)?.is_empty() {
             return Ok(Vec::new());
         }
-        let mut transaction = self.begin(what, &beginning(Access::Write, MIGRATION_LIMITS))?;
+        let mut transaction = self.begin(what, &beginning(Mode::Write, MIGRATION_LIMITS))?;
         transaction
             .execute_typed("select pg_advisory_xact_lock($1)", &[(&MIGRATION_LOCK, Type::INT8)])
             .map_err(because(what))?;
@@ -333,7 +308,7 @@ impl Store for PostgresStore {
 
     fn check_schema(&mut self) -> Result<(), Failure> {
         let what = "looking at the schema";
-        let mut transaction = self.begin(what, &beginning(Access::Read, COMMIT_LIMITS))?;
+        let mut transaction = self.begin(what, &beginning(Mode::Read, COMMIT_LIMITS))?;
         let applied = Self::applied(&mut transaction).map_err(because(what))?;
         let Some(next) = pending(MIGRATIONS, &applied)?.first() else { return Ok(()) };
         let (_, failure) = Self::who_migrates(&mut transaction, next)?;
@@ -349,25 +324,9 @@ impl Store for PostgresStore {
         Ok(())
     }
 
-    fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
-        self.single("recording the run", |transaction| {
-            let sql = include_str!("../../../sql/postgres/begin_run.sql");
-            let parameters: &Parameters<'_> =
-                &[(&command, Type::TEXT), (&now.to_chrono(), Type::TIMESTAMPTZ)];
-            transaction.query_typed_one(sql, parameters).map(|row| row.get(0))
-        })
-    }
-
-    fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure> {
-        self.within("recording the end of the run", COMMIT_LIMITS, |transaction| {
-            oversight::finish_run(transaction, run, record)
-        })
-    }
-
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
         let what = "taking the lock";
-        let mut client =
-            connect_and_begin(&self.target, what, &beginning(Access::Write, HOLD_LOCK))?;
+        let mut client = connect_and_begin(&self.target, what, &beginning(Mode::Write, HOLD_LOCK))?;
         let is_ours: bool = client
             .query_typed_one(
                 "select pg_try_advisory_xact_lock(hashtextextended('kalshi-ingest ' || $1, 0))",
@@ -377,59 +336,17 @@ impl Store for PostgresStore {
             .get(0);
         Ok(if is_ours { Some(Box::new(AdvisoryLock(client))) } else { None })
     }
+}
 
-    fn checkpoints(
-        &mut self,
-        markets: &[Ticker],
-        now: Timestamp,
-    ) -> Result<Vec<Checkpoint>, Failure> {
-        let tickers: Vec<&str> = markets.iter().map(Ticker::as_str).collect();
-        let rows = self.single("loading checkpoints", |transaction| {
-            let known = Self::load(transaction, &tickers)?;
-            if known.len() == tickers.len() {
-                return Ok(known);
-            }
-            transaction.execute_typed(
-                include_str!("../../../sql/postgres/select_markets.sql"),
-                &[
-                    (&SOURCE, Type::TEXT),
-                    (&tickers, Type::TEXT_ARRAY),
-                    (&now.to_chrono(), Type::TIMESTAMPTZ),
-                ],
-            )?;
-            Self::load(transaction, &tickers)
-        })?;
-        rows.iter().map(rows::checkpoint).collect()
-    }
-
-    fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
-        let limits = format!("{COMMIT_LIMITS}; {BY_KEY}");
-        let mut expects_new = self.expects_new;
-        let receipt = self.within("storing trades", &limits, |transaction| {
-            commit::write(transaction, run, commit, &mut expects_new)
-        })?;
-        self.expects_new = expects_new;
-        Ok(receipt)
-    }
-
-    fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
-        let since = now.before(REPORT_SPAN).to_chrono();
-        let rows = self.visit(
-            "reading the status",
-            &beginning(Access::Read, SCAN_LIMITS),
-            |transaction| {
-                let sql = include_str!("../../../sql/postgres/report_markets.sql");
-                transaction.query_typed(sql, &[(&SOURCE, Type::TEXT), (&since, Type::TIMESTAMPTZ)])
-            },
-        )?;
-        let report = |row: &postgres::Row| {
-            Ok(MarketReport {
-                checkpoint: rows::checkpoint(row)?,
-                trades_total: row.get("trades_total"),
-                trades_last_hour: row.get("trades_last_hour"),
-            })
-        };
-        rows.iter().map(report).collect()
+/// What begins a transaction for this.
+fn opening(access: Access) -> String {
+    match access {
+        Access::Read => beginning(Mode::Read, COMMIT_LIMITS),
+        Access::Scan => beginning(Mode::Read, SCAN_LIMITS),
+        Access::ReadAsOne => beginning(Mode::ReadAsOne, COMMIT_LIMITS),
+        Access::One | Access::Write | Access::Alone(_) => beginning(Mode::Write, COMMIT_LIMITS),
+        Access::WriteScan => beginning(Mode::Write, SCAN_LIMITS),
+        Access::Commit => beginning(Mode::Write, &format!("{COMMIT_LIMITS}; {BY_KEY}")),
     }
 }
 

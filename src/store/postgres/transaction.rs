@@ -12,7 +12,7 @@ pub(super) type Parameters<'p> = [(&'p (dyn ToSql + Sync), Type)];
 
 /// What a transaction does, as far as the server has to know it at its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(super) enum Mode {
     /// Each statement sees what was committed before it: who waited for a lock sees what was
     /// written meanwhile, and a row that somebody else has just written is no reason to give up.
     Write,
@@ -22,12 +22,12 @@ pub(super) enum Access {
     ReadAsOne,
 }
 
-impl Access {
+impl Mode {
     fn words(self) -> &'static str {
         match self {
-            Access::Write => "isolation level read committed read write not deferrable",
-            Access::Read => "isolation level read committed read only not deferrable",
-            Access::ReadAsOne => "isolation level repeatable read read only not deferrable",
+            Mode::Write => "isolation level read committed read write not deferrable",
+            Mode::Read => "isolation level read committed read only not deferrable",
+            Mode::ReadAsOne => "isolation level repeatable read read only not deferrable",
         }
     }
 }
@@ -37,8 +37,8 @@ const NO_TRANSACTION_TIMEOUT: &str = "select set_config('transaction_timeout', '
     where current_setting('transaction_timeout', true) is not null";
 
 /// What begins a transaction with these limits, to be sent in one piece.
-pub(super) fn beginning(access: Access, limits: &str) -> String {
-    format!("begin {}; {limits}; {NO_TRANSACTION_TIMEOUT}", access.words())
+pub(super) fn beginning(mode: Mode, limits: &str) -> String {
+    format!("begin {}; {limits}; {NO_TRANSACTION_TIMEOUT}", mode.words())
 }
 
 /// A transaction that is open; given up unless it is committed.

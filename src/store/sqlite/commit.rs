@@ -1,27 +1,26 @@
-//! What a commit writes in SQLite: one statement a row, prepared once.
+//! The trades and the events of a commit in SQLite: one statement a row, prepared once.
 
-use rusqlite::{CachedStatement, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
-use super::history;
-use super::rows::text;
-use super::transaction::Transaction;
-use crate::domain::batch::{Commit, Receipt};
+use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
+use crate::store::contract::RunId;
+use crate::store::engine::Stored;
 
-/// Everything a commit writes, inside the caller's transaction.
-pub(super) fn write(
-    transaction: &Transaction<'_>,
-    run: i64,
+/// Stores the trades and the events of a commit, inside the caller's transaction.
+pub(super) fn store(
+    connection: &Connection,
+    run: RunId,
     commit: &Commit,
-) -> rusqlite::Result<Receipt> {
+) -> rusqlite::Result<Stored> {
     let now = commit.now().to_string();
-    let mut receipt = Receipt::default();
-    let mut table = Table::of(transaction)?;
+    let mut stored = Stored::default();
+    let mut table = Table::of(connection)?;
     let mut conflicting = Vec::new();
     for (position, row) in commit.rows().iter().enumerate() {
         match table.insert(run, &now, &row.event)? {
-            Seen::New => receipt.inserted.push(position),
+            Seen::New => stored.inserted.push(position),
             Seen::Again => {}
             Seen::Otherwise(rejected) => conflicting.push(rejected),
         }
@@ -35,21 +34,10 @@ pub(super) fn write(
     }
     // In the order in which PostgreSQL keeps them, so that a replay meets the same events in turn.
     conflicting.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
-    let kept = insert_rejected(transaction, run, &now, &conflicting)?;
-    receipt.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
-    receipt.rejected = insert_rejected(transaction, run, &now, commit.rejected())?;
-    advance(transaction, run, commit, &now, &mut receipt)?;
-    if !commit.slices().is_empty() {
-        history::advance(transaction, commit, &now, &receipt.inserted)?;
-    }
-    if commit.offered() + receipt.rejected.len() > 0 {
-        let [ingested, duplicate, rejected, conflicting] =
-            commit.counts(&receipt).map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-        let sql = include_str!("../../../sql/sqlite/tally_run.sql");
-        let counts = params![run, ingested, duplicate, rejected, conflicting];
-        transaction.prepare_cached(sql)?.execute(counts)?;
-    }
-    Ok(receipt)
+    let kept = insert_rejected(connection, run, &now, &conflicting)?;
+    stored.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
+    stored.rejected = insert_rejected(connection, run, &now, commit.rejected())?;
+    Ok(stored)
 }
 
 /// What a trade was to the table.
@@ -69,8 +57,8 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn of(transaction: &'a Transaction<'_>) -> rusqlite::Result<Table<'a>> {
-        let prepare = |sql| transaction.prepare_cached(sql);
+    fn of(connection: &'a Connection) -> rusqlite::Result<Table<'a>> {
+        let prepare = |sql| connection.prepare_cached(sql);
         Ok(Table {
             trades: prepare(include_str!("../../../sql/sqlite/insert_trades.sql"))?,
             events: prepare(include_str!("../../../sql/sqlite/insert_events.sql"))?,
@@ -125,13 +113,13 @@ impl<'a> Table<'a> {
         if row.get(0)? {
             return Ok(Some(Seen::Again));
         }
-        let conflict = stored(row)?.and_then(|stored| event.conflict_with(&stored));
+        let conflict = stored_trade(row)?.and_then(|stored| event.conflict_with(&stored));
         Ok(Some(conflict.map_or(Seen::Again, Seen::Otherwise)))
     }
 }
 
 /// A trade of `match_trades`; `None` if somebody stored one that cannot be.
-fn stored(row: &Row<'_>) -> rusqlite::Result<Option<Trade>> {
+fn stored_trade(row: &Row<'_>) -> rusqlite::Result<Option<Trade>> {
     let (id, market, side): (String, String, String) =
         (row.get("trade_id")?, row.get("market_ticker")?, row.get("side")?);
     let (price, quantity): (i64, i64) = (row.get("price_e4")?, row.get("quantity_e2")?);
@@ -151,13 +139,13 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Option<Trade>> {
 
 /// Answers with the positions of the events that were not kept before.
 fn insert_rejected(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     run: i64,
     now: &str,
     events: &[Rejected],
 ) -> rusqlite::Result<Vec<usize>> {
     let mut statement =
-        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_rejected.sql"))?;
+        connection.prepare_cached(include_str!("../../../sql/sqlite/insert_rejected.sql"))?;
     let mut kept = Vec::new();
     for (position, event) in events.iter().enumerate() {
         let (market, id) = (event.market.as_str(), event.trade_id.as_deref());
@@ -166,62 +154,4 @@ fn insert_rejected(
         }
     }
     Ok(kept)
-}
-
-fn advance(
-    transaction: &Transaction<'_>,
-    run: i64,
-    commit: &Commit,
-    now: &str,
-    receipt: &mut Receipt,
-) -> rusqlite::Result<()> {
-    let mut statement =
-        transaction.prepare_cached(include_str!("../../../sql/sqlite/advance_checkpoints.sql"))?;
-    let mut corrections =
-        transaction.prepare_cached(include_str!("../../../sql/sqlite/insert_corrections.sql"))?;
-    for update in commit.checkpoints() {
-        let next = update.next();
-        let walk = next.walk.as_ref();
-        let moved = statement.execute(params![
-            SOURCE,
-            next.market.as_str(),
-            update.expected_version(),
-            text(next.complete_from),
-            text(next.complete_until),
-            text(next.last_trade_at),
-            text(next.last_success_at),
-            text(walk.and_then(|walk| walk.window.from())),
-            text(walk.map(|walk| walk.window.until())),
-            walk.and_then(|walk| walk.cursor.as_deref()),
-            text(walk.and_then(|walk| walk.low)),
-            next.failures,
-            next.last_error,
-            text(next.retired_at),
-            now,
-            text(next.checked_until),
-            text(next.anchor.as_ref().map(|anchor| anchor.at)),
-            next.anchor.as_ref().and_then(|anchor| anchor.id.as_deref()),
-            text(next.quiet.map(|quiet| quiet.until)),
-            next.quiet.map(|quiet| quiet.run),
-            text(next.carried_until),
-            text(walk.and_then(|walk| Some(walk.anchor.as_ref()?.at))),
-            walk.and_then(|walk| walk.anchor.as_ref()?.id.as_deref()),
-            text(next.level_at),
-            next.left.map(|left| left.span.as_secs_f64()),
-            update.is_lowered(),
-            text(next.left.map(|left| left.since)),
-            text(next.footing),
-        ])?;
-        if moved == 0 {
-            receipt.overtaken.push(next.market.clone());
-            continue;
-        }
-        for row in update.corrections() {
-            let (market, claim) = (next.market.as_str(), row.claim.as_str());
-            let (claimed, proven) = (row.claimed.to_string(), text(row.proven));
-            corrections
-                .execute(params![SOURCE, market, claim, claimed, proven, row.reason, run, now])?;
-        }
-    }
-    Ok(())
 }

@@ -1,32 +1,25 @@
 //! SQLite: the embedded default. One file, no server.
 
 mod opening;
-mod rows;
 mod transaction;
 mod commit;
-mod catalogue;
-mod markets;
-mod history;
-mod replay;
-mod oversight;
-mod exchange;
+mod work;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, Params, Row, params};
+use rusqlite::{Connection, ErrorCode, params};
 
 use self::opening::Stamp;
 use self::transaction::Transaction;
+use self::work::OpenWork;
 use super::Missing;
-use super::contract::{Lock, MarketReport, REPORT_SPAN, RunId, RunRecord, Store};
+use super::contract::Lock;
+use super::engine::{Access, Engine, Work};
 use super::migrate::{self, Applied, Migration, migrations, pending};
-use crate::domain::batch::{Commit, Receipt};
-use crate::domain::checkpoint::Checkpoint;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{SOURCE, Ticker};
 use crate::failure::{Failure, Kind};
 
 const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content" prepared by "before_007_content", "008_names");
@@ -148,51 +141,6 @@ impl SqliteStore {
             .collect()
     }
 
-    /// Does `work` in one transaction. It is the only writer from its beginning on: what it
-    /// compares with stays as it is.
-    fn write<T>(
-        &mut self,
-        what: &str,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, Failure> {
-        let transaction = Transaction::to_write(&mut self.connection).map_err(because(what))?;
-        let done = work(&transaction).map_err(because(what))?;
-        transaction.commit().map_err(because(what))?;
-        Ok(done)
-    }
-
-    /// The one row that `sql` answers with.
-    fn ask<T>(
-        &self,
-        sql: &str,
-        parameters: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        self.connection.prepare_cached(sql)?.query_row(parameters, read)
-    }
-
-    /// Does one statement, which is a transaction of its own.
-    fn execute(&self, what: &str, sql: &str, parameters: impl Params) -> Result<(), Failure> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(because(what))?;
-        statement.execute(parameters).map(|_| ()).map_err(because(what))
-    }
-
-    /// Every row that `sql` answers with.
-    fn read<T>(
-        &self,
-        what: &str,
-        sql: &str,
-        parameters: impl Params,
-        read: impl Fn(&Row<'_>) -> Result<T, Failure>,
-    ) -> Result<Vec<T>, Failure> {
-        let all = || {
-            let mut statement = self.connection.prepare_cached(sql).map_err(because(what))?;
-            let rows = statement.query_map(parameters, |row| Ok(read(row)));
-            rows.map_err(because(what))?.map(|row| row.map_err(because(what))?).collect()
-        };
-        self.unbroken(all())
-    }
-
     /// What was read of a file that nobody changes, unless somebody did: then it may be of two times,
     /// and it is to be opened and read again.
     fn unbroken<T>(&self, read: Result<T, Failure>) -> Result<T, Failure> {
@@ -208,21 +156,44 @@ impl SqliteStore {
     fn steps_applied(&self) -> Result<Vec<Applied>, Failure> {
         self.unbroken(Self::applied(&self.connection).map_err(because("looking at the schema")))
     }
-
-    fn load(&self, tickers: &str) -> Result<Vec<Checkpoint>, Failure> {
-        let sql = include_str!("../../../sql/sqlite/load_checkpoints.sql");
-        self.read("loading checkpoints", sql, params![SOURCE, tickers], rows::checkpoint)
-    }
 }
 
-impl Store for SqliteStore {
+impl Engine for SqliteStore {
+    fn transact<T>(
+        &mut self,
+        what: &str,
+        access: Access,
+        work: impl FnOnce(&mut dyn Work) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match access {
+            // Each statement is a transaction of its own.
+            Access::Read | Access::Scan | Access::One => {
+                let done = work(&mut OpenWork { connection: &self.connection, what });
+                self.unbroken(done)
+            }
+            Access::ReadAsOne => {
+                let transaction = Transaction::to_read(&self.connection).map_err(because(what))?;
+                let done = work(&mut OpenWork { connection: &transaction, what });
+                drop(transaction);
+                self.unbroken(done)
+            }
+            // It is the only writer from its beginning on: what it compares with stays as it is.
+            Access::Write | Access::WriteScan | Access::Alone(_) | Access::Commit => {
+                let transaction = Transaction::to_write(&self.connection).map_err(because(what))?;
+                let done = work(&mut OpenWork { connection: &transaction, what })?;
+                transaction.commit().map_err(because(what))?;
+                Ok(done)
+            }
+        }
+    }
+
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure> {
         let what = "migrating the schema";
         let applied = Self::applied(&self.connection).map_err(because(what))?;
         if pending(MIGRATIONS, &applied)?.is_empty() {
             return Ok(Vec::new());
         }
-        let transaction = Transaction::to_write(&mut self.connection).map_err(because(what))?;
+        let transaction = Transaction::to_write(&self.connection).map_err(because(what))?;
         // Again, now that nobody else can be at it.
         let applied = Self::applied(&transaction).map_err(because(what))?;
         let steps = pending(MIGRATIONS, &applied)?;
@@ -268,18 +239,6 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
-        let sql = include_str!("../../../sql/sqlite/begin_run.sql");
-        self.ask(sql, params![command, now.to_string()], |row| row.get(0))
-            .map_err(because("recording the run"))
-    }
-
-    fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure> {
-        self.write("recording the end of the run", |transaction| {
-            oversight::finish_run(transaction, run, record)
-        })
-    }
-
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
         let Some(path) = &self.path else { return Ok(Some(Box::new(NoLock))) };
         let mut path = path.clone().into_os_string();
@@ -296,38 +255,5 @@ impl Store for SqliteStore {
                 Err(Failure::new(Kind::StoreUnavailable, what).because(error))
             }
         }
-    }
-
-    fn checkpoints(
-        &mut self,
-        markets: &[Ticker],
-        now: Timestamp,
-    ) -> Result<Vec<Checkpoint>, Failure> {
-        let tickers: Vec<&str> = markets.iter().map(Ticker::as_str).collect();
-        let tickers = serde_json::Value::from(tickers).to_string();
-        let known = self.load(&tickers)?;
-        if known.len() == markets.len() {
-            return Ok(known);
-        }
-        let sql = include_str!("../../../sql/sqlite/select_markets.sql");
-        let parameters = params![SOURCE, tickers, now.to_string()];
-        self.execute("recording the selected markets", sql, parameters)?;
-        self.load(&tickers)
-    }
-
-    fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
-        self.write("storing trades", |transaction| commit::write(transaction, run, commit))
-    }
-
-    fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
-        let sql = include_str!("../../../sql/sqlite/report_markets.sql");
-        let since = now.before(REPORT_SPAN).to_string();
-        self.read("reading the status", sql, params![SOURCE, since], |row| {
-            let checkpoint = rows::checkpoint(row)?;
-            let record = rows::Record { table: "ingestion_checkpoints", row };
-            let (trades_total, trades_last_hour) =
-                (record.get("trades_total")?, record.get("trades_last_hour")?);
-            Ok(MarketReport { checkpoint, trades_total, trades_last_hour })
-        })
     }
 }

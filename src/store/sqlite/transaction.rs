@@ -12,7 +12,7 @@ pub(super) struct Transaction<'c> {
 
 impl<'c> Transaction<'c> {
     /// One that is the only writer from its beginning on.
-    pub(super) fn to_write(connection: &'c mut Connection) -> rusqlite::Result<Transaction<'c>> {
+    pub(super) fn to_write(connection: &'c Connection) -> rusqlite::Result<Transaction<'c>> {
         Transaction::begin(connection, "begin immediate")
     }
 

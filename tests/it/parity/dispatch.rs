@@ -184,10 +184,6 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
             let without_number = |row| store::RawEvent { event_id: 0, ..row };
             Ok(list(rows.into_iter().map(without_number).collect()))
         }
-        History::RawEventsLeft { place } => {
-            let place = place.find(store)?;
-            store.raw_events_left(&place).map(one)
-        }
         History::ReplayPlace { target, from, until } => {
             let place = store.replay_place(target, *from, *until)?;
             let done = all_events(store)?.iter().filter(|at| **at <= place.after_event).count();

@@ -171,7 +171,7 @@ fn writes_of_catalogue() -> impl Strategy<Value = Catalogue> {
         8 => (names(), now()).prop_map(|(names, now)| Catalogue::Watches { names, now }),
         5 => watch_changes().prop_map(|changes| Catalogue::SaveWatches { changes }),
         4 => (mark, run(), now()).prop_map(|(mark, run, now)| Catalogue::LowerMark { mark, run, now }),
-        4 => (names(), names(), now())
+        4 => (names(), distinct(vec(name(), 0..2)), now())
             .prop_map(|(refused, lifted, now)| Catalogue::SaveRefusals { refused, lifted, now }),
         6 => (seen, vec(absence(), 0..3), now())
             .prop_map(|(seen, absent, now)| Catalogue::SaveMarkets { seen, absent, now }),
@@ -319,7 +319,6 @@ fn history() -> impl Strategy<Value = History> {
             .prop_map(|(markets, from, until)| History::StoredByHour { markets, from, until }),
         2 => (scores(), now()).prop_map(|(scores, now)| History::SaveScores { scores, now }),
         2 => (spot(), 0_u32..4).prop_map(|(place, count)| History::RawEvents { place, count }),
-        1 => spot().prop_map(|place| History::RawEventsLeft { place }),
         2 => (table(), bound(), bound())
             .prop_map(|(target, from, until)| History::ReplayPlace { target, from, until }),
         2 => table().prop_map(|name| History::MakeTradesTable { name }),

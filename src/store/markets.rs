@@ -1,0 +1,260 @@
+//! What the exchange says of markets and events.
+
+use std::borrow::Cow;
+
+use super::engine::{Access, Engine, Statement, Work, statement};
+use super::rows::Row;
+use super::value::{Rows, Value, values};
+use crate::domain::backfill::Life;
+use crate::domain::market::{Absence, EventRecord, Known, Scope, Sighting, Status};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{SOURCE, Ticker};
+use crate::failure::Failure;
+
+/// One at a time compares markets with what is on record, and writes what changed.
+pub(super) const MARKETS: &str = "markets";
+
+/// The part of a store that is about markets. No call takes more round trips for more of them.
+pub trait Markets {
+    /// What is remembered of markets of a series or an event that are over: at most `count_max` of
+    /// those that ended at `ended_after` or later, and as many of all; of both those not asked for for longest.
+    fn over_markets(
+        &mut self,
+        scope: Scope<'_>,
+        ended_after: Timestamp,
+        count_max: usize,
+    ) -> Result<Vec<Known>, Failure>;
+
+    /// Those of these events that are on record, in any order.
+    fn series_of_events(&mut self, events: &[Box<str>]) -> Result<Vec<EventRecord>, Failure>;
+
+    /// What is remembered of those of these markets that were ever seen, in any order.
+    fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure>;
+
+    /// What is remembered of the markets in scope that are not over, by ticker.
+    fn unsettled_markets(&mut self, scope: Scope<'_>) -> Result<Vec<Known>, Failure>;
+
+    /// The markets in scope (of these only, if some are named) whose life, as far as it is known, touches
+    /// `[from, until)`, by ticker.
+    fn lives(
+        &mut self,
+        scope: Scope<'_>,
+        only: Option<&[Ticker]>,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Life>, Failure>;
+
+    /// Stores markets as seen, each ticker at most once in `seen`, and notes the absence of known
+    /// ones, in one transaction; answers with how many changed their status.
+    ///
+    /// Each status that differs from the one on record (a first sighting included) is one row in
+    /// `market_status_changes`, also when two processes see it at once. A sighting older than
+    /// the one on record changes nothing but `checked_at` and that the market is not missed. A series once known is kept when a
+    /// later sighting does not name it, and taken from `prediction_events` when that knows it.
+    fn save_markets(
+        &mut self,
+        seen: &[Sighting],
+        absent: &[Absence],
+        now: Timestamp,
+    ) -> Result<u64, Failure>;
+
+    /// The events of stored markets whose series is not on record, sorted.
+    fn events_without_series(&mut self) -> Result<Vec<Box<str>>, Failure>;
+
+    /// Stores events, and their series with the markets that were stored without one.
+    fn save_events(&mut self, events: &[EventRecord], now: Timestamp) -> Result<(), Failure>;
+}
+
+impl<E: Engine> Markets for E {
+    fn over_markets(
+        &mut self,
+        scope: Scope<'_>,
+        ended_after: Timestamp,
+        count_max: usize,
+    ) -> Result<Vec<Known>, Failure> {
+        let (sql, of) = match scope {
+            Scope::All => return Ok(Vec::new()),
+            Scope::Series(series) => (statement!("load_over_series"), series),
+            Scope::Event(event) => (statement!("load_over_event"), event),
+        };
+        load(self, sql, &values![SOURCE, of, ended_after, count_max])
+    }
+
+    fn series_of_events(&mut self, events: &[Box<str>]) -> Result<Vec<EventRecord>, Failure> {
+        let event = |row: Row<'_>| {
+            let record = row.of("prediction_events");
+            Ok(EventRecord {
+                event: record.get("event_ticker")?,
+                series: record.get("series_ticker")?,
+                title: record.get("title")?,
+            })
+        };
+        let events = values![SOURCE, events];
+        self.read("looking for events", statement!("series_of_events"), &events, event)
+    }
+
+    fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
+        load(self, statement!("load_markets"), &values![SOURCE, tickers])
+    }
+
+    fn unsettled_markets(&mut self, scope: Scope<'_>) -> Result<Vec<Known>, Failure> {
+        match scope {
+            Scope::All => load(self, statement!("load_unsettled"), &values![SOURCE]),
+            Scope::Series(series) => {
+                load(self, statement!("load_unsettled_series"), &values![SOURCE, series])
+            }
+            Scope::Event(event) => {
+                load(self, statement!("load_unsettled_event"), &values![SOURCE, event])
+            }
+        }
+    }
+
+    fn lives(
+        &mut self,
+        scope: Scope<'_>,
+        only: Option<&[Ticker]>,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Life>, Failure> {
+        let (series, event) = scope.names();
+        let wanted = values![SOURCE, series, event, from, until, only];
+        self.read("loading markets", statement!("load_lives"), &wanted, life)
+    }
+
+    fn save_markets(
+        &mut self,
+        seen: &[Sighting],
+        absent: &[Absence],
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
+        self.transact("storing markets", Access::Alone(MARKETS), |work| {
+            Ok(miss(work, absent, now)? + see(work, seen, now)?)
+        })
+    }
+
+    fn events_without_series(&mut self) -> Result<Vec<Box<str>>, Failure> {
+        let what = "looking for events without a series";
+        self.read(what, statement!("events_without_series"), &values![SOURCE], |row| {
+            row.of("prediction_markets").get("event_ticker")
+        })
+    }
+
+    fn save_events(&mut self, events: &[EventRecord], now: Timestamp) -> Result<(), Failure> {
+        let described: Rows<'_> = events
+            .iter()
+            .map(|event| {
+                let title = event.title.as_deref().map(storable);
+                values![storable(&event.event), storable(&event.series), title]
+            })
+            .collect();
+        let named: Rows<'_> = events.iter().map(|event| values![storable(&event.event)]).collect();
+        self.transact("storing events", Access::Alone(MARKETS), |work| {
+            let (source, now) = (values![SOURCE], values![now]);
+            work.execute_each(statement!("store_events"), &source, &described, &now)?;
+            work.execute_each(statement!("name_series"), &source, &named, &now)?;
+            Ok(())
+        })
+    }
+}
+
+/// Stores the sightings; answers with how many of them are a change of status.
+fn see(work: &mut dyn Work, seen: &[Sighting], now: Timestamp) -> Result<u64, Failure> {
+    let statuses: Rows<'_> = seen.iter().map(status).collect();
+    let described: Rows<'_> = seen.iter().map(described).collect();
+    let touched = seen.iter().map(|sighting| values![&sighting.market.ticker, sighting.seen_at]);
+    let touched: Rows<'_> = touched.collect();
+    let (source, now) = (values![SOURCE], values![now]);
+    let changed = work.execute_each(statement!("insert_changes"), &source, &statuses, &now)?;
+    let stored = work.execute_each(statement!("store_markets"), &source, &described, &now)?;
+    if stored < u64::try_from(seen.len()).unwrap_or(u64::MAX) {
+        work.execute_each(statement!("touch_markets"), &source, &touched, &now)?;
+    }
+    Ok(changed)
+}
+
+fn status(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 3] {
+    values![&market.ticker, storable(market.status.as_str()), *seen_at]
+}
+
+fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 17] {
+    values![
+        &market.ticker,
+        storable(&market.event),
+        market.series.as_deref().map(storable),
+        market.title.as_deref().map(storable),
+        storable(market.status.as_str()),
+        market.result.as_deref().map(storable),
+        market.open_time,
+        market.close_time,
+        market.expected_expiration_time,
+        market.latest_expiration_time,
+        market.settlement_time,
+        market.settlement_value,
+        market.volume_e2,
+        market.price_level_structure.as_deref().map(storable),
+        &*market.payload,
+        *seen_at,
+        market.status.is_over(),
+    ]
+}
+
+/// Notes the absences; answers with how many of them are a change of status.
+fn miss(work: &mut dyn Work, absent: &[Absence], now: Timestamp) -> Result<u64, Failure> {
+    let all: Rows<'_> = absent.iter().map(|absence| values![&absence.ticker]).collect();
+    let believed = absent.iter().filter(|absence| absence.is_believed);
+    let believed: Rows<'_> = believed.map(|absence| values![&absence.ticker]).collect();
+    let (source, now) = (values![SOURCE], values![now]);
+    let vanished = work.execute_each(statement!("insert_vanishings"), &source, &believed, &now)?;
+    work.execute_each(statement!("vanish_markets"), &source, &believed, &now)?;
+    work.execute_each(statement!("note_absences"), &source, &all, &now)?;
+    Ok(vanished)
+}
+
+fn load<E: Engine>(
+    engine: &mut E,
+    statement: &Statement,
+    values: &[Value<'_>],
+) -> Result<Vec<Known>, Failure> {
+    engine.read("loading markets", statement, values, known)
+}
+
+/// Reads a row that has the columns of `load_markets.sql`.
+fn known(row: Row<'_>) -> Result<Known, Failure> {
+    let record = row.of("prediction_markets");
+    Ok(Known {
+        ticker: record.ticker("market_ticker")?,
+        status: Status::parse(&record.get::<Box<str>>("status")?),
+        has_series: record.get("has_series")?,
+        open_time: record.get("open_time")?,
+        close_time: record.get("close_time")?,
+        settlement_time: record.get("settlement_time")?,
+        ended_at: record.get("ended_at")?,
+        checked_at: record.get("checked_at")?,
+        missing_since: record.get("missing_since")?,
+        volume_e2: record.get("volume_e2")?,
+        seen_at: record.get("observed_at")?,
+    })
+}
+
+fn life(row: Row<'_>) -> Result<Life, Failure> {
+    let record = row.of("prediction_markets");
+    Ok(Life {
+        market: record.ticker("market_ticker")?,
+        series: record.get("series_ticker")?,
+        open_time: record.get("open_time")?,
+        close_time: record.get("close_time")?,
+        status: Status::parse(&record.get::<Box<str>>("status")?),
+        volume_e2: record.get("volume_e2")?,
+        seen_at: record.get("observed_at")?,
+    })
+}
+
+/// Words of the exchange's as both stores can hold them: PostgreSQL's text has no U+0000. The
+/// payload says what they were.
+fn storable(words: &str) -> Cow<'_, str> {
+    if words.contains('\0') {
+        Cow::Owned(words.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(words)
+    }
+}

@@ -1,0 +1,168 @@
+//! A transaction at work: values as PostgreSQL takes them, one array for each column of rows.
+
+use chrono::{DateTime, Utc};
+use postgres::types::{ToSql, Type};
+use postgres::{Error, Row};
+
+use super::transaction::Transaction;
+use super::{because, commit};
+use crate::domain::batch::Commit;
+use crate::domain::time::Timestamp;
+use crate::failure::Failure;
+use crate::store::contract::RunId;
+use crate::store::engine::{Access, Statement, Stored, Work};
+use crate::store::replay::TRADES_TABLE;
+use crate::store::rows;
+use crate::store::value::{Rows, Value};
+
+/// A transaction that is open, and what is attempted in it.
+pub(super) struct OpenWork<'t> {
+    pub(super) transaction: Transaction<'t>,
+    pub(super) what: &'t str,
+    /// Whether most trades of the next commit are likely to be new.
+    pub(super) expects_new: bool,
+}
+
+/// A parameter with its type.
+type Parameter<'v> = (Box<dyn ToSql + Sync + 'v>, Type);
+
+impl OpenWork<'_> {
+    /// Ends the transaction; answers with whether most trades of the next commit are likely to be new.
+    pub(super) fn end(self, access: Access) -> Result<bool, Failure> {
+        let ended = match access {
+            // There is nothing to be kept together.
+            Access::Read | Access::Scan | Access::One => self.transaction.leave(),
+            _ => self.transaction.commit(),
+        };
+        ended.map_err(because(self.what))?;
+        Ok(self.expects_new)
+    }
+
+    fn query_typed(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        let found = self.transaction.query_typed(&statement.postgres, &lent(parameters));
+        found.map_err(because(self.what))
+    }
+}
+
+fn lent<'p>(parameters: &'p [Parameter<'_>]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
+    parameters.iter().map(|(value, kind)| (&**value, kind.clone())).collect()
+}
+
+impl Work for OpenWork<'_> {
+    fn query(
+        &mut self,
+        statement: &Statement,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(rows::Row<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let parameters: Vec<Parameter<'_>> = values.iter().map(scalar).collect();
+        let found = self.query_typed(statement, &parameters)?;
+        found.iter().try_for_each(|row| each(rows::Row::Postgres(row)))
+    }
+
+    fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, Failure> {
+        let parameters: Vec<Parameter<'_>> = values.iter().map(scalar).collect();
+        let done = self.transaction.execute_typed(&statement.postgres, &lent(&parameters));
+        done.map_err(because(self.what))
+    }
+
+    fn execute_each(
+        &mut self,
+        statement: &Statement,
+        before: &[Value<'_>],
+        rows: &Rows<'_>,
+        after: &[Value<'_>],
+    ) -> Result<u64, Failure> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let parameters = arrays(before, rows, after);
+        let done = self.transaction.execute_typed(&statement.postgres, &lent(&parameters));
+        done.map_err(because(self.what))
+    }
+
+    fn execute_each_found(
+        &mut self,
+        statement: &Statement,
+        before: &[Value<'_>],
+        rows: &Rows<'_>,
+        after: &[Value<'_>],
+    ) -> Result<Vec<usize>, Failure> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.query_typed(statement, &arrays(before, rows, after))?;
+        let keys: Result<Vec<&str>, Error> = found.iter().map(|row| row.try_get(0)).collect();
+        let mut keys = keys.map_err(because(self.what))?;
+        keys.sort_unstable();
+        let is_found = |value: &Value<'_>| match value {
+            Value::Text(Some(key)) => keys.binary_search(&&**key).is_ok(),
+            _ => false,
+        };
+        let places = rows.column(0).enumerate().filter(|(_, value)| is_found(value));
+        Ok(places.map(|(place, _)| place).collect())
+    }
+
+    fn store_trades(&mut self, run: RunId, commit: &Commit) -> Result<Stored, Failure> {
+        commit::store(&mut self.transaction, run, commit, &mut self.expects_new)
+            .map_err(because(self.what))
+    }
+
+    fn copy_trades_table(&mut self, name: &str) -> Result<(), Failure> {
+        let sql = format!("create table \"{name}\" (like {TRADES_TABLE} including all)");
+        self.transaction.batch_execute(&sql).map_err(because(self.what))
+    }
+}
+
+fn time(instant: Option<Timestamp>) -> Option<DateTime<Utc>> {
+    instant.map(Timestamp::to_chrono)
+}
+
+/// A value as one parameter.
+fn scalar<'v>(value: &'v Value<'_>) -> Parameter<'v> {
+    match value {
+        Value::Text(words) => (Box::new(words.as_deref()), Type::TEXT),
+        Value::Int(number) => (Box::new(*number), Type::INT8),
+        Value::Float(fraction) => (Box::new(*fraction), Type::FLOAT8),
+        Value::Bool(is_so) => (Box::new(*is_so), Type::BOOL),
+        Value::Instant(instant) => (Box::new(time(*instant)), Type::TIMESTAMPTZ),
+        Value::Names(names) => (Box::new(names.as_deref()), Type::TEXT_ARRAY),
+        Value::Numbers(numbers) => (Box::new(&**numbers), Type::INT8_ARRAY),
+    }
+}
+
+/// The parameters of a statement that is done for each row.
+fn arrays<'v>(
+    before: &'v [Value<'_>],
+    rows: &'v Rows<'_>,
+    after: &'v [Value<'_>],
+) -> Vec<Parameter<'v>> {
+    let columns = (0..rows.width()).map(|column| array(rows, column));
+    before.iter().map(scalar).chain(columns).chain(after.iter().map(scalar)).collect()
+}
+
+/// A column as one parameter. All its values are of the kind of its first one.
+fn array<'v>(rows: &'v Rows<'_>, column: usize) -> Parameter<'v> {
+    macro_rules! column {
+        ($kind:ident, $value:ident => $to:expr) => {{
+            let values = rows.column(column).map(|value| match value {
+                Value::$kind($value) => $to,
+                _ => None,
+            });
+            Box::new(values.collect::<Vec<_>>())
+        }};
+    }
+    match rows.column(column).next() {
+        Some(Value::Int(_)) => (column!(Int, number => *number), Type::INT8_ARRAY),
+        Some(Value::Float(_)) => (column!(Float, fraction => *fraction), Type::FLOAT8_ARRAY),
+        Some(Value::Bool(_)) => (column!(Bool, is_so => *is_so), Type::BOOL_ARRAY),
+        Some(Value::Instant(_)) => {
+            (column!(Instant, instant => time(*instant)), Type::TIMESTAMPTZ_ARRAY)
+        }
+        _ => (column!(Text, words => words.as_deref()), Type::TEXT_ARRAY),
+    }
+}

@@ -1,0 +1,304 @@
+//! Raw events: their replay into trades, and their pruning.
+
+use super::engine::{Access, Engine, Work, only, statement};
+use super::rows::Row;
+use super::value::{Rows, Value, values};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{CONFLICT, Event, SOURCE, Side, Ticker};
+use crate::failure::Failure;
+
+/// One at a time makes tables.
+const TABLES: &str = "tables";
+
+/// One row of `raw_kalshi_trade_events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawEvent {
+    /// Its number; grows with time.
+    pub event_id: i64,
+    /// The run that received it.
+    pub run_id: i64,
+    /// When.
+    pub received_at: Timestamp,
+    /// Its market, or that on whose page it came.
+    pub market: Ticker,
+    /// The exchange's JSON, byte for byte.
+    pub payload: Box<str>,
+    /// Why it was no trade then; `None` if it was one.
+    pub rejected: Option<Box<str>>,
+}
+
+impl RawEvent {
+    /// Whether it was kept since it contradicts the trade of another event: never a trade itself.
+    pub fn is_conflict(&self) -> bool {
+        self.rejected.as_deref().is_some_and(|reason| reason.starts_with(CONFLICT))
+    }
+}
+
+/// A trade to be written by a replay, with where its event came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// The run that received the event.
+    pub run_id: i64,
+    /// When: the trade's `ingested_at`.
+    pub received_at: Timestamp,
+    /// The trade and its event.
+    pub event: Event,
+}
+
+/// A replay's place: which rows go where, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayPlace {
+    /// The table written to.
+    pub target: String,
+    /// Only events received from then on.
+    pub from: Option<Timestamp>,
+    /// Only events received before.
+    pub until: Option<Timestamp>,
+    /// The last event done; 0 at the beginning.
+    pub after_event: i64,
+}
+
+/// How two tables of trades differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Trades that only the usual table has.
+    pub only_here: u64,
+    /// Trades that only the other table has.
+    pub only_there: u64,
+    /// Trades that both have, with different values.
+    pub changed: u64,
+    /// Some of all these: the trade's id and what differs, in words.
+    pub examples: Vec<(String, String)>,
+}
+
+/// The usual table of trades.
+pub const TRADES_TABLE: &str = "prediction_market_trades";
+
+/// The part of a store that is about raw events.
+pub trait Replays {
+    /// The next raw events of the place, at most `count`, by number.
+    fn raw_events(&mut self, place: &ReplayPlace, count: u32) -> Result<Vec<RawEvent>, Failure>;
+
+    /// Where an unfinished replay with this target and bounds stands; its beginning if there is none.
+    fn replay_place(
+        &mut self,
+        target: &str,
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<ReplayPlace, Failure>;
+
+    /// Makes an empty table of trades with keys, checks and indexes like the usual one, unless there
+    /// is one of that name; refuses a name that is no plain identifier (lower-case ASCII letters,
+    /// digits and `_`, at most 50, beginning with a letter), and one of a table that is not of that shape.
+    fn make_trades_table(&mut self, name: &str) -> Result<(), Failure>;
+
+    /// Writes trades that the target does not have and moves the place, in one transaction;
+    /// answers with how many were new. `run_id` and `ingested_at` are those of the event, so that what was
+    /// deleted comes back bit for bit.
+    fn replay(
+        &mut self,
+        place: &ReplayPlace,
+        trades: &[Replayed],
+        now: Timestamp,
+    ) -> Result<u64, Failure>;
+
+    /// Forgets the place: the replay is finished.
+    fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure>;
+
+    /// Compares another table of trades with the usual one: source, id, market, side, price,
+    /// quantity, time, block flag. At most `examples` examples.
+    fn compare_trades(&mut self, other: &str, examples: u32) -> Result<Difference, Failure>;
+
+    /// How many raw events received before `before` there are, and how many of them were never
+    /// normalized: their trade is not in the usual table, whether they were refused or not, or is
+    /// there as another event told it.
+    fn prunable(&mut self, before: Timestamp) -> Result<(u64, u64), Failure>;
+
+    /// Deletes at most `count` raw events received before `before` whose trade is stored, the
+    /// oldest first, in one transaction; answers with how many. Those never normalized stay, and
+    /// those that contradict the stored trade.
+    fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure>;
+}
+
+impl<E: Engine> Replays for E {
+    fn raw_events(&mut self, place: &ReplayPlace, count: u32) -> Result<Vec<RawEvent>, Failure> {
+        let wanted = values![place.after_event, place.from, place.until, count];
+        self.scan("loading raw events", statement!("load_events"), &wanted, |row| {
+            let record = row.of("raw_kalshi_trade_events");
+            Ok(RawEvent {
+                event_id: record.get("event_id")?,
+                run_id: record.get("run_id")?,
+                received_at: record.get("received_at")?,
+                market: record.ticker("market_ticker")?,
+                payload: record.get("payload")?,
+                rejected: record.get("rejected")?,
+            })
+        })
+    }
+
+    fn replay_place(
+        &mut self,
+        target: &str,
+        from: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<ReplayPlace, Failure> {
+        let mut place = ReplayPlace { target: target.to_owned(), from, until, after_event: 0 };
+        let what = "loading the place of a replay";
+        let key = values![SOURCE, target, place.bounds()];
+        let known = self.read(what, statement!("load_place"), &key, |row| {
+            row.of("replay_places").get("after_event")
+        })?;
+        place.after_event = known.into_iter().next().unwrap_or(0);
+        Ok(place)
+    }
+
+    fn make_trades_table(&mut self, name: &str) -> Result<(), Failure> {
+        check_name(name)?;
+        self.transact("making a table of trades", Access::Alone(TABLES), |work| {
+            match is_alike(work, name)? {
+                Some(true) => Ok(()),
+                Some(false) => Err(other_shape(name)),
+                None => work.copy_trades_table(name),
+            }
+        })
+    }
+
+    fn replay(
+        &mut self,
+        place: &ReplayPlace,
+        trades: &[Replayed],
+        now: Timestamp,
+    ) -> Result<u64, Failure> {
+        check_name(&place.target)?;
+        let rows = sorted(trades);
+        self.transact("replaying trades", Access::Write, |work| {
+            let insert = statement!("replay_trades").on(&place.target);
+            let stored = work.execute_each(&insert, &values![SOURCE], &rows, &[])?;
+            let moved = values![SOURCE, &place.target, place.bounds(), place.after_event, now];
+            work.execute(statement!("move_place"), &moved)?;
+            Ok(stored)
+        })
+    }
+
+    fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure> {
+        let what = "forgetting the place of a replay";
+        let key = values![SOURCE, &place.target, place.bounds()];
+        self.execute(what, statement!("delete_place"), &key).map(|_| ())
+    }
+
+    fn compare_trades(&mut self, other: &str, examples: u32) -> Result<Difference, Failure> {
+        check_name(other)?;
+        self.transact("comparing tables of trades", Access::Scan, |work| {
+            if is_alike(work, other)? != Some(true) {
+                return Err(other_shape(other));
+            }
+            let mut difference = Difference::default();
+            let compare = statement!("compare_trades").on(other);
+            work.query(&compare, &values![examples], &mut |row| {
+                let record = row.of(TRADES_TABLE);
+                if let Some(trade_id) = record.get("trade_id")? {
+                    difference.examples.push((trade_id, record.get("words")?));
+                } else {
+                    difference.only_here = record.narrow("only_here")?;
+                    difference.only_there = record.narrow("only_there")?;
+                    difference.changed = record.narrow("changed")?;
+                }
+                Ok(())
+            })?;
+            Ok(difference)
+        })
+    }
+
+    fn prunable(&mut self, before: Timestamp) -> Result<(u64, u64), Failure> {
+        let what = "counting raw events";
+        only(self.scan(what, statement!("count_prunable"), &values![SOURCE, before], |row| {
+            let record = row.of("raw_kalshi_trade_events");
+            Ok((record.narrow("events")?, record.narrow("unnormalized")?))
+        })?)
+    }
+
+    fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure> {
+        // Found outside the transaction that deletes: looking can take long, and others want to write.
+        let what = "pruning raw events";
+        let wanted = values![SOURCE, before, count];
+        let events: Vec<i64> = self.scan(what, statement!("load_prunable"), &wanted, |row| {
+            row.of("raw_kalshi_trade_events").get("event_id")
+        })?;
+        if events.is_empty() {
+            return Ok(0);
+        }
+        self.transact(what, Access::WriteScan, |work| {
+            let deleted = work.execute(statement!("prune_events"), &values![SOURCE, events])?;
+            // SQLite gives numbers of deleted events again when no higher one is left: no place may be above them.
+            work.execute(statement!("lower_places"), &[])?;
+            Ok(deleted)
+        })
+    }
+}
+
+/// Whether what has this name is a table like the usual one; `None` when nothing has it.
+fn is_alike(work: &mut dyn Work, name: &str) -> Result<Option<bool>, Failure> {
+    let shape = |row: Row<'_>| {
+        let record = row.of(TRADES_TABLE);
+        // Null when it has no key.
+        let is_alike = record.get::<Option<bool>>("is_alike")?.unwrap_or(false);
+        Ok(record.get::<bool>("is_there")?.then_some(is_alike))
+    };
+    only(work.rows(statement!("check_table"), &values![name, TRADES_TABLE], shape)?)
+}
+
+fn columns(replayed: &Replayed) -> [Value<'_>; 9] {
+    let trade = &replayed.event.trade;
+    values![
+        &*trade.trade_id,
+        &trade.market,
+        trade.side == Side::Yes,
+        trade.price.e4_cents(),
+        trade.quantity.e2(),
+        trade.traded_at,
+        trade.is_block_trade,
+        replayed.run_id,
+        replayed.received_at,
+    ]
+}
+
+/// In the order of the key, so that two writers cannot wait for each other.
+fn sorted(trades: &[Replayed]) -> Rows<'_> {
+    let mut sorted: Vec<&Replayed> = trades.iter().collect();
+    sorted.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
+    sorted.into_iter().map(columns).collect()
+}
+
+/// The longest name of a table of trades; those of its indexes are longer.
+const NAME_LEN_MAX: usize = 50;
+
+/// Whether a table of trades can be called so: what passes needs no escape between quotes.
+fn check_name(name: &str) -> Result<(), Failure> {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_plain = name.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
+        && name.bytes().all(is_part)
+        && name.len() <= NAME_LEN_MAX;
+    if is_plain {
+        return Ok(());
+    }
+    Err(Failure::config(format!(
+        "{name:?} cannot be the name of a table of trades; use lower-case letters, digits and _, \
+         at most {NAME_LEN_MAX}, beginning with a letter"
+    )))
+}
+
+/// What is said of a name that something else has.
+fn other_shape(name: &str) -> Failure {
+    Failure::config(format!(
+        "there is a {name:?} in the database, and it is no table with the columns and the key of \
+         {TRADES_TABLE}; choose another name"
+    ))
+}
+
+impl ReplayPlace {
+    /// What tells replays into one target apart.
+    fn bounds(&self) -> String {
+        let edge = |at: Option<Timestamp>| at.map_or_else(|| "..".to_owned(), |at| at.to_string());
+        format!("{}/{}", edge(self.from), edge(self.until))
+    }
+}

@@ -1,0 +1,144 @@
+//! The ledger of backfills.
+
+use super::engine::{Access, Engine, Work, statement};
+use super::rows::Row;
+use super::value::{Rows, Value, values};
+use crate::domain::batch::Commit;
+use crate::domain::slice::{Slice, SliceKey, SliceStatus};
+use crate::domain::tier::Tier;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{SOURCE, Ticker};
+use crate::failure::Failure;
+
+/// What is written here is called so in an error.
+const STORING: &str = "storing the ledger of backfills";
+
+/// The part of a store that holds the slices of backfills.
+pub trait Slices {
+    /// The slices of these names (markets, the tape, groups) that touch `[from, until)`, by key.
+    fn slices(
+        &mut self,
+        names: &[Ticker],
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Slice>, Failure>;
+
+    /// Records slices as they are given, those already on record excepted; with `reset` these are
+    /// set back to what is given, one version on. One transaction, whatever their number.
+    fn add_slices(&mut self, slices: &[Slice], reset: bool, now: Timestamp) -> Result<(), Failure>;
+
+    /// Slices read from the live tier that are complete now that `strips` are on record for what the
+    /// cutoff has passed over; both in one transaction. Only slices with the status `read` change.
+    fn complete_slices(
+        &mut self,
+        complete: &[SliceKey],
+        strips: &[Slice],
+        now: Timestamp,
+    ) -> Result<(), Failure>;
+}
+
+impl<E: Engine> Slices for E {
+    fn slices(
+        &mut self,
+        names: &[Ticker],
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Slice>, Failure> {
+        let wanted = values![SOURCE, names, from, until];
+        self.read("loading the ledger of backfills", statement!("load_slices"), &wanted, slice)
+    }
+
+    fn add_slices(&mut self, slices: &[Slice], reset: bool, now: Timestamp) -> Result<(), Failure> {
+        let add = if reset { statement!("reset_slices") } else { statement!("add_slices") };
+        let slices: Rows<'_> = slices.iter().map(columns).collect();
+        self.transact(STORING, Access::Write, |work| {
+            work.execute_each(add, &values![SOURCE], &slices, &values![now])?;
+            Ok(())
+        })
+    }
+
+    fn complete_slices(
+        &mut self,
+        complete: &[SliceKey],
+        strips: &[Slice],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let strips: Rows<'_> = strips.iter().map(columns).collect();
+        let complete: Rows<'_> = complete.iter().map(key).collect();
+        let (source, now) = (values![SOURCE], values![now]);
+        self.transact(STORING, Access::Write, |work| {
+            work.execute_each(statement!("add_slices"), &source, &strips, &now)?;
+            work.execute_each(statement!("complete_slices"), &source, &complete, &now)?;
+            Ok(())
+        })
+    }
+}
+
+/// Moves the slices of a commit whose new rows are these.
+pub(super) fn advance(
+    work: &mut dyn Work,
+    commit: &Commit,
+    inserted: &[usize],
+) -> Result<(), Failure> {
+    let moved = commit.slices().iter().zip(new_by_slice(commit, inserted));
+    let moved: Rows<'_> = moved
+        .map(|(slice, ingested)| {
+            let [market, tier, from, until, status, cursor, low, version] = columns(slice);
+            [market, tier, from, until, status, cursor, low, version, ingested.into()]
+        })
+        .collect();
+    let (source, now) = (values![SOURCE], values![commit.now()]);
+    work.execute_each(statement!("advance_slices"), &source, &moved, &now)?;
+    Ok(())
+}
+
+/// The columns that identify a slice.
+fn key(key: &SliceKey) -> [Value<'_>; 4] {
+    values![key.market(), key.tier().as_str(), key.from(), key.until()]
+}
+
+fn columns(slice: &Slice) -> [Value<'_>; 8] {
+    let [market, tier, from, until] = key(&slice.key);
+    let (status, cursor) = (slice.status.as_str().into(), slice.cursor.as_deref().into());
+    [market, tier, from, until, status, cursor, slice.low.into(), slice.version.into()]
+}
+
+/// Reads a row of `load_slices.sql`.
+fn slice(row: Row<'_>) -> Result<Slice, Failure> {
+    let record = row.of("ingestion_windows");
+    let tier = record.parsed("tier", Tier::parse)?;
+    let (from, until) = (record.get("window_from")?, record.get("window_until")?);
+    let key = SliceKey::new(record.ticker("market_ticker")?, tier, from, until);
+    Ok(Slice {
+        key: key.ok_or_else(|| record.damaged("window_from, window_until"))?,
+        status: record.parsed("status", SliceStatus::parse)?,
+        cursor: record.get("walk_cursor")?,
+        low: record.get("walk_low")?,
+        version: record.get("version")?,
+    })
+}
+
+/// How many trades of a commit were new, for each of its slices: those of its market (of the tape
+/// any market's) whose time lies in it.
+fn new_by_slice(commit: &Commit, inserted: &[usize]) -> Vec<i64> {
+    let trades = || inserted.iter().map(|at| &commit.rows()[*at].event.trade);
+    let mut times: Vec<Timestamp> = trades().map(|trade| trade.traded_at).collect();
+    times.sort_unstable();
+    let mut by_market: Vec<(&Ticker, Timestamp)> =
+        trades().map(|trade| (&trade.market, trade.traded_at)).collect();
+    by_market.sort_unstable();
+    let count = |slice: &Slice| {
+        let (market, from, until) = (slice.key.market(), slice.key.from(), slice.key.until());
+        if market.as_str().starts_with('*') {
+            below(&times, &until) - below(&times, &from)
+        } else {
+            below(&by_market, &(market, until)) - below(&by_market, &(market, from))
+        }
+    };
+    commit.slices().iter().map(|slice| i64::try_from(count(slice)).unwrap_or(i64::MAX)).collect()
+}
+
+/// How many of these sorted values come before `edge`.
+fn below<T: Ord>(sorted: &[T], edge: &T) -> usize {
+    sorted.partition_point(|value| value < edge)
+}

@@ -1,0 +1,194 @@
+//! What was selected: the entries, their members, and the names that the exchange refuses.
+
+use std::time::Duration;
+
+use super::contract::RunId;
+use super::engine::{Access, Engine, Work, only, statement};
+use super::rows::Row;
+use super::value::{Rows, Value, values};
+use crate::domain::market::{FalseMark, Refusal, WatchChange, WatchRecord};
+use crate::domain::selection::{Target, Watch};
+use crate::domain::time::Timestamp;
+use crate::domain::trade::{SOURCE, Ticker};
+use crate::failure::Failure;
+
+/// One at a time compares the selection with what is on record, and writes what changed.
+const WATCHES: &str = "watches";
+
+/// An entry is noted again when its note is so old: well below what tells it from one taken out.
+const NOTED_AGAIN_AFTER: Duration = Duration::from_secs(300);
+
+/// The part of a store that is about what was selected. No call takes more round trips for more entries.
+pub trait Watches {
+    /// The records of these entries of the selection, in any order; one is made, as first
+    /// selected now, for each that has none.
+    fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure>;
+
+    /// The records of those of these entries that have one, in any order. Nothing is written: a
+    /// role that may only read can ask.
+    fn watches_on_record(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure>;
+
+    /// Records what was learnt about entries, in one transaction.
+    fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure>;
+
+    /// Takes a mark of a sync away if it is still the one on record, with the reason on record in the
+    /// same transaction; whether it was.
+    fn lower_mark(&mut self, mark: &FalseMark, run: RunId, now: Timestamp)
+    -> Result<bool, Failure>;
+
+    /// Which of these names of the selection the exchange refused, in any order. Reads only.
+    fn refusals(&mut self, names: &[String]) -> Result<Vec<Refusal>, Failure>;
+
+    /// Records the names that the exchange refused now, and forgets those that it takes again, in
+    /// one transaction. A refused name that was never known is no entry any more, and a refused market of
+    /// which no trade was read retires.
+    fn save_refusals(
+        &mut self,
+        refused: &[String],
+        lifted: &[String],
+        now: Timestamp,
+    ) -> Result<(), Failure>;
+
+    /// Whether anything is stored of what this stands for. Reads only.
+    fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure>;
+
+    /// Notes what a pass was asked for, each entry with its SLA.
+    fn note_selection(&mut self, watches: &[Watch], now: Timestamp) -> Result<(), Failure>;
+}
+
+impl<E: Engine> Watches for E {
+    fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure> {
+        self.transact("recording the selection", Access::One, |work| {
+            let known = load(work, names)?;
+            if known.len() == names.len() {
+                return Ok(known);
+            }
+            work.execute(statement!("select_watches"), &values![SOURCE, names, now])?;
+            load(work, names)
+        })
+    }
+
+    fn watches_on_record(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
+        self.transact("loading the selection", Access::Read, |work| load(work, names))
+    }
+
+    fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure> {
+        let learnt: Rows<'_> = changes.iter().map(learnt).collect();
+        let joined = members(changes, |change| &change.joined);
+        let left = members(changes, |change| &change.left);
+        self.transact("storing the selection", Access::Alone(WATCHES), |work| {
+            let source = values![SOURCE];
+            work.execute_each(statement!("update_watches"), &source, &learnt, &[])?;
+            work.execute_each(statement!("insert_members"), &source, &joined, &[])?;
+            work.execute_each(statement!("delete_members"), &source, &left, &[])?;
+            Ok(())
+        })
+    }
+
+    fn lower_mark(
+        &mut self,
+        mark: &FalseMark,
+        run: RunId,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let FalseMark { watch, claimed, reason } = mark;
+        self.transact("lowering a false mark", Access::Write, |work| {
+            let marked = values![SOURCE, watch, *claimed];
+            let is_lowered = work.execute(statement!("lower_mark"), &marked)? > 0;
+            if is_lowered {
+                let noted = values![SOURCE, watch, *claimed, *reason, run, now];
+                work.execute(statement!("note_lowered_mark"), &noted)?;
+            }
+            Ok(is_lowered)
+        })
+    }
+
+    fn refusals(&mut self, names: &[String]) -> Result<Vec<Refusal>, Failure> {
+        let refusal = |row: Row<'_>| {
+            let record = row.of("refused_names");
+            Ok(Refusal {
+                name: record.get("name")?,
+                first_refused_at: record.get("first_refused_at")?,
+                checked_at: record.get("checked_at")?,
+            })
+        };
+        let names = values![SOURCE, names];
+        self.read("loading refused names", statement!("load_refused"), &names, refusal)
+    }
+
+    fn save_refusals(
+        &mut self,
+        refused: &[String],
+        lifted: &[String],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let refused: Rows<'_> = refused.iter().map(|name| values![name]).collect();
+        let lifted: Rows<'_> = lifted.iter().map(|name| values![name]).collect();
+        let (source, now) = (values![SOURCE], values![now]);
+        self.transact("storing refused names", Access::Alone(WATCHES), |work| {
+            work.execute_each(statement!("refuse_name"), &source, &refused, &now)?;
+            work.execute_each(statement!("forget_watch"), &source, &refused, &[])?;
+            work.execute_each(statement!("retire_refused"), &source, &refused, &now)?;
+            work.execute_each(statement!("lift_refusal"), &source, &lifted, &[])?;
+            Ok(())
+        })
+    }
+
+    fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure> {
+        let name = values![SOURCE, target.kind(), target.label()];
+        only(self.read("looking for a name", statement!("is_on_record"), &name, |row| {
+            row.of("prediction_markets").get("is_on_record")
+        })?)
+    }
+
+    fn note_selection(&mut self, watches: &[Watch], now: Timestamp) -> Result<(), Failure> {
+        let selected = watches.iter();
+        let rows: Rows<'_> =
+            selected.map(|watch| values![watch.target.name(), watch.sla.as_secs_f64()]).collect();
+        self.transact("noting the selection", Access::One, |work| {
+            let after = values![now, now.before(NOTED_AGAIN_AFTER)];
+            work.execute_each(statement!("note_selection"), &values![SOURCE], &rows, &after)?;
+            Ok(())
+        })
+    }
+}
+
+fn load(work: &mut dyn Work, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
+    work.rows(statement!("load_watches"), &values![SOURCE, names], watch)
+}
+
+/// What was learnt of an entry.
+fn learnt(change: &WatchChange) -> [Value<'_>; 6] {
+    let (synced_at, synced_until) = change.synced.unzip();
+    values![
+        &change.watch,
+        change.resolved_at,
+        synced_at,
+        synced_until.flatten(),
+        change.known_at,
+        change.empty_at,
+    ]
+}
+
+/// Each member with its entry.
+fn members(changes: &[WatchChange], of: fn(&WatchChange) -> &[Ticker]) -> Rows<'_> {
+    let pairs = changes
+        .iter()
+        .flat_map(|change| of(change).iter().map(move |market| values![&change.watch, market]));
+    pairs.collect()
+}
+
+/// Reads a row of `load_watches.sql`.
+fn watch(row: Row<'_>) -> Result<WatchRecord, Failure> {
+    let record = row.of("selection_watches");
+    Ok(WatchRecord {
+        watch: record.get("watch")?,
+        first_selected_at: record.get("first_selected_at")?,
+        resolved_at: record.get("resolved_at")?,
+        synced_at: record.get("synced_at")?,
+        synced_until: record.get("synced_until")?,
+        known_at: record.get("known_at")?,
+        empty_at: record.get("empty_at")?,
+        members: record.tickers("members")?,
+    })
+}
