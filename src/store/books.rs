@@ -17,7 +17,7 @@ impl<E: Engine> Books for E {
     fn save_books(&mut self, books: &[Snapshot]) -> Result<(), Failure> {
         let books: Rows<'_> = books.iter().map(columns).collect();
         self.transact("storing order books", Access::Write, |work| {
-            work.execute_each(statement!("insert_books"), &values![SOURCE], &books, &[])?;
+            work.execute_each(statement!("books", "insert_books"), &values![SOURCE], &books, &[])?;
             Ok(())
         })
     }

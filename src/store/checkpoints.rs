@@ -55,7 +55,10 @@ impl<E: Engine> Checkpoints for E {
             if known.len() == markets.len() {
                 return Ok(known);
             }
-            work.execute(statement!("select_markets"), &values![SOURCE, markets, now])?;
+            work.execute(
+                statement!("checkpoints", "select_markets"),
+                &values![SOURCE, markets, now],
+            )?;
             load(work, markets)
         })
     }
@@ -66,9 +69,12 @@ impl<E: Engine> Checkpoints for E {
 
     fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure> {
         let what = "reading the newest trade";
-        only(self.read(what, statement!("newest_trade"), &values![SOURCE, until], |row| {
-            row.of("ingestion_checkpoints").get("traded_at")
-        })?)
+        only(self.read(
+            what,
+            statement!("checkpoints", "newest_trade"),
+            &values![SOURCE, until],
+            |row| row.of("ingestion_checkpoints").get("traded_at"),
+        )?)
     }
 
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
@@ -81,10 +87,10 @@ impl<E: Engine> Checkpoints for E {
             })
         };
         let since = values![SOURCE, now.before(REPORT_SPAN)];
-        self.scan("reading the status", statement!("report_markets"), &since, report)
+        self.scan("reading the status", statement!("checkpoints", "report_markets"), &since, report)
     }
 }
 
 fn load(work: &mut dyn Work, markets: &[Ticker]) -> Result<Vec<Checkpoint>, Failure> {
-    work.rows(statement!("load_checkpoints"), &values![SOURCE, markets], checkpoint)
+    work.rows(statement!("checkpoints", "load_checkpoints"), &values![SOURCE, markets], checkpoint)
 }

@@ -25,25 +25,84 @@ impl Statement {
     }
 }
 
-/// The statement of this name in `sql/postgres` and `sql/sqlite`.
+/// The statement of this name in the file of this table, in both dialects.
 macro_rules! statement {
-    ($name:literal) => {
-        &$crate::store::engine::Statement {
-            postgres: std::borrow::Cow::Borrowed(include_str!(concat!(
-                "../../sql/postgres/",
-                $name,
-                ".sql"
-            ))),
-            sqlite: std::borrow::Cow::Borrowed(include_str!(concat!(
-                "../../sql/sqlite/",
-                $name,
-                ".sql"
-            ))),
-        }
-    };
+    ($table:literal, $name:literal) => {{
+        static STATEMENT: $crate::store::engine::Statement = $crate::store::engine::Statement {
+            postgres: std::borrow::Cow::Borrowed($crate::store::engine::sql!(
+                "postgres", $table, $name
+            )),
+            sqlite: std::borrow::Cow::Borrowed($crate::store::engine::sql!(
+                "sqlite", $table, $name
+            )),
+        };
+        &STATEMENT
+    }};
 }
 
-pub(super) use statement;
+/// Its text in one dialect. A name that is not in the file does not compile.
+macro_rules! sql {
+    ($dialect:literal, $table:literal, $name:literal) => {{
+        const TEXT: &str = $crate::store::engine::named(
+            include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/sql/",
+                $dialect,
+                "/",
+                $table,
+                ".sql"
+            )),
+            $name,
+        );
+        TEXT
+    }};
+}
+
+pub(super) use {sql, statement};
+
+/// The line before a statement says its name.
+const NAMED: &[u8] = b"-- name: ";
+
+/// The statement that follows the line `-- name: <name>`, up to the next such line.
+pub(super) const fn named(file: &'static str, name: &str) -> &'static str {
+    let (bytes, name) = (file.as_bytes(), name.as_bytes());
+    let mut at = 0;
+    while at < bytes.len() {
+        let begins = next_line(bytes, at);
+        let is_it = holds(bytes, at, NAMED)
+            && holds(bytes, at + NAMED.len(), name)
+            && at + NAMED.len() + name.len() + 1 == begins;
+        if is_it {
+            let mut ends = begins;
+            while ends < bytes.len() && !holds(bytes, ends, NAMED) {
+                ends = next_line(bytes, ends);
+            }
+            return file.split_at(ends).0.split_at(begins).1.trim_ascii();
+        }
+        at = begins;
+    }
+    panic!("the file has no statement of this name");
+}
+
+/// Where the line after that at `at` begins.
+const fn next_line(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && bytes[at] != b'\n' {
+        at += 1;
+    }
+    if at < bytes.len() { at + 1 } else { at }
+}
+
+/// Whether `part` stands there.
+const fn holds(bytes: &[u8], at: usize, part: &[u8]) -> bool {
+    let mut place = 0;
+    while place < part.len() {
+        if at + place >= bytes.len() || bytes[at + place] != part[place] {
+            return false;
+        }
+        place += 1;
+    }
+    true
+}
 
 /// What a piece of work does, as far as the database has to know it at its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,4 +256,22 @@ impl dyn Work + '_ {
 pub(super) fn only<T>(rows: Vec<T>) -> Result<T, Failure> {
     let missing = || Failure::new(Kind::StoreRefused, "the database gave no answer at all");
     rows.into_iter().next().ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn a_statement_reaches_from_its_name_to_the_next() {
+        let file = "-- name: one\n-- Why.\nselect 1\n\n-- name: one_more\nselect 2\n";
+        assert_eq!(named(file, "one"), "-- Why.\nselect 1");
+        assert_eq!(named(file, "one_more"), "select 2");
+    }
+
+    #[test]
+    #[should_panic(expected = "no statement of this name")]
+    fn a_part_of_a_name_is_no_name() {
+        named("-- name: one_more\nselect 2", "one");
+    }
 }

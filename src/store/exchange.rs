@@ -44,7 +44,8 @@ impl<E: Engine> Exchanges for E {
     fn exchange_record(&mut self, key: &ExchangeKey) -> Result<Option<ExchangeRecord>, Failure> {
         let what = "reading what is known of the exchange";
         let key = values![SOURCE, &key.shard, &key.host];
-        let found = self.read(what, statement!("load_exchange_record"), &key, record)?;
+        let found =
+            self.read(what, statement!("exchange", "load_exchange_record"), &key, record)?;
         Ok(found.into_iter().next())
     }
 
@@ -72,7 +73,11 @@ impl<E: Engine> Exchanges for E {
             now,
             record.moved_passes,
         ];
-        self.execute("noting what the exchange told", statement!("save_exchange_record"), &told)?;
+        self.execute(
+            "noting what the exchange told",
+            statement!("exchange", "save_exchange_record"),
+            &told,
+        )?;
         Ok(())
     }
 
@@ -84,7 +89,7 @@ impl<E: Engine> Exchanges for E {
     ) -> Result<(), Failure> {
         let what = "noting when to ask the exchange again";
         let told = values![SOURCE, &key.shard, &key.host, come_back.at, come_back.probed_at, now];
-        self.execute(what, statement!("save_come_back"), &told)?;
+        self.execute(what, statement!("exchange", "save_come_back"), &told)?;
         Ok(())
     }
 }

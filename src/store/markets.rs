@@ -74,8 +74,8 @@ impl<E: Engine> Markets for E {
     ) -> Result<Vec<Known>, Failure> {
         let (sql, of) = match scope {
             Scope::All => return Ok(Vec::new()),
-            Scope::Series(series) => (statement!("load_over_series"), series),
-            Scope::Event(event) => (statement!("load_over_event"), event),
+            Scope::Series(series) => (statement!("markets", "load_over_series"), series),
+            Scope::Event(event) => (statement!("markets", "load_over_event"), event),
         };
         load(self, sql, &values![SOURCE, of, ended_after, count_max])
     }
@@ -90,21 +90,21 @@ impl<E: Engine> Markets for E {
             })
         };
         let events = values![SOURCE, events];
-        self.read("looking for events", statement!("series_of_events"), &events, event)
+        self.read("looking for events", statement!("markets", "series_of_events"), &events, event)
     }
 
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
-        load(self, statement!("load_markets"), &values![SOURCE, tickers])
+        load(self, statement!("markets", "load_markets"), &values![SOURCE, tickers])
     }
 
     fn unsettled_markets(&mut self, scope: Scope<'_>) -> Result<Vec<Known>, Failure> {
         match scope {
-            Scope::All => load(self, statement!("load_unsettled"), &values![SOURCE]),
+            Scope::All => load(self, statement!("markets", "load_unsettled"), &values![SOURCE]),
             Scope::Series(series) => {
-                load(self, statement!("load_unsettled_series"), &values![SOURCE, series])
+                load(self, statement!("markets", "load_unsettled_series"), &values![SOURCE, series])
             }
             Scope::Event(event) => {
-                load(self, statement!("load_unsettled_event"), &values![SOURCE, event])
+                load(self, statement!("markets", "load_unsettled_event"), &values![SOURCE, event])
             }
         }
     }
@@ -118,7 +118,7 @@ impl<E: Engine> Markets for E {
     ) -> Result<Vec<Life>, Failure> {
         let (series, event) = scope.names();
         let wanted = values![SOURCE, series, event, from, until, only];
-        self.read("loading markets", statement!("load_lives"), &wanted, life)
+        self.read("loading markets", statement!("markets", "load_lives"), &wanted, life)
     }
 
     fn save_markets(
@@ -134,7 +134,7 @@ impl<E: Engine> Markets for E {
 
     fn events_without_series(&mut self) -> Result<Vec<Box<str>>, Failure> {
         let what = "looking for events without a series";
-        self.read(what, statement!("events_without_series"), &values![SOURCE], |row| {
+        self.read(what, statement!("markets", "events_without_series"), &values![SOURCE], |row| {
             row.of("prediction_markets").get("event_ticker")
         })
     }
@@ -150,8 +150,8 @@ impl<E: Engine> Markets for E {
         let named: Rows<'_> = events.iter().map(|event| values![storable(&event.event)]).collect();
         self.transact("storing events", Access::Alone(MARKETS), |work| {
             let (source, now) = (values![SOURCE], values![now]);
-            work.execute_each(statement!("store_events"), &source, &described, &now)?;
-            work.execute_each(statement!("name_series"), &source, &named, &now)?;
+            work.execute_each(statement!("markets", "store_events"), &source, &described, &now)?;
+            work.execute_each(statement!("markets", "name_series"), &source, &named, &now)?;
             Ok(())
         })
     }
@@ -164,10 +164,12 @@ fn see(work: &mut dyn Work, seen: &[Sighting], now: Timestamp) -> Result<u64, Fa
     let touched = seen.iter().map(|sighting| values![&sighting.market.ticker, sighting.seen_at]);
     let touched: Rows<'_> = touched.collect();
     let (source, now) = (values![SOURCE], values![now]);
-    let changed = work.execute_each(statement!("insert_changes"), &source, &statuses, &now)?;
-    let stored = work.execute_each(statement!("store_markets"), &source, &described, &now)?;
+    let changed =
+        work.execute_each(statement!("markets", "insert_changes"), &source, &statuses, &now)?;
+    let stored =
+        work.execute_each(statement!("markets", "store_markets"), &source, &described, &now)?;
     if stored < u64::try_from(seen.len()).unwrap_or(u64::MAX) {
-        work.execute_each(statement!("touch_markets"), &source, &touched, &now)?;
+        work.execute_each(statement!("markets", "touch_markets"), &source, &touched, &now)?;
     }
     Ok(changed)
 }
@@ -204,9 +206,10 @@ fn miss(work: &mut dyn Work, absent: &[Absence], now: Timestamp) -> Result<u64, 
     let believed = absent.iter().filter(|absence| absence.is_believed);
     let believed: Rows<'_> = believed.map(|absence| values![&absence.ticker]).collect();
     let (source, now) = (values![SOURCE], values![now]);
-    let vanished = work.execute_each(statement!("insert_vanishings"), &source, &believed, &now)?;
-    work.execute_each(statement!("vanish_markets"), &source, &believed, &now)?;
-    work.execute_each(statement!("note_absences"), &source, &all, &now)?;
+    let vanished =
+        work.execute_each(statement!("markets", "insert_vanishings"), &source, &believed, &now)?;
+    work.execute_each(statement!("markets", "vanish_markets"), &source, &believed, &now)?;
+    work.execute_each(statement!("markets", "note_absences"), &source, &all, &now)?;
     Ok(vanished)
 }
 

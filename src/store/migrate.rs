@@ -26,10 +26,10 @@ macro_rules! migrations {
     };
 }
 
-/// The text of `sql/<dialect>/<name>.sql`.
+/// The text of `sql/<dialect>/migrations/<name>.sql`.
 macro_rules! file {
     ($dialect:literal, $name:literal) => {
-        include_str!(concat!("../../../sql/", $dialect, "/", $name, ".sql"))
+        include_str!(concat!("../../../sql/", $dialect, "/migrations/", $name, ".sql"))
     };
 }
 pub(super) use file;

@@ -47,11 +47,12 @@ impl<E: Engine> Overviews for E {
 }
 
 fn read(work: &mut dyn Work, now: Timestamp) -> Result<Overview, Failure> {
-    let retired_total = work.rows(statement!("count_retired"), &values![SOURCE], |row| {
-        row.of("ingestion_checkpoints").get("retired")
-    })?;
+    let retired_total =
+        work.rows(statement!("overview", "count_retired"), &values![SOURCE], |row| {
+            row.of("ingestion_checkpoints").get("retired")
+        })?;
     let passes = values![now.before(OVERLAP_SPAN)];
-    let passes = work.rows(statement!("load_last_pass"), &passes, |row| {
+    let passes = work.rows(statement!("overview", "load_last_pass"), &passes, |row| {
         let record = row.of("ingestion_runs");
         let span = |column| Ok::<_, Failure>(seconds(record.get(column)?));
         Ok((run_row(row)?, span("overlap_seconds")?, span("overlap_used_seconds")?))
@@ -60,18 +61,19 @@ fn read(work: &mut dyn Work, now: Timestamp) -> Result<Overview, Failure> {
         Some((pass, overlap, used)) => (Some(pass), overlap, used),
         None => (None, None, None),
     };
-    let offsets = work.rows(statement!("load_exchange_offset"), &values![SOURCE], |row| {
-        row.of("exchange_records").get("offset_seconds")
-    })?;
+    let offsets =
+        work.rows(statement!("overview", "load_exchange_offset"), &values![SOURCE], |row| {
+            row.of("exchange_records").get("offset_seconds")
+        })?;
     let retired = values![SOURCE, RETIRED_MAX];
     Ok(Overview {
-        entries: work.rows(statement!("load_selected"), &values![SOURCE], entry)?,
-        active: work.rows(statement!("load_active"), &values![SOURCE], checkpoint)?,
-        retired: work.rows(statement!("load_retired"), &retired, checkpoint)?,
+        entries: work.rows(statement!("overview", "load_selected"), &values![SOURCE], entry)?,
+        active: work.rows(statement!("overview", "load_active"), &values![SOURCE], checkpoint)?,
+        retired: work.rows(statement!("overview", "load_retired"), &retired, checkpoint)?,
         retired_total: only(retired_total)?,
         scores: scores(work, now)?,
         totals: totals(work)?,
-        runs: work.rows(statement!("load_runs"), &values![RUNS_MAX], run_row)?,
+        runs: work.rows(statement!("overview", "load_runs"), &values![RUNS_MAX], run_row)?,
         last_pass,
         overlap_used: overlap_used.unwrap_or_default(),
         overlap,
@@ -94,7 +96,7 @@ fn entry(row: Row<'_>) -> Result<Entry, Failure> {
 
 fn scores(work: &mut dyn Work, now: Timestamp) -> Result<Vec<Scored>, Failure> {
     let since = values![SOURCE, now.before(SCORED_LATELY)];
-    work.rows(statement!("load_latest_scores"), &since, |row| {
+    work.rows(statement!("overview", "load_latest_scores"), &since, |row| {
         let record = row.of("completeness_scores");
         Ok(Scored {
             market: record.ticker("market_ticker")?,
@@ -108,7 +110,7 @@ fn scores(work: &mut dyn Work, now: Timestamp) -> Result<Vec<Scored>, Failure> {
 
 fn totals(work: &mut dyn Work) -> Result<Totals, Failure> {
     let mut totals = Totals::default();
-    work.query(statement!("load_totals"), &values![SOURCE], &mut |row| {
+    work.query(statement!("overview", "load_totals"), &values![SOURCE], &mut |row| {
         let record = row.of("ingestion_totals");
         let name = |column| record.get::<Box<str>>(column);
         totals.set(&name("metric")?, &name("reason")?, record.get("total")?);
@@ -140,7 +142,7 @@ fn run_row(row: Row<'_>) -> Result<RunRow, Failure> {
 
 fn last_day(work: &mut dyn Work, now: Timestamp) -> Result<Vec<Span>, Failure> {
     let since = values![day_begins(now), DAY_STEP.as_secs_f64()];
-    let spans = work.rows(statement!("load_day"), &since, |row| {
+    let spans = work.rows(statement!("overview", "load_day"), &since, |row| {
         let record = row.of("ingestion_runs");
         let (events_ingested, lag_seconds) =
             (record.get("events_ingested")?, record.get("lag_seconds")?);

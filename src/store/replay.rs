@@ -123,7 +123,7 @@ pub trait Replays {
 impl<E: Engine> Replays for E {
     fn raw_events(&mut self, place: &ReplayPlace, count: u32) -> Result<Vec<RawEvent>, Failure> {
         let wanted = values![place.after_event, place.from, place.until, count];
-        self.scan("loading raw events", statement!("load_events"), &wanted, |row| {
+        self.scan("loading raw events", statement!("replay", "load_events"), &wanted, |row| {
             let record = row.of("raw_kalshi_trade_events");
             Ok(RawEvent {
                 event_id: record.get("event_id")?,
@@ -145,7 +145,7 @@ impl<E: Engine> Replays for E {
         let mut place = ReplayPlace { target: target.to_owned(), from, until, after_event: 0 };
         let what = "loading the place of a replay";
         let key = values![SOURCE, target, place.bounds()];
-        let known = self.read(what, statement!("load_place"), &key, |row| {
+        let known = self.read(what, statement!("replay", "load_place"), &key, |row| {
             row.of("replay_places").get("after_event")
         })?;
         place.after_event = known.into_iter().next().unwrap_or(0);
@@ -172,10 +172,10 @@ impl<E: Engine> Replays for E {
         check_name(&place.target)?;
         let rows = sorted(trades);
         self.transact("replaying trades", Access::Write, |work| {
-            let insert = statement!("replay_trades").on(&place.target);
+            let insert = statement!("replay", "replay_trades").on(&place.target);
             let stored = work.execute_each(&insert, &values![SOURCE], &rows, &[])?;
             let moved = values![SOURCE, &place.target, place.bounds(), place.after_event, now];
-            work.execute(statement!("move_place"), &moved)?;
+            work.execute(statement!("replay", "move_place"), &moved)?;
             Ok(stored)
         })
     }
@@ -183,7 +183,7 @@ impl<E: Engine> Replays for E {
     fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure> {
         let what = "forgetting the place of a replay";
         let key = values![SOURCE, &place.target, place.bounds()];
-        self.execute(what, statement!("delete_place"), &key).map(|_| ())
+        self.execute(what, statement!("replay", "delete_place"), &key).map(|_| ())
     }
 
     fn compare_trades(&mut self, other: &str, examples: u32) -> Result<Difference, Failure> {
@@ -193,7 +193,7 @@ impl<E: Engine> Replays for E {
                 return Err(other_shape(other));
             }
             let mut difference = Difference::default();
-            let compare = statement!("compare_trades").on(other);
+            let compare = statement!("replay", "compare_trades").on(other);
             work.query(&compare, &values![examples], &mut |row| {
                 let record = row.of(TRADES_TABLE);
                 if let Some(trade_id) = record.get("trade_id")? {
@@ -211,26 +211,33 @@ impl<E: Engine> Replays for E {
 
     fn prunable(&mut self, before: Timestamp) -> Result<(u64, u64), Failure> {
         let what = "counting raw events";
-        only(self.scan(what, statement!("count_prunable"), &values![SOURCE, before], |row| {
-            let record = row.of("raw_kalshi_trade_events");
-            Ok((record.narrow("events")?, record.narrow("unnormalized")?))
-        })?)
+        only(self.scan(
+            what,
+            statement!("replay", "count_prunable"),
+            &values![SOURCE, before],
+            |row| {
+                let record = row.of("raw_kalshi_trade_events");
+                Ok((record.narrow("events")?, record.narrow("unnormalized")?))
+            },
+        )?)
     }
 
     fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure> {
         // Found outside the transaction that deletes: looking can take long, and others want to write.
         let what = "pruning raw events";
         let wanted = values![SOURCE, before, count];
-        let events: Vec<i64> = self.scan(what, statement!("load_prunable"), &wanted, |row| {
-            row.of("raw_kalshi_trade_events").get("event_id")
-        })?;
+        let events: Vec<i64> =
+            self.scan(what, statement!("replay", "load_prunable"), &wanted, |row| {
+                row.of("raw_kalshi_trade_events").get("event_id")
+            })?;
         if events.is_empty() {
             return Ok(0);
         }
         self.transact(what, Access::WriteScan, |work| {
-            let deleted = work.execute(statement!("prune_events"), &values![SOURCE, events])?;
+            let deleted =
+                work.execute(statement!("replay", "prune_events"), &values![SOURCE, events])?;
             // SQLite gives numbers of deleted events again when no higher one is left: no place may be above them.
-            work.execute(statement!("lower_places"), &[])?;
+            work.execute(statement!("replay", "lower_places"), &[])?;
             Ok(deleted)
         })
     }
@@ -244,7 +251,7 @@ fn is_alike(work: &mut dyn Work, name: &str) -> Result<Option<bool>, Failure> {
         let is_alike = record.get::<Option<bool>>("is_alike")?.unwrap_or(false);
         Ok(record.get::<bool>("is_there")?.then_some(is_alike))
     };
-    only(work.rows(statement!("check_table"), &values![name, TRADES_TABLE], shape)?)
+    only(work.rows(statement!("replay", "check_table"), &values![name, TRADES_TABLE], shape)?)
 }
 
 fn columns(replayed: &Replayed) -> [Value<'_>; 9] {

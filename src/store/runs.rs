@@ -80,7 +80,7 @@ impl RunRecord {
 impl<E: Engine> Runs for E {
     fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure> {
         let begun = self.transact("recording the run", Access::One, |work| {
-            work.rows(statement!("begin_run"), &values![command, now], |row| {
+            work.rows(statement!("runs", "begin_run"), &values![command, now], |row| {
                 row.of("ingestion_runs").get("run_id")
             })
         })?;
@@ -110,7 +110,7 @@ impl<E: Engine> Runs for E {
             tally.events_conflicting,
         ];
         self.transact("recording the end of the run", Access::Write, |work| {
-            let closed = work.rows(statement!("finish_run"), &closing, |row| {
+            let closed = work.rows(statement!("runs", "finish_run"), &closing, |row| {
                 let record = row.of("ingestion_runs");
                 let count = |column| record.get::<i64>(column);
                 Ok([
@@ -125,17 +125,15 @@ impl<E: Engine> Runs for E {
             let totals = record.totals(events).into_iter();
             let totals: Rows<'_> =
                 totals.map(|(metric, reason, total)| values![metric, reason, total]).collect();
-            work.execute_each(statement!("add_totals"), &values![SOURCE], &totals, &[])?;
+            work.execute_each(statement!("runs", "add_totals"), &values![SOURCE], &totals, &[])?;
             Ok(())
         })
     }
 
     fn tape_rate(&mut self) -> Result<Option<f64>, Failure> {
         let what = "reading how busy the tape is";
-        only(
-            self.read(what, statement!("tape_rate"), &[], |row| {
-                row.of("ingestion_runs").get("rate")
-            })?,
-        )
+        only(self.read(what, statement!("runs", "tape_rate"), &[], |row| {
+            row.of("ingestion_runs").get("rate")
+        })?)
     }
 }

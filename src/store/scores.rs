@@ -42,7 +42,7 @@ impl<E: Engine> Scores for E {
         until: Option<Timestamp>,
     ) -> Result<Vec<(Ticker, i64)>, Failure> {
         let wanted = values![SOURCE, markets, until];
-        self.scan(ADDING_UP, statement!("stored_lifetime"), &wanted, |row| {
+        self.scan(ADDING_UP, statement!("scores", "stored_lifetime"), &wanted, |row| {
             let record = row.of("prediction_market_trades");
             Ok((record.ticker("market_ticker")?, record.get("quantity_e2")?))
         })
@@ -63,7 +63,7 @@ impl<E: Engine> Scores for E {
             })
         };
         let wanted = values![SOURCE, markets, from, until];
-        self.scan(ADDING_UP, statement!("stored_by_hour"), &wanted, volume)
+        self.scan(ADDING_UP, statement!("scores", "stored_by_hour"), &wanted, volume)
     }
 
     fn save_scores(&mut self, scores: &[Score], now: Timestamp) -> Result<(), Failure> {
@@ -72,8 +72,8 @@ impl<E: Engine> Scores for E {
         let latest: Rows<'_> = latest.collect();
         let (source, now) = (values![SOURCE], values![now]);
         self.transact("storing scores", Access::Alone(MARKETS), |work| {
-            work.execute_each(statement!("insert_scores"), &source, &rows, &now)?;
-            work.execute_each(statement!("mark_scores"), &source, &latest, &now)?;
+            work.execute_each(statement!("scores", "insert_scores"), &source, &rows, &now)?;
+            work.execute_each(statement!("scores", "mark_scores"), &source, &latest, &now)?;
             Ok(())
         })
     }

@@ -45,11 +45,20 @@ impl<E: Engine> Slices for E {
         until: Timestamp,
     ) -> Result<Vec<Slice>, Failure> {
         let wanted = values![SOURCE, names, from, until];
-        self.read("loading the ledger of backfills", statement!("load_slices"), &wanted, slice)
+        self.read(
+            "loading the ledger of backfills",
+            statement!("slices", "load_slices"),
+            &wanted,
+            slice,
+        )
     }
 
     fn add_slices(&mut self, slices: &[Slice], reset: bool, now: Timestamp) -> Result<(), Failure> {
-        let add = if reset { statement!("reset_slices") } else { statement!("add_slices") };
+        let add = if reset {
+            statement!("slices", "reset_slices")
+        } else {
+            statement!("slices", "add_slices")
+        };
         let slices: Rows<'_> = slices.iter().map(columns).collect();
         self.transact(STORING, Access::Write, |work| {
             work.execute_each(add, &values![SOURCE], &slices, &values![now])?;
@@ -67,8 +76,8 @@ impl<E: Engine> Slices for E {
         let complete: Rows<'_> = complete.iter().map(key).collect();
         let (source, now) = (values![SOURCE], values![now]);
         self.transact(STORING, Access::Write, |work| {
-            work.execute_each(statement!("add_slices"), &source, &strips, &now)?;
-            work.execute_each(statement!("complete_slices"), &source, &complete, &now)?;
+            work.execute_each(statement!("slices", "add_slices"), &source, &strips, &now)?;
+            work.execute_each(statement!("slices", "complete_slices"), &source, &complete, &now)?;
             Ok(())
         })
     }
@@ -88,7 +97,7 @@ pub(super) fn advance(
         })
         .collect();
     let (source, now) = (values![SOURCE], values![commit.now()]);
-    work.execute_each(statement!("advance_slices"), &source, &moved, &now)?;
+    work.execute_each(statement!("slices", "advance_slices"), &source, &moved, &now)?;
     Ok(())
 }
 

@@ -38,7 +38,7 @@ fn write(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Receipt, Fa
     if commit.offered() + receipt.rejected.len() > 0 {
         let [ingested, duplicate, rejected, conflicting] = commit.counts(&receipt).map(integer);
         let counts = values![run, ingested, duplicate, rejected, conflicting];
-        work.execute(statement!("tally_run"), &counts)?;
+        work.execute(statement!("trades", "tally_run"), &counts)?;
     }
     Ok(receipt)
 }
@@ -49,10 +49,15 @@ fn advance(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Vec<Ticke
     let updates = commit.checkpoints();
     let (source, now) = (values![SOURCE], commit.now());
     let rows: Rows<'_> = updates.iter().map(columns).collect();
-    let advance = statement!("advance_checkpoints");
+    let advance = statement!("trades", "advance_checkpoints");
     let moved = work.execute_each_found(advance, &source, &rows, &values![now])?;
     let corrections: Rows<'_> = moved.iter().flat_map(|at| corrections(&updates[*at])).collect();
-    work.execute_each(statement!("insert_corrections"), &source, &corrections, &values![run, now])?;
+    work.execute_each(
+        statement!("trades", "insert_corrections"),
+        &source,
+        &corrections,
+        &values![run, now],
+    )?;
     let is_left = |at: &usize| moved.binary_search(at).is_err();
     let left = (0..updates.len()).filter(is_left);
     Ok(left.map(|at| updates[at].next().market.clone()).collect())

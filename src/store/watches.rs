@@ -63,7 +63,7 @@ impl<E: Engine> Watches for E {
             if known.len() == names.len() {
                 return Ok(known);
             }
-            work.execute(statement!("select_watches"), &values![SOURCE, names, now])?;
+            work.execute(statement!("watches", "select_watches"), &values![SOURCE, names, now])?;
             load(work, names)
         })
     }
@@ -78,9 +78,9 @@ impl<E: Engine> Watches for E {
         let left = members(changes, |change| &change.left);
         self.transact("storing the selection", Access::Alone(WATCHES), |work| {
             let source = values![SOURCE];
-            work.execute_each(statement!("update_watches"), &source, &learnt, &[])?;
-            work.execute_each(statement!("insert_members"), &source, &joined, &[])?;
-            work.execute_each(statement!("delete_members"), &source, &left, &[])?;
+            work.execute_each(statement!("watches", "update_watches"), &source, &learnt, &[])?;
+            work.execute_each(statement!("watches", "insert_members"), &source, &joined, &[])?;
+            work.execute_each(statement!("watches", "delete_members"), &source, &left, &[])?;
             Ok(())
         })
     }
@@ -94,10 +94,10 @@ impl<E: Engine> Watches for E {
         let FalseMark { watch, claimed, reason } = mark;
         self.transact("lowering a false mark", Access::Write, |work| {
             let marked = values![SOURCE, watch, *claimed];
-            let is_lowered = work.execute(statement!("lower_mark"), &marked)? > 0;
+            let is_lowered = work.execute(statement!("watches", "lower_mark"), &marked)? > 0;
             if is_lowered {
                 let noted = values![SOURCE, watch, *claimed, *reason, run, now];
-                work.execute(statement!("note_lowered_mark"), &noted)?;
+                work.execute(statement!("watches", "note_lowered_mark"), &noted)?;
             }
             Ok(is_lowered)
         })
@@ -113,7 +113,7 @@ impl<E: Engine> Watches for E {
             })
         };
         let names = values![SOURCE, names];
-        self.read("loading refused names", statement!("load_refused"), &names, refusal)
+        self.read("loading refused names", statement!("watches", "load_refused"), &names, refusal)
     }
 
     fn save_refusals(
@@ -126,19 +126,22 @@ impl<E: Engine> Watches for E {
         let lifted: Rows<'_> = lifted.iter().map(|name| values![name]).collect();
         let (source, now) = (values![SOURCE], values![now]);
         self.transact("storing refused names", Access::Alone(WATCHES), |work| {
-            work.execute_each(statement!("refuse_name"), &source, &refused, &now)?;
-            work.execute_each(statement!("forget_watch"), &source, &refused, &[])?;
-            work.execute_each(statement!("retire_refused"), &source, &refused, &now)?;
-            work.execute_each(statement!("lift_refusal"), &source, &lifted, &[])?;
+            work.execute_each(statement!("watches", "refuse_name"), &source, &refused, &now)?;
+            work.execute_each(statement!("watches", "forget_watch"), &source, &refused, &[])?;
+            work.execute_each(statement!("watches", "retire_refused"), &source, &refused, &now)?;
+            work.execute_each(statement!("watches", "lift_refusal"), &source, &lifted, &[])?;
             Ok(())
         })
     }
 
     fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure> {
         let name = values![SOURCE, target.kind(), target.label()];
-        only(self.read("looking for a name", statement!("is_on_record"), &name, |row| {
-            row.of("prediction_markets").get("is_on_record")
-        })?)
+        only(self.read(
+            "looking for a name",
+            statement!("watches", "is_on_record"),
+            &name,
+            |row| row.of("prediction_markets").get("is_on_record"),
+        )?)
     }
 
     fn note_selection(&mut self, watches: &[Watch], now: Timestamp) -> Result<(), Failure> {
@@ -147,14 +150,19 @@ impl<E: Engine> Watches for E {
             selected.map(|watch| values![watch.target.name(), watch.sla.as_secs_f64()]).collect();
         self.transact("noting the selection", Access::One, |work| {
             let after = values![now, now.before(NOTED_AGAIN_AFTER)];
-            work.execute_each(statement!("note_selection"), &values![SOURCE], &rows, &after)?;
+            work.execute_each(
+                statement!("watches", "note_selection"),
+                &values![SOURCE],
+                &rows,
+                &after,
+            )?;
             Ok(())
         })
     }
 }
 
 fn load(work: &mut dyn Work, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
-    work.rows(statement!("load_watches"), &values![SOURCE, names], watch)
+    work.rows(statement!("watches", "load_watches"), &values![SOURCE, names], watch)
 }
 
 /// What was learnt of an entry.

@@ -153,24 +153,37 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
-fn both_dialects_have_the_same_files_and_all_are_used() {
-    let names = |dialect: &str| -> BTreeSet<String> {
-        let directory = format!("sql/{dialect}");
-        files(&directory, ".sql")
-            .into_iter()
-            .map(|(name, _)| name.rsplit('/').next().unwrap().to_owned())
-            .collect()
+fn both_dialects_have_the_same_statements_in_one_order_and_all_are_used() {
+    let names = |dialect: &str| -> Vec<(String, String)> {
+        let named = |(file, text): (String, String)| {
+            let table = file.rsplit('/').next().unwrap().trim_end_matches(".sql").to_owned();
+            let names = text.lines().filter_map(|line| line.strip_prefix("-- name: "));
+            names.map(|name| (table.clone(), name.to_owned())).collect::<Vec<_>>()
+        };
+        let mut all = files(&format!("sql/{dialect}"), ".sql");
+        all.sort();
+        all.into_iter().flat_map(named).collect()
     };
     assert_eq!(names("postgres"), names("sqlite"));
     let code: String = files("src/store", ".rs").into_iter().map(|(_, text)| text).collect();
-    for name in names("sqlite") {
-        let stem = name.trim_end_matches(".sql");
-        let is_in_both = code.contains(&format!("\"{stem}\""));
+    let code: String = code.split_whitespace().collect();
+    for (table, name) in names("sqlite") {
+        let is_in_both = code.contains(&format!("statement!(\"{table}\",\"{name}\")"));
         let is_in_each = ["postgres", "sqlite"]
             .iter()
-            .all(|dialect| code.contains(&format!("sql/{dialect}/{name}\"")));
-        assert!(is_in_both || is_in_each, "{name} is used by nobody");
+            .all(|dialect| code.contains(&format!("sql!(\"{dialect}\",\"{table}\",\"{name}\")")));
+        assert!(is_in_both || is_in_each, "{name} in {table}.sql is used by nobody");
     }
+}
+
+#[test]
+fn both_dialects_have_the_same_migrations() {
+    let names = |dialect: &str| -> BTreeSet<String> {
+        let name = |(file, _): (String, String)| file.rsplit('/').next().unwrap().to_owned();
+        files(&format!("sql/{dialect}/migrations"), ".sql").into_iter().map(name).collect()
+    };
+    assert_eq!(names("postgres"), names("sqlite"));
+    assert!(!names("sqlite").is_empty());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
 use crate::store::contract::RunId;
-use crate::store::engine::Stored;
+use crate::store::engine::{Stored, sql};
 
 /// Stores the trades and the events of a commit, inside the caller's transaction. Trades come in commits of new ones
 /// and of known ones: what is tried first is what most of the last commit's were.
@@ -76,7 +76,7 @@ fn compare(
     }
     let columns = Columns::of(events);
     let rows = transaction.query_typed(
-        include_str!("../../../sql/postgres/match_trades.sql"),
+        sql!("postgres", "trades", "match_trades"),
         &[
             (&SOURCE, Type::TEXT),
             (&columns.ids, Type::TEXT_ARRAY),
@@ -152,7 +152,7 @@ fn insert_trades(
     let columns = Columns::of(events);
     let blocks: Vec<Option<bool>> = events.iter().map(|event| event.trade.is_block_trade).collect();
     let answer = transaction.query_typed_one(
-        include_str!("../../../sql/postgres/insert_trades.sql"),
+        sql!("postgres", "trades", "insert_trades"),
         &[
             (&SOURCE, Type::TEXT),
             (&columns.ids, Type::TEXT_ARRAY),
@@ -191,7 +191,7 @@ fn insert_events(
     let ids: Vec<&str> = events().map(|event| &*event.trade.trade_id).collect();
     let payloads: Vec<&str> = events().map(|event| &*event.payload).collect();
     transaction.execute_typed(
-        include_str!("../../../sql/postgres/insert_events.sql"),
+        sql!("postgres", "trades", "insert_events"),
         &[
             (&run, Type::INT8),
             (&now, Type::TIMESTAMPTZ),
@@ -219,7 +219,7 @@ fn insert_rejected(
     let payloads: Vec<&str> = events().map(|event| &*event.payload).collect();
     let reasons: Vec<&str> = events().map(|event| event.reason.as_str()).collect();
     let kept = transaction.query_typed(
-        include_str!("../../../sql/postgres/insert_rejected.sql"),
+        sql!("postgres", "trades", "insert_rejected"),
         &[
             (&run, Type::INT8),
             (&now, Type::TIMESTAMPTZ),

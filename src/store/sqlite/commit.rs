@@ -6,7 +6,7 @@ use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
 use crate::store::contract::RunId;
-use crate::store::engine::Stored;
+use crate::store::engine::{Stored, sql};
 
 /// Stores the trades and the events of a commit, inside the caller's transaction.
 pub(super) fn store(
@@ -60,9 +60,9 @@ impl<'a> Table<'a> {
     fn of(connection: &'a Connection) -> rusqlite::Result<Table<'a>> {
         let prepare = |sql| connection.prepare_cached(sql);
         Ok(Table {
-            trades: prepare(include_str!("../../../sql/sqlite/insert_trades.sql"))?,
-            events: prepare(include_str!("../../../sql/sqlite/insert_events.sql"))?,
-            stored: prepare(include_str!("../../../sql/sqlite/match_trades.sql"))?,
+            trades: prepare(sql!("sqlite", "trades", "insert_trades"))?,
+            events: prepare(sql!("sqlite", "trades", "insert_events"))?,
+            stored: prepare(sql!("sqlite", "trades", "match_trades"))?,
             expects_new: true,
         })
     }
@@ -144,8 +144,7 @@ fn insert_rejected(
     now: &str,
     events: &[Rejected],
 ) -> rusqlite::Result<Vec<usize>> {
-    let mut statement =
-        connection.prepare_cached(include_str!("../../../sql/sqlite/insert_rejected.sql"))?;
+    let mut statement = connection.prepare_cached(sql!("sqlite", "trades", "insert_rejected"))?;
     let mut kept = Vec::new();
     for (position, event) in events.iter().enumerate() {
         let (market, id) = (event.market.as_str(), event.trade_id.as_deref());

@@ -16,7 +16,7 @@ on_both_stores! {
 fn apply_the_first_step(database: &Database) {
     let (dialect, time) =
         if is_sqlite(database) { ("sqlite", "text") } else { ("postgres", "timestamptz") };
-    let file = format!("sql/{dialect}/001_pipeline.sql");
+    let file = format!("sql/{dialect}/migrations/001_pipeline.sql");
     let sql = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let digest = ring::digest::digest(&ring::digest::SHA256, sql.as_bytes());
     let checksum: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -21,7 +21,7 @@ fn apply_the_first_steps(database: &Database) {
              (name text primary key, checksum text not null, applied_at {time} not null)",
     ));
     for name in ["001_pipeline", "002_coverage"] {
-        let file = format!("sql/{dialect}/{name}.sql");
+        let file = format!("sql/{dialect}/migrations/{name}.sql");
         let sql = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
         let digest = ring::digest::digest(&ring::digest::SHA256, sql.as_bytes());
         let checksum: Vec<String> =

@@ -18,7 +18,7 @@ fn folder(path: &str) -> PathBuf {
 
 /// The names of all steps, in their order.
 pub(super) fn steps() -> Vec<String> {
-    let names = fs::read_dir(folder("sql/sqlite")).unwrap();
+    let names = fs::read_dir(folder("sql/sqlite/migrations")).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let is_step = |name: &String| name.starts_with(|first: char| first.is_ascii_digit());
     let mut names: Vec<String> =
@@ -29,7 +29,7 @@ pub(super) fn steps() -> Vec<String> {
 
 /// A step's own file.
 pub(super) fn step(dialect: &str, name: &str) -> String {
-    fs::read_to_string(folder(&format!("sql/{dialect}/{name}.sql"))).unwrap()
+    fs::read_to_string(folder(&format!("sql/{dialect}/migrations/{name}.sql"))).unwrap()
 }
 
 /// A new database becomes one in use, of the first so many steps. The fixture holds the sums of their

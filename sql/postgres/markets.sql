@@ -1,0 +1,257 @@
+-- name: load_over_series
+-- Markets that are over and may be looked at again: the longest unseen of those that ended lately,
+-- and the longest unseen of all.
+select *
+from (
+    select
+        market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+        ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
+    from prediction_markets
+    where source = $1 and series_ticker = $2 and status in ('finalized', 'vanished') and ended_at >= $3
+    order by checked_at, market_ticker
+    limit $4
+) as lately
+union
+select *
+from (
+    select
+        market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+        ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
+    from prediction_markets
+    where source = $1 and series_ticker = $2 and status in ('finalized', 'vanished')
+    order by checked_at, market_ticker
+    limit $4
+) as unseen
+
+-- name: load_over_event
+-- Markets that are over and may be looked at again: the longest unseen of those that ended lately,
+-- and the longest unseen of all.
+select *
+from (
+    select
+        market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+        ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
+    from prediction_markets
+    where source = $1 and event_ticker = $2 and status in ('finalized', 'vanished') and ended_at >= $3
+    order by checked_at, market_ticker
+    limit $4
+) as lately
+union
+select *
+from (
+    select
+        market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+        ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
+    from prediction_markets
+    where source = $1 and event_ticker = $2 and status in ('finalized', 'vanished')
+    order by checked_at, market_ticker
+    limit $4
+) as unseen
+
+-- name: series_of_events
+select event_ticker, series_ticker, title
+from prediction_events
+where source = $1 and event_ticker = any ($2::text[])
+
+-- name: load_markets
+select
+    market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+    ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
+from prediction_markets
+where source = $1 and market_ticker = any ($2::text[])
+
+-- name: load_unsettled
+select
+    market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+    ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
+from prediction_markets
+where source = $1 and status not in ('finalized', 'vanished')
+order by market_ticker
+
+-- name: load_unsettled_series
+select
+    market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+    ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
+from prediction_markets
+where source = $1 and series_ticker = $2 and status not in ('finalized', 'vanished')
+order by market_ticker
+
+-- name: load_unsettled_event
+select
+    market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+    ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
+from prediction_markets
+where source = $1 and event_ticker = $2 and status not in ('finalized', 'vanished')
+order by market_ticker
+
+-- name: load_lives
+-- Markets by series, event, name or none of these, whose life may touch a span.
+select market_ticker, series_ticker, open_time, close_time, status, (volume * 100)::bigint as volume_e2, observed_at
+from prediction_markets
+where
+    source = $1
+    and ($2::text is null or series_ticker = $2)
+    and ($3::text is null or event_ticker = $3)
+    and (open_time is null or open_time < $5)
+    and (close_time is null or close_time >= $4)
+    and ($6::text[] is null or market_ticker = any ($6::text[]))
+order by market_ticker
+
+-- name: events_without_series
+select distinct event_ticker
+from prediction_markets
+where source = $1 and series_ticker is null
+order by event_ticker
+
+-- name: store_events
+-- Of an event named twice the last one counts.
+insert into prediction_events (source, event_ticker, series_ticker, title, updated_at)
+select distinct on (event_ticker)
+    $1,
+    event_ticker,
+    series_ticker,
+    title,
+    $5
+from unnest($2::text[], $3::text[], $4::text[]) with ordinality as o (event_ticker, series_ticker, title, place)
+order by event_ticker, place desc
+on conflict (source, event_ticker) do update
+set
+    series_ticker = excluded.series_ticker,
+    title = excluded.title,
+    updated_at = excluded.updated_at
+
+-- name: name_series
+-- Comes after store_events: the markets of these events that were stored without a series.
+update prediction_markets m
+set
+    series_ticker = e.series_ticker,
+    updated_at = $3
+from prediction_events e
+where
+    e.source = $1
+    and e.event_ticker = any ($2::text[])
+    and m.source = $1
+    and m.event_ticker = e.event_ticker
+    and m.series_ticker is null
+
+-- name: insert_changes
+-- Comes before store_markets, and compares with what is on record until then.
+insert into market_status_changes (source, market_ticker, status, previous_status, observed_at)
+select
+    $1,
+    o.market_ticker,
+    o.status,
+    m.status,
+    o.observed_at
+from unnest($2::text[], $3::text[], $4::timestamptz[]) as o (market_ticker, status, observed_at)
+left join prediction_markets m on m.source = $1 and m.market_ticker = o.market_ticker
+where
+    m.status is null
+    or (
+        m.status <> o.status
+        and (m.observed_at <= o.observed_at or m.observed_at > $5::timestamptz + interval '1 hour')
+    )
+
+-- name: store_markets
+-- An answer older than the one on record stores nothing, unless that one is from a future: a clock
+-- that was ahead once must not keep out what is said until then. Nothing else writes meanwhile, so
+-- what is joined is what is on record. Products, because a quotient of numerics is rounded.
+insert into prediction_markets (
+    source, market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
+    expected_expiration_time, latest_expiration_time, settlement_time, settlement_value, volume,
+    price_level_structure, payload, observed_at, ended_at, first_seen_at, updated_at, checked_at
+)
+select
+    $1,
+    o.market_ticker,
+    o.event_ticker,
+    coalesce(o.series_ticker, m.series_ticker, e.series_ticker),
+    o.title,
+    o.status,
+    o.result,
+    o.open_time,
+    o.close_time,
+    o.expected_expiration_time,
+    o.latest_expiration_time,
+    o.settlement_time,
+    o.settlement_value_e4 * 0.0001,
+    o.volume_e2 * 0.01,
+    o.price_level_structure,
+    o.payload::json,
+    o.observed_at,
+    case when o.is_over then coalesce(m.ended_at, o.observed_at) end,
+    $19,
+    $19,
+    $19
+from unnest(
+    $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
+    $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::integer[], $14::bigint[], $15::text[],
+    $16::text[], $17::timestamptz[], $18::boolean[]
+) as o (
+    market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
+    expected_expiration_time, latest_expiration_time, settlement_time, settlement_value_e4, volume_e2,
+    price_level_structure, payload, observed_at, is_over
+)
+left join prediction_markets m on m.source = $1 and m.market_ticker = o.market_ticker
+left join prediction_events e on e.source = $1 and e.event_ticker = o.event_ticker
+on conflict (source, market_ticker) do update
+set
+    event_ticker = excluded.event_ticker,
+    series_ticker = excluded.series_ticker,
+    title = excluded.title,
+    status = excluded.status,
+    result = excluded.result,
+    open_time = excluded.open_time,
+    close_time = excluded.close_time,
+    expected_expiration_time = excluded.expected_expiration_time,
+    latest_expiration_time = excluded.latest_expiration_time,
+    settlement_time = excluded.settlement_time,
+    settlement_value = excluded.settlement_value,
+    volume = excluded.volume,
+    price_level_structure = excluded.price_level_structure,
+    payload = excluded.payload,
+    updated_at = excluded.updated_at,
+    observed_at = excluded.observed_at,
+    checked_at = excluded.checked_at,
+    missing_since = null,
+    ended_at = excluded.ended_at
+where
+    prediction_markets.observed_at <= excluded.observed_at
+    or prediction_markets.observed_at > $19::timestamptz + interval '1 hour'
+
+-- name: touch_markets
+-- Comes after store_markets: what is still newer than its sighting was found all the same.
+update prediction_markets m
+set
+    checked_at = $4,
+    missing_since = null
+from unnest($2::text[], $3::timestamptz[]) as o (market_ticker, observed_at)
+where m.source = $1 and m.market_ticker = o.market_ticker and m.observed_at > o.observed_at
+
+-- name: insert_vanishings
+-- Comes before vanish_markets, which has the same condition.
+insert into market_status_changes (source, market_ticker, status, previous_status, observed_at)
+select
+    source,
+    market_ticker,
+    'vanished',
+    status,
+    $3
+from prediction_markets
+where source = $1 and market_ticker = any ($2::text[]) and status not in ('finalized', 'vanished')
+
+-- name: vanish_markets
+-- What was paid out is over already, and its status says more.
+update prediction_markets
+set
+    status = 'vanished',
+    ended_at = $3,
+    updated_at = $3
+where source = $1 and market_ticker = any ($2::text[]) and status not in ('finalized', 'vanished')
+
+-- name: note_absences
+update prediction_markets
+set
+    missing_since = coalesce(missing_since, $3),
+    checked_at = $3
+where source = $1 and market_ticker = any ($2::text[])

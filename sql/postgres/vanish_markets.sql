@@ -1,7 +1,0 @@
--- What was paid out is over already, and its status says more.
-update prediction_markets
-set
-    status = 'vanished',
-    ended_at = $3,
-    updated_at = $3
-where source = $1 and market_ticker = any ($2::text[]) and status not in ('finalized', 'vanished')

@@ -1,0 +1,166 @@
+-- name: select_watches
+-- Entries selected for the first time. In the order of the key, so that two writers cannot wait
+-- for each other.
+insert into selection_watches (source, watch, first_selected_at)
+select
+    $1,
+    watch,
+    $3
+from unnest($2::text[]) as t (watch)
+order by watch collate "C"
+on conflict (source, watch) do nothing
+
+-- name: update_watches
+-- What was not learnt stays as it is.
+update selection_watches w
+set
+    resolved_at = coalesce(o.resolved_at, w.resolved_at),
+    synced_at = coalesce(o.synced_at, w.synced_at),
+    synced_until = coalesce(o.synced_until, w.synced_until),
+    known_at = coalesce(o.known_at, w.known_at),
+    empty_at = coalesce(o.empty_at, w.empty_at)
+from unnest(
+    $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[]
+) as o (watch, resolved_at, synced_at, synced_until, known_at, empty_at)
+where w.source = $1 and w.watch = o.watch
+
+-- name: insert_members
+-- Comes after update_watches: a market joins when the exchange says so.
+insert into selection_members (source, watch, market_ticker, joined_at)
+select
+    w.source,
+    w.watch,
+    o.market_ticker,
+    coalesce(w.resolved_at, w.synced_at, w.first_selected_at)
+from unnest($2::text[], $3::text[]) as o (watch, market_ticker)
+join selection_watches w on w.source = $1 and w.watch = o.watch
+on conflict (source, watch, market_ticker) do nothing
+
+-- name: delete_members
+delete from selection_members m
+using unnest($2::text[], $3::text[]) as o (watch, market_ticker)
+where m.source = $1 and m.watch = o.watch and m.market_ticker = o.market_ticker
+
+-- name: lower_mark
+-- Compare and set: somebody else may have synced meanwhile.
+update selection_watches
+set synced_until = null
+where source = $1 and watch = $2 and synced_until = $3
+
+-- name: note_lowered_mark
+insert into claim_corrections (source, market_ticker, claim, claimed, proven, reason, run_id, corrected_at)
+values ($1, $2, 'synced_until', $3, null, $4, $5, $6)
+
+-- name: load_refused
+select name, first_refused_at, checked_at
+from refused_names
+where source = $1 and name = any ($2::text[])
+
+-- name: refuse_name
+-- In the order of the key, so that two writers cannot wait for each other.
+insert into refused_names (source, name, first_refused_at, checked_at)
+select
+    $1,
+    name,
+    $3,
+    $3
+from unnest($2::text[]) as t (name)
+order by name collate "C"
+on conflict (source, name) do update
+set
+    checked_at = excluded.checked_at
+
+-- name: forget_watch
+-- Comes after refuse_name: what the exchange never knew is no entry to be watched over, of whatever shard.
+delete from selection_watches w
+using unnest($2::text[]) as o (name)
+where w.source = $1 and starts_with(w.watch || ' ', o.name || ' ') and w.known_at is null
+
+-- name: retire_refused
+-- Comes after refuse_name: a market that the exchange never knew is neither read on nor able to breach.
+update ingestion_checkpoints c
+set
+    retired_at = $3,
+    updated_at = $3,
+    version = c.version + 1
+from unnest($2::text[]) as o (name)
+where
+    c.source = $1
+    and o.name = 'market:' || c.market_ticker
+    and c.retired_at is null
+    and c.last_trade_at is null
+    and c.walk_low is null
+    and not exists (
+        select 1 from prediction_market_trades t
+        where t.market_ticker = c.market_ticker and t.source = $1
+    )
+
+-- name: lift_refusal
+delete from refused_names
+where source = $1 and name = any ($2::text[])
+
+-- name: is_on_record
+-- Whether anything is stored of a name. By both halves of the markets, since each has an index of its own.
+select
+    case $2
+        when 'market' then
+            exists (select 1 from prediction_markets m where m.source = $1 and m.market_ticker = $3)
+            or exists (select 1 from prediction_market_trades t where t.market_ticker = $3 and t.source = $1)
+            or exists (
+                select 1 from ingestion_checkpoints c
+                where c.source = $1 and c.market_ticker = $3 and c.last_trade_at is not null
+            )
+        when 'event' then
+            exists (select 1 from prediction_events e where e.source = $1 and e.event_ticker = $3)
+            or exists (
+                select 1 from prediction_markets m
+                where m.source = $1 and m.event_ticker = $3 and m.status in ('finalized', 'vanished')
+            )
+            or exists (
+                select 1 from prediction_markets m
+                where m.source = $1 and m.event_ticker = $3 and m.status not in ('finalized', 'vanished')
+            )
+        else
+            exists (
+                select 1 from prediction_markets m
+                where m.source = $1 and m.series_ticker = $3 and m.status in ('finalized', 'vanished')
+            )
+            or exists (
+                select 1 from prediction_markets m
+                where m.source = $1 and m.series_ticker = $3 and m.status not in ('finalized', 'vanished')
+            )
+    end as is_on_record
+
+-- name: note_selection
+-- What a pass was asked for. Said again only when it changed or is some minutes old: a row that is
+-- written every minute for each of a thousand markets is work for nobody's good.
+insert into selection_watches (source, watch, first_selected_at, sla_seconds, selected_at)
+select
+    $1,
+    watch,
+    $4,
+    sla_seconds,
+    $4
+from unnest($2::text[], $3::double precision[]) as t (watch, sla_seconds)
+order by watch collate "C"
+on conflict (source, watch) do update
+set
+    sla_seconds = excluded.sla_seconds,
+    selected_at = excluded.selected_at
+where
+    selection_watches.sla_seconds is distinct from excluded.sla_seconds
+    or selection_watches.selected_at is null
+    or selection_watches.selected_at < $5
+    or selection_watches.selected_at > $4    -- by a clock that was ahead
+
+-- name: load_watches
+select
+    w.watch, w.first_selected_at, w.resolved_at, w.synced_at, w.synced_until, w.known_at, w.empty_at,
+    array(
+        select m.market_ticker
+        from selection_members m
+        where m.source = w.source and m.watch = w.watch
+        order by m.market_ticker
+    ) as members
+from selection_watches w
+where w.source = $1 and w.watch = any ($2::text[])

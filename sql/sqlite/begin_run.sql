@@ -1,3 +1,0 @@
-insert into ingestion_runs (command, started_at)
-values (?1, ?2)
-returning run_id

@@ -1,3 +1,0 @@
-select count(*) as retired
-from ingestion_checkpoints
-where source = ?1 and retired_at is not null

@@ -1,6 +1,0 @@
--- Stores one trade unless it is stored; the number of changed rows says which.
-insert into prediction_market_trades (
-    source, trade_id, market_ticker, side, price_e4, quantity_e2, traded_at, is_block_trade, run_id, ingested_at
-)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-on conflict (source, trade_id) do nothing

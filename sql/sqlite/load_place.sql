@@ -1,3 +1,0 @@
-select after_event
-from replay_places
-where source = ?1 and target = ?2 and bounds = ?3
