@@ -327,7 +327,7 @@ impl Filler {
         let read_until = self.asker.exchange_now();
         let look = self.look_at_cutoff();
         // An answer from a cache that is older than the reading proves nothing about it.
-        let look = look.filter(|(_, as_of)| as_of.after(CLOCK_SLACK) >= read_until);
+        let look = look.filter(|(_, as_of)| as_of.after(DATE_SLACK) >= read_until);
         let Some((cutoff, _)) = look else { return Ok(()) };
         let (complete, strips) = backfill::confirm(&ledger, cutoff);
         for strip in &strips {
@@ -409,8 +409,8 @@ fn traded(lives: &[Life]) -> HashMap<Ticker, Traded> {
     lives.iter().filter_map(|life| Some((life.market.clone(), said(life)?))).collect()
 }
 
-/// How far two readings of one instant may be apart: whole seconds, told across a network.
-const CLOCK_SLACK: Duration = Duration::from_secs(2);
+/// A description is of the instant at which it was asked for, told in whole seconds and across a network.
+const DATE_SLACK: Duration = Duration::from_secs(2);
 const YOUNG: &str = "the end of the window has not settled yet; run it again later";
 
 /// Says what would be done, and does nothing. `store` is missing where there is no database yet.

@@ -1,6 +1,6 @@
 //! Rules about the source, as tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -150,6 +150,43 @@ fn nothing_is_left_for_later() {
             }
         }
     }
+}
+
+/// Items that others than the program are there for.
+const FOR_OTHERS: [&str; 2] = [
+    "to_environment", // tests turn the clock of a process of its own
+    "on_sqlite",      // simulation keeps its database in memory
+];
+
+/// The compiler does not see that a public item is dead.
+#[test]
+fn the_program_uses_every_item_that_it_has() {
+    const KINDS: [&str; 7] = ["fn", "const", "static", "struct", "enum", "type", "trait"];
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let code: Vec<String> = files("src", ".rs")
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("_tests.rs") && !name.ends_with("/tests.rs"))
+        .flat_map(|(_, text)| {
+            let lines = without_tests(&text).lines().map(|line| line.split("//").next());
+            lines.map(|line| line.unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        })
+        .collect();
+    let words: Vec<&str> = code
+        .iter()
+        .flat_map(|line| line.split(|c| !is_word(c)))
+        .filter(|w| !w.is_empty())
+        .collect();
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for word in &words {
+        *times.entry(word).or_default() += 1;
+    }
+    // As in `pub fn name` and `pub(super) const fn name`.
+    let is_public = |at: usize| words[at.saturating_sub(3)..at].contains(&"pub");
+    let kinds = (1..words.len() - 1).filter(|at| KINDS.contains(&words[*at]) && is_public(*at));
+    let defined = kinds.map(|at| words[at + 1]).filter(|name| !KINDS.contains(name));
+    let unused: Vec<&str> =
+        defined.filter(|name| times[name] == 1 && !FOR_OTHERS.contains(name)).collect();
+    assert_eq!(unused, [""; 0], "nobody uses them");
 }
 
 #[test]
