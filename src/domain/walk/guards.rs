@@ -39,7 +39,6 @@ impl Walk {
         }
         let has_news = |previous: &Oldest| {
             !page.rejected.is_empty()
-                || page.foreign > 0
                 || page.events.iter().any(|event| {
                     event.trade.traded_at < previous.at
                         || !previous.ids.contains(&event.trade.trade_id)
@@ -56,8 +55,7 @@ impl Walk {
     /// The oldest trade seen, if this is an answer that begins a chain by time: it asks for that trade once more.
     fn asked_again(&self) -> Option<Timestamp> {
         let is_by_time = matches!(self.chain.question, Question::Below(_) | Question::Confirm(_));
-        let is_first = is_by_time && self.chain.previous.is_none();
-        self.seen.low.filter(|_| is_first && !self.is_below_the_live_tier())
+        self.seen.low.filter(|_| is_by_time && !self.is_below_the_live_tier())
     }
 
     /// A server that shows older trades and not the oldest one seen has not heard of it yet, nor of those below.

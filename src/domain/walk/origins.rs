@@ -80,7 +80,7 @@ impl Walk {
         rules: Rules,
     ) -> Walk {
         let nobody = Checkpoint::first(market, open.window.until());
-        let mut walk = Walk::new(&nobody, Rules { slice: None, ..rules });
+        let mut walk = Walk::new(&nobody, rules);
         let (until, stopped_at) = (open.window.until(), open.low);
         walk.span = Span::Given { until, stopped_at, is_vouched };
         walk.resume(open);
