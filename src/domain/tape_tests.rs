@@ -299,3 +299,24 @@ fn a_rider_that_was_silent_and_speaks_is_read_alone_next() {
     assert_eq!((next.level_at, &next.anchor), (None, &None), "it is not level any more");
     assert_eq!(Walk::new(next, RULES).lower_edge(), None, "and is read down to the bottom");
 }
+
+#[test]
+fn only_the_newest_page_says_which_trade_of_the_tape_is_the_newest() {
+    let row = Checkpoint { market: ticker("A"), ..state_from("done ..95") };
+    let rules = Rules { slice: Some(Duration::from_secs(60)), ..RULES };
+    let mut walk = TapeWalk::of_riders(&[row], None, rules);
+    for (answer, newest, why) in [
+        ("@300 C:c290 >x1", Some("290"), "the newest page"),
+        ("@300 A:a154 B:b150 >c1", None, "that of a slice"),
+        ("@300 B:d120 B:e80", None, "further down"),
+        ("@300 B:f214 A:a154", None, "the next slice"),
+        ("@300 B:g270 B:f214", None, "and the one after it"),
+        ("@300 C:h295 C:c290 B:g270", Some("295"), "the newest page of the last window"),
+    ] {
+        let walked = walk.page(page_from(answer));
+        assert_eq!(walked.head().map(|head| head.at), newest.map(time), "{why}");
+    }
+    let row = Checkpoint { market: ticker("A"), ..state_from("done ..95 ^z94") };
+    let walked = Walk::new(&row, RULES).page(page_from("@160 A:a150 A:z94"));
+    assert_eq!(walked.head(), None, "a market's is not the tape's");
+}

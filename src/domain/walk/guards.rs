@@ -117,4 +117,28 @@ mod tests {
              cut",
         );
     }
+
+    #[test]
+    fn an_answer_that_begins_below_and_ends_above_the_oldest_trade_seen_is_not_believed() {
+        for answer in ["@100 | |", "@100 >c1 | |", "@100 c94.9 | c |"] {
+            play(&format!(
+                "have new
+                 ask .. | @100 a95 b94 | a b | =
+                 ask ..95 | {answer} =
+                 guarded EndsTooSoon"
+            ));
+        }
+    }
+
+    /// More trades of one microsecond than a page holds.
+    #[test]
+    fn a_trade_of_the_same_instant_is_no_news_two_pages_later() {
+        play(
+            "have new
+             ask .. | @200 a150 >c1 | a | new open ..150 ^a150 at c1 low 150
+             ask .. c1 | @200 b150 >c2 | b | new open ..150 ^a150 at c2 low 150
+             ask .. c2 | @200 a150 >c3 | a | =
+             guarded NothingNew",
+        );
+    }
 }
