@@ -320,3 +320,36 @@ fn only_the_newest_page_says_which_trade_of_the_tape_is_the_newest() {
     let walked = Walk::new(&row, RULES).page(page_from("@160 A:a150 A:z94"));
     assert_eq!(walked.head(), None, "a market's is not the tape's");
 }
+
+#[test]
+fn markets_that_the_tape_was_not_read_for_are_named_with_their_newest_trade() {
+    let row = |name: &str| Checkpoint { market: ticker(name), ..state_from("done ..95") };
+    let riders = [row("A")];
+    for mut walk in
+        [TapeWalk::of_riders(&riders, None, RULES), TapeWalk::of_all(&row("*"), &riders, RULES)]
+    {
+        let walked = walk.page(page_from("@160 C:c150 A:a140 B:b130 C:d120 >c1"));
+        let expected = BTreeMap::from([(ticker("B"), time("130")), (ticker("C"), time("150"))]);
+        assert_eq!(walked.strangers(), &expected);
+    }
+}
+
+/// Where the tape shows nothing new, a rider that it is no further behind was heard to be silent, unless it has
+/// traded.
+#[test]
+fn a_rider_is_as_silent_as_the_tape() {
+    let row = Checkpoint { market: ticker("A"), ..state_from("done ..150") };
+    let newest = page_from("@150 C:c150").newest();
+    for (answer, heard, why) in [
+        ("@300 C:c150 C:d80", Some("295"), "the tape ends where it did"),
+        ("@300 C:c150 A:a145 C:d80", None, "a late trade of its own"),
+        ("@300 C:e200 C:c150 C:d80", None, "others have traded"),
+    ] {
+        let mut walk = TapeWalk::of_riders(std::slice::from_ref(&row), newest.clone(), RULES);
+        let mut batch = Batch::default();
+        batch.push(walk.page(page_from(answer)));
+        let commit = batch.seal(&Ledger::new([row.clone()]), 1, time("300"));
+        let quiet = commit.checkpoints()[0].next().quiet;
+        assert_eq!(quiet.map(|quiet| quiet.until), heard.map(time), "{why}");
+    }
+}
