@@ -338,7 +338,11 @@ fn markets_that_the_tape_was_not_read_for_are_named_with_their_newest_trade() {
 /// traded.
 #[test]
 fn a_rider_is_as_silent_as_the_tape() {
-    let row = Checkpoint { market: ticker("A"), ..state_from("done ..150") };
+    let row = Checkpoint {
+        market: ticker("A"),
+        last_trade_at: Some(time("90")),
+        ..state_from("done ..150")
+    };
     let newest = page_from("@150 C:c150").newest();
     for (answer, heard, why) in [
         ("@300 C:c150 C:d80", Some("295"), "the tape ends where it did"),
