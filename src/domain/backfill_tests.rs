@@ -163,6 +163,67 @@ fn the_tape_is_read_when_it_takes_fewer_requests() {
     assert_eq!(pages_of(Duration::MAX, f64::MAX), usize::MAX, "more than fits is too many");
 }
 
+#[test]
+fn a_window_is_cut_where_the_live_tier_is_no_longer_settled() {
+    let wanted = Span { settled_until: at(80), ..span(0, 100, 60) };
+    let keys = market_slices(&life(None, None), wanted);
+    assert_eq!(text(&keys), "archive 0..60, live 60..80, live 80..100");
+    let unsettled: Vec<bool> = keys.iter().map(|key| wanted.is_unsettled(key)).collect();
+    assert_eq!(unsettled, [false, false, true]);
+    let behind = Span { settled_until: at(50), ..wanted };
+    assert!(!behind.is_unsettled(&keys[0]), "what is archived is settled");
+    assert!(behind.is_unsettled(&keys[1]));
+}
+
+#[test]
+fn a_span_that_is_read_again_is_cut_at_the_cutoff_only() {
+    let keys = split(&market(), at(50), at(90 * DAY), at(40 * DAY));
+    assert_eq!(text(&keys), format!("archive 50..{0}, live {0}..{1}", 40 * DAY, 90 * DAY));
+}
+
+#[test]
+fn a_strip_is_waited_for_by_the_slice_that_holds_it() {
+    use SliceStatus::{Open, Read};
+    let strip = |from, until| slice(Tier::Archive, from, until, Open);
+    let read = slice(Tier::Live, 60, 100, Read);
+    let other = SliceKey::new(Ticker::new("KY").unwrap(), Tier::Archive, at(60), at(70)).unwrap();
+    for (strip, is_wanted, why) in [
+        (strip(60, 100), true, "all of it"),
+        (strip(59, 70), false, "it begins below"),
+        (strip(90, 101), false, "it ends above"),
+        (slice(Tier::Live, 60, 70, Open), false, "what is live is no strip"),
+        (Slice::new(other), false, "another market's"),
+    ] {
+        let left = left(Vec::new(), &[read.clone(), strip.clone()], &[]);
+        assert_eq!(left.contains(&strip), is_wanted, "{why}");
+    }
+}
+
+#[test]
+fn what_was_begun_goes_on_where_it_was() {
+    let wanted = market_slices(&life(None, None), span(0, 100, 60));
+    let begun = slice(Tier::Archive, 0, 60, SliceStatus::Open);
+    let begun = Slice { low: Some(at(30)), version: 2, ..begun };
+    assert_eq!(left(wanted, std::slice::from_ref(&begun), &[])[0], begun);
+}
+
+#[test]
+fn what_is_done_leaves_the_gaps_between() {
+    let spans = |spans: &[(i64, i64)]| -> Vec<(Timestamp, Timestamp)> {
+        spans.iter().map(|(from, until)| (at(*from), at(*until))).collect()
+    };
+    for (done, expected) in [
+        (&[][..], &[(10, 90)][..]),
+        (&[(0, 10), (90, 95)], &[(10, 90)]),
+        (&[(20, 60), (30, 40)], &[(10, 20), (60, 90)]),
+        (&[(50, 99)], &[(10, 50)]),
+        (&[(95, 99)], &[(10, 90)]),
+        (&[(0, 90), (95, 99)], &[]),
+    ] {
+        assert_eq!(gaps(at(10), at(90), &spans(done)), spans(expected), "{done:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn slices_cover_the_window_without_a_gap_and_once(

@@ -334,3 +334,7 @@ pub struct Receipt {
     /// Markets whose checkpoint another pass had moved; theirs stays, ours is dropped.
     pub overtaken: Vec<Ticker>,
 }
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

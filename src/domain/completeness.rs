@@ -234,4 +234,9 @@ mod tests {
         let (first, second) = ((at(0), at(7_201)), (at(14_400), at(18_001)));
         assert_eq!(spans(&short), [first, second]);
     }
+
+    #[test]
+    fn a_basis_has_a_word() {
+        assert_eq!([Basis::Lifetime, Basis::Candles].map(Basis::as_str), ["lifetime", "candles"]);
+    }
 }

@@ -75,3 +75,40 @@ impl Course for SliceWalk {
         self.walk_mut().cursor_refused();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::checkpoint::Checkpoint;
+    use crate::domain::slice::{Slice, SliceKey};
+    use crate::domain::slice_walk::SliceKnown;
+    use crate::domain::tier::Tier;
+    use crate::domain::trade::Ticker;
+    use crate::domain::walk::tests::transcript::{RULES, page_from, request_text, time};
+
+    /// Whoever drives a walk follows its cursor, and says so if that is refused.
+    #[test]
+    fn every_course_goes_on_by_cursor_and_by_time_where_that_is_refused() {
+        let market = Ticker::new("KX").unwrap();
+        let key = SliceKey::new(market.clone(), Tier::Live, time("0"), time("1000")).unwrap();
+        let first = Checkpoint::first(Ticker::tape(), time("0"));
+        let tape = Checkpoint { complete_until: Some(time("500")), ..first };
+        let courses: [Box<dyn Course>; 3] = [
+            Box::new(Walk::new(&Checkpoint::first(market, time("0")), RULES)),
+            Box::new(TapeWalk::of_all(&tape, &[], RULES)),
+            Box::new(SliceWalk::new(&Slice::new(key), None, SliceKnown::default(), RULES)),
+        ];
+        for mut course in courses {
+            let asked = |course: &dyn Course| match course.next() {
+                Step::Fetch(request) => request_text(&request),
+                Step::Done(end) => panic!("{end:?}: {course:?}"),
+            };
+            assert!(!course.has_cursor(), "{course:?}");
+            let walked = course.page(page_from("@2000 a900 b800 >c1"));
+            assert_eq!(walked.rows.len(), 2, "{course:?}");
+            assert!(course.has_cursor() && asked(&*course).ends_with(" c1"), "{course:?}");
+            course.cursor_refused();
+            assert!(!course.has_cursor() && asked(&*course).ends_with("..801"), "{course:?}");
+        }
+    }
+}

@@ -237,6 +237,7 @@ mod tests {
             (760, 760, 1_360, "ours was set ten minutes ahead"),
             (4_300, 30, 4_300, "ours was set back by an hour: only the exchange's went on"),
             (4_300, 50, 650, "ours is another machine's"),
+            (4_300, 40, 640, "as far apart as those may be"),
             (600, 30, 630, "ours was set back, and the answer is old"),
         ] {
             let mut clock = ExchangeClock::remembered(Some(pair(700, 100)), Some(600_000_000));
@@ -252,6 +253,7 @@ mod tests {
             (4_360, 100, 4_350, 4_350, "ours was set back by an hour"),
             (4_360, 100, 150, 150, "by less, or the server is ahead: no more than was shown"),
             (4_360, 160, 140, 160, "nothing new"),
+            (4_360, 100, 110, 100, "within what two readings may be apart"),
             (4_360, 160, 9_000, 160, "nonsense"),
             (160, 160, 150, 160, "both clocks agree"),
         ] {

@@ -161,4 +161,40 @@ mod tests {
             assert_eq!(come_back.asking(at(now)), expected, "{now}: {why}");
         }
     }
+
+    #[test]
+    fn seconds_are_microseconds_with_their_sign() {
+        for (seconds, us) in [(1.5, 1_500_000), (-1.5, -1_500_000), (0.0, 0)] {
+            assert_eq!(offset_us(seconds), Some(us));
+            let mut record = ExchangeRecord::default();
+            record.set_offset_us(Some(us));
+            assert_eq!((record.offset_seconds, record.offset_us()), (Some(seconds), Some(us)));
+            record.set_offset_us(None);
+            assert_eq!(record.offset_us(), None);
+        }
+        for seconds in [f64::NAN, f64::INFINITY, 1e30] {
+            assert_eq!(offset_us(seconds), None, "{seconds}");
+        }
+    }
+
+    /// A pair of a moment ago agrees with any that stands still.
+    #[test]
+    fn an_answer_is_held_against_the_last_one_or_if_that_is_too_young_against_the_clocks() {
+        let told = ExchangeRecord {
+            told_date: Some(at(5_000)),
+            told_at: Some(at(1_000)),
+            ..ExchangeRecord::default()
+        };
+        let known = ExchangeRecord { offset_seconds: Some(600.0), ..told.clone() };
+        let nothing = ExchangeRecord { told_at: None, ..known.clone() };
+        for (record, ours, date, why) in [
+            (&told, 1_010, Some(5_000), "nothing else is known"),
+            (&known, 1_029, Some(1_600), "as far apart as when they moved"),
+            (&known, 1_030, Some(5_000), "old enough"),
+            (&nothing, 1_010, None, "nobody has answered"),
+        ] {
+            let expected = date.map(|date| ClockPair { date: at(date), ours: at(1_000) });
+            assert_eq!(record.base(at(ours)), expected, "{why}");
+        }
+    }
 }

@@ -176,6 +176,8 @@ mod tests {
             (None, Some(9_000), None, false, "from the future"),
             (Some(9_000), Some(1_100), Some(1_100), true, "noted from the future: lowered"),
             (Some(9_000), None, None, true, "also when nothing was heard"),
+            (Some(1_210), None, None, false, "as far as two clocks may differ"),
+            (None, Some(1_210), Some(1_210), false, "also when it was just heard"),
         ] {
             let (checked, correction) = check(&row(before), heard.map(at), at(1_200));
             assert_eq!((checked, correction.is_some()), (until.map(at), is_corrected), "{why}");
@@ -198,6 +200,36 @@ mod tests {
             let now = Now::by_record(at(10_000), None);
             assert_eq!(state(&row, now, sla), expected, "{why}");
         }
+    }
+
+    #[test]
+    fn what_is_left_lies_above_the_claim_and_below_what_an_open_walk_has_read() {
+        let at = |second: u64| FIRST_TRADES.after(Duration::from_secs(second));
+        let never = Checkpoint::first(Ticker::new("KX").unwrap(), at(1));
+        let read = Checkpoint { complete_until: Some(at(700)), ..never.clone() };
+        let open = |from: Option<u64>, low: Option<u64>| {
+            let window = Window::new(from.map(at), at(900)).unwrap();
+            let walk = OpenWalk { window, cursor: None, low: low.map(at), anchor: None };
+            Checkpoint { walk: Some(walk), ..read.clone() }
+        };
+        for (row, seconds, why) in [
+            (never.clone(), None, "nobody knows"),
+            (read.clone(), Some(300), "all above the claim"),
+            (open(Some(700), None), Some(300), "nothing of the window is read"),
+            (open(Some(700), Some(750)), Some(150), "above it, and what the walk has not come to"),
+            (open(None, Some(800)), Some(100 + 800), "down to where trading began"),
+            (Checkpoint { level_at: Some(at(1)), ..read.clone() }, None, "it was level once"),
+        ] {
+            let left = left(&row, at(1_000)).map(|span| span.as_secs());
+            assert_eq!(left, seconds, "{why}");
+        }
+    }
+
+    #[test]
+    fn every_state_has_a_word() {
+        let states = [State::Fresh, State::Behind, State::Failing, State::Stale, State::Retired];
+        let words = ["fresh", "behind", "failing", "stale", "retired"];
+        assert_eq!(states.map(State::as_str), words);
     }
 
     #[test]

@@ -270,3 +270,19 @@ pub struct TapeSpan {
     /// In so much of the exchange's time.
     pub span: Duration,
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::walk::tests::transcript::page_from;
+
+    /// Also what nobody can read, and what is of others.
+    #[test]
+    fn a_page_with_any_row_is_not_empty() {
+        for (answer, rows) in
+            [("@9", 0), ("@9 a8", 1), ("@9 !x", 1), ("@9 ?", 1), ("@9 a8 !x ?", 3)]
+        {
+            let page = page_from(answer);
+            assert_eq!((page.row_count(), page.is_empty()), (rows, rows == 0), "{answer}");
+        }
+    }
+}

@@ -96,7 +96,7 @@ fn riders_if_cheaper(level: &mut Vec<Checkpoint>, outlook: Outlook) -> Vec<Check
         let riders = at + 1;
         let from = row.carried_until().unwrap_or(outlook.now);
         let requests = tape_pages(outlook, from).saturating_add(total - riders);
-        if requests <= best.0 && riders > 1 {
+        if requests <= best.0 {
             best = (requests, riders);
         }
     }

@@ -343,4 +343,68 @@ mod tests {
         );
         assert_eq!(roster.tickers(), [Ticker::tape(), ticker("A")]);
     }
+
+    /// What kind, how it is shown, and whether the exchange has to name its markets, is sayable, is a combo.
+    #[test]
+    fn a_target_is_read_from_the_name_it_has_in_the_database() {
+        for (name, kind, label, is_resolved, is_sayable, is_combo) in [
+            ("market:KXA-1", "market", "KXA-1", false, true, false),
+            ("market:A B", "market", "A B", false, true, false),
+            ("event:KXMVE-1", "event", "KXMVE-1", true, true, true),
+            ("series:KXA", "series", "KXA", true, true, false),
+            ("series:A,B", "series", "A,B", true, false, false),
+            ("all", "all", "*", false, true, false),
+        ] {
+            let target = Target::of_name(name).unwrap();
+            assert_eq!(
+                (target.name(), target.kind(), target.label()),
+                (name.into(), kind, label.into())
+            );
+            let is = (target.is_resolved(), target.is_sayable(), target.is_combo());
+            assert_eq!(is, (is_resolved, is_sayable, is_combo), "{name}");
+        }
+        for name in ["", "everything", "market", "market:", "tape:A", "all:A"] {
+            assert_eq!(Target::of_name(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_selection_can_do_without_some_of_it() {
+        let sla = Duration::from_secs(60);
+        let targets = [Target::Market(ticker("A")), Target::Series(ticker("S")), Target::All];
+        let watch = |target: &Target| Watch { target: target.clone(), sla };
+        let shard = Shard::new(1, 2).unwrap();
+        let selection = Selection::new(targets.iter().map(watch), shard);
+        let is_there = |of: &Selection| {
+            let has = |target: &Target| of.watches().iter().any(|watch| watch.target == *target);
+            assert_eq!(of.shard(), shard);
+            (targets.each_ref().map(has), of.is_all(), of.is_empty())
+        };
+        assert_eq!(is_there(&selection), ([true, true, true], true, false));
+        assert_eq!(is_there(&selection.without_all()), ([true, true, false], false, false));
+        let refused = BTreeSet::from([targets[1].clone(), targets[2].clone()]);
+        assert_eq!(is_there(&selection.without(&refused)), ([true, false, false], false, false));
+        let none = selection.without(&targets.iter().cloned().collect());
+        assert_eq!(is_there(&none), ([false; 3], false, true));
+    }
+
+    #[test]
+    fn a_roster_holds_the_markets_of_its_shard() {
+        let sla = Duration::from_secs(60);
+        let shard = (0..2).filter_map(|index| Shard::new(index, 2));
+        let shard = shard.into_iter().find(|shard| shard.holds(&ticker("A"))).unwrap();
+        let names = ["A", "B", "C", "D"].map(ticker);
+        let mut roster = Roster::default();
+        assert!(roster.is_empty());
+        for name in &names {
+            roster.add(shard, name.clone(), sla, Listed::No);
+        }
+        let held: Vec<Ticker> = names.into_iter().filter(|name| shard.holds(name)).collect();
+        assert_eq!((roster.len(), roster.is_empty(), roster.tickers()), (held.len(), false, held));
+        assert_eq!(roster.iter().count(), roster.len());
+        roster.remove(&ticker("A"));
+        assert_eq!(roster.place(&ticker("A")), None);
+        assert_eq!(shard.to_string().replace('/', "-of-"), shard.file_name());
+        assert_eq!(Shard::new(1, 3).unwrap().to_string(), "1/3");
+    }
 }

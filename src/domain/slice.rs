@@ -124,3 +124,28 @@ pub(super) struct SliceProgress {
     pub(super) cursor: Option<String>,
     pub(super) low: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_as_it_was_stored() {
+        let all = [SliceStatus::Open, SliceStatus::Read, SliceStatus::Complete];
+        assert_eq!(all.map(SliceStatus::as_str), ["open", "read", "complete"]);
+        assert_eq!(all.map(|status| SliceStatus::parse(status.as_str())), all.map(Some));
+        assert_eq!(SliceStatus::parse("closed"), None);
+    }
+
+    /// A ledger holds it: a run of another build has to find the slices of the same markets again.
+    #[test]
+    fn the_name_of_a_group_never_changes() {
+        let name = |tickers: &[&str]| {
+            let markets: Vec<Ticker> =
+                tickers.iter().filter_map(|text| Ticker::new(text)).collect();
+            group_name(&markets).unwrap().to_string()
+        };
+        assert_eq!(name(&["KXA", "KXB"]), "*46e708897c4f7d6e-2");
+        assert_ne!(name(&["KXA", "KXB"]), name(&["KXAK", "XB"]), "where one ends counts");
+    }
+}

@@ -190,6 +190,7 @@ mod tests {
         for (request, answer) in answers {
             let Step::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };
             assert_eq!(request_text(&asked).trim_end_matches(" archived"), *request);
+            assert_eq!(asked.tier, walk.key.tier());
             status = walk.page(page_from(answer)).slice.map(|told| told.status);
         }
         assert!(matches!(walk.next(), Step::Done(_)), "{:?}", walk.next());
@@ -262,10 +263,13 @@ mod tests {
         let months = [("99999..2695601", "@900000"), ("99999..", "@900000")];
         let paused = [("99999..107201", "@900000 A:b104000 >c")];
         let quiet = [("99999..103601", "@900000"), ("..103601", "@900000 A:z99000 A:y98000")];
+        let shown = below.replace("@900000", "@900000 A:a100000");
+        let shown = [begins[0], ("..103601", shown.as_str())];
         for (name, answers, proven, why) in [
             ("*", [&begins[..], &nothing, &months].concat(), None, "it ends there"),
             ("*", [&begins[..], &paused].concat(), Some(SliceStatus::Complete), "it goes on above"),
             ("*", quiet.to_vec(), Some(SliceStatus::Complete), "few were to be expected"),
+            ("*", shown.to_vec(), Some(SliceStatus::Complete), "its first instant has a trade"),
             ("A", begins.to_vec(), Some(SliceStatus::Complete), "a market may trade in bursts"),
         ] {
             let mut walk = slice_walk(name, Tier::Archive, SliceKnown::default());
@@ -288,6 +292,7 @@ mod tests {
         for above in [long.as_slice(), &hollow] {
             let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
             assert_eq!(played(&mut walk, &[&begins[..], above].concat()), None);
+            assert_eq!(walk.place, (None, None), "what lies above it is no place in it");
         }
     }
 
@@ -414,5 +419,46 @@ mod tests {
         let told = walk.page(page_from("@9000 A:z1400 A:y1300")).slice.unwrap();
         assert_eq!(walk.next(), Step::Done(End::Guarded(Guard::OldestMissing)));
         assert_eq!((told.status, told.cursor, told.low), (SliceStatus::Open, None, None));
+    }
+
+    /// Both edges are instants of the exchange's: the first belongs to a slice, the last does not.
+    #[test]
+    fn rows_at_the_edges_of_a_slice_belong_to_one_slice() {
+        let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
+        let walked = walk.page(page_from("@900000 A:c103600 A:b103599.999999 A:a100000 A:z99999"));
+        let kept: Vec<&str> = walked.rows.iter().map(|row| &*row.event.trade.trade_id).collect();
+        assert_eq!(kept, ["b", "a"]);
+    }
+
+    /// The live tier changes: what it shows before a slice has ended is not all of it. The archive stays as it is.
+    #[test]
+    fn a_slice_is_not_read_from_an_answer_that_is_older_than_its_end() {
+        let rows = "A:b103000 A:a102000";
+        for (tier, dates, status, why) in [
+            (Tier::Live, ["103600", "103600"], Some(SliceStatus::Read), "given when it ended"),
+            (Tier::Live, ["103599", "103600"], None, "the first is too old"),
+            (Tier::Live, ["103600", "103599"], None, "the second is"),
+            (Tier::Archive, ["103599", "103599"], Some(SliceStatus::Complete), "archived"),
+        ] {
+            let mut walk = slice_walk("A", tier, SliceKnown::default());
+            walk.page(page_from(&format!("@{} {rows} >c", dates[0])));
+            let told = walk.page(page_from(&format!("@{} A:z99000", dates[1]))).slice;
+            assert_eq!(told.map(|told| told.status), status, "{why}");
+            let end = if status.is_some() { End::Level } else { End::Guarded(Guard::OldAnswer) };
+            assert_eq!(walk.next(), Step::Done(end), "{why}");
+        }
+    }
+
+    /// Of the tape that is read for some markets, what names no market may be anybody's.
+    #[test]
+    fn a_slice_of_the_tape_keeps_what_is_its_markets_or_nobodys() {
+        let key = SliceKey::new(Ticker::new("*some").unwrap(), Tier::Live, time("0"), time("1000"));
+        let keep = Arc::new(HashSet::from([Ticker::new("A").unwrap()]));
+        let slice = Slice::new(key.unwrap());
+        let mut walk = SliceWalk::new(&slice, Some(keep), SliceKnown::default(), RULES);
+        let walked = walk.page(page_from("@9000 A:a900 B:b800 !A:x !B:y !*:z"));
+        let kept: Vec<&str> = walked.rows.iter().map(|row| &*row.event.trade.trade_id).collect();
+        let rejected: Vec<&str> = walked.rejected.iter().map(|row| &*row.payload).collect();
+        assert_eq!((kept, rejected), (vec!["a"], vec!["x", "z"]));
     }
 }

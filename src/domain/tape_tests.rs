@@ -299,3 +299,61 @@ fn a_rider_that_was_silent_and_speaks_is_read_alone_next() {
     assert_eq!((next.level_at, &next.anchor), (None, &None), "it is not level any more");
     assert_eq!(Walk::new(next, RULES).lower_edge(), None, "and is read down to the bottom");
 }
+
+#[test]
+fn only_the_newest_page_says_which_trade_of_the_tape_is_the_newest() {
+    let row = Checkpoint { market: ticker("A"), ..state_from("done ..95") };
+    let rules = Rules { slice: Some(Duration::from_secs(60)), ..RULES };
+    let mut walk = TapeWalk::of_riders(&[row], None, rules);
+    for (answer, newest, why) in [
+        ("@300 C:c290 >x1", Some("290"), "the newest page"),
+        ("@300 A:a154 B:b150 >c1", None, "that of a slice"),
+        ("@300 B:d120 B:e80", None, "further down"),
+        ("@300 B:f214 A:a154", None, "the next slice"),
+        ("@300 B:g270 B:f214", None, "and the one after it"),
+        ("@300 C:h295 C:c290 B:g270", Some("295"), "the newest page of the last window"),
+    ] {
+        let walked = walk.page(page_from(answer));
+        assert_eq!(walked.head().map(|head| head.at), newest.map(time), "{why}");
+    }
+    let row = Checkpoint { market: ticker("A"), ..state_from("done ..95 ^z94") };
+    let walked = Walk::new(&row, RULES).page(page_from("@160 A:a150 A:z94"));
+    assert_eq!(walked.head(), None, "a market's is not the tape's");
+}
+
+#[test]
+fn markets_that_the_tape_was_not_read_for_are_named_with_their_newest_trade() {
+    let row = |name: &str| Checkpoint { market: ticker(name), ..state_from("done ..95") };
+    let riders = [row("A")];
+    for mut walk in
+        [TapeWalk::of_riders(&riders, None, RULES), TapeWalk::of_all(&row("*"), &riders, RULES)]
+    {
+        let walked = walk.page(page_from("@160 C:c150 A:a140 B:b130 C:d120 >c1"));
+        let expected = BTreeMap::from([(ticker("B"), time("130")), (ticker("C"), time("150"))]);
+        assert_eq!(walked.strangers(), &expected);
+    }
+}
+
+/// Where the tape shows nothing new, a rider that it is no further behind was heard to be silent, unless it has
+/// traded.
+#[test]
+fn a_rider_is_as_silent_as_the_tape() {
+    let row = Checkpoint {
+        market: ticker("A"),
+        last_trade_at: Some(time("90")),
+        ..state_from("done ..150")
+    };
+    let newest = page_from("@150 C:c150").newest();
+    for (answer, heard, why) in [
+        ("@300 C:c150 C:d80", Some("295"), "the tape ends where it did"),
+        ("@300 C:c150 A:a145 C:d80", None, "a late trade of its own"),
+        ("@300 C:e200 C:c150 C:d80", None, "others have traded"),
+    ] {
+        let mut walk = TapeWalk::of_riders(std::slice::from_ref(&row), newest.clone(), RULES);
+        let mut batch = Batch::default();
+        batch.push(walk.page(page_from(answer)));
+        let commit = batch.seal(&Ledger::new([row.clone()]), 1, time("300"));
+        let quiet = commit.checkpoints()[0].next().quiet;
+        assert_eq!(quiet.map(|quiet| quiet.until), heard.map(time), "{why}");
+    }
+}

@@ -127,6 +127,9 @@ fn all_above_the_newest_stored_trade_is_read_whatever_is_claimed() {
          have done ..3000 ^94
          ask 93.. | @3100 b2000 a1000 z94 | a* b* z* | done ..3000 ^b2000 _2000
          level
+         # up to ten seconds both clocks may be behind
+         have done ..3110 ^z94
+         ask 93.. | @3100 z94 y80 | z* | done ..3110 ^z94 _94
          # a claim that lies ahead of both clocks is lowered
          have done ..90000 ^94
          ask 93.. | @3100 b2000 a1000 z94 | a b z | =

@@ -152,3 +152,135 @@ impl Walk {
         walked
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::PASSES_MISSED_MIN;
+    use super::super::tests::transcript::{RULES, page_from, play, state_from, time};
+    use super::*;
+    use crate::domain::page::{Step, Traded};
+
+    #[test]
+    fn a_footing_lies_below_all_that_the_next_walk_reads() {
+        play(
+            "have done ..95 ^z94
+             # the next walk reads from 145 on: b is a part of that
+             ask 84.. | @160 a155 b145 c144.999999 z94 y83 | a b c z* | done ..155 ^a155 _144.999999
+             level",
+        );
+    }
+
+    /// The window that is read next moves up a claim that was lowered; the other way round it would be lost.
+    #[test]
+    fn a_claim_is_lowered_before_the_window_above_it_is_claimed() {
+        play(
+            "have done ..90000 ^z94
+             ask 93.. | @3100 b2000 a1000 z94 y80 | a b z | done ..2000 ^b2000 _1000
+             level",
+        );
+    }
+
+    /// Whether an exchange ends its lists with an empty page is learnt from one that an earlier pass saw end there.
+    #[test]
+    fn only_an_end_that_was_shown_empty_again_makes_an_empty_end_usual() {
+        let hollow =
+            "ask 84.. | @200 a150 b140 >c3 | a b | done ..95 open 95..150 ^a150 at c3 low 140
+             ask 84.. c3 | @200 | | =
+             ask ..141 | @200 b140 >c4 | b | done ..95 open 95..150 ^a150 at c4 low 140
+             ask 84.. c4 | @200 | |";
+        play(&format!(
+            "have new open ..95 low 80
+             ask ..81 | @100 y80 >c1 | y | new open ..95 at c1 low 80
+             ask ..96 c1 | @100 | | =
+             ask ..81 | @100 y80 >c2 | y | new open ..95 at c2 low 80
+             ask ..96 c2 | @100 | | done ..95
+             {hollow} done ..150 ^a150 _140
+             level"
+        ));
+        play(&format!(
+            "have new open ..95 low 80
+             ask ..81 | @100 y80 | y | =
+             ask ..81 | @100 y80 | y | done ..95
+             {hollow} =
+             guarded EndsEmpty"
+        ));
+        // One that lies further down than the earlier pass had come was seen once; the volume says that it is one.
+        let all = Traded::Ever { quantity_e2: 1, as_of: time("100") };
+        let mut walk = Walk::new(&state_from("new open ..95 low 80"), RULES).traded(all);
+        for answer in ["y80 x70 >c1", "", "a150 b140 >c3", "", "b140 >c4", ""] {
+            assert!(matches!(walk.next(), Step::Fetch(_)), "{answer}");
+            walk.page(page_from(&format!("@200 {answer}")));
+        }
+        assert_eq!(walk.next(), Step::Done(End::Guarded(Guard::EndsEmpty)));
+    }
+
+    /// A claim may end below the newest trade: the slices below that trade do not show it, and that is no contradiction.
+    #[test]
+    fn an_anchor_above_a_slice_is_still_to_be_shown() {
+        let begins = "rules slice=60
+             have done ..95 ^z200
+             ask 84.. | @300 a290 z200 >x1 | a z | =
+             ask 84..156 | @300 c150 d120 e80 | c d | done ..155 ^z200 _120
+             ask 154..216 | @300";
+        play(&format!(
+            "{begins} z200 f180 c150 | f z | done ..215 ^z200 _200
+             cut"
+        ));
+        play(&format!(
+            "{begins} f180 c150 | f | =
+             # the second question is without bounds
+             ask ..216 | @300 f180 c150 | f | =
+             guarded AnchorMissing"
+        ));
+        // One within a slice, also if the newest page has shown it.
+        play(
+            "rules slice=60
+             have done ..95 ^z120
+             ask 84.. | @300 a290 z120 >x1 | a z | =
+             ask 84..156 | @300 c150 e80 | c | =
+             cut",
+        );
+        // One at the very end of a slice belongs to the next.
+        play(
+            "rules slice=60
+             have done ..95 ^z155
+             ask 84.. | @300 a290 z155 >x1 | a z | =
+             ask 84..156 | @300 c150 d120 e80 | c d | done ..155 ^z155 _120
+             cut",
+        );
+    }
+
+    /// The exchange no longer shows the anchor, and the claim does not rest on it.
+    #[test]
+    fn a_false_anchor_lowers_no_claim_that_ends_below_the_newest_trade() {
+        for (newest, lowered) in [("a97", 0), ("a95.5", 0), ("a94.999999", 1)] {
+            let mut row = state_from("done ..95 ^z98");
+            row.failures = PASSES_MISSED_MIN;
+            let mut walk = Walk::new(&row, RULES);
+            walk.page(page_from(&format!("@200 {newest} y80")));
+            let walked = walk.page(page_from(&format!("@200 {newest} y80")));
+            let claims: Vec<&Claim> = walked.corrections().map(|(_, row)| &row.claim).collect();
+            let is_lowered = |claim: &&&Claim| **claim == &Claim::CompleteUntil;
+            assert_eq!(claims.iter().filter(is_lowered).count(), lowered, "{newest}");
+            assert_eq!(claims.len(), 1 + lowered, "{newest}: the anchor is put right");
+        }
+    }
+
+    /// The walk of this pass has stored trades: a description and an empty list do not outvote them.
+    #[test]
+    fn what_an_interrupted_walk_has_shown_is_no_silence() {
+        let mut walk = Walk::new(&state_from("new open ..95 low 80"), RULES)
+            .traded(Traded::Never(time("5000")));
+        for answer in ["@5000 y80", "@5000 y80", "@5000"] {
+            walk.page(page_from(answer));
+        }
+        let Progress::Completed(completed) = &walk.page(page_from("@5000")).progress[0].1 else {
+            panic!("{walk:?}")
+        };
+        assert_eq!(
+            completed.window.map(Window::until),
+            Some(time("95")),
+            "nothing more is claimed"
+        );
+    }
+}

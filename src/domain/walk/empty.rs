@@ -70,7 +70,7 @@ impl Walk {
 
     /// Asks for what lies above, as if nothing had been shown.
     pub(super) fn ask_above(&mut self) {
-        self.seen = Seen { evidence: self.seen.evidence.take(), ..Seen::default() };
+        self.seen = Seen::default();
         self.ask(Question::Above(0));
         if let Some(above) = &mut self.chain.above {
             above.is_below_shown = true;

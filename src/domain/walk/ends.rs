@@ -132,10 +132,10 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::transcript::{RULES, page_from, play, time};
+    use super::super::tests::transcript::{RULES, page_from, play, state_from, time};
     use super::*;
     use crate::domain::checkpoint::Checkpoint;
-    use crate::domain::page::{End, Step};
+    use crate::domain::page::{End, Rules, Step};
     use crate::domain::trade::Ticker;
 
     /// Whether the second question about the end of the list is spared; each trade is of 0.01 contract.
@@ -185,6 +185,10 @@ mod tests {
              ask .. | @9000 a8999 b8000 >c1 | a b | done 1000..3000 ^z2999 open 5000..8995 ^a8999 at c1 low 8000
              again
              ask ..8996 c1 | @9000 c7000 d4000 | c | done 5000..8995 ^a8999
+             cut
+             # a trade at the cutoff itself is live
+             have new
+             ask .. | @9000 a6000 b5000 >c1 | a b | new open ..6000 ^a6000 at c1 low 5000
              cut",
         );
     }
@@ -206,5 +210,64 @@ mod tests {
              ask .. c2 | @100 c80.5 | c | =
              guarded EndsEmpty",
         );
+    }
+
+    /// It may be one of several at that instant, and stand on a page that was not shown.
+    #[test]
+    fn an_anchor_is_not_passed_by_a_trade_of_its_instant() {
+        play(
+            "have done ..95 ^z94
+             ask 84.. | @160 a150 y94 | a y* | =
+             ask .. | @160 a150 y94 | a y* | =
+             guarded AnchorMissing
+             # nor is that one any newer
+             have done ..95 ^z94
+             ask 84.. | @160 y94 x80 | y* | =
+             ask .. | @160 y94 x80 | y* | =
+             guarded AnchorMissing",
+        );
+    }
+
+    /// Everybody's trades are on it: that there are none at all is no answer.
+    #[test]
+    fn a_tape_that_shows_nothing_says_nothing() {
+        let never = Checkpoint::first(Ticker::tape(), time("0"));
+        let read = Checkpoint { complete_until: Some(time("95")), ..never.clone() };
+        for row in [never, read] {
+            let mut walk = Walk::new(&row, RULES);
+            while let Step::Fetch(_) = walk.next() {
+                let walked = walk.page(page_from("@200"));
+                assert!(walked.progress.is_empty() && walked.heard().is_empty(), "{walked:?}");
+            }
+            assert_eq!(walk.next(), Step::Done(End::Level));
+        }
+    }
+
+    /// A pass before looked there.
+    #[test]
+    fn the_archive_is_not_asked_for_an_anchor_that_is_known_to_be_there() {
+        let rules = Rules { cutoff: Some(time("5000")), ..RULES };
+        for (row, is_asked) in [("new", true), ("done ..95 ^94", false)] {
+            let mut walk = Walk::new(&state_from(row), rules).traded(Traded::Stored);
+            walk.page(page_from("@9000"));
+            assert_eq!(matches!(walk.next(), Step::Fetch(_)), is_asked, "{row}");
+        }
+    }
+
+    /// What is stored has two witnesses against it by then, and the passes before were told the same.
+    #[test]
+    fn an_anchor_is_given_up_for_an_empty_list_if_its_description_says_so_and_passes_agree() {
+        for (failures, traded, end) in [
+            (0, Traded::Never(time("150")), End::Guarded(Guard::AnchorMissing)),
+            (2, Traded::Unknown, End::Guarded(Guard::AnchorMissing)),
+            (2, Traded::Never(time("150")), End::Level),
+        ] {
+            let row = Checkpoint { failures, ..state_from("done ..95 ^z94") };
+            let mut walk = Walk::new(&row, RULES).traded(traded);
+            while let Step::Fetch(_) = walk.next() {
+                walk.page(page_from("@160"));
+            }
+            assert_eq!(walk.next(), Step::Done(end), "{failures} {traded:?}");
+        }
     }
 }

@@ -67,7 +67,94 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::transcript::play;
+    use super::super::tests::transcript::{RULES, page_from, play, time};
+    use super::*;
+    use crate::domain::checkpoint::Checkpoint;
+    use crate::domain::page::{End, Rules, Step};
+    use crate::domain::trade::Ticker;
+
+    /// They may be the trades that were to be expected.
+    #[test]
+    fn rows_that_nobody_can_read_explain_a_gap() {
+        let page = "a990 b980 c970 d960 e950 f940 g930 h920 i910 j900 k890";
+        let done = "done ..990 ^a990 _980";
+        for (unreadable, rest) in [
+            (" !u", format!("ask 98.. c1 | @1000 z100 y90 | z | {done}")),
+            ("", format!("ask 98.. c1 | @1000 !v z100 y90 | z !v | {done}")),
+            (
+                "",
+                format!(
+                    "ask 98.. c1 | @1000 !v >c2 | !v | done ..100 ^z100 open 100..990 ^a990 at c2 low 890
+                     ask 98.. c2 | @1000 z100 y90 | z | {done}"
+                ),
+            ),
+        ] {
+            play(&format!(
+                "rules overlap=1
+                 have done ..100 ^z100
+                 ask 98.. | @1000 {page}{unreadable} >c1 | a b c d e f g h i j k{unreadable} | done ..100 ^z100 open 100..990 ^a990 at c1 low 890
+                 {rest}
+                 level"
+            ));
+        }
+    }
+
+    /// What is read once more above where the walk had come does not take an interrupted one back up there.
+    #[test]
+    fn a_walk_that_looks_back_is_noted_where_it_had_come() {
+        let busy = " a1018".repeat(40) + &" b1016.25".repeat(40);
+        play(&format!(
+            "have done ..1000 ^z999 _980
+             ask 979.. | @1100{busy} >c1 | a b | done ..1000 ^z999 _980 open 1000..1018 ^a1018 at c1 low 1016.25
+             ask 979.. c1 | @1100 c1001 >c2 | c | =
+             # within the same second it begins above
+             ask 979..1017 | @1100 d1016.3 >c3 | d | =
+             ask 979.. c3 | @1100 b1016.25 e1016 >c4 | b e | done ..1000 ^z999 _980 open 1000..1018 ^a1018 at c4 low 1016
+             cut"
+        ));
+    }
+
+    #[test]
+    fn a_gap_that_was_filled_is_none_for_the_pages_below() {
+        let rows = |id: &str, from: i64, until: i64| -> String {
+            (from..until).rev().map(|tens| format!(" {id}{tens}0")).collect::<Vec<_>>().concat()
+        };
+        let (above, filled, below) = (rows("a", 89, 100), rows("b", 78, 90), rows("c", 11, 78));
+        play(&format!(
+            "rules overlap=1
+             have done ..100 ^z100
+             ask 98.. | @1000{above} >c1 | a | done ..100 ^z100 open 100..990 ^a990 at c1 low 890
+             ask 98.. c1 | @1000 z100 y90 | z | =
+             ask 98..891 | @1000{filled} >c2 | b | done ..100 ^z100 open 100..990 ^a990 at c2 low 780
+             ask 98.. c2 | @1000{below} z100 y90 | c z | done ..990 ^a990 _980
+             level"
+        ));
+    }
+
+    /// A slice of the tape ends below trades that were shown: many may be missing between them and its first row.
+    #[test]
+    fn a_slice_of_the_tape_that_begins_late_is_asked_for_again_by_how_busy_the_tape_is() {
+        let first = Checkpoint::first(Ticker::tape(), time("0"));
+        let row = Checkpoint { complete_until: Some(time("1000")), ..first };
+        let busy: Vec<String> = (1_001..1_100).rev().map(|at| format!(" A:b{at}")).collect();
+        let busy = busy.concat();
+        for (rows, tape_rate, failures, is_asked, why) in [
+            (busy.as_str(), None, 0, true, "many were to be expected"),
+            (busy.as_str(), None, 1, false, "the pass before was shown the same"),
+            (" A:b1100 A:a1001", Some(10.0), 0, false, "few, by what lies below"),
+            (" A:b1100", Some(10.0), 0, true, "many, as the passes before have counted"),
+            (" A:b1100", None, 0, false, "nobody has counted"),
+        ] {
+            let rules = Rules { slice: Some(Duration::from_secs(600)), tape_rate, ..RULES };
+            let mut walk = Walk::new(&Checkpoint { failures, ..row.clone() }, rules);
+            walk.page(page_from("@3000 A:d2900 A:c2890 >c"));
+            walk.page(page_from(&format!("@3000{rows} >c")));
+            assert_eq!(!walk.has_cursor(), is_asked, "{why}");
+            walk.page(page_from(&format!("@3000{rows} >d")));
+            let end = Step::Done(End::Guarded(Guard::Hole));
+            assert_eq!(walk.next() == end, is_asked, "{why}");
+        }
+    }
 
     /// Two gaps within one second: who stopped at the lower one got through the upper one, and is shown it again.
     #[test]

@@ -39,7 +39,6 @@ impl Walk {
         }
         let has_news = |previous: &Oldest| {
             !page.rejected.is_empty()
-                || page.foreign > 0
                 || page.events.iter().any(|event| {
                     event.trade.traded_at < previous.at
                         || !previous.ids.contains(&event.trade.trade_id)
@@ -56,8 +55,7 @@ impl Walk {
     /// The oldest trade seen, if this is an answer that begins a chain by time: it asks for that trade once more.
     fn asked_again(&self) -> Option<Timestamp> {
         let is_by_time = matches!(self.chain.question, Question::Below(_) | Question::Confirm(_));
-        let is_first = is_by_time && self.chain.previous.is_none();
-        self.seen.low.filter(|_| is_first && !self.is_below_the_live_tier())
+        self.seen.low.filter(|_| is_by_time && !self.is_below_the_live_tier())
     }
 
     /// A server that shows older trades and not the oldest one seen has not heard of it yet, nor of those below.
@@ -117,6 +115,30 @@ mod tests {
              ask ..81 | @100 z60 y50 | y z | =
              ask ..51 | @100 y50 | y | done ..95
              cut",
+        );
+    }
+
+    #[test]
+    fn an_answer_that_begins_below_and_ends_above_the_oldest_trade_seen_is_not_believed() {
+        for answer in ["@100 | |", "@100 >c1 | |", "@100 c94.9 | c |"] {
+            play(&format!(
+                "have new
+                 ask .. | @100 a95 b94 | a b | =
+                 ask ..95 | {answer} =
+                 guarded EndsTooSoon"
+            ));
+        }
+    }
+
+    /// More trades of one microsecond than a page holds.
+    #[test]
+    fn a_trade_of_the_same_instant_is_no_news_two_pages_later() {
+        play(
+            "have new
+             ask .. | @200 a150 >c1 | a | new open ..150 ^a150 at c1 low 150
+             ask .. c1 | @200 b150 >c2 | b | new open ..150 ^a150 at c2 low 150
+             ask .. c2 | @200 a150 >c3 | a | =
+             guarded NothingNew",
         );
     }
 }

@@ -80,7 +80,7 @@ impl Walk {
         rules: Rules,
     ) -> Walk {
         let nobody = Checkpoint::first(market, open.window.until());
-        let mut walk = Walk::new(&nobody, Rules { slice: None, ..rules });
+        let mut walk = Walk::new(&nobody, rules);
         let (until, stopped_at) = (open.window.until(), open.low);
         walk.span = Span::Given { until, stopped_at, is_vouched };
         walk.resume(open);
@@ -126,5 +126,28 @@ impl Walk {
         }
         self.held.complete_from = Some(edge);
         self.start = Start::At(edge);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::transcript::play;
+
+    #[test]
+    fn an_interrupted_walk_has_to_be_shown_the_anchor_that_lies_below_it() {
+        play(
+            "have done ..95 ^z94 open 95..155 ^y154 low 100
+             ask 84..101 | @200 x100 w80 | x | =
+             ask ..156 | @200 y154 x100 z94 w80 | x y z* | done ..155 ^y154
+             cut
+             # one that it has passed was shown to an earlier pass
+             have done ..95 ^z94 open 95..155 ^y154 low 90.5
+             ask 84..91 | @200 x90.5 w80 | x* | done ..155 ^y154
+             cut
+             # so was one of the instant at which it stopped
+             have done ..95 ^z94 open 95..155 ^y154 low 94
+             ask 84..95 | @200 x94 w80 | x* | done ..155 ^y154
+             cut",
+        );
     }
 }

@@ -129,6 +129,7 @@ mod tests {
             (&traded, "@200 a150 b95 >c", Some("100"), true, "it was never silent: a late one"),
             (&heard, "@200 a150 b80 >c", None, false, "what was only heard"),
             (&silent, "@200 a150 b95 >c", Some("100"), false, "as late as any trade may be"),
+            (&silent, "@200 a150 b90 >c", Some("100"), false, "just as late"),
         ] {
             let next = after(answer, row);
             assert_eq!(next.complete_until, claim.map(time), "{why}");
@@ -168,7 +169,25 @@ mod tests {
             ..Checkpoint::first(Ticker::new("KX").unwrap(), time("0"))
         };
         assert_eq!(Walk::new(&row, RULES).lower_edge(), Some(time("2990")));
+        let above = Checkpoint { last_trade_at: Some(time("3000")), ..row.clone() };
+        assert_eq!(Walk::new(&above, RULES).lower_edge(), None, "it rests on none");
         let spoke = Checkpoint { last_trade_at: Some(time("3010")), level_at: None, ..row };
         assert_eq!(Walk::new(&spoke, RULES).lower_edge(), None);
+    }
+
+    /// The page and the description have to say so both; each speaks of what was traded by then, and settled.
+    #[test]
+    fn a_market_that_never_traded_is_claimed_as_far_as_both_say() {
+        let row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
+        for (date, as_of, until) in
+            [("200", "100", "95"), ("200", "100.9", "95"), ("200", "300", "195")]
+        {
+            let mut walk = Walk::new(&row, RULES).traded(Traded::Never(time(as_of)));
+            let walked = walk.page(page_from(&format!("@{date}")));
+            let [(_, Progress::Completed(completed))] = &walked.progress[..] else {
+                panic!("{walked:?}")
+            };
+            assert_eq!(completed.window.map(Window::until), Some(time(until)), "{date} {as_of}");
+        }
     }
 }
