@@ -12,12 +12,11 @@ use postgres::{Client, Config, Socket};
 use rustls::pki_types::ServerName;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::Target;
 use super::resolve::Place;
 use super::tls::{Check, Mode};
-use crate::failure::{Failure, one_line};
-
-const USUAL_ADVICE: &str = "check --database-url and that the server is up";
+use crate::connection_string::ConnectionString;
+use crate::error::{Error, ErrorKind, one_line};
+use crate::notice::Notice;
 
 /// One end of a cable.
 #[derive(Clone, Debug)]
@@ -29,41 +28,46 @@ pub(super) enum Spot {
 /// Why a spot did not let us in.
 pub(super) enum Refusal {
     /// Nobody answers, or not yet, or not one that suits: the next place may.
-    Absent(Failure),
+    Absent(Error),
     /// There is somebody who will not have us; whether it may go better the other way, with TLS
     /// or without.
-    Away { failure: Failure, is_other_way_open: bool },
+    Away { error: Error, is_other_way_open: bool },
 }
 
 impl Refusal {
-    pub(super) fn into_failure(self) -> Failure {
+    pub(super) fn into_error(self) -> Error {
         match self {
-            Refusal::Absent(failure) | Refusal::Away { failure, .. } => failure,
+            Refusal::Absent(error) | Refusal::Away { error, .. } => error,
         }
     }
 }
 
-impl Target {
+impl ConnectionString {
     /// One spot, with TLS or without as `sslmode` says, and the other way where it allows that.
-    pub(super) fn negotiate(&self, place: &Place, spot: &Spot) -> Result<(Client, bool), Refusal> {
+    pub(crate) fn negotiate(
+        &self,
+        place: &Place,
+        spot: &Spot,
+        tell: &mut dyn FnMut(Notice),
+    ) -> Result<(Client, bool), Refusal> {
         // A socket is not encrypted, whatever was said.
         let mode = if matches!(spot, Spot::Socket(_)) { Mode::Disable } else { self.plan.tls.mode };
         match mode {
-            Mode::Disable => self.attempt(place, spot, SslMode::Disable),
+            Mode::Disable => self.attempt(place, spot, SslMode::Disable, tell),
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => {
-                self.attempt(place, spot, SslMode::Require)
+                self.attempt(place, spot, SslMode::Require, tell)
             }
-            Mode::Allow => match self.attempt(place, spot, SslMode::Disable) {
-                Err(Refusal::Away { failure, is_other_way_open: true }) => self
-                    .attempt(place, spot, SslMode::Prefer)
-                    .map_err(|other| both(other, &failure)),
+            Mode::Allow => match self.attempt(place, spot, SslMode::Disable, tell) {
+                Err(Refusal::Away { error: first, is_other_way_open: true }) => self
+                    .attempt(place, spot, SslMode::Prefer, tell)
+                    .map_err(|other| both(other, &first)),
                 other => other,
             },
-            Mode::Prefer => match self.attempt(place, spot, SslMode::Prefer) {
-                Err(Refusal::Away { failure, is_other_way_open: true }) => {
-                    log::debug!("{}; once more without TLS", one_line(&failure));
-                    self.attempt(place, spot, SslMode::Disable)
-                        .map_err(|other| both(other, &failure))
+            Mode::Prefer => match self.attempt(place, spot, SslMode::Prefer, tell) {
+                Err(Refusal::Away { error: first, is_other_way_open: true }) => {
+                    tell(Notice::Detail(format!("{}; once more without TLS", one_line(&first))));
+                    self.attempt(place, spot, SslMode::Disable, tell)
+                        .map_err(|other| both(other, &first))
                 }
                 other => other,
             },
@@ -75,6 +79,7 @@ impl Target {
         place: &Place,
         spot: &Spot,
         ssl_mode: SslMode,
+        tell: &mut dyn FnMut(Notice),
     ) -> Result<(Client, bool), Refusal> {
         let mut config = self.plan.base.clone();
         config.port(place.port).ssl_mode(ssl_mode);
@@ -93,10 +98,10 @@ impl Target {
                 within_timeout(config, postgres::NoTls)
             }
             Spot::Address(address) => {
-                let away = |failure| Refusal::Away { failure, is_other_way_open: true };
+                let away = |error| Refusal::Away { error, is_other_way_open: true };
                 let name = self.server_name(place, *address).map_err(away)?;
                 config.hostaddr(*address).host(&name);
-                let inner = MakeRustlsConnect::new(self.plan.tls.client().map_err(away)?);
+                let inner = MakeRustlsConnect::new(self.plan.tls.client(tell).map_err(away)?);
                 within_timeout(config, Noting { inner, is_agreed: Arc::clone(&is_agreed) })
             }
         };
@@ -104,28 +109,37 @@ impl Target {
         match connected {
             Some(Ok(client)) => Ok((client, is_encrypted)),
             Some(Err(error)) => Err(self.refusal(&error, ssl_mode, is_encrypted)),
-            None => Err(Refusal::Absent(self.failure(USUAL_ADVICE, "no answer in time"))),
+            None => Err(Refusal::Absent(self.error(
+                ErrorKind::Unavailable,
+                &self.usual_advice(),
+                "no answer in time",
+            ))),
         }
     }
 
     /// What the certificate has to be for; the address where it may be for anybody.
-    fn server_name(&self, place: &Place, address: IpAddr) -> Result<String, Failure> {
+    fn server_name(&self, place: &Place, address: IpAddr) -> Result<String, Error> {
         match &place.name {
             Some(name) if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
             _ if self.plan.tls.check() != Check::Host => Ok(address.to_string()),
-            Some(_) => Err(Failure::config("sslmode=verify-full needs a host that is a DNS name")),
-            None => Err(Failure::config("sslmode=verify-full needs a host beside hostaddr")),
+            Some(_) => {
+                Err(Error::configuration("sslmode=verify-full needs a host that is a DNS name"))
+            }
+            None => Err(Error::configuration("sslmode=verify-full needs a host beside hostaddr")),
         }
     }
 
     fn refusal(&self, error: &postgres::Error, asked: SslMode, is_encrypted: bool) -> Refusal {
-        let failure = self.failure(advice(error), one_line(error));
         let code = error.code().map(postgres::error::SqlState::code);
         // The client has no better name for these two than its words.
         let is = |words: &str| code.is_none() && error.to_string() == words;
         // Starting up, shutting down or recovering is as good as not being there.
         if code == Some("57P03") || is("error connecting to server") {
-            return Refusal::Absent(failure);
+            return Refusal::Absent(self.error(
+                ErrorKind::Unavailable,
+                &self.advice(error),
+                one_line(error),
+            ));
         }
         // As in libpq: only credentials and the handshake could go better the other way.
         let is_turned_away = code.is_some_and(|code| code.starts_with("28"));
@@ -133,26 +147,51 @@ impl Target {
             SslMode::Disable => is_turned_away,
             _ => is_encrypted && (is_turned_away || is("error performing TLS handshake")),
         };
-        Refusal::Away { failure, is_other_way_open }
+        // No connection left, or no memory: who comes later may be let in.
+        let is_short = code.is_some_and(|code| code.starts_with("53"));
+        let kind = if is_short { ErrorKind::Unavailable } else { ErrorKind::Refused };
+        Refusal::Away {
+            error: self.error(kind, &self.advice(error), one_line(error)),
+            is_other_way_open,
+        }
+    }
+
+    /// How to get a connection that was not made.
+    pub(crate) fn advice(&self, error: &postgres::Error) -> String {
+        match error.code().map(postgres::error::SqlState::code) {
+            Some(code) if code.starts_with("28") => "check the user and the password".to_owned(),
+            Some("3D000") => "create the database, or check its name".to_owned(),
+            Some("53300") => "the server has no connection left".to_owned(),
+            None if one_line(error).contains("password missing") => format!(
+                "the server asks for a password and there is none, neither in {} \
+                 nor in PGPASSWORD nor for this host, port, database and user in ~/.pgpass",
+                self.given_as
+            ),
+            _ => self.usual_advice(),
+        }
+    }
+
+    fn usual_advice(&self) -> String {
+        format!("check {} and that the server is up", self.given_as)
     }
 }
 
-/// What the last way came to, with what the first said if that was something else.
-fn both(last: Refusal, first: &Failure) -> Refusal {
-    let cause = |failure: &Failure| {
-        std::error::Error::source(failure).map_or_else(|| failure.to_string(), one_line)
+/// The last way's error, with what the first way said if that was something else.
+fn both(last: Refusal, first: &Error) -> Refusal {
+    let cause = |error: &Error| {
+        std::error::Error::source(error).map_or_else(|| error.to_string(), one_line)
     };
-    let add = |failure: Failure| {
-        let (one, other) = (cause(&failure), cause(first));
+    let add = |error: Error| {
+        let (one, other) = (cause(&error), cause(first));
         if one == other {
-            return failure;
+            return error;
         }
-        Failure::new(failure.kind, failure.to_string()).because(format!("{one} (before: {other})"))
+        Error::new(error.kind(), error.to_string()).because(format!("{one} (before: {other})"))
     };
     match last {
-        Refusal::Absent(failure) => Refusal::Absent(add(failure)),
-        Refusal::Away { failure, is_other_way_open } => {
-            Refusal::Away { failure: add(failure), is_other_way_open }
+        Refusal::Absent(error) => Refusal::Absent(add(error)),
+        Refusal::Away { error, is_other_way_open } => {
+            Refusal::Away { error: add(error), is_other_way_open }
         }
     }
 }
@@ -175,20 +214,6 @@ where
         let _ = sender.send(config.connect(tls));
     });
     receiver.recv_timeout(limit).ok()
-}
-
-/// What to do about a connection that was not made.
-pub(super) fn advice(error: &postgres::Error) -> &'static str {
-    match error.code().map(postgres::error::SqlState::code) {
-        Some(code) if code.starts_with("28") => "check the user and the password",
-        Some("3D000") => "create the database, or check its name",
-        Some("53300") => "the server has no connection left",
-        None if one_line(error).contains("password missing") => {
-            "the server asks for a password and there is none, neither in --database-url \
-             nor in PGPASSWORD nor for this host, port, database and user in ~/.pgpass"
-        }
-        _ => USUAL_ADVICE,
-    }
 }
 
 /// rustls, and a note when the server agrees to it.
