@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::{Ia5StringRef, PrintableStringRef, Utf8StringRef};
 use x509_cert::der::oid::db::rfc4519::COMMON_NAME;
-use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
@@ -15,10 +15,6 @@ pub(super) struct Certificate(x509_cert::Certificate);
 impl Certificate {
     pub(super) fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
         x509_cert::Certificate::from_der(der).ok().map(Certificate)
-    }
-
-    pub(super) fn public_key(&self) -> Option<Vec<u8>> {
-        self.0.tbs_certificate.subject_public_key_info.to_der().ok()
     }
 
     pub(super) fn is_valid_at(&self, now: UnixTime) -> bool {

@@ -167,6 +167,9 @@ impl ConnectionString {
                  nor in PGPASSWORD nor for this host, port, database and user in ~/.pgpass",
                 self.given_as
             ),
+            None if one_line(error).contains("UnsupportedCertVersion") => {
+                "the server's certificate is of X.509 version 1; make one of version 3".to_owned()
+            }
             _ => self.usual_advice(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use postgres::Config;
 use postgres::config::ChannelBinding;
 
-use super::parameters::{Origin, PARAMETERS, Settings, named};
+use super::parameters::{Origin, PARAMETERS, Settings};
 use super::tls::{Mode, Root, Tls};
 use super::{passfile, service};
 use crate::error::Error;
@@ -83,7 +83,7 @@ pub(super) fn plan(
     around: &Surroundings<'_>,
     notices: &mut Vec<Notice>,
 ) -> Result<Plan, Error> {
-    fill(&mut settings, around)?;
+    fill(&mut settings, around, notices)?;
     settings.check_treatments(notices)?;
     let home = home(around);
     let user = match settings.get("user") {
@@ -124,7 +124,11 @@ fn home(around: &Surroundings<'_>) -> Option<PathBuf> {
     variable(around, "HOME").map(PathBuf::from)
 }
 
-fn fill(settings: &mut Settings, around: &Surroundings<'_>) -> Result<(), Error> {
+fn fill(
+    settings: &mut Settings,
+    around: &Surroundings<'_>,
+    notices: &mut Vec<Notice>,
+) -> Result<(), Error> {
     let said = |settings: &Settings, name: &str, variable_name: &str| {
         settings.get(name).map(str::to_owned).or_else(|| variable(around, variable_name))
     };
@@ -142,11 +146,11 @@ fn fill(settings: &mut Settings, around: &Surroundings<'_>) -> Result<(), Error>
             settings.fill(parameter, value, Origin::Variable(name));
         }
     }
-    // What PGSSLMODE was before there was one.
-    if let Some(mode) = named("sslmode")
-        && variable(around, "PGREQUIRESSL").is_some_and(|value| value.starts_with('1'))
-    {
-        settings.fill(mode, "require".to_owned(), Origin::Variable("PGREQUIRESSL"));
+    // In libpq it still stands in for an sslmode that is not said.
+    let is_required = variable(around, "PGREQUIRESSL").is_some_and(|value| value.starts_with('1'));
+    if is_required && settings.get("sslmode").is_none() {
+        let line = "PGREQUIRESSL is not read; use sslmode=require".to_owned();
+        notices.push(Notice::Warning(line));
     }
     Ok(())
 }

@@ -19,6 +19,19 @@ fn plan_of(text: &str, variables: &[(&str, &str)]) -> Result<Plan, String> {
         .map_err(|error| crate::error::one_line(&error))
 }
 
+/// What is told while the string is read.
+fn told(text: &str, variables: &[(&str, &str)]) -> Vec<Notice> {
+    let environment = |name: &str| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    };
+    let os_user = || Some("os".to_owned());
+    let around =
+        Surroundings { environment: &environment, os_user: &os_user, application_name: None };
+    let mut notices = Vec::new();
+    dsn::parse(text).and_then(|settings| plan(settings, &around, &mut notices)).ok().unwrap();
+    notices
+}
+
 fn words(text: &str, variables: &[(&str, &str)]) -> String {
     let plan = plan_of(text, variables).unwrap_or_else(|error| panic!("{text}: {error}"));
     let place = |place: &Place| {
@@ -64,8 +77,7 @@ fn what_the_string_leaves_out_is_filled_in() {
         ("postgres://a,b:2/k", &[], "a:5432,b:2 os/- k Prefer"),
         ("host=a,,/run/pg", &[], "a:5432,socket:5432,/run/pg:5432 os/- os Prefer"),
         ("host=db sslrootcert=system", &[], "db:5432 os/- os VerifyFull"),
-        ("host=db", &[("PGREQUIRESSL", "1")], "db:5432 os/- os Require"),
-        ("host=db sslmode=verify-ca", &[("PGREQUIRESSL", "1")], "db:5432 os/- os VerifyCa"),
+        ("host=db", &[("PGREQUIRESSL", "1")], "db:5432 os/- os Prefer"),
     ] {
         assert_eq!(words(text, variables), found, "{text} {variables:?}");
     }
@@ -166,4 +178,16 @@ fn times_are_libpqs_and_have_an_end() {
     assert_eq!(said.get_channel_binding(), ChannelBinding::Require);
     assert_eq!(said.get_options(), Some("-c geqo=off"));
     assert_eq!(base("host=db connect_timeout=0").get_connect_timeout(), None, "without end");
+}
+
+#[test]
+fn what_is_not_read_is_told() {
+    let old = ("PGREQUIRESSL", "1");
+    let warning = [Notice::Warning("PGREQUIRESSL is not read; use sslmode=require".to_owned())];
+    assert_eq!(told("host=db", &[old]), warning);
+    assert_eq!(told("host=db sslmode=prefer", &[old]), [], "libpq does not look at it, either");
+    assert_eq!(told("host=db", &[old, ("PGSSLMODE", "disable")]), []);
+    assert_eq!(told("host=db", &[("PGREQUIRESSL", "0")]), []);
+    let detail = "sslcompression in the database URL changes nothing: TLS is never compressed";
+    assert_eq!(told("host=db sslcompression=1", &[]), [Notice::Detail(detail.to_owned())]);
 }

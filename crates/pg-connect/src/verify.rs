@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error as TlsError, SignatureScheme};
 
 use super::certificate::Certificate;
@@ -30,12 +30,9 @@ fn is_about_the_name(error: &TlsError) -> bool {
     )
 }
 
-/// An authority's certificate shown as a server's, or one of X.509 version 1.
+/// An authority's certificate shown as a server's.
 fn is_about_the_form(error: &TlsError) -> bool {
-    matches!(
-        error,
-        TlsError::InvalidCertificate(CertificateError::BadEncoding | CertificateError::Other(_))
-    )
+    matches!(error, TlsError::InvalidCertificate(CertificateError::Other(_)))
 }
 
 impl ServerCertVerifier for Verifier {
@@ -93,18 +90,7 @@ impl ServerCertVerifier for Verifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        let verdict = rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms);
-        match &verdict {
-            // The key is the same in whatever form the certificate is.
-            Err(error) if is_about_the_form(error) => {
-                let Some(key) = Certificate::read(cert).and_then(|read| read.public_key()) else {
-                    return verdict;
-                };
-                let key = SubjectPublicKeyInfoDer::from(key);
-                rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, dss, algorithms)
-            }
-            _ => verdict,
-        }
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
