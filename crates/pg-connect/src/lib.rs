@@ -10,6 +10,7 @@ mod tls;
 mod resolve;
 mod certificate;
 mod verify;
+mod stream;
 mod negotiate;
 mod options;
 mod connection_string;

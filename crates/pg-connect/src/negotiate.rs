@@ -10,13 +10,13 @@ use postgres::config::SslMode;
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Client, Config, Socket};
 use rustls::pki_types::ServerName;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::resolve::Place;
 use super::tls::{Check, Mode};
 use crate::connection_string::ConnectionString;
 use crate::error::{Error, ErrorKind, one_line};
 use crate::notice::Notice;
+use crate::stream::Encryption;
 
 /// One end of a cable.
 #[derive(Clone, Debug)]
@@ -101,8 +101,8 @@ impl ConnectionString {
                 let away = |error| Refusal::Away { error, is_other_way_open: true };
                 let name = self.server_name(place, *address).map_err(away)?;
                 config.hostaddr(*address).host(&name);
-                let inner = MakeRustlsConnect::new(self.plan.tls.client(tell).map_err(away)?);
-                within_timeout(config, Noting { inner, is_agreed: Arc::clone(&is_agreed) })
+                let client = self.plan.tls.client(tell).map_err(away)?;
+                within_timeout(config, Encryption::new(client, Arc::clone(&is_agreed)))
             }
         };
         let is_encrypted = is_agreed.load(Ordering::SeqCst);
@@ -217,39 +217,4 @@ where
         let _ = sender.send(config.connect(tls));
     });
     receiver.recv_timeout(limit).ok()
-}
-
-/// rustls, and a note when the server agrees to it.
-struct Noting {
-    inner: MakeRustlsConnect,
-    is_agreed: Arc<AtomicBool>,
-}
-
-struct NotingConnect {
-    inner: <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect,
-    is_agreed: Arc<AtomicBool>,
-}
-
-impl MakeTlsConnect<Socket> for Noting {
-    type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
-    type TlsConnect = NotingConnect;
-    type Error = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Error;
-
-    fn make_tls_connect(&mut self, host: &str) -> Result<NotingConnect, Self::Error> {
-        let inner = MakeTlsConnect::<Socket>::make_tls_connect(&mut self.inner, host)?;
-        Ok(NotingConnect { inner, is_agreed: Arc::clone(&self.is_agreed) })
-    }
-}
-
-impl TlsConnect<Socket> for NotingConnect {
-    type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
-    type Error =
-        <<MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect as TlsConnect<Socket>>::Error;
-    type Future =
-        <<MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect as TlsConnect<Socket>>::Future;
-
-    fn connect(self, socket: Socket) -> Self::Future {
-        self.is_agreed.store(true, Ordering::SeqCst);
-        self.inner.connect(socket)
-    }
 }

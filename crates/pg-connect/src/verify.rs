@@ -30,9 +30,17 @@ fn is_about_the_name(error: &TlsError) -> bool {
     )
 }
 
-/// An authority's certificate shown as a server's.
-fn is_about_the_form(error: &TlsError) -> bool {
-    matches!(error, TlsError::InvalidCertificate(CertificateError::Other(_)))
+/// An authority's certificate shown as a server's. Its dates were found good before that.
+fn is_about_an_authority(error: &TlsError) -> bool {
+    let TlsError::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+impl Verifier {
+    fn is_for_host(&self, certificate: &CertificateDer<'_>, host: &ServerName<'_>) -> bool {
+        let is_for = || Certificate::read(certificate).is_some_and(|read| read.is_for(host));
+        !self.is_host_checked || is_for()
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -48,23 +56,15 @@ impl ServerCertVerifier for Verifier {
         let verdict =
             roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let Err(error) = verdict else { return verdict };
-        let is_for_host =
-            |certificate: &Certificate| !self.is_host_checked || certificate.is_for(server_name);
-        let certificate = Certificate::read(end_entity);
         let is_accepted = if is_about_the_name(&error) {
             // The name is compared last: everything else was found good.
-            !self.is_host_checked || certificate.as_ref().is_some_and(is_for_host)
-        } else if is_about_the_form(&error) && self.roots.contains(end_entity) {
+            self.is_for_host(end_entity, server_name)
+        } else if is_about_an_authority(&error) && self.roots.contains(end_entity) {
             // What is trusted by itself needs nobody to vouch for it.
-            match &certificate {
-                Some(certificate) if !certificate.is_valid_at(now) => {
-                    return Err(TlsError::InvalidCertificate(CertificateError::Expired));
-                }
-                Some(certificate) if !is_for_host(certificate) => {
-                    return Err(TlsError::InvalidCertificate(CertificateError::NotValidForName));
-                }
-                found => found.is_some(),
+            if !self.is_for_host(end_entity, server_name) {
+                return Err(TlsError::InvalidCertificate(CertificateError::NotValidForName));
             }
+            true
         } else {
             false
         };
@@ -95,5 +95,59 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+    use rustls::RootCertStore;
+
+    use super::*;
+
+    /// The certificate of an authority for `db.example`, good in 2026.
+    fn authority() -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(vec!["db.example".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2027, 1, 1);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    #[test]
+    fn an_authority_among_the_roots_is_trusted_by_itself_while_it_is_valid() {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let (shown, other) = (authority(), authority());
+        for (root, is_host_checked, host, year, says) in [
+            (&shown, true, "db.example", 2026, None),
+            (&shown, false, "elsewhere.example", 2026, None),
+            (&shown, true, "elsewhere.example", 2026, Some("NotValidForName")),
+            (&shown, true, "db.example", 2025, Some("not valid yet")),
+            (&shown, true, "db.example", 2027, Some("expired")),
+            (&shown, false, "db.example", 2027, Some("expired")),
+            (&other, false, "db.example", 2026, Some("CaUsedAsEndEntity")),
+        ] {
+            let mut store = RootCertStore::empty();
+            store.add(root.clone()).unwrap();
+            let builder =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider));
+            let verifier = Verifier {
+                provider: Arc::clone(&provider),
+                signed_by: Some(builder.build().unwrap()),
+                roots: vec![root.clone()],
+                is_host_checked,
+            };
+            // The middle of that year.
+            let seconds = (year - 1970) * 31_556_952 + 15_000_000;
+            let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+            let name = ServerName::try_from(host).unwrap();
+            let verdict = verifier.verify_server_cert(&shown, &[], &name, &[], now);
+            let said = verdict.err().map(|error| error.to_string());
+            let is_right = match (&said, says) {
+                (Some(said), Some(says)) => said.contains(says),
+                (said, says) => said.is_none() && says.is_none(),
+            };
+            assert!(is_right, "{host} {year} {is_host_checked}: {said:?}");
+        }
     }
 }
