@@ -1,5 +1,6 @@
 //! One server, with TLS or without: what `sslmode` allows, and the other way where it does.
 
+use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,7 +109,7 @@ impl ConnectionString {
         let is_encrypted = is_agreed.load(Ordering::SeqCst);
         match connected {
             Some(Ok(client)) => Ok((client, is_encrypted)),
-            Some(Err(error)) => Err(self.refusal(&error, ssl_mode, is_encrypted)),
+            Some(Err(error)) => Err(self.refusal(error, ssl_mode, is_encrypted)),
             None => Err(Refusal::Absent(self.error(
                 ErrorKind::Unavailable,
                 &self.usual_advice(),
@@ -129,18 +130,12 @@ impl ConnectionString {
         }
     }
 
-    fn refusal(&self, error: &postgres::Error, asked: SslMode, is_encrypted: bool) -> Refusal {
+    fn refusal(&self, error: postgres::Error, asked: SslMode, is_encrypted: bool) -> Refusal {
         let code = error.code().map(postgres::error::SqlState::code);
         // The client has no better name for these two than its words.
         let is = |words: &str| code.is_none() && error.to_string() == words;
         // Starting up, shutting down or recovering is as good as not being there.
-        if code == Some("57P03") || is("error connecting to server") {
-            return Refusal::Absent(self.error(
-                ErrorKind::Unavailable,
-                &self.advice(error),
-                one_line(error),
-            ));
-        }
+        let is_absent = code == Some("57P03") || is("error connecting to server");
         // As in libpq: only credentials and the handshake could go better the other way.
         let is_turned_away = code.is_some_and(|code| code.starts_with("28"));
         let is_other_way_open = match asked {
@@ -148,12 +143,12 @@ impl ConnectionString {
             _ => is_encrypted && (is_turned_away || is("error performing TLS handshake")),
         };
         // No connection left, or no memory: who comes later may be let in.
-        let is_short = code.is_some_and(|code| code.starts_with("53"));
-        let kind = if is_short { ErrorKind::Unavailable } else { ErrorKind::Refused };
-        Refusal::Away {
-            error: self.error(kind, &self.advice(error), one_line(error)),
-            is_other_way_open,
-        }
+        let is_short =
+            code.is_some_and(|code| ["53", "57"].iter().any(|class| code.starts_with(class)));
+        let is_passing = is_absent || is_short || is_cut(&error);
+        let kind = if is_passing { ErrorKind::Unavailable } else { ErrorKind::Refused };
+        let error = self.error(kind, &self.advice(&error), error);
+        if is_absent { Refusal::Absent(error) } else { Refusal::Away { error, is_other_way_open } }
     }
 
     /// How to get a connection that was not made.
@@ -177,6 +172,19 @@ impl ConnectionString {
     fn usual_advice(&self) -> String {
         format!("check {} and that the server is up", self.given_as)
     }
+}
+
+/// Whether the connection ended in the middle.
+fn is_cut(error: &postgres::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let kind = cause.and_then(|cause| cause.downcast_ref()).map(io::Error::kind);
+    let is_end = |kind| {
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof,
+        };
+        matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
+    };
+    error.is_closed() || kind.is_some_and(is_end)
 }
 
 /// The last way's error, with what the first way said if that was something else.
