@@ -230,6 +230,18 @@ fn every_dependency_has_its_reason_in_the_architecture() {
 }
 
 #[test]
+fn the_crates_know_nothing_of_this_program() {
+    for ending in [".rs", ".toml", ".md"] {
+        for (name, text) in files("crates", ending) {
+            let text = text.to_lowercase();
+            for word in ["kalshi", "trade", "market"] {
+                assert!(!text.contains(word), "{name} names a {word}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_crontab_example_is_a_command_line_we_take() {
     let crontab = read("crontab.example");
     let lines: Vec<&str> = crontab.lines().filter(|line| line.contains("kalshi-ingest ")).collect();
