@@ -155,7 +155,7 @@ impl std::fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Location::Sqlite(path) => write!(f, "SQLite file {}", path.display()),
-            Location::Postgres(target) => write!(f, "PostgreSQL at {}", target.place()),
+            Location::Postgres(target) => write!(f, "PostgreSQL at {target}"),
         }
     }
 }

@@ -125,7 +125,7 @@ fn domain_and_driver_name_no_io_no_clock_and_no_log() {
 
 #[test]
 fn no_file_is_longer_than_it_may_be() {
-    for directory in ["src", "tests", "examples", "benches", "simulator", "simulate"] {
+    for directory in ["src", "tests", "examples", "benches", "crates", "simulator", "simulate"] {
         for (name, text) in files(directory, ".rs") {
             let lines = text.lines().count();
             assert!(lines <= FILE_LINES_MAX, "{name} has {lines} lines: is it one subject?");
@@ -136,7 +136,7 @@ fn no_file_is_longer_than_it_may_be() {
 #[test]
 fn nothing_is_left_for_later() {
     let words = [["to", "do"].concat(), ["fix", "me"].concat(), ["x", "xx"].concat()];
-    for directory in ["src", "tests", "examples", "simulator", "simulate", "sql"] {
+    for directory in ["src", "tests", "examples", "crates", "simulator", "simulate", "sql"] {
         for ending in [".rs", ".sql"] {
             if directory == "sql" && ending == ".rs" || directory != "sql" && ending == ".sql" {
                 continue;
@@ -267,10 +267,24 @@ fn the_changelog_begins_with_this_version() {
 #[test]
 fn every_dependency_has_its_reason_in_the_architecture() {
     let architecture = read("ARCHITECTURE.md");
-    let manifest = read("Cargo.toml");
-    let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
-    for name in section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name) {
-        assert!(architecture.contains(&format!("`{name}`")), "no reason is given for {name}");
+    for manifest in ["Cargo.toml", "crates/pg-connect/Cargo.toml"].map(read) {
+        let section = manifest.split("[dependencies]").nth(1).unwrap();
+        let lines = section.split("\n[").next().unwrap().lines();
+        for name in lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name) {
+            assert!(architecture.contains(&format!("`{name}`")), "no reason is given for {name}");
+        }
+    }
+}
+
+#[test]
+fn the_crates_know_nothing_of_this_program() {
+    for ending in [".rs", ".toml", ".md"] {
+        for (name, text) in files("crates", ending) {
+            let text = text.to_lowercase();
+            for word in ["kalshi", "trade", "market"] {
+                assert!(!text.contains(word), "{name} names a {word}");
+            }
+        }
     }
 }
 

@@ -67,13 +67,6 @@ fn queries() -> [Vec<String>; 2] {
 fn check(server: &TlsServer, row: &Row<'_>, libpq: Seen) -> Result<(), String> {
     let (shows, at, role, query, seen, says) = *row;
     let query = query
-        .replace(
-            "V1ROOT",
-            concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/it/fixtures/throwaway-keys/x509-v1-root.crt"
-            ),
-        )
         .replace("ROOT", &server.root())
         .replace("CERTS", &server.certificates.display().to_string())
         .replace("ITSELF", &server.certificate(shows).display().to_string())

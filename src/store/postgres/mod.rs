@@ -3,7 +3,7 @@
 //! Every statement is sent with its types and unnamed, inside a transaction: nothing outlives
 //! it on the server, so a pooler that hands out connections by transaction does no harm.
 
-mod connect;
+mod target;
 mod transaction;
 mod commit;
 mod work;
@@ -11,7 +11,7 @@ mod work;
 use postgres::Client;
 use postgres::types::Type;
 
-pub(super) use connect::{Target, is_meant};
+pub(super) use target::{Target, is_meant};
 use transaction::{Mode, Transaction, beginning};
 
 use self::work::OpenWork;

@@ -24,7 +24,6 @@ pub(super) const PASSWORD_IN_URL: &str = "Tr0ub4dor%20w%40rd%2F3";
 const RSA_KEY: &str = include_str!("../fixtures/throwaway-keys/rsa.pkcs8.pem");
 const V1_CERTIFICATE: &str = include_str!("../fixtures/throwaway-keys/x509-v1.crt");
 const V1_KEY: &str = include_str!("../fixtures/throwaway-keys/x509-v1.key");
-const V1_SIGNED: &str = include_str!("../fixtures/throwaway-keys/x509-v1-signed.crt");
 const ENCRYPTED_KEY: &str = include_str!("../fixtures/throwaway-keys/rsa.encrypted.pem");
 /// Of the good certificate, for a list of those taken back.
 const GOOD_SERIAL: u64 = 4_711;
@@ -48,13 +47,11 @@ pub(super) enum Shows {
     CommonName,
     /// X.509 version 1: what `openssl x509 -req` made without an extension file before 3.2.
     VersionOne,
-    /// The same, signed by an authority of its own.
-    VersionOneSigned,
     /// No TLS at all.
     Nothing,
 }
 
-const CERTIFICATES: [Shows; 9] = [
+const CERTIFICATES: [Shows; 8] = [
     Shows::Good,
     Shows::Chained,
     Shows::OtherHost,
@@ -63,7 +60,6 @@ const CERTIFICATES: [Shows; 9] = [
     Shows::Expired,
     Shows::CommonName,
     Shows::VersionOne,
-    Shows::VersionOneSigned,
 ];
 
 /// How a URL names the server, which listens on 127.0.0.1.
@@ -321,7 +317,6 @@ fn make_certificates(directory: &Path) -> BTreeMap<Shows, String> {
                 (by(&bare, &key, &root), key.serialize_pem())
             }
             Shows::VersionOne => (V1_CERTIFICATE.to_owned(), V1_KEY.to_owned()),
-            Shows::VersionOneSigned => (V1_SIGNED.to_owned(), V1_KEY.to_owned()),
             Shows::Nothing => unreachable!("not a certificate"),
         }
     };

@@ -2,17 +2,34 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::store::postgres::connect::dsn;
+use crate::dsn;
 
 /// What the string comes to with these variables, for a user called `os`.
 fn plan_of(text: &str, variables: &[(&str, &str)]) -> Result<Plan, String> {
     let environment = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     };
-    let around = Surroundings { environment: &environment, os_user: &|| Some("os".to_owned()) };
+    let around = Surroundings {
+        environment: &environment,
+        os_user: &|| Some("os".to_owned()),
+        application_name: Some("billing"),
+    };
     dsn::parse(text)
-        .and_then(|settings| plan(settings, &around))
-        .map_err(|failure| crate::failure::one_line(&failure))
+        .and_then(|settings| plan(settings, &around, &mut Vec::new()))
+        .map_err(|error| crate::error::one_line(&error))
+}
+
+/// What is told while the string is read.
+fn told(text: &str, variables: &[(&str, &str)]) -> Vec<Notice> {
+    let environment = |name: &str| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    };
+    let os_user = || Some("os".to_owned());
+    let around =
+        Surroundings { environment: &environment, os_user: &os_user, application_name: None };
+    let mut notices = Vec::new();
+    dsn::parse(text).and_then(|settings| plan(settings, &around, &mut notices)).ok().unwrap();
+    notices
 }
 
 fn words(text: &str, variables: &[(&str, &str)]) -> String {
@@ -45,7 +62,7 @@ fn what_the_string_leaves_out_is_filled_in() {
     ];
     for (text, variables, found) in [
         ("postgres://", &[][..], "socket:5432 os/- os Prefer"),
-        ("postgresql:///kalshi", &[], "socket:5432 os/- kalshi Prefer"),
+        ("postgresql:///orders", &[], "socket:5432 os/- orders Prefer"),
         ("postgres://me@", &[], "socket:5432 me/- me Prefer"),
         ("postgres://", &all, "env:6000 envuser/envword envdb VerifyFull"),
         ("postgres://me:w@db:1/k?sslmode=allow", &all, "db:1 me/w k Allow"),
@@ -60,8 +77,7 @@ fn what_the_string_leaves_out_is_filled_in() {
         ("postgres://a,b:2/k", &[], "a:5432,b:2 os/- k Prefer"),
         ("host=a,,/run/pg", &[], "a:5432,socket:5432,/run/pg:5432 os/- os Prefer"),
         ("host=db sslrootcert=system", &[], "db:5432 os/- os VerifyFull"),
-        ("host=db", &[("PGREQUIRESSL", "1")], "db:5432 os/- os Require"),
-        ("host=db sslmode=verify-ca", &[("PGREQUIRESSL", "1")], "db:5432 os/- os VerifyCa"),
+        ("host=db", &[("PGREQUIRESSL", "1")], "db:5432 os/- os Prefer"),
     ] {
         assert_eq!(words(text, variables), found, "{text} {variables:?}");
     }
@@ -99,16 +115,16 @@ fn what_does_not_go_together_is_refused() {
 fn the_service_comes_after_the_string_and_before_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("services");
-    let text = "[kalshi]\nhost=service\nuser=serviceuser\nsslmode=require\nport=1\nport=2\n[odd]\nservice=x\n";
+    let text = "[orders]\nhost=service\nuser=serviceuser\nsslmode=require\nport=1\nport=2\n[odd]\nservice=x\n";
     fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
     let variables =
         [("PGSERVICEFILE", file), ("PGUSER", "envuser"), ("PGDATABASE", "envdb"), ("PGPORT", "9")];
-    assert_eq!(words("service=kalshi host=a", &variables), "a:1 serviceuser/- envdb Require");
-    let named = [&variables[..], &[("PGSERVICE", "kalshi")]].concat();
+    assert_eq!(words("service=orders host=a", &variables), "a:1 serviceuser/- envdb Require");
+    let named = [&variables[..], &[("PGSERVICE", "orders")]].concat();
     assert_eq!(words("postgres:///k", &named), "service:1 serviceuser/- k Require");
     assert_eq!(
-        words("postgres:///k?service=kalshi", &variables),
+        words("postgres:///k?service=orders", &variables),
         "service:1 serviceuser/- k Require"
     );
     let Err(error) = plan_of("service=odd", &variables) else { panic!("a service in a service") };
@@ -149,7 +165,7 @@ fn times_are_libpqs_and_have_an_end() {
     let usual = base("host=db");
     assert_eq!(usual.get_connect_timeout(), Some(&CONNECT_TIMEOUT));
     assert_eq!(usual.get_tcp_user_timeout(), Some(&UNACKNOWLEDGED_MAX));
-    assert_eq!(usual.get_application_name(), Some("kalshi-ingest"));
+    assert_eq!(usual.get_application_name(), Some("billing"));
     let said = base(
         "host=db connect_timeout=1 tcp_user_timeout=5000 keepalives_count=7 keepalives=0 \
          fallback_application_name=other channel_binding=require options='-c geqo=off'",
@@ -162,4 +178,16 @@ fn times_are_libpqs_and_have_an_end() {
     assert_eq!(said.get_channel_binding(), ChannelBinding::Require);
     assert_eq!(said.get_options(), Some("-c geqo=off"));
     assert_eq!(base("host=db connect_timeout=0").get_connect_timeout(), None, "without end");
+}
+
+#[test]
+fn what_is_not_read_is_told() {
+    let old = ("PGREQUIRESSL", "1");
+    let warning = [Notice::Warning("PGREQUIRESSL is not read; use sslmode=require".to_owned())];
+    assert_eq!(told("host=db", &[old]), warning);
+    assert_eq!(told("host=db sslmode=prefer", &[old]), [], "libpq does not look at it, either");
+    assert_eq!(told("host=db", &[old, ("PGSSLMODE", "disable")]), []);
+    assert_eq!(told("host=db", &[("PGREQUIRESSL", "0")]), []);
+    let detail = "sslcompression in the database URL changes nothing: TLS is never compressed";
+    assert_eq!(told("host=db sslcompression=1", &[]), [Notice::Detail(detail.to_owned())]);
 }

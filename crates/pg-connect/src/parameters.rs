@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::failure::Failure;
+use crate::error::Error;
+use crate::notice::Notice;
 
 /// What becomes of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Treatment {
     /// It does what it does in libpq.
     Honoured,
-    /// It changes nothing here, for this reason; a debug line says so.
+    /// It changes nothing here, for this reason; a notice says so.
     Ignored(&'static str),
     /// To ignore it would weaken or change what was meant; only these values are as good as none.
     Refused(&'static [&'static str], &'static str),
@@ -146,10 +147,10 @@ impl Settings {
 
     /// An error that says which parameter is wrong, where, and what would be right; not its
     /// value, which may be a piece of a password in the wrong place.
-    pub(super) fn wrong(&self, name: &str, advice: &str) -> Failure {
+    pub(super) fn wrong(&self, name: &str, advice: &str) -> Error {
         let place =
             self.0.get(name).map_or_else(String::new, |(_, origin)| format!(" in {origin}"));
-        Failure::config(format!("{name}{place} is wrong: {advice}"))
+        Error::configuration(format!("{name}{place} is wrong: {advice}"))
     }
 
     /// One of a few words.
@@ -158,7 +159,7 @@ impl Settings {
         name: &str,
         words: &[(&str, T)],
         default: T,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, Error> {
         let Some(value) = self.get(name) else { return Ok(default) };
         let found = words.iter().find(|(word, _)| *word == value);
         found.map(|(_, meaning)| *meaning).ok_or_else(|| {
@@ -168,21 +169,24 @@ impl Settings {
     }
 
     /// A whole number.
-    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Error> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let number = value.trim().parse::<i32>();
         number.map(|number| Some(i64::from(number))).map_err(|_| self.wrong(name, "use a number"))
     }
 
     /// Refuses what cannot be honoured and would have to be; tells of what is ignored.
-    pub(super) fn check_treatments(&self) -> Result<(), Failure> {
+    pub(super) fn check_treatments(&self, notices: &mut Vec<Notice>) -> Result<(), Error> {
         for (name, (value, origin)) in &self.0 {
             match named(name).map(|parameter| parameter.treatment) {
-                Some(Ignored(why)) => log::debug!("{name} in {origin} changes nothing: {why}"),
+                Some(Ignored(why)) => {
+                    let line = format!("{name} in {origin} changes nothing: {why}");
+                    notices.push(Notice::Detail(line));
+                }
                 Some(Refused(harmless, why))
                     if !value.is_empty() && !harmless.contains(&value.as_str()) =>
                 {
-                    return Err(Failure::config(format!(
+                    return Err(Error::configuration(format!(
                         "{name} in {origin} is not supported: {why}"
                     )));
                 }
@@ -215,11 +219,11 @@ mod tests {
         ] {
             let mut settings = Settings::default();
             settings.set(named(name).unwrap(), value.to_owned(), Origin::Url);
-            let checked = settings.check_treatments();
+            let checked = settings.check_treatments(&mut Vec::new());
             assert_eq!(checked.is_err(), is_refused, "{name}={value}");
-            if let Err(failure) = checked {
-                assert!(failure.to_string().contains(name), "{failure}");
-                assert!(!failure.to_string().contains(value), "{failure}");
+            if let Err(error) = checked {
+                assert!(error.to_string().contains(name), "{error}");
+                assert!(!error.to_string().contains(value), "{error}");
             }
         }
     }

@@ -5,28 +5,26 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// The text of the file, if it may be used: others may not be able to read it.
-pub(super) fn read(path: &Path) -> Option<String> {
+/// The text of the file, if it is there; the error says why it may not be used. Others may not be
+/// able to read it.
+pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
+    let name = path.display();
+    let unreadable = |error| format!("the password file {name} cannot be read: {error}");
     let about = match fs::metadata(path) {
         Ok(about) => about,
-        Err(error) if error.kind() == ErrorKind::NotFound => return None,
-        Err(error) => {
-            log::warn!("the password file {} cannot be read: {error}", path.display());
-            return None;
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
     };
     if !about.is_file() {
-        log::warn!("the password file {} is not a plain file; it is ignored", path.display());
-        return None;
+        return Err(format!("the password file {name} is not a plain file; it is ignored"));
     }
     if about.permissions().mode() & 0o077 != 0 {
-        let path = path.display();
-        log::warn!("the password file {path} can be read by others and is ignored; chmod 0600 it");
-        return None;
+        return Err(format!(
+            "the password file {name} can be read by others and is ignored; chmod 0600 it"
+        ));
     }
-    let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    text.map_err(|error| log::warn!("the password file {} cannot be read: {error}", path.display()))
-        .ok()
+    let bytes = fs::read(path).map_err(unreadable)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The password of the first line that fits.
@@ -65,18 +63,18 @@ mod tests {
 
     #[test]
     fn the_first_line_that_fits_counts() {
-        let text = "# db:5432:kalshi:me:commented\n\
+        let text = "# db:5432:orders:me:commented\n\
                     \n\
                     short:line\n\
-                    db:5432:kalshi:me:exact\n\
-                    db:*:kalshi:me:any port\n\
+                    db:5432:orders:me:exact\n\
+                    db:*:orders:me:any port\n\
                     localhost:5432:*:*:local\r\n\
                     \\:\\:1:5432:k\\\\l:me:a\\:b\\\\c\n\
                     ends:5432:k:me:before:after\n\
                     *:*:*:other:everywhere\n";
         for (wanted, password) in [
-            (["db", "5432", "kalshi", "me"], Some("exact")),
-            (["db", "5433", "kalshi", "me"], Some("any port")),
+            (["db", "5432", "orders", "me"], Some("exact")),
+            (["db", "5433", "orders", "me"], Some("any port")),
             (["localhost", "5432", "x", "y"], Some("local")),
             (["::1", "5432", "k\\l", "me"], Some("a:b\\c")),
             (["ends", "5432", "k", "me"], Some("before")),
@@ -93,12 +91,12 @@ mod tests {
     fn a_file_that_others_can_read_is_ignored() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pgpass");
-        assert_eq!(read(&path), None, "no file");
-        assert_eq!(read(directory.path()), None, "no plain file");
+        assert_eq!(read(&path), Ok(None), "no file");
+        assert!(read(directory.path()).is_err(), "no plain file");
         fs::write(&path, "*:*:*:*:x").unwrap();
         for (mode, is_read) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(read(&path).is_some(), is_read, "{mode:o}");
+            assert_eq!(read(&path).is_ok(), is_read, "{mode:o}");
         }
     }
 }

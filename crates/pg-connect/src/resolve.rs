@@ -8,18 +8,19 @@ use std::time::Duration;
 use postgres::Config;
 use postgres::config::ChannelBinding;
 
-use super::parameters::{Origin, PARAMETERS, Settings, named};
+use super::parameters::{Origin, PARAMETERS, Settings};
 use super::tls::{Mode, Root, Tls};
 use super::{passfile, service};
-use crate::failure::Failure;
+use crate::error::Error;
+use crate::notice::Notice;
 
 pub(super) const PORT: u16 = 5432;
 /// Where Debian's servers have their sockets, and where others do.
 const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
-/// libpq waits for ever; a pass has a minute.
+/// libpq waits for ever; few callers want that.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A peer that vanished is noticed after this long, well within a pass.
+/// A peer that vanished is noticed after this long.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
 /// Silence is only noticed by asking: the system's default is to ask after two hours.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -30,6 +31,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
     /// The name of the operating system's user, which is the last resort.
     pub(super) os_user: &'a dyn Fn() -> Option<String>,
+    /// The session's name if nobody gives another.
+    pub(super) application_name: Option<&'a str>,
 }
 
 /// One server that may be connected to. No `Debug`: there is a password in it.
@@ -75,19 +78,25 @@ pub(super) struct Plan {
 }
 
 /// From what was said to what will be done; reads the service file and the password file.
-pub(super) fn plan(mut settings: Settings, around: &Surroundings<'_>) -> Result<Plan, Failure> {
-    fill(&mut settings, around)?;
-    settings.check_treatments()?;
+pub(super) fn plan(
+    mut settings: Settings,
+    around: &Surroundings<'_>,
+    notices: &mut Vec<Notice>,
+) -> Result<Plan, Error> {
+    fill(&mut settings, around, notices)?;
+    settings.check_treatments(notices)?;
     let home = home(around);
     let user = match settings.get("user") {
         Some(user) => user.to_owned(),
         None => (around.os_user)().ok_or_else(|| {
-            Failure::config("the database URL has no user, and neither has the operating system")
+            Error::configuration(
+                "the database URL has no user, and neither has the operating system",
+            )
         })?,
     };
     let database = settings.get("dbname").unwrap_or(&user).to_owned();
     let mut places = places(&settings)?;
-    give_passwords(&mut places, &settings, home.as_deref(), [&database, &user]);
+    give_passwords(&mut places, &settings, home.as_deref(), [&database, &user], notices);
     let load_balance = [("disable", false), ("random", true)];
     let session = [
         ("any", Session::Any),
@@ -99,7 +108,7 @@ pub(super) fn plan(mut settings: Settings, around: &Surroundings<'_>) -> Result<
     ];
     Ok(Plan {
         places,
-        base: base(&settings, &user, &database)?,
+        base: base(&settings, around, [&database, &user])?,
         tls: tls(&settings, home.as_deref())?,
         session: settings.word("target_session_attrs", &session, Session::Any)?,
         is_shuffled: settings.word("load_balance_hosts", &load_balance, false)?,
@@ -115,7 +124,11 @@ fn home(around: &Surroundings<'_>) -> Option<PathBuf> {
     variable(around, "HOME").map(PathBuf::from)
 }
 
-fn fill(settings: &mut Settings, around: &Surroundings<'_>) -> Result<(), Failure> {
+fn fill(
+    settings: &mut Settings,
+    around: &Surroundings<'_>,
+    notices: &mut Vec<Notice>,
+) -> Result<(), Error> {
     let said = |settings: &Settings, name: &str, variable_name: &str| {
         settings.get(name).map(str::to_owned).or_else(|| variable(around, variable_name))
     };
@@ -133,16 +146,16 @@ fn fill(settings: &mut Settings, around: &Surroundings<'_>) -> Result<(), Failur
             settings.fill(parameter, value, Origin::Variable(name));
         }
     }
-    // What PGSSLMODE was before there was one.
-    if let Some(mode) = named("sslmode")
-        && variable(around, "PGREQUIRESSL").is_some_and(|value| value.starts_with('1'))
-    {
-        settings.fill(mode, "require".to_owned(), Origin::Variable("PGREQUIRESSL"));
+    // In libpq it still stands in for an sslmode that is not said.
+    let is_required = variable(around, "PGREQUIRESSL").is_some_and(|value| value.starts_with('1'));
+    if is_required && settings.get("sslmode").is_none() {
+        let line = "PGREQUIRESSL is not read; use sslmode=require".to_owned();
+        notices.push(Notice::Warning(line));
     }
     Ok(())
 }
 
-fn places(settings: &Settings) -> Result<Vec<Place>, Failure> {
+fn places(settings: &Settings) -> Result<Vec<Place>, Error> {
     let list = |name: &str| -> Vec<&str> {
         settings.get(name).map(|list| list.split(',').map(str::trim).collect()).unwrap_or_default()
     };
@@ -193,6 +206,7 @@ fn give_passwords(
     settings: &Settings,
     home: Option<&Path>,
     [database, user]: [&str; 2],
+    notices: &mut Vec<Notice>,
 ) {
     if let Some(password) = settings.get("password") {
         for place in places {
@@ -201,11 +215,11 @@ fn give_passwords(
         return;
     }
     let path = settings.get("passfile").map(PathBuf::from);
-    let Some(text) = path
-        .or_else(|| home.map(|home| home.join(".pgpass")))
-        .and_then(|path| passfile::read(&path))
-    else {
-        return;
+    let Some(path) = path.or_else(|| home.map(|home| home.join(".pgpass"))) else { return };
+    let text = match passfile::read(&path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return,
+        Err(why) => return notices.push(Notice::Warning(why)),
     };
     for place in places {
         let host = match (&place.name, &place.way) {
@@ -218,7 +232,11 @@ fn give_passwords(
     }
 }
 
-fn base(settings: &Settings, user: &str, database: &str) -> Result<Config, Failure> {
+fn base(
+    settings: &Settings,
+    around: &Surroundings<'_>,
+    [database, user]: [&str; 2],
+) -> Result<Config, Error> {
     let mut config = Config::new();
     config.user(user).dbname(database);
     if let Some(options) = settings.get("options") {
@@ -226,14 +244,16 @@ fn base(settings: &Settings, user: &str, database: &str) -> Result<Config, Failu
     }
     let said = ["application_name", "fallback_application_name"];
     let said = said.into_iter().find_map(|name| settings.get(name));
-    config.application_name(said.unwrap_or("kalshi-ingest"));
+    if let Some(name) = said.or(around.application_name) {
+        config.application_name(name);
+    }
     let binding = [
         ("disable", ChannelBinding::Disable),
         ("prefer", ChannelBinding::Prefer),
         ("require", ChannelBinding::Require),
     ];
     config.channel_binding(settings.word("channel_binding", &binding, ChannelBinding::Prefer)?);
-    let seconds = |name: &str, default: Duration| -> Result<Option<Duration>, Failure> {
+    let seconds = |name: &str, default: Duration| -> Result<Option<Duration>, Error> {
         let said = settings.number(name)?.map(|said| u64::try_from(said).unwrap_or(0));
         Ok(Some(said.map_or(default, Duration::from_secs)).filter(|time| !time.is_zero()))
     };
@@ -261,7 +281,7 @@ fn base(settings: &Settings, user: &str, database: &str) -> Result<Config, Failu
     Ok(config)
 }
 
-fn tls(settings: &Settings, home: Option<&Path>) -> Result<Tls, Failure> {
+fn tls(settings: &Settings, home: Option<&Path>) -> Result<Tls, Error> {
     let modes = [
         ("disable", Mode::Disable),
         ("allow", Mode::Allow),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::parameters::{Origin, Settings, named};
-use crate::failure::Failure;
+use crate::error::Error;
 
 /// Where Debian's libpq looks last.
 const SYSTEM_DIRECTORY: &str = "/etc/postgresql-common";
@@ -18,12 +18,12 @@ pub(super) struct Files {
 }
 
 /// Fills in what the service says. The first file that knows it is the one that counts.
-pub(super) fn fill(settings: &mut Settings, service: &str, files: &Files) -> Result<(), Failure> {
+pub(super) fn fill(settings: &mut Settings, service: &str, files: &Files) -> Result<(), Error> {
     let mut candidates = Vec::new();
     match (&files.named, &files.home) {
         (Some(path), _) if !path.exists() => {
             let path = path.display();
-            return Err(Failure::config(format!("the service file {path} does not exist")));
+            return Err(Error::configuration(format!("the service file {path} does not exist")));
         }
         (Some(path), _) => candidates.push(path.clone()),
         (None, Some(home)) => candidates.push(home.join(".pg_service.conf")),
@@ -34,15 +34,15 @@ pub(super) fn fill(settings: &mut Settings, service: &str, files: &Files) -> Res
     for path in candidates.iter().filter(|path| path.exists()) {
         let what = || format!("the service file {}", path.display());
         let text = fs::read_to_string(path).map_err(|error| {
-            Failure::config(format!("{} cannot be read", what())).because(error)
+            Error::configuration(format!("{} cannot be read", what())).because(error)
         })?;
         let found = section(&text, service).map_err(|(line, wrong)| {
-            Failure::config(format!("{} is wrong in line {line}: {wrong}", what()))
+            Error::configuration(format!("{} is wrong in line {line}: {wrong}", what()))
         })?;
         let Some(entries) = found else { continue };
         for (number, name, value) in entries {
             let Some(parameter) = named(name).filter(|known| known.name != "service") else {
-                return Err(Failure::config(format!(
+                return Err(Error::configuration(format!(
                     "{} has no parameter of a connection in line {number}",
                     what()
                 )));
@@ -51,7 +51,7 @@ pub(super) fn fill(settings: &mut Settings, service: &str, files: &Files) -> Res
         }
         return Ok(());
     }
-    Err(Failure::config(format!("no service file defines the service {service:?}")))
+    Err(Error::configuration(format!("no service file defines the service {service:?}")))
 }
 
 /// A line's number, a name and a value.
@@ -119,7 +119,7 @@ mod tests {
                 system: Some(system.clone()),
             };
             let mut settings = Settings::default();
-            fill(&mut settings, service, &files).map_err(|failure| failure.to_string())?;
+            fill(&mut settings, service, &files).map_err(|error| error.to_string())?;
             Ok(settings.get("host").unwrap().to_owned())
         };
         assert_eq!(host("a", false), Ok("home".to_owned()));

@@ -4,20 +4,20 @@
 use percent_encoding::percent_decode_str;
 
 use super::parameters::{Origin, Settings, named};
-use crate::failure::Failure;
+use crate::error::Error;
 
 const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
 const ENCODE: &str =
     "percent-encode the password's special characters (@ is %40, / is %2F, # is %23, % is %25)";
 
 /// Whether this is one of the two forms at all.
-pub(in crate::store) fn is_meant(text: &str) -> bool {
+pub(crate) fn is_meant(text: &str) -> bool {
     let is_pair = text.split_once('=').is_some_and(|(name, _)| is_name(name.trim()));
     is_pair || SCHEMES.iter().any(|scheme| text.starts_with(scheme))
 }
 
 /// Reads either form.
-pub(super) fn parse(text: &str) -> Result<Settings, Failure> {
+pub(super) fn parse(text: &str) -> Result<Settings, Error> {
     match SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)) {
         Some(rest) => url(rest),
         None => pairs(text),
@@ -29,17 +29,19 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
-fn unknown(name: &str) -> Failure {
+fn unknown(name: &str) -> Error {
     if is_name(name) {
-        Failure::config(format!("the database URL has {name}, which is no connection parameter"))
+        Error::configuration(format!(
+            "the database URL has {name}, which is no connection parameter"
+        ))
     } else {
-        Failure::config("the database URL has something that is no connection parameter")
+        Error::configuration("the database URL has something that is no connection parameter")
     }
 }
 
-fn url(rest: &str) -> Result<Settings, Failure> {
+fn url(rest: &str) -> Result<Settings, Error> {
     let mut settings = Settings::default();
-    let mut set = |name: &str, raw: &str| -> Result<(), Failure> {
+    let mut set = |name: &str, raw: &str| -> Result<(), Error> {
         let parameter = named(name).ok_or_else(|| unknown(name))?;
         settings.set(parameter, decoded(raw)?, Origin::Url);
         Ok(())
@@ -53,7 +55,7 @@ fn url(rest: &str) -> Result<Settings, Failure> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
     if hosts.contains('@') || database.contains('@') {
-        return Err(Failure::config(format!("the database URL has an @ too many; {ENCODE}")));
+        return Err(Error::configuration(format!("the database URL has an @ too many; {ENCODE}")));
     }
     let (hosts, ports) = places(hosts)?;
     for (name, raw) in [
@@ -69,7 +71,7 @@ fn url(rest: &str) -> Result<Settings, Failure> {
     }
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let Some((name, raw)) = pair.split_once('=').filter(|(_, raw)| !raw.contains('=')) else {
-            return Err(Failure::config(format!(
+            return Err(Error::configuration(format!(
                 "an option in the database URL is not of the form name=value; {ENCODE}"
             )));
         };
@@ -86,14 +88,14 @@ fn url(rest: &str) -> Result<Settings, Failure> {
 }
 
 /// `host:port,host:port` as two lists.
-fn places(text: &str) -> Result<(String, String), Failure> {
+fn places(text: &str) -> Result<(String, String), Error> {
     let (mut hosts, mut ports) = (Vec::new(), Vec::new());
     for place in text.split(',') {
         let (host, port) = if let Some(rest) = place.strip_prefix('[') {
             let (address, port) = rest.split_once(']').unwrap_or(("", rest));
             let port = if port.is_empty() { Some("") } else { port.strip_prefix(':') };
             let Some(port) = port.filter(|_| !address.is_empty()) else {
-                return Err(Failure::config(
+                return Err(Error::configuration(
                     "the database URL has a [ without an IPv6 address and a ] after it",
                 ));
             };
@@ -102,7 +104,7 @@ fn places(text: &str) -> Result<(String, String), Failure> {
             place.split_once(':').unwrap_or((place, ""))
         };
         if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Failure::config(format!(
+            return Err(Error::configuration(format!(
                 "the database URL has a port that is no number; {ENCODE}"
             )));
         }
@@ -115,18 +117,20 @@ fn places(text: &str) -> Result<(String, String), Failure> {
     Ok((joined(hosts), joined(ports)))
 }
 
-fn decoded(raw: &str) -> Result<String, Failure> {
+fn decoded(raw: &str) -> Result<String, Error> {
     let is_hex = |at: usize| raw.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
     let is_whole = raw
         .match_indices('%')
         .all(|(at, _)| is_hex(at + 1) && is_hex(at + 2) && raw.get(at + 1..at + 3) != Some("00"));
     let text = percent_decode_str(raw).decode_utf8().ok().filter(|_| is_whole);
     text.map(std::borrow::Cow::into_owned).ok_or_else(|| {
-        Failure::config("the database URL has a % that begins no character; write % itself as %25")
+        Error::configuration(
+            "the database URL has a % that begins no character; write % itself as %25",
+        )
     })
 }
 
-fn pairs(text: &str) -> Result<Settings, Failure> {
+fn pairs(text: &str) -> Result<Settings, Error> {
     let mut settings = Settings::default();
     let mut rest = text.trim_start();
     let mut last = "";
@@ -134,7 +138,7 @@ fn pairs(text: &str) -> Result<Settings, Failure> {
         // A blank in a password makes a name of what follows it.
         let stray = |name: &str| {
             if last == "password" {
-                Failure::config(
+                Error::configuration(
                     "the word after password=… in the database URL is no connection parameter; \
                      put ' around a password that has blanks in it",
                 )
@@ -146,7 +150,8 @@ fn pairs(text: &str) -> Result<Settings, Failure> {
         let (name, after) = rest.split_at(end);
         let parameter = named(name);
         let Some(after) = after.trim_start().strip_prefix('=') else {
-            let missing = |_| Failure::config(format!("{name} in the database URL has no value"));
+            let missing =
+                |_| Error::configuration(format!("{name} in the database URL has no value"));
             return Err(parameter.map_or_else(|| stray(""), missing));
         };
         let Some(parameter) = parameter else { return Err(stray(name)) };
@@ -159,7 +164,7 @@ fn pairs(text: &str) -> Result<Settings, Failure> {
 
 /// The value that `text` begins with, and what follows it. A backslash takes the next character
 /// as it is.
-fn value(text: &str) -> Result<(String, &str), Failure> {
+fn value(text: &str) -> Result<(String, &str), Error> {
     let (is_quoted, text) = text.strip_prefix('\'').map_or((false, text), |text| (true, text));
     let mut value = String::new();
     let mut letters = text.char_indices();
@@ -172,7 +177,7 @@ fn value(text: &str) -> Result<(String, &str), Failure> {
         }
     }
     if is_quoted {
-        return Err(Failure::config("the database URL has a ' without an end"));
+        return Err(Error::configuration("the database URL has a ' without an end"));
     }
     Ok((value, ""))
 }
@@ -180,10 +185,10 @@ fn value(text: &str) -> Result<(String, &str), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::postgres::connect::parameters::PARAMETERS;
+    use crate::parameters::PARAMETERS;
 
     fn read(text: &str) -> Result<String, String> {
-        let settings = parse(text).map_err(|failure| crate::failure::one_line(&failure))?;
+        let settings = parse(text).map_err(|error| crate::error::one_line(&error))?;
         let said = PARAMETERS.iter().filter_map(|parameter| {
             settings.get(parameter.name).map(|value| format!("{}={value}", parameter.name))
         });
@@ -194,13 +199,13 @@ mod tests {
     fn both_forms_say_the_same_things() {
         for (text, said) in [
             ("postgres://", ""),
-            ("postgresql:///kalshi", "dbname=kalshi"),
+            ("postgresql:///orders", "dbname=orders"),
             ("postgres://me@", "user=me"),
             ("postgres://db", "host=db"),
             ("postgres://:5433", "port=5433"),
             (
-                "postgres://me:a%40b@db:5433/kalshi",
-                "host=db port=5433 dbname=kalshi user=me password=a@b",
+                "postgres://me:a%40b@db:5433/orders",
+                "host=db port=5433 dbname=orders user=me password=a@b",
             ),
             ("postgres://[::1]:5433/k", "host=::1 port=5433 dbname=k"),
             ("postgres://a,b:2/k", "host=a,b port=,2 dbname=k"),
@@ -213,7 +218,7 @@ mod tests {
             ),
             ("postgres://a/k?host=b&sslmode=allow", "host=b dbname=k sslmode=allow"),
             ("postgres://a?ssl=true", "host=a sslmode=require"),
-            ("host=db port=5432 dbname=kalshi", "host=db port=5432 dbname=kalshi"),
+            ("host=db port=5432 dbname=orders", "host=db port=5432 dbname=orders"),
             ("  host = db\n\tuser=me ", "host=db user=me"),
             (r"password='a b' user='it\'s' host=c\ d", "host=c d user=it's password=a b"),
             (r"password=a\\b\'c", r"password=a\b'c"),
@@ -224,7 +229,7 @@ mod tests {
             assert_eq!(read(text).as_deref(), Ok(said), "{text}");
             assert!(is_meant(text), "{text}");
         }
-        for text in ["", "kalshi", "mysql://x", "http://a/?b=c", "=x", "/var/lib/kalshi.db"] {
+        for text in ["", "orders", "mysql://x", "http://a/?b=c", "=x", "/var/lib/orders.db"] {
             assert!(!is_meant(text), "{text}");
         }
     }

@@ -11,8 +11,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
-use super::verify::Verifier;
-use crate::failure::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
+use crate::notice::Notice;
+use crate::verify::Verifier;
 
 /// `sslmode`, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,19 +78,18 @@ impl Tls {
     }
 
     /// Sets rustls up.
-    pub(super) fn client(&self) -> Result<ClientConfig, Failure> {
+    pub(crate) fn client(&self, tell: &mut dyn FnMut(Notice)) -> Result<ClientConfig, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let check = self.check();
         if let (Check::Nothing, Root::Named(path)) = (check, &self.root) {
-            log::debug!(
-                "sslrootcert {} does not exist: nobody vouches for the server",
-                path.display()
-            );
+            let path = path.display();
+            let line = format!("sslrootcert {path} does not exist: nobody vouches for the server");
+            tell(Notice::Detail(line));
         }
         let roots = if check == Check::Nothing { Vec::new() } else { self.roots()? };
         let signed_by = match check {
             Check::Nothing => None,
-            _ => Some(self.webpki(&roots, &provider)?),
+            _ => Some(self.webpki(&roots, &provider, tell)?),
         };
         let verifier = Verifier {
             provider: Arc::clone(&provider),
@@ -103,7 +103,7 @@ impl Tls {
                 .into_iter()
                 .filter_map(|(is_wanted, version)| is_wanted.then_some(version))
                 .collect();
-        let what = |error| Failure::new(Kind::StoreUnavailable, "setting up TLS").because(error);
+        let what = |error| Error::new(ErrorKind::Refused, "setting up TLS").because(error);
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)
             .map_err(what)?
@@ -112,14 +112,14 @@ impl Tls {
         let mut client = match self.identity()? {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|error| {
-                Failure::config("sslcert and sslkey do not go together").because(error)
+                Error::configuration("sslcert and sslkey do not go together").because(error)
             })?,
         };
         client.enable_sni = self.is_name_sent;
         Ok(client)
     }
 
-    fn roots(&self) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    fn roots(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
         match &self.root {
             Root::Usual(Some(path)) if path.exists() => items(path, "sslrootcert"),
             Root::Named(path) => items(path, "sslrootcert"),
@@ -128,7 +128,7 @@ impl Tls {
             Root::System | Root::Usual(_) if self.mode == Mode::VerifyFull => {
                 Ok(rustls_native_certs::load_native_certs().certs)
             }
-            Root::System | Root::Usual(_) => Err(Failure::config(
+            Root::System | Root::Usual(_) => Err(Error::configuration(
                 "sslmode=verify-ca needs a root certificate; give sslrootcert, \
                  or use sslmode=verify-full with the platform's",
             )),
@@ -139,12 +139,13 @@ impl Tls {
         &self,
         roots: &[CertificateDer<'static>],
         provider: &Arc<CryptoProvider>,
-    ) -> Result<Arc<WebPkiServerVerifier>, Failure> {
+        tell: &mut dyn FnMut(Notice),
+    ) -> Result<Arc<WebPkiServerVerifier>, Error> {
         let mut store = RootCertStore::empty();
         // Authorities that rustls cannot read vouch for nobody.
         let (_, unread) = store.add_parsable_certificates(roots.iter().cloned());
         if unread > 0 {
-            log::debug!("{unread} root certificates cannot be read");
+            tell(Notice::Detail(format!("{unread} root certificates cannot be read")));
         }
         let mut builder =
             WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider));
@@ -154,7 +155,7 @@ impl Tls {
             builder = builder.with_crls(lists).enforce_revocation_expiration();
         }
         builder.build().map_err(|error| {
-            Failure::config(
+            Error::configuration(
                 "there is no root certificate to check the database server with; give sslrootcert",
             )
             .because(error)
@@ -165,20 +166,20 @@ impl Tls {
     /// not there is none; one without its key is a mistake.
     fn identity(
         &self,
-    ) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, Failure> {
+    ) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, Error> {
         let Some(path) = self.certificate.as_ref().filter(|path| path.exists()) else {
             return Ok(None);
         };
         let chain = items(path, "sslcert")?;
         let Some(key) = self.key.as_ref().filter(|key| key.exists()) else {
             let path = path.display();
-            return Err(Failure::config(format!("there is no sslkey for the sslcert {path}")));
+            return Err(Error::configuration(format!("there is no sslkey for the sslcert {path}")));
         };
         check_key_file(key)?;
         let pem = read(key, "sslkey")?;
         if pem.windows(9).any(|part| part == b"ENCRYPTED") {
             let key = key.display();
-            return Err(Failure::config(format!(
+            return Err(Error::configuration(format!(
                 "sslkey {key} is encrypted, which is not supported; decrypt it with `openssl pkey` \
                  into a file of mode 0600"
             )));
@@ -188,16 +189,16 @@ impl Tls {
     }
 }
 
-fn unreadable(path: &Path, parameter: &str) -> Failure {
-    Failure::config(format!("{parameter} {} cannot be read", path.display()))
+fn unreadable(path: &Path, parameter: &str) -> Error {
+    Error::configuration(format!("{parameter} {} cannot be read", path.display()))
 }
 
-fn read(path: &Path, parameter: &str) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path, parameter: &str) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| unreadable(path, parameter).because(error))
 }
 
 /// All items of this kind in a PEM file; at least one.
-fn items<T: PemObject>(path: &Path, parameter: &str) -> Result<Vec<T>, Failure> {
+fn items<T: PemObject>(path: &Path, parameter: &str) -> Result<Vec<T>, Error> {
     let pem = read(path, parameter)?;
     let found: Result<Vec<T>, _> = T::pem_slice_iter(&pem).collect();
     let found = found.map_err(|error| unreadable(path, parameter).because(error))?;
@@ -209,14 +210,14 @@ fn items<T: PemObject>(path: &Path, parameter: &str) -> Result<Vec<T>, Failure> 
 }
 
 /// libpq's rule: the owner's alone, or root's and readable by a group.
-fn check_key_file(path: &Path) -> Result<(), Failure> {
+fn check_key_file(path: &Path) -> Result<(), Error> {
     let about = fs::metadata(path).map_err(|error| unreadable(path, "sslkey").because(error))?;
     let name = path.display();
     if !about.is_file() {
-        return Err(Failure::config(format!("sslkey {name} is not a plain file")));
+        return Err(Error::configuration(format!("sslkey {name} is not a plain file")));
     }
     if about.permissions().mode() & forbidden(about.uid()) != 0 {
-        return Err(Failure::config(format!(
+        return Err(Error::configuration(format!(
             "sslkey {name} can be read by others; chmod 0600 it, or 0640 if it is root's"
         )));
     }

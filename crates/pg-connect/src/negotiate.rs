@@ -1,0 +1,228 @@
+//! One server, with TLS or without: what `sslmode` allows, and the other way where it does.
+
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use postgres::config::SslMode;
+use postgres::tls::{MakeTlsConnect, TlsConnect};
+use postgres::{Client, Config, Socket};
+use rustls::pki_types::ServerName;
+
+use super::resolve::Place;
+use super::tls::{Check, Mode};
+use crate::connection_string::ConnectionString;
+use crate::error::{Error, ErrorKind, one_line};
+use crate::notice::Notice;
+use crate::stream::Encryption;
+
+/// One end of a cable.
+#[derive(Clone, Debug)]
+pub(super) enum Spot {
+    Socket(PathBuf),
+    Address(IpAddr),
+}
+
+/// Why a spot did not let us in.
+pub(super) enum Refusal {
+    /// Nobody answers, or not yet, or not one that suits: the next place may.
+    Absent(Error),
+    /// There is somebody who will not have us; whether it may go better the other way, with TLS
+    /// or without.
+    Away { error: Error, is_other_way_open: bool },
+}
+
+impl Refusal {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Refusal::Absent(error) | Refusal::Away { error, .. } => error,
+        }
+    }
+}
+
+impl ConnectionString {
+    /// One spot, with TLS or without as `sslmode` says, and the other way where it allows that.
+    pub(crate) fn negotiate(
+        &self,
+        place: &Place,
+        spot: &Spot,
+        tell: &mut dyn FnMut(Notice),
+    ) -> Result<(Client, bool), Refusal> {
+        // A socket is not encrypted, whatever was said.
+        let mode = if matches!(spot, Spot::Socket(_)) { Mode::Disable } else { self.plan.tls.mode };
+        match mode {
+            Mode::Disable => self.attempt(place, spot, SslMode::Disable, tell),
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => {
+                self.attempt(place, spot, SslMode::Require, tell)
+            }
+            Mode::Allow => match self.attempt(place, spot, SslMode::Disable, tell) {
+                Err(Refusal::Away { error: first, is_other_way_open: true }) => self
+                    .attempt(place, spot, SslMode::Prefer, tell)
+                    .map_err(|other| both(other, &first)),
+                other => other,
+            },
+            Mode::Prefer => match self.attempt(place, spot, SslMode::Prefer, tell) {
+                Err(Refusal::Away { error: first, is_other_way_open: true }) => {
+                    tell(Notice::Detail(format!("{}; once more without TLS", one_line(&first))));
+                    self.attempt(place, spot, SslMode::Disable, tell)
+                        .map_err(|other| both(other, &first))
+                }
+                other => other,
+            },
+        }
+    }
+
+    fn attempt(
+        &self,
+        place: &Place,
+        spot: &Spot,
+        ssl_mode: SslMode,
+        tell: &mut dyn FnMut(Notice),
+    ) -> Result<(Client, bool), Refusal> {
+        let mut config = self.plan.base.clone();
+        config.port(place.port).ssl_mode(ssl_mode);
+        if let Some(password) = &place.password {
+            config.password(password);
+        }
+        let is_agreed = Arc::new(AtomicBool::new(false));
+        let connected = match spot {
+            Spot::Socket(path) => {
+                config.host_path(path);
+                within_timeout(config, postgres::NoTls)
+            }
+            // It is never asked for TLS then.
+            Spot::Address(address) if ssl_mode == SslMode::Disable => {
+                config.hostaddr(*address);
+                within_timeout(config, postgres::NoTls)
+            }
+            Spot::Address(address) => {
+                let away = |error| Refusal::Away { error, is_other_way_open: true };
+                let name = self.server_name(place, *address).map_err(away)?;
+                config.hostaddr(*address).host(&name);
+                let client = self.plan.tls.client(tell).map_err(away)?;
+                within_timeout(config, Encryption::new(client, Arc::clone(&is_agreed)))
+            }
+        };
+        let is_encrypted = is_agreed.load(Ordering::SeqCst);
+        match connected {
+            Some(Ok(client)) => Ok((client, is_encrypted)),
+            Some(Err(error)) => Err(self.refusal(error, ssl_mode, is_encrypted)),
+            None => Err(Refusal::Absent(self.error(
+                ErrorKind::Unavailable,
+                &self.usual_advice(),
+                "no answer in time",
+            ))),
+        }
+    }
+
+    /// What the certificate has to be for; the address where it may be for anybody.
+    fn server_name(&self, place: &Place, address: IpAddr) -> Result<String, Error> {
+        match &place.name {
+            Some(name) if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
+            _ if self.plan.tls.check() != Check::Host => Ok(address.to_string()),
+            Some(_) => {
+                Err(Error::configuration("sslmode=verify-full needs a host that is a DNS name"))
+            }
+            None => Err(Error::configuration("sslmode=verify-full needs a host beside hostaddr")),
+        }
+    }
+
+    fn refusal(&self, error: postgres::Error, asked: SslMode, is_encrypted: bool) -> Refusal {
+        let code = error.code().map(postgres::error::SqlState::code);
+        // The client has no better name for these two than its words.
+        let is = |words: &str| code.is_none() && error.to_string() == words;
+        // Starting up, shutting down or recovering is as good as not being there.
+        let is_absent = code == Some("57P03") || is("error connecting to server");
+        // As in libpq: only credentials and the handshake could go better the other way.
+        let is_turned_away = code.is_some_and(|code| code.starts_with("28"));
+        let is_other_way_open = match asked {
+            SslMode::Disable => is_turned_away,
+            _ => is_encrypted && (is_turned_away || is("error performing TLS handshake")),
+        };
+        // No connection left, or no memory: who comes later may be let in.
+        let is_short =
+            code.is_some_and(|code| ["53", "57"].iter().any(|class| code.starts_with(class)));
+        let is_passing = is_absent || is_short || is_cut(&error);
+        let kind = if is_passing { ErrorKind::Unavailable } else { ErrorKind::Refused };
+        let error = self.error(kind, &self.advice(&error), error);
+        if is_absent { Refusal::Absent(error) } else { Refusal::Away { error, is_other_way_open } }
+    }
+
+    /// How to get a connection that was not made.
+    pub(crate) fn advice(&self, error: &postgres::Error) -> String {
+        match error.code().map(postgres::error::SqlState::code) {
+            Some(code) if code.starts_with("28") => "check the user and the password".to_owned(),
+            Some("3D000") => "create the database, or check its name".to_owned(),
+            Some("53300") => "the server has no connection left".to_owned(),
+            None if one_line(error).contains("password missing") => format!(
+                "the server asks for a password and there is none, neither in {} \
+                 nor in PGPASSWORD nor for this host, port, database and user in ~/.pgpass",
+                self.given_as
+            ),
+            None if one_line(error).contains("UnsupportedCertVersion") => {
+                "the server's certificate is of X.509 version 1; make one of version 3".to_owned()
+            }
+            _ => self.usual_advice(),
+        }
+    }
+
+    fn usual_advice(&self) -> String {
+        format!("check {} and that the server is up", self.given_as)
+    }
+}
+
+/// Whether the connection ended in the middle.
+fn is_cut(error: &postgres::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let kind = cause.and_then(|cause| cause.downcast_ref()).map(io::Error::kind);
+    let is_end = |kind| {
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof,
+        };
+        matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
+    };
+    error.is_closed() || kind.is_some_and(is_end)
+}
+
+/// The last way's error, with what the first way said if that was something else.
+fn both(last: Refusal, first: &Error) -> Refusal {
+    let cause = |error: &Error| {
+        std::error::Error::source(error).map_or_else(|| error.to_string(), one_line)
+    };
+    let add = |error: Error| {
+        let (one, other) = (cause(&error), cause(first));
+        if one == other {
+            return error;
+        }
+        Error::new(error.kind(), error.to_string()).because(format!("{one} (before: {other})"))
+    };
+    match last {
+        Refusal::Absent(error) => Refusal::Absent(add(error)),
+        Refusal::Away { error, is_other_way_open } => {
+            Refusal::Away { error: add(error), is_other_way_open }
+        }
+    }
+}
+
+/// The client's own limit ends with the handshake of TCP: a server that accepts and then says
+/// nothing is left to itself by this one. `None`: the time is over.
+fn within_timeout<T>(config: Config, tls: T) -> Option<Result<Client, postgres::Error>>
+where
+    T: MakeTlsConnect<Socket> + Send + 'static,
+    T::TlsConnect: Send,
+    T::Stream: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    let Some(limit) = config.get_connect_timeout().copied() else {
+        return Some(config.connect(tls));
+    };
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        // Nobody may be waiting any more.
+        let _ = sender.send(config.connect(tls));
+    });
+    receiver.recv_timeout(limit).ok()
+}

@@ -1,0 +1,59 @@
+//! What a program may say about the strings that its user gives it.
+
+/// A variable by its name.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// How to read a connection string: where variables come from, and what errors call things.
+///
+/// ```
+/// let nothing = |_: &str| None;
+/// let string = pg_connect::Options::new()
+///     .application_name("billing")
+///     .given_as("--database")
+///     .environment(&nothing)
+///     .parse("postgres://me:secret@db.example/orders")?;
+/// assert_eq!(string.to_string(), "db.example:5432/orders");
+/// # Ok::<(), pg_connect::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    pub(crate) environment: Option<Lookup<'a>>,
+    pub(crate) application_name: Option<&'a str>,
+    pub(crate) given_as: &'a str,
+}
+
+impl<'a> Options<'a> {
+    /// The variables of the process, no name for the server's list of sessions, and no flag or
+    /// variable to name in advice.
+    pub fn new() -> Options<'a> {
+        Options { environment: None, application_name: None, given_as: "the database URL" }
+    }
+
+    /// Looks variables (`PGHOST`, `HOME` and the like) up here instead of in the process.
+    #[must_use]
+    pub fn environment(mut self, lookup: &'a dyn Fn(&str) -> Option<String>) -> Options<'a> {
+        self.environment = Some(lookup);
+        self
+    }
+
+    /// The name of the session if the user gives it none, neither by `application_name`,
+    /// `fallback_application_name` nor `PGAPPNAME`.
+    #[must_use]
+    pub fn application_name(mut self, name: &'a str) -> Options<'a> {
+        self.application_name = Some(name);
+        self
+    }
+
+    /// The flag or variable by which the user gives the string. Advice in errors names it.
+    #[must_use]
+    pub fn given_as(mut self, name: &'a str) -> Options<'a> {
+        self.given_as = name;
+        self
+    }
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options::new()
+    }
+}
