@@ -147,18 +147,17 @@ order by e.event_id
 limit $3
 
 -- name: prune_events
--- Comes after load_prunable, but not in its transaction: asks again whether the trade is stored.
+-- Comes after load_prunable, but not in its transaction: asks again whether the trade is stored. Rows come in the order of
+-- their key, by its index; to lock them first would need the right to update.
 delete from raw_kalshi_trade_events e
 where
     e.event_id = any ($2::bigint[])
     and exists (select 1 from prediction_market_trades t where t.source = $1 and t.trade_id = e.trade_id)
 
 -- name: lower_places
--- Comes after prune_events: no place may be above the newest event, whose number SQLite gives again once it is deleted.
-update replay_places
-set after_event = newest.event_id
-from (select coalesce(max(event_id), 0) as event_id from raw_kalshi_trade_events) as newest
-where after_event > newest.event_id
+-- Nothing: the number of an event is never given again here.
+select 1
+where false
 
 -- name: check_table
 -- Whether there is a relation of that name ($1), and whether it is a table of the shape of $2.

@@ -1,6 +1,7 @@
 //! What the exchange says of markets and events.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::engine::{Access, Engine, Statement, Work, statement};
 use super::rows::Row;
@@ -203,8 +204,10 @@ fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 17] {
 /// Notes the absences; answers with how many of them are a change of status.
 fn miss(work: &mut dyn Work, absent: &[Absence], now: Timestamp) -> Result<u64, Failure> {
     let all: Rows<'_> = absent.iter().map(|absence| values![&absence.ticker]).collect();
+    // A change of status is one row, also if its absence was told twice.
     let believed = absent.iter().filter(|absence| absence.is_believed);
-    let believed: Rows<'_> = believed.map(|absence| values![&absence.ticker]).collect();
+    let believed: BTreeSet<&Ticker> = believed.map(|absence| &absence.ticker).collect();
+    let believed: Rows<'_> = believed.into_iter().map(|ticker| values![ticker]).collect();
     let (source, now) = (values![SOURCE], values![now]);
     let vanished =
         work.execute_each(statement!("markets", "insert_vanishings"), &source, &believed, &now)?;

@@ -345,7 +345,7 @@ fn opening(access: Access) -> String {
         Access::Scan => beginning(Mode::Read, SCAN_LIMITS),
         Access::ReadAsOne => beginning(Mode::ReadAsOne, COMMIT_LIMITS),
         Access::One | Access::Write | Access::Alone(_) => beginning(Mode::Write, COMMIT_LIMITS),
-        Access::WriteScan => beginning(Mode::Write, SCAN_LIMITS),
+        Access::WriteScan => beginning(Mode::Write, &format!("{SCAN_LIMITS}; {BY_KEY}")),
         Access::Commit => beginning(Mode::Write, &format!("{COMMIT_LIMITS}; {BY_KEY}")),
     }
 }

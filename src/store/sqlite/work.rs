@@ -58,8 +58,12 @@ impl OpenWork<'_> {
         let alone = self.connection.is_autocommit().then(|| Transaction::to_write(self.connection));
         let alone = alone.transpose()?;
         let mut statement = self.connection.prepare_cached(&statement.sqlite)?;
-        // What is the same for all is bound once: it stays.
+        // What is the same for all is bound once: it stays. What is not bound would be null.
         let width = rows.width();
+        let (wanted, given) = (statement.parameter_count(), before.len() + width + after.len());
+        if wanted != given {
+            return Err(rusqlite::Error::InvalidParameterCount(given, wanted));
+        }
         for (place, value) in before.iter().enumerate() {
             statement.raw_bind_parameter(place + 1, value)?;
         }
