@@ -138,9 +138,12 @@ impl ConnectionString {
         let is_absent = code == Some("57P03") || is("error connecting to server");
         // As in libpq: only credentials and the handshake could go better the other way.
         let is_turned_away = code.is_some_and(|code| code.starts_with("28"));
+        // Where libpq would be encrypted nothing may go in clear instead: its certificate is only too old for us.
+        let is_too_old = one_line(&error).contains("UnsupportedCertVersion");
+        let is_handshake = is("error performing TLS handshake") && !is_too_old;
         let is_other_way_open = match asked {
             SslMode::Disable => is_turned_away,
-            _ => is_encrypted && (is_turned_away || is("error performing TLS handshake")),
+            _ => is_encrypted && (is_turned_away || is_handshake),
         };
         // No connection left, or no memory: who comes later may be let in.
         let is_short =

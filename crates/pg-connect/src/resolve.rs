@@ -83,7 +83,7 @@ pub(super) fn plan(
     around: &Surroundings<'_>,
     notices: &mut Vec<Notice>,
 ) -> Result<Plan, Error> {
-    fill(&mut settings, around, notices)?;
+    fill(&mut settings, around)?;
     settings.check_treatments(notices)?;
     let home = home(around);
     let user = match settings.get("user") {
@@ -124,11 +124,7 @@ fn home(around: &Surroundings<'_>) -> Option<PathBuf> {
     variable(around, "HOME").map(PathBuf::from)
 }
 
-fn fill(
-    settings: &mut Settings,
-    around: &Surroundings<'_>,
-    notices: &mut Vec<Notice>,
-) -> Result<(), Error> {
+fn fill(settings: &mut Settings, around: &Surroundings<'_>) -> Result<(), Error> {
     let said = |settings: &Settings, name: &str, variable_name: &str| {
         settings.get(name).map(str::to_owned).or_else(|| variable(around, variable_name))
     };
@@ -149,8 +145,8 @@ fn fill(
     // In libpq it still stands in for an sslmode that is not said.
     let is_required = variable(around, "PGREQUIRESSL").is_some_and(|value| value.starts_with('1'));
     if is_required && settings.get("sslmode").is_none() {
-        let line = "PGREQUIRESSL is not read; use sslmode=require".to_owned();
-        notices.push(Notice::Warning(line));
+        // To ignore it would send in clear what was meant to be encrypted.
+        return Err(Error::configuration("PGREQUIRESSL is not read; use sslmode=require"));
     }
     Ok(())
 }

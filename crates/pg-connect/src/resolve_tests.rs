@@ -77,7 +77,9 @@ fn what_the_string_leaves_out_is_filled_in() {
         ("postgres://a,b:2/k", &[], "a:5432,b:2 os/- k Prefer"),
         ("host=a,,/run/pg", &[], "a:5432,socket:5432,/run/pg:5432 os/- os Prefer"),
         ("host=db sslrootcert=system", &[], "db:5432 os/- os VerifyFull"),
-        ("host=db", &[("PGREQUIRESSL", "1")], "db:5432 os/- os Prefer"),
+        ("host=db", &[("PGREQUIRESSL", "0")], "db:5432 os/- os Prefer"),
+        // libpq does not look at it, either.
+        ("host=db sslmode=prefer", &[("PGREQUIRESSL", "1")], "db:5432 os/- os Prefer"),
     ] {
         assert_eq!(words(text, variables), found, "{text} {variables:?}");
     }
@@ -87,6 +89,7 @@ fn what_the_string_leaves_out_is_filled_in() {
 fn what_does_not_go_together_is_refused() {
     for (text, variables, part) in [
         ("host=a,b port=1,2,3", &[][..], "port"),
+        ("host=db", &[("PGREQUIRESSL", "1")], "use sslmode=require"),
         ("host=a,b hostaddr=::1", &[], "hostaddr"),
         ("hostaddr=localhost", &[], "hostaddr"),
         ("port=0", &[], "port"),
@@ -182,12 +185,6 @@ fn times_are_libpqs_and_have_an_end() {
 
 #[test]
 fn what_is_not_read_is_told() {
-    let old = ("PGREQUIRESSL", "1");
-    let warning = [Notice::Warning("PGREQUIRESSL is not read; use sslmode=require".to_owned())];
-    assert_eq!(told("host=db", &[old]), warning);
-    assert_eq!(told("host=db sslmode=prefer", &[old]), [], "libpq does not look at it, either");
-    assert_eq!(told("host=db", &[old, ("PGSSLMODE", "disable")]), []);
-    assert_eq!(told("host=db", &[("PGREQUIRESSL", "0")]), []);
     let detail = "sslcompression in the database URL changes nothing: TLS is never compressed";
     assert_eq!(told("host=db sslcompression=1", &[]), [Notice::Detail(detail.to_owned())]);
 }

@@ -96,6 +96,7 @@ impl Tls {
             signed_by,
             roots,
             is_host_checked: check == Check::Host,
+            has_revocations: self.revocations().is_some(),
         };
         let [two, three] = self.has_version;
         let versions: Vec<&SupportedProtocolVersion> =
@@ -135,6 +136,11 @@ impl Tls {
         }
     }
 
+    /// The file that says what was revoked, if there is one.
+    fn revocations(&self) -> Option<&PathBuf> {
+        self.revoked.as_ref().filter(|path| self.is_revoked_named || path.exists())
+    }
+
     fn webpki(
         &self,
         roots: &[CertificateDer<'static>],
@@ -149,8 +155,7 @@ impl Tls {
         }
         let mut builder =
             WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider));
-        let revoked = self.revoked.as_ref().filter(|path| self.is_revoked_named || path.exists());
-        if let Some(path) = revoked {
+        if let Some(path) = self.revocations() {
             let lists: Vec<CertificateRevocationListDer<'static>> = items(path, "sslcrl")?;
             builder = builder.with_crls(lists).enforce_revocation_expiration();
         }

@@ -19,6 +19,8 @@ pub(super) struct Verifier {
     pub(super) signed_by: Option<Arc<WebPkiServerVerifier>>,
     pub(super) roots: Vec<CertificateDer<'static>>,
     pub(super) is_host_checked: bool,
+    /// Whether there are lists of what was revoked. rustls has not looked at them where it refuses an authority.
+    pub(super) has_revocations: bool,
 }
 
 fn is_about_the_name(error: &TlsError) -> bool {
@@ -59,7 +61,10 @@ impl ServerCertVerifier for Verifier {
         let is_accepted = if is_about_the_name(&error) {
             // The name is compared last: everything else was found good.
             self.is_for_host(end_entity, server_name)
-        } else if is_about_an_authority(&error) && self.roots.contains(end_entity) {
+        } else if is_about_an_authority(&error)
+            && self.roots.contains(end_entity)
+            && !self.has_revocations
+        {
             // What is trusted by itself needs nobody to vouch for it.
             if !self.is_for_host(end_entity, server_name) {
                 return Err(TlsError::InvalidCertificate(CertificateError::NotValidForName));
@@ -118,14 +123,15 @@ mod tests {
     fn an_authority_among_the_roots_is_trusted_by_itself_while_it_is_valid() {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let (shown, other) = (authority(), authority());
-        for (root, is_host_checked, host, year, says) in [
-            (&shown, true, "db.example", 2026, None),
-            (&shown, false, "elsewhere.example", 2026, None),
-            (&shown, true, "elsewhere.example", 2026, Some("NotValidForName")),
-            (&shown, true, "db.example", 2025, Some("not valid yet")),
-            (&shown, true, "db.example", 2027, Some("expired")),
-            (&shown, false, "db.example", 2027, Some("expired")),
-            (&other, false, "db.example", 2026, Some("CaUsedAsEndEntity")),
+        for (root, is_host_checked, has_revocations, host, year, says) in [
+            (&shown, true, false, "db.example", 2026, None),
+            (&shown, false, false, "elsewhere.example", 2026, None),
+            (&shown, true, true, "db.example", 2026, Some("CaUsedAsEndEntity")),
+            (&shown, true, false, "elsewhere.example", 2026, Some("NotValidForName")),
+            (&shown, true, false, "db.example", 2025, Some("not valid yet")),
+            (&shown, true, false, "db.example", 2027, Some("expired")),
+            (&shown, false, false, "db.example", 2027, Some("expired")),
+            (&other, false, false, "db.example", 2026, Some("CaUsedAsEndEntity")),
         ] {
             let mut store = RootCertStore::empty();
             store.add(root.clone()).unwrap();
@@ -136,6 +142,7 @@ mod tests {
                 signed_by: Some(builder.build().unwrap()),
                 roots: vec![root.clone()],
                 is_host_checked,
+                has_revocations,
             };
             // The middle of that year.
             let seconds = (year - 1970) * 31_556_952 + 15_000_000;

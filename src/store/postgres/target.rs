@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pg_connect::{ConnectionString, ErrorKind, Notice, Options};
 use postgres::Client;
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, shortened};
 
 /// Where a server is and how to speak to it.
 #[derive(Clone)]
@@ -63,7 +63,8 @@ impl fmt::Display for Target {
 fn log(notice: &Notice) {
     match notice {
         Notice::Warning(line) => log::warn!("{line}"),
-        detail => log::debug!("{detail}"),
+        // A server may have said more than a log wants.
+        detail => log::debug!("{}", shortened(&detail.to_string())),
     }
 }
 

@@ -184,6 +184,11 @@ pub(super) const UNLIKE_LIBPQ: &[(Row<'static>, Seen, &str)] = &[
         "rustls reads no certificate of X.509 version 1",
     ),
     (
+        (Shows::VersionOne, At::Localhost, "anyhow", "", Refused, "version 1"),
+        Encrypted,
+        "and what would be encrypted elsewhere is not sent in clear",
+    ),
+    (
         (Shows::Good, At::Localhost, "certified", LOCKED_KEY, Misread, "is encrypted"),
         Encrypted,
         "rustls reads no key under a passphrase",
