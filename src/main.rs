@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         | Command::Completeness(_)
         | Command::Replay(_)
         | Command::Prune(_)
+        | Command::Demo(_)
         | Command::Serve(_) => Some(Duration::MAX),
         Command::Status(_) | Command::Migrate(_) | Command::Completions(_) | Command::Man(_) => {
             None

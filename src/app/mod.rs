@@ -3,6 +3,7 @@
 mod backfill;
 mod markets;
 mod completeness;
+mod demo;
 mod memory;
 mod orderbooks;
 mod outside;
@@ -14,6 +15,7 @@ mod status;
 mod telling;
 mod vouching;
 
+pub use demo::play;
 pub use outside::{Databases, Environment, Output, Outside};
 
 use std::collections::BTreeSet;
@@ -21,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command, DemoArgs};
 use crate::clock::{self, Clock, StopFlag};
 use crate::config::{Config, Task};
 use crate::domain::market::WatchRecord;
@@ -60,6 +62,9 @@ fn dispatch(cli: Cli, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit
     if let Some(text) = manual::text(&cli.command) {
         answer_bytes(&text?, outside)?;
         return Ok(Exit::Ok);
+    }
+    if let Command::Demo(DemoArgs { keep, log: _ }) = &cli.command {
+        return demo::demo(*keep, outside);
     }
     let clock = &outside.clock;
     let Config { database, task } = Config::new(cli, clock.now(), &*outside.environment)?;

@@ -64,6 +64,7 @@ impl Cli {
             | Command::Prune(PruneArgs { log, .. })
             | Command::Serve(ServeArgs { log, .. })
             | Command::Migrate(MigrateArgs { log, .. })
+            | Command::Demo(DemoArgs { log, .. })
             | Command::Completions(CompletionsArgs { log, .. })
             | Command::Man(ManArgs { log, .. }) => log,
         }
@@ -93,6 +94,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Bring the database's schema up to this build; run and status do it themselves
     Migrate(MigrateArgs),
+    /// Show it: a simulated exchange, three passes and their status; needs no server, key or network
+    Demo(DemoArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
     /// Print the manual page, of a command if one is named
@@ -206,6 +209,17 @@ pub struct MigrateArgs {
     /// Where trades are stored.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// What is said.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Flags of `demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the database and say where it is
+    #[arg(long)]
+    pub keep: bool,
     /// What is said.
     #[command(flatten)]
     pub log: LogArgs,

@@ -120,7 +120,7 @@ impl Config {
             }
             Command::Migrate(MigrateArgs { database, log: _ }) => (database, Task::Migrate),
             // They need nothing that is resolved here: see `app`.
-            Command::Completions(_) | Command::Man(_) => {
+            Command::Completions(_) | Command::Man(_) | Command::Demo(_) => {
                 return Err(Failure::config("a command that prints itself has no configuration"));
             }
         };

@@ -21,6 +21,7 @@ mod statuses;
 mod telling;
 mod serving;
 mod passes;
+mod demo;
 mod drives;
 mod markets;
 mod orderbooks;
