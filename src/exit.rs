@@ -26,7 +26,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them; the README lists each.
+    /// All of them; `docs/reference.md` lists each.
     pub const ALL: [Exit; 9] = [
         Exit::Ok,
         Exit::Bug,

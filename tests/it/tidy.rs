@@ -224,36 +224,84 @@ fn both_dialects_have_the_same_migrations() {
 }
 
 #[test]
-fn the_readme_lists_every_exit_status() {
-    let readme = read("README.md");
+fn the_reference_lists_every_exit_status() {
+    let reference = read("docs/reference.md");
     for exit in Exit::ALL {
         let row = format!("| {} |", exit.code());
-        assert!(readme.contains(&row), "the README has no row {row:?} for {exit:?}");
+        assert!(reference.contains(&row), "the reference has no row {row:?} for {exit:?}");
     }
 }
 
 #[test]
-fn the_readme_lists_every_command_and_flag_with_its_variable() {
-    let readme = read("README.md");
+fn the_reference_lists_every_command_and_flag_with_its_variable() {
+    let reference = read("docs/reference.md");
     let cli = Cli::command();
     let commands = std::iter::once(&cli).chain(cli.get_subcommands());
     for command in commands {
         if command.get_name() != "kalshi-ingest" {
             let name = format!("`{}`", command.get_name());
-            assert!(readme.contains(&name), "the README does not name {name}");
+            assert!(reference.contains(&name), "the reference does not name {name}");
         }
         for argument in command.get_arguments() {
             let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
             else {
                 continue;
             };
-            assert!(readme.contains(&format!("`--{long}`")), "the README does not list --{long}");
+            assert!(
+                reference.contains(&format!("`--{long}`")),
+                "the reference does not list --{long}"
+            );
             if let Some(variable) = argument.get_env() {
                 let variable = variable.to_string_lossy();
-                assert!(readme.contains(&format!("`{variable}`")), "--{long} can be {variable}");
+                assert!(reference.contains(&format!("`{variable}`")), "--{long} can be {variable}");
             }
         }
     }
+}
+
+/// The most lines of the page that everybody reads first.
+const README_LINES_MAX: usize = 120;
+
+#[test]
+fn the_readme_is_one_page() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= README_LINES_MAX, "the README has {lines} lines: what can move to docs/?");
+}
+
+/// What GitHub and mdBook make of a heading when they link to it.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = words.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    let mut pages = files("docs", ".md");
+    pages.extend(files("examples", ".md"));
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        pages.push((name.to_owned(), read(name)));
+    }
+    let mut looked = 0;
+    for (name, text) in &pages {
+        let folder = Path::new(name).parent().unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
+            if target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            let file =
+                if path.is_empty() { root().join(name) } else { root().join(folder).join(path) };
+            assert!(file.exists(), "{name}: {target} leads nowhere");
+            if !fragment.is_empty() {
+                let there = fs::read_to_string(&file).unwrap();
+                let mut headings = there.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.any(|line| anchor(line) == fragment), "{name}: no {target}");
+            }
+            looked += 1;
+        }
+    }
+    assert!(looked > 30, "{looked} links");
 }
 
 #[test]

@@ -142,8 +142,8 @@ class Dashboard(unittest.TestCase):
     def test_each_exit_status_has_its_word(self):
         panel = next(panel for panel in read()["panels"] if panel["title"] == "Last pass")
         words = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
-        readme = (support.ROOT / "README.md").read_text()
-        table = set(re.findall(r"^\| (\d+) \| ", readme.partition("| exit | meaning")[2], re.MULTILINE))
+        reference = (support.ROOT / "docs/reference.md").read_text()
+        table = set(re.findall(r"^\| (\d+) \| ", reference.partition("| exit | meaning")[2], re.MULTILINE))
         # A pass is never incomplete: 6 is of backfill and completeness.
         self.assertEqual(table - {"6"}, set(words))
 
