@@ -1,0 +1,29 @@
+# The everyday commands; `just` lists them.
+
+_list:
+    @just --list --unsorted
+
+# See it work: no database server, no key, no network to the exchange
+quickstart:
+    cargo run --example quickstart
+
+# All tests, or those whose name contains one of the words
+test *words:
+    tests/run {{ words }}
+
+# What users copy, under the tools that it is for
+tools *parts:
+    tests/tools/run {{ parts }}
+
+# Formatting and lints
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# A minute of simulated histories
+simulate:
+    simulate/ci
+
+# Everything that has to pass before a change is merged
+ci:
+    .ci/run
