@@ -427,3 +427,6 @@ fn level(price: &str, count: &str) -> Result<Option<Level>, String> {
 #[cfg(test)]
 #[path = "decode_market_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "decode_own_route_tests.rs"]
+mod own_route_tests;

@@ -471,16 +471,3 @@ proptest! {
         prop_assert_eq!(book.books.len() + usize::from(book.first_unreadable.is_some()), 1);
     }
 }
-
-#[test]
-fn a_market_that_is_nested_too_deep_is_unreadable_by_its_own_route_as_well() {
-    let asked = Ticker::new("KX-A").unwrap();
-    let nest = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
-    let body = format!(
-        r#"{{"market":{{"ticker":"KX-A","event_ticker":"KX","status":"active","x":{nest}}}}}"#
-    );
-    let page = market_of(body.as_bytes(), &asked, Timestamp::from_seconds(0)).unwrap().unwrap();
-    assert!(page.markets.is_empty());
-    let reason = page.first_unreadable.unwrap();
-    assert!(reason.starts_with("it is nested too deep"), "{reason}");
-}

@@ -282,3 +282,127 @@ pub(super) fn list_question<'a>(
 pub(super) fn joined(tickers: &[Ticker]) -> String {
     tickers.iter().map(Ticker::as_str).collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An hour in 2026, from which seconds are counted here.
+    const SUMMER: i64 = 1_785_000_000;
+
+    /// A page of markets of the event `KX-26`, each with when it closes and settles and its status.
+    fn page(rows: &[(&str, i64, Option<i64>, &str)]) -> MarketsPage {
+        let at = |second: i64| Timestamp::from_seconds(SUMMER + second).to_string();
+        let row = |(ticker, closes, settled, status): &(&str, i64, Option<i64>, &str)| {
+            let settled = settled.map_or("null".to_owned(), |second| format!("{:?}", at(second)));
+            format!(
+                r#"{{"ticker":"{ticker}","event_ticker":"KX-26","status":"{status}","close_time":"{}","settlement_ts":{settled}}}"#,
+                at(*closes)
+            )
+        };
+        let rows: Vec<String> = rows.iter().map(row).collect();
+        let body = format!(r#"{{"markets":[{}],"cursor":""}}"#, rows.join(","));
+        decode_market::markets(body.as_bytes(), Timestamp::from_seconds(0)).unwrap()
+    }
+
+    fn ticker(name: &str) -> Ticker {
+        Ticker::new(name).unwrap()
+    }
+
+    fn names(page: &MarketsPage) -> Vec<&str> {
+        page.markets.iter().map(|row| row.market.ticker.as_str()).collect()
+    }
+
+    #[test]
+    fn a_list_that_holds_what_was_not_asked_for_is_refused() {
+        let found = page(&[("KX-26-A", 10, None, "active"), ("KX-26-B", 10, None, "active")]);
+        let of_event = |name| MarketList { event: Some(ticker(name)), ..MarketList::ALL };
+        let both = [ticker("KX-26-A"), ticker("KX-26-B"), ticker("KX-26-C")];
+        for fits in [MarketList::ALL, of_event("KX-26"), MarketList::named(&both)] {
+            assert!(fits.refuse_foreign(&found).is_ok(), "{fits:?}");
+        }
+        let failure = of_event("KX-27").refuse_foreign(&found).unwrap_err();
+        assert!(failure.to_string().contains("KX-26-A, which was not asked for: the event KX-27"));
+        let failure = MarketList::named(&both[..1]).refuse_foreign(&found).unwrap_err();
+        assert!(failure.to_string().contains("KX-26-B, which was not asked for: KX-26-A"));
+        assert_eq!(failure.kind, Kind::ExchangeUnreadable);
+    }
+
+    #[test]
+    fn what_a_filter_should_have_left_out_is_left_out() {
+        let rows = [
+            ("KX-26-EARLY", 99, Some(99), "finalized"),
+            ("KX-26-EDGE", 100, Some(100), "active"),
+            ("KXMVE-26-COMBO", 100, None, "active"),
+        ];
+        let kept = |list: &MarketList| {
+            let mut found = page(&rows);
+            list.keep(&mut found);
+            let tickers: Vec<&str> = found.tickers.iter().map(Ticker::as_str).collect();
+            assert_eq!(names(&found), tickers, "both tell the same");
+            names(&found).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let all = MarketList { with_combos: true, ..MarketList::ALL };
+        assert_eq!(kept(&all), ["KX-26-EARLY", "KX-26-EDGE", "KXMVE-26-COMBO"]);
+        assert_eq!(kept(&MarketList::ALL), ["KX-26-EARLY", "KX-26-EDGE"], "no combos");
+        let closing = MarketList { closing_from: Some(SUMMER + 100), ..all.clone() };
+        assert_eq!(kept(&closing), ["KX-26-EDGE", "KXMVE-26-COMBO"]);
+        let settled = MarketList { settled_from: Some(SUMMER + 100), ..all.clone() };
+        assert_eq!(kept(&settled), ["KX-26-EDGE", "KXMVE-26-COMBO"], "unknown is not early");
+        let open = MarketList { status: Some("open"), ..all.clone() };
+        assert_eq!(kept(&open), ["KX-26-EDGE", "KXMVE-26-COMBO"]);
+        let over = MarketList { status: Some("settled"), ..all };
+        assert_eq!(kept(&over).len(), 3, "of other states the exchange is believed");
+    }
+
+    #[test]
+    fn a_question_names_what_it_asks_for_and_nothing_else() {
+        let asked = |list: &MarketList, cursor: Option<&str>| -> Vec<String> {
+            list.query(cursor).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert_eq!(asked(&MarketList::ALL, None), ["limit=1000", "mve_filter=exclude"]);
+        let named = MarketList::named(&[ticker("A"), ticker("B")]);
+        assert_eq!(asked(&named, Some("c1")), ["limit=1000", "tickers=A,B", "cursor=c1"]);
+        let settled = MarketList {
+            series: Some(ticker("KX")),
+            status: Some("settled"),
+            settled_from: Some(5),
+            ..MarketList::ALL
+        };
+        let wanted = ["limit=1000", "series_ticker=KX", "status=settled", "min_settled_ts=5"];
+        assert_eq!(asked(&settled, None)[..4], wanted);
+        assert_eq!(
+            asked(&settled.archived(), None)[1..],
+            ["series_ticker=KX", "mve_filter=exclude"]
+        );
+    }
+
+    #[test]
+    fn only_a_refusal_says_that_something_is_unknown() {
+        let failed = |status: u16| {
+            let failure = Failure::new(Kind::ExchangeUnavailable, "it said so").with_status(status);
+            unless_unknown::<u8>(Err(failure))
+        };
+        for status in [400, 404] {
+            assert_eq!(failed(status).unwrap(), None, "{status}");
+        }
+        for status in [401, 403, 429, 500, 503] {
+            assert_eq!(failed(status).unwrap_err().status, Some(status));
+        }
+        let silent = Failure::new(Kind::ExchangeUnavailable, "nothing was answered");
+        assert!(unless_unknown::<u8>(Err(silent)).is_err());
+        assert_eq!(unless_unknown(Ok(Some(7))).unwrap(), Some(7));
+    }
+
+    #[test]
+    fn a_list_is_told_by_what_it_is_of() {
+        let of = |list: MarketList| list.about();
+        assert_eq!(of(MarketList::ALL), "all markets");
+        assert_eq!(
+            of(MarketList { series: Some(ticker("KX")), ..MarketList::ALL }),
+            "the series KX"
+        );
+        assert_eq!(of(MarketList::named(&[ticker("A")])), "A");
+        assert_eq!(of(MarketList::named(&[ticker("A"), ticker("B")])), "A and 1 more");
+    }
+}

@@ -90,6 +90,11 @@ fn what_json_allows_is_sound() {
 fn depth_is_bounded_and_breadth_is_not() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(rows(&[nested(200).as_bytes()]), [nested(200)]);
+    // As deep as may be, and too long to be sound without a look.
+    let padded = format!("{}{}{}", "[".repeat(200), "1,".repeat(50) + "1", "]".repeat(200));
+    assert_eq!(rows(&[padded.as_bytes()]), [padded]);
+    let branched = format!("[[],{}]", nested(199));
+    assert_eq!(rows(&[branched.as_bytes()]), [branched], "as deep as may be, with more brackets");
     let wide = format!("[{}]", ["{}"; 1_000].join(","));
     assert_eq!(rows(&[wide.as_bytes()]), [wide]);
     for deep in [nested(201), nested(100_000), format!("{{\"a\":{}}}", nested(200))] {
@@ -111,7 +116,10 @@ fn stray_bytes_between_rows_cost_none() {
     assert_eq!(read(pretty.as_bytes()), Some((expected, Some("c1".to_owned()))));
     let double = format!("{{\"trades\":[{ONE},,{TWO},]}}");
     let (kept, _) = read(double.as_bytes()).unwrap();
-    assert!(kept.contains(&ONE.to_owned()) && kept.contains(&TWO.to_owned()), "{kept:?}");
+    assert_eq!(kept, [ONE, TWO], "nothing between two commas is no row");
+    let strays = format!("{{\"trades\":[{ONE},\0,{TWO}]}}");
+    let (kept, _) = read(strays.as_bytes()).unwrap();
+    assert_eq!((kept.first(), kept.last()), (Some(&ONE.to_owned()), Some(&TWO.to_owned())));
 }
 
 #[test]
@@ -127,6 +135,23 @@ fn the_cursor_may_come_last_and_be_spelt_as_ever() {
         let (kept, next) = read(body.as_bytes()).unwrap();
         assert_eq!((kept.len(), next.as_deref()), (2, cursor), "{tail}");
     }
+}
+
+#[test]
+fn a_list_has_an_end() {
+    let page = |row: &str, count: usize| {
+        // A broken row in front, so that the list is cut into rows at all.
+        let body = format!("{{\"trades\":[{{\"a\":NaN}},{}]}}", vec![row; count - 1].join(","));
+        read(body.as_bytes()).map(|(rows, _)| rows.len())
+    };
+    assert_eq!((page("{}", ROWS_MAX), page("{}", ROWS_MAX + 1)), (Some(ROWS_MAX), None));
+    let broken = |count| page("{\"a\":NaN}", count);
+    assert_eq!((broken(BROKEN_MAX), broken(BROKEN_MAX + 1)), (Some(BROKEN_MAX), None));
+}
+
+#[test]
+fn legible_text_keeps_its_blanks() {
+    assert_eq!(legible(b"a b\tc\x01\xff"), "a b c\u{fffd}\u{fffd}");
 }
 
 #[test]
