@@ -9,6 +9,9 @@ use std::time::Duration;
 use kalshi_simulator::{Exchange, Fault, Rules, seeded_trades};
 
 use super::outside::Outside;
+use crate::cli::{DemoArgs, LogArgs, LogFormat};
+use crate::clock::StopFlag;
+use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -16,19 +19,31 @@ const MARKETS: [(&str, usize); 3] =
     [("KXBTCD-26NOV22-T99000", 4_200), ("KXHIGHNY-26NOV22-B50", 1_700), ("KXNEWPOPE-35", 40)];
 const SECOND_US: i64 = 1_000_000;
 
+/// Each pass is a process of the program's own file.
+const NOT_RUN: &str = "the demo could not run this program again; call it by its full path";
+
 /// Between two passes, so that time goes on.
 const NAP: Duration = Duration::from_millis(300);
 
 /// Plays it, each pass as a process of its own: nothing that is set for other passes reaches them.
-pub(super) fn demo(is_kept: bool, outside: &Outside) -> anyhow::Result<Exit> {
-    let folder = Folder::make()?;
+pub(super) fn demo(
+    DemoArgs { keep, log }: &DemoArgs,
+    outside: &Outside,
+    stop: &StopFlag,
+) -> anyhow::Result<Exit> {
+    let folder = Folder::make(outside.clock.now())?;
     let file = folder.0.join("demo.db");
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::config("finding this program to run it").because(error))?;
-    let mut run = |arguments: &[&str]| Ok(run(&program, arguments)?);
+    let program =
+        std::env::current_exe().map_err(|error| Failure::config(NOT_RUN).because(error))?;
+    let log = spelt(log);
+    let mut run = |arguments: &[&str]| {
+        let code = run(&program, arguments, &log)?;
+        // Who is asked to stop shows no further pass.
+        Ok(stop.signal().map_or(code, |signal| Exit::of_signal(signal).code()))
+    };
     let mut say = |words: &str| super::answer(words, outside);
     let code = play(&file, &mut run, &mut say)?;
-    if is_kept {
+    if *keep {
         say(&format!("\nThe data is in {}.\n", file.display()))?;
         std::mem::forget(folder);
     } else {
@@ -40,8 +55,19 @@ pub(super) fn demo(is_kept: bool, outside: &Outside) -> anyhow::Result<Exit> {
     Ok(Exit::ALL.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Bug))
 }
 
+/// What was typed about the log, for the passes.
+fn spelt(LogArgs { verbose, quiet, log_format }: &LogArgs) -> Vec<&'static str> {
+    let format = match log_format {
+        LogFormat::Text => "--log-format=text",
+        LogFormat::Json => "--log-format=json",
+    };
+    let quiet = quiet.then_some("--quiet");
+    let verbose = (0..*verbose).map(|_| "--verbose");
+    [format].into_iter().chain(quiet).chain(verbose).collect()
+}
+
 /// The exit status of this program, called like this in an environment that says nothing to it.
-fn run(program: &Path, arguments: &[&str]) -> Result<u8, Failure> {
+fn run(program: &Path, arguments: &[&str], log: &[&str]) -> Result<u8, Failure> {
     let is_ours = |name: &str| name.starts_with("DATABASE_URL") || name.starts_with("KALSHI_");
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -49,9 +75,8 @@ fn run(program: &Path, arguments: &[&str]) -> Result<u8, Failure> {
             command.env_remove(name);
         }
     }
-    let status = command.args(arguments).status();
-    let status = status
-        .map_err(|error| Failure::config("running this program for the demo").because(error))?;
+    let status = command.args(arguments).args(log).status();
+    let status = status.map_err(|error| Failure::config(NOT_RUN).because(error))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(Exit::Bug.code()))
 }
 
@@ -59,13 +84,16 @@ fn run(program: &Path, arguments: &[&str]) -> Result<u8, Failure> {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn make() -> Result<Folder, Failure> {
-        let path = std::env::temp_dir().join(format!("kalshi-ingest-demo-{}", std::process::id()));
+    fn make(now: Timestamp) -> Result<Folder, Failure> {
+        // A number is given to another process again; what a killed one left behind is not taken over.
+        let name = format!("kalshi-ingest-demo-{}-{}", std::process::id(), now.micros());
+        let path = std::env::temp_dir().join(name);
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).map_err(|error| {
-            Failure::config(format!("making the folder {} for the demo", path.display()))
+            let path = path.display();
+            Failure::config(format!("making the folder {path} failed; set TMPDIR to another place"))
                 .because(error)
         })?;
         Ok(Folder(path))
@@ -90,7 +118,8 @@ pub fn play(
 ) -> anyhow::Result<u8> {
     let exchange = Exchange::new(Rules::default());
     let server = exchange.serve().map_err(|error| {
-        Failure::config("listening on 127.0.0.1 for the simulated exchange").because(error)
+        let message = "the simulated exchange cannot listen on 127.0.0.1; allow it and try again";
+        Failure::config(message).because(error)
     })?;
     let (base_url, database) = (server.base_url(), format!("sqlite:{}", file.display()));
     say(&format!("A simulated exchange answers at {base_url}.\n"))?;

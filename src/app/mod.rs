@@ -23,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::{Cli, Command, DemoArgs};
+use crate::cli::{Cli, Command};
 use crate::clock::{self, Clock, StopFlag};
 use crate::config::{Config, Task};
 use crate::domain::market::WatchRecord;
@@ -63,8 +63,8 @@ fn dispatch(cli: Cli, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit
         answer_bytes(&text?, outside)?;
         return Ok(Exit::Ok);
     }
-    if let Command::Demo(DemoArgs { keep, log: _ }) = &cli.command {
-        return demo::demo(*keep, outside);
+    if let Command::Demo(args) = &cli.command {
+        return demo::demo(args, outside, stop);
     }
     let clock = &outside.clock;
     let Config { database, task } = Config::new(cli, clock.now(), &*outside.environment)?;

@@ -13,7 +13,7 @@ use crate::domain::exchange_record::ComeBack;
 use crate::domain::freshness::Now;
 use crate::domain::selection::Shard;
 use crate::domain::tally::{Retries, RetryReason, Tally};
-use crate::driver::{Effort, Perseverance, Sentence, Verdict};
+use crate::driver::{Effort, Ending, Perseverance, Verdict};
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{Asker, Stop, moment};
@@ -214,7 +214,7 @@ impl<'a> Session<'a> {
             tally.retries.merge(&asker.retries());
         }
         tally.retries.merge(&self.retries);
-        let Sentence { exit, lag, error, breaches } = verdict.close(self.stop.signal());
+        let Ending { exit, lag, error, breaches } = verdict.close(self.stop.signal());
         let record = RunRecord {
             finished_at: self.outside.clock.now(),
             exit_code: exit.code(),

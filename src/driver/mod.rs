@@ -26,7 +26,7 @@ pub use perseverance::{Effort, Perseverance};
 pub use question::{Ask, Question};
 pub use queue::{Done, Ended, Queue};
 pub use reading::{Reading, Terms, Turn};
-pub use verdict::{Line, Lines, Sentence, Verdict};
+pub use verdict::{Ending, Line, Lines, Verdict};
 pub use writing::{Message, Outcome, Sight, Write, Writing};
 
 use crate::domain::time::Timestamp;

@@ -76,7 +76,7 @@ pub struct Verdict {
 
 /// A verdict that is not judged any further.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sentence {
+pub struct Ending {
     /// How the program ends.
     pub exit: Exit,
     /// The staleness of the worst market.
@@ -294,7 +294,7 @@ impl Verdict {
     }
 
     /// The end of it; `signal` is the one that asked to stop.
-    pub fn close(self, signal: Option<u8>) -> Sentence {
+    pub fn close(self, signal: Option<u8>) -> Ending {
         let first = Exit::first(self.exits.iter().copied());
         let exit = match signal {
             // That progress is kept would not be true.
@@ -303,7 +303,7 @@ impl Verdict {
             None => first,
         };
         let Verdict { lag, error, rejected, breaches, .. } = self;
-        Sentence { exit, lag, error: error.or(rejected), breaches }
+        Ending { exit, lag, error: error.or(rejected), breaches }
     }
 }
 
@@ -327,9 +327,9 @@ mod tests {
         assert_eq!(said(verdict.failure(&refused())).len(), 1);
         verdict.begin_again();
         assert_eq!(said(verdict.failure(&refused())), []);
-        let sentence = verdict.close(None);
-        assert_eq!(sentence.exit, Exit::Exchange);
-        assert!(sentence.error.unwrap().contains("no such series"));
+        let ending = verdict.close(None);
+        assert_eq!(ending.exit, Exit::Exchange);
+        assert!(ending.error.unwrap().contains("no such series"));
     }
 
     #[test]
@@ -339,8 +339,8 @@ mod tests {
         let (since, now) = (Timestamp::from_seconds(0), Timestamp::from_seconds(301));
         assert_eq!(said(verdict.unresolved(&target, since, sla, now)).len(), 1);
         verdict.begin_again();
-        let sentence = verdict.close(None);
-        assert_eq!((sentence.exit, sentence.breaches.len()), (Exit::Ok, 0));
+        let ending = verdict.close(None);
+        assert_eq!((ending.exit, ending.breaches.len()), (Exit::Ok, 0));
     }
 
     #[test]
@@ -375,9 +375,9 @@ mod tests {
         for (ingested, exit) in [(0, Exit::Exchange), (1, Exit::Ok)] {
             let mut verdict = Verdict::default();
             assert_eq!(said(verdict.judge_rejected(&outcome(ingested))).len(), 1);
-            let sentence = verdict.close(None);
-            assert_eq!(sentence.exit, exit);
-            assert!(sentence.error.unwrap().contains("no price"));
+            let ending = verdict.close(None);
+            assert_eq!(ending.exit, exit);
+            assert!(ending.error.unwrap().contains("no price"));
         }
     }
 

@@ -1,8 +1,9 @@
 //! The demonstration: what somebody sees who has nothing but the program.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Calls it in an environment that would lead every other command astray.
 fn demo(temporary: &Path, flags: &[&str]) -> Output {
@@ -57,4 +58,29 @@ fn a_folder_that_cannot_be_made_is_a_mistake_of_the_user() {
     assert_eq!(output.status.code(), Some(2));
     let logged = String::from_utf8(output.stderr).unwrap();
     assert!(logged.contains("making the folder /nowhere/at/all/kalshi-ingest-demo-"), "{logged}");
+    assert!(logged.contains("set TMPDIR to another place"), "{logged}");
+}
+
+#[test]
+fn it_is_as_quiet_as_it_is_told_to_be() {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = demo(temporary.path(), &["--quiet"]);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn a_signal_ends_it_and_leaves_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
+    command.arg("demo").env("TMPDIR", temporary.path()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    // It says so once signals are waited for and the first pass is about to begin.
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().starts_with("First pass")));
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let rest: Vec<String> = said.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{rest:?}");
+    assert!(!rest.iter().any(|line| line.starts_with("Third pass")), "{rest:?}");
+    assert_eq!(entries(temporary.path()), [""; 0]);
 }
