@@ -67,11 +67,19 @@ pub struct Verdict {
     is_locked_out: bool,
     is_forbidden_said: bool,
     is_answer_needed: bool,
-    /// Events that could not be read, in whatever attempt.
+    breaches: Vec<String>,
+    kept: Kept,
+}
+
+/// What outlives an attempt that the database broke off, since the next one does not meet it again.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Events that could not be read.
     rejected: Option<String>,
+    /// Whether a part of the work met nothing but such events.
+    is_unreadable: bool,
     /// Troubles that were told.
     said: HashSet<String>,
-    breaches: Vec<String>,
 }
 
 /// A verdict that is not judged any further.
@@ -97,8 +105,8 @@ impl Verdict {
     /// Forgets what an attempt came to that the database broke off: the next one judges anew. What was said stays said,
     /// and events that could not be read are still there.
     pub fn begin_again(&mut self) {
-        let Verdict { is_answer_needed, rejected, said, .. } = std::mem::take(self);
-        *self = Verdict { is_answer_needed, rejected, said, ..Verdict::default() };
+        let Verdict { is_answer_needed, kept, .. } = std::mem::take(self);
+        *self = Verdict { is_answer_needed, kept, ..Verdict::default() };
     }
 
     /// Another pass is at work, so this one reads nothing.
@@ -180,11 +188,11 @@ impl Verdict {
             )
         });
         if rejected.is_some() && events_ingested + events_duplicate + events_conflicting == 0 {
-            self.exits.push(Exit::Exchange);
+            self.kept.is_unreadable = true;
         }
         let said: Vec<String> = conflicting.into_iter().chain(rejected).collect();
         if let Some(first) = said.first() {
-            self.rejected.get_or_insert_with(|| first.clone());
+            self.kept.rejected.get_or_insert_with(|| first.clone());
         }
         Lines(said.into_iter().map(Line::Error).collect())
     }
@@ -284,7 +292,7 @@ impl Verdict {
             self.breaches.push(message.clone());
         }
         // Two parts of a pass can meet the same mistake, and so can two attempts: it is said once, and counts in each.
-        if !self.said.insert(message.clone()) {
+        if !self.kept.said.insert(message.clone()) {
             return Lines::default();
         }
         match exit {
@@ -295,15 +303,16 @@ impl Verdict {
 
     /// The end of it; `signal` is the one that asked to stop.
     pub fn close(self, signal: Option<u8>) -> Ending {
-        let first = Exit::first(self.exits.iter().copied());
+        let unreadable = self.kept.is_unreadable.then_some(Exit::Exchange);
+        let first = Exit::first(self.exits.iter().copied().chain(unreadable));
         let exit = match signal {
             // That progress is kept would not be true.
             Some(_) if first == Exit::Database => first,
             Some(signal) => Exit::of_signal(signal),
             None => first,
         };
-        let Verdict { lag, error, rejected, breaches, .. } = self;
-        Ending { exit, lag, error: error.or(rejected), breaches }
+        let Verdict { lag, error, breaches, kept, .. } = self;
+        Ending { exit, lag, error: error.or(kept.rejected), breaches }
     }
 }
 
@@ -375,6 +384,8 @@ mod tests {
         for (ingested, exit) in [(0, Exit::Exchange), (1, Exit::Ok)] {
             let mut verdict = Verdict::default();
             assert_eq!(said(verdict.judge_rejected(&outcome(ingested))).len(), 1);
+            // They are kept by now, so another attempt does not meet them.
+            verdict.begin_again();
             let ending = verdict.close(None);
             assert_eq!(ending.exit, exit);
             assert!(ending.error.unwrap().contains("no price"));
