@@ -8,9 +8,10 @@
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock build.rs ./
-# The manifest names the benchmark, the simulation and the simulator, though none of these is built.
+# The manifest names the benchmark, the examples, the simulation and the simulator, though only the last is built.
 COPY benches benches
 COPY crates crates
+COPY examples examples
 COPY simulate simulate
 COPY simulator simulator
 COPY sql sql
