@@ -20,7 +20,7 @@ pub mod cli; // what can be typed
 pub mod report; // what people and scripts read
 pub mod metrics; // what Prometheus reads
 pub mod manual; // what the program says of itself
-pub mod outlet; // who else is told
+pub mod webhook; // who else is told
 pub mod progress; // the bar on a terminal
 pub mod watchlist; // the file of what is selected
 pub mod config; // from what was typed to what will be done

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::ingest::Sight;
+use crate::ingest::PassProgress;
 
 /// The bar on the screen, so that log lines are printed above it and not into it.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -45,8 +45,8 @@ impl Bar {
     }
 
     /// Moves it.
-    pub fn show(&self, sight: Sight<'_>) {
-        let Sight { tally, markets_done } = sight;
+    pub fn show(&self, pass_progress: PassProgress<'_>) {
+        let PassProgress { tally, markets_done } = pass_progress;
         self.set(markets_done, || {
             let trades = tally.events_ingested + tally.events_duplicate;
             format!("{trades} trades, {} pages", tally.pages)
@@ -102,8 +102,8 @@ impl SliceBar {
     }
 
     /// Moves it.
-    pub fn show(&self, sight: Sight<'_>) {
-        let Sight { tally, markets_done } = sight;
+    pub fn show(&self, pass_progress: PassProgress<'_>) {
+        let PassProgress { tally, markets_done } = pass_progress;
         let trades = tally.events_ingested + tally.events_duplicate;
         let took = self.started.elapsed();
         let rate = u128::from(trades) * 1_000 / took.as_millis().max(1);

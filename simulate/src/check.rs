@@ -187,7 +187,7 @@ impl Check {
     pub fn titles(&mut self, truth: &Truth, markets: &[String]) {
         let sql = "select title from prediction_markets where market_ticker = ?1";
         for market in markets {
-            let title = truth.market(market).and_then(|life| life.title.as_deref());
+            let title = truth.market(market).and_then(|lifespan| lifespan.title.as_deref());
             let Some(title) = title else { continue };
             let on_record: rusqlite::Result<Option<String>> = self
                 .connection

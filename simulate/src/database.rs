@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use kalshi_ingest::app::Databases;
-use kalshi_ingest::domain::backfill::Life;
+use kalshi_ingest::domain::backfill::Lifespan;
 use kalshi_ingest::domain::batch::{Commit, Receipt};
 use kalshi_ingest::domain::book::Snapshot;
 use kalshi_ingest::domain::checkpoint::Checkpoint;
@@ -402,7 +402,7 @@ impl Markets for Connection {
         series_of_events(events: &[Box<str>]) -> Vec<EventRecord>;
         known_markets(tickers: &[Ticker]) -> Vec<Known>;
         unsettled_markets(scope: Scope<'_>) -> Vec<Known>;
-        lives(scope: Scope<'_>, only: Option<&[Ticker]>, from: Timestamp, until: Timestamp) -> Vec<Life>;
+        lifespans(scope: Scope<'_>, only: Option<&[Ticker]>, from: Timestamp, until: Timestamp) -> Vec<Lifespan>;
         save_markets(seen: &[Sighting], absent: &[Absence], now: Timestamp) -> u64;
         events_without_series() -> Vec<Box<str>>;
         save_events(events: &[EventRecord], now: Timestamp) -> ();

@@ -16,7 +16,7 @@ use crate::machine::{Machine, State, Turn};
 use crate::process::{self, Came, Ended};
 use crate::record::Record;
 use crate::servers::{Event, Servers};
-use crate::truth::{Life, Truth};
+use crate::truth::{Lifespan, Truth};
 use crate::world::{odd_of, otherwise, trades_of};
 
 /// What a history came to.
@@ -141,11 +141,11 @@ fn expand(history: &History) -> Expanded {
             }
             What::Settle { ticker } => feed.push((at, Event::Settle(ticker.clone()))),
             What::Remove { ticker } => {
-                truth.change(ticker, |life| life.vanishes = Some(at));
+                truth.change(ticker, |lifespan| lifespan.vanishes = Some(at));
                 feed.push((at, Event::Remove(ticker.clone())));
             }
             What::Amend { ticker, amendment } => {
-                truth.change(ticker, |life| amend(life, amendment));
+                truth.change(ticker, |lifespan| amend(lifespan, amendment));
                 feed.push((at, Event::Amend(ticker.clone(), amendment.clone())));
             }
             What::Again { of, place, otherwise: how } => {
@@ -182,11 +182,11 @@ fn expand(history: &History) -> Expanded {
     (feed, truth, turns)
 }
 
-fn amend(life: &mut Life, amendment: &Amendment) {
+fn amend(lifespan: &mut Lifespan, amendment: &Amendment) {
     match amendment {
-        Amendment::Title(title) => life.title = Some(title.clone()),
+        Amendment::Title(title) => lifespan.title = Some(title.clone()),
         Amendment::Grid(_) => {}
-        Amendment::Close(at) => life.closes = BEGINS_AT + at,
+        Amendment::Close(at) => lifespan.closes = BEGINS_AT + at,
     }
 }
 
@@ -379,8 +379,8 @@ impl Player<'_> {
     fn has_past(&self) -> bool {
         let since = self.begun.get(&self.history.selection);
         let state = self.machine.state();
-        let is_past = |life: &Life| since.is_none_or(|since| life.closes < *since);
-        state.truth.is_archiving() || state.truth.markets().any(|(_, life)| is_past(life))
+        let is_past = |lifespan: &Lifespan| since.is_none_or(|since| lifespan.closes < *since);
+        state.truth.is_archiving() || state.truth.markets().any(|(_, lifespan)| is_past(lifespan))
     }
 }
 
@@ -401,10 +401,10 @@ fn selected(selection: &[String], state: &State, seen_by: i64, since: i64) -> Ve
         .flatten()
         .map(|name| format!("{name}-"))
         .collect();
-    let seen = state.truth.markets().filter(|(name, life)| {
-        life.opened <= seen_by
-            && life.closes >= since
-            && (life.vanishes.is_none() || state.check.has_read(name))
+    let seen = state.truth.markets().filter(|(name, lifespan)| {
+        lifespan.opened <= seen_by
+            && lifespan.closes >= since
+            && (lifespan.vanishes.is_none() || state.check.has_read(name))
             && starts.iter().any(|start| name.starts_with(start.as_str()))
     });
     named.chain(seen.map(|(name, ..)| name.to_owned())).collect()

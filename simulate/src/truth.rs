@@ -44,7 +44,7 @@ pub struct Odd {
 
 /// A market of the exchange.
 #[derive(Clone, Debug)]
-pub struct Life {
+pub struct Lifespan {
     /// When it can be seen first.
     pub opened: i64,
     /// When it closes in the end, whatever was said before.
@@ -62,7 +62,7 @@ pub struct Truth {
     by_id: HashMap<String, usize>,
     by_market: BTreeMap<String, Vec<usize>>,
     odd: Vec<Odd>,
-    markets: BTreeMap<String, Life>,
+    markets: BTreeMap<String, Lifespan>,
     /// Since when, and from which time on, trades are in the live tier.
     live: Vec<(i64, i64)>,
     /// The markets of which a trade counts for another number of contracts than it did at first.
@@ -112,7 +112,7 @@ impl Truth {
     /// stay, and so does what was stored of a market that is gone.
     pub fn is_counted_otherwise(&self, market: &str) -> bool {
         self.recounted.contains(market)
-            || self.market(market).is_some_and(|life| life.vanishes.is_some())
+            || self.market(market).is_some_and(|lifespan| lifespan.vanishes.is_some())
     }
 
     /// An odd row that there will be.
@@ -122,25 +122,25 @@ impl Truth {
 
     /// A market that there will be.
     pub fn open(&mut self, ticker: &str, at: i64, closes: i64) {
-        let life = Life { opened: at, closes, vanishes: None, title: None };
-        self.markets.insert(ticker.to_owned(), life);
+        let lifespan = Lifespan { opened: at, closes, vanishes: None, title: None };
+        self.markets.insert(ticker.to_owned(), lifespan);
     }
 
     /// What becomes of a market.
-    pub fn change(&mut self, ticker: &str, change: impl FnOnce(&mut Life)) {
-        if let Some(life) = self.markets.get_mut(ticker) {
-            change(life);
+    pub fn change(&mut self, ticker: &str, change: impl FnOnce(&mut Lifespan)) {
+        if let Some(lifespan) = self.markets.get_mut(ticker) {
+            change(lifespan);
         }
     }
 
     /// A market.
-    pub fn market(&self, ticker: &str) -> Option<&Life> {
+    pub fn market(&self, ticker: &str) -> Option<&Lifespan> {
         self.markets.get(ticker)
     }
 
     /// Every market.
-    pub fn markets(&self) -> impl Iterator<Item = (&str, &Life)> {
-        self.markets.iter().map(|(ticker, life)| (ticker.as_str(), life))
+    pub fn markets(&self) -> impl Iterator<Item = (&str, &Lifespan)> {
+        self.markets.iter().map(|(ticker, lifespan)| (ticker.as_str(), lifespan))
     }
 
     /// Notes that a trade is stored; whether it is one of the exchange's, was shown so by now, and was not

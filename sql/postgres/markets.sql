@@ -84,7 +84,7 @@ from prediction_markets
 where source = $1 and event_ticker = $2 and status not in ('finalized', 'vanished')
 order by market_ticker
 
--- name: load_lives
+-- name: load_lifespans
 -- Markets by series, event, name or none of these, whose life may touch a span.
 select market_ticker, series_ticker, open_time, close_time, status, (volume * 100)::bigint as volume_e2, observed_at
 from prediction_markets

@@ -11,7 +11,7 @@ use super::shown::{SETTLE, Shown, shown_until};
 use super::vouching::Witnesses;
 use crate::clock::StopFlag;
 use crate::config::{BackfillPlan, Want};
-use crate::domain::backfill::{self, Life, Scheme, Span};
+use crate::domain::backfill::{self, Lifespan, Scheme, Span};
 use crate::domain::batch::Ledger;
 use crate::domain::job::{Background, Job};
 use crate::domain::page::{Rules, Traded};
@@ -62,7 +62,7 @@ pub(super) fn backfill(
         set_back: HashSet::new(),
     };
     let budget = filler.asker.budget().clone();
-    if let Err(failure) = session.persevere(store, &budget, |store| filler.fill(store, stop)) {
+    if let Err(failure) = session.with_reconnect(store, &budget, |store| filler.fill(store, stop)) {
         say(filler.verdict.broken_off(&failure));
     }
     if let Some(Stop::ComeBackLater(at)) = filler.asker.stopped() {
@@ -100,24 +100,26 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(want: &Want, lives: &[Life], span: Span, tape_rate: f64) -> Wanted {
+    fn new(want: &Want, lifespans: &[Lifespan], span: Span, tape_rate: f64) -> Wanted {
         let (tape, is_forced) = (Ticker::tape(), want.is_forced);
         if want.selection.is_all() {
             let slices = backfill::tape_slices(&tape, span);
             let (names, covers) = (vec![tape.clone()], vec![tape]);
             return Wanted { slices, names, covers, group: None, is_forced };
         }
-        let markets: Vec<Ticker> = lives.iter().map(|life| life.market.clone()).collect();
+        let markets: Vec<Ticker> =
+            lifespans.iter().map(|lifespan| lifespan.market.clone()).collect();
         let name = group_name(&markets);
         let scheme = name
             .clone()
-            .map_or(Scheme::Markets, |name| backfill::scheme(lives, span, tape_rate, name));
+            .map_or(Scheme::Markets, |name| backfill::scheme(lifespans, span, tape_rate, name));
         let covers: Vec<Ticker> = name.iter().cloned().chain([tape]).collect();
         let names: Vec<Ticker> = markets.iter().chain(&covers).cloned().collect();
         let slices = match scheme {
-            Scheme::Markets => {
-                lives.iter().flat_map(|life| backfill::market_slices(life, span)).collect()
-            }
+            Scheme::Markets => lifespans
+                .iter()
+                .flat_map(|lifespan| backfill::market_slices(lifespan, span))
+                .collect(),
             Scheme::Tape(name) => backfill::tape_slices(&name, span),
         };
         let group = name.map(|name| (name, Arc::new(markets.into_iter().collect())));
@@ -184,20 +186,20 @@ impl Filler {
         let Some(span) = self.span(store)? else { return Ok(()) };
         let mut witnesses = Witnesses::new(self.asker.exchange_now());
         let found =
-            ingest::lives(&self.want.selection, store, &self.asker, around(span), self.run)?;
+            ingest::lifespans(&self.want.selection, store, &self.asker, around(span), self.run)?;
         for failure in &found.troubles {
             say(self.verdict.failure(failure));
         }
         if let Some(reason) = &found.first_unreadable {
             say(self.verdict.unreadable_market(reason));
         }
-        self.markets = found.lives.len();
+        self.markets = found.lifespans.len();
         let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);
-        let wanted = Wanted::new(&self.want, &found.lives, span, tape_rate);
+        let wanted = Wanted::new(&self.want, &found.lifespans, span, tape_rate);
         if self.want.is_forced {
             self.set_back(store, &wanted)?;
         }
-        let read = self.rounds(store, &wanted, &found.lives, span, &mut witnesses, stop)?;
+        let read = self.rounds(store, &wanted, &found.lifespans, span, &mut witnesses, stop)?;
         let mut left = wanted.left(store, span)?;
         left.retain(|slice| !read.waiting.contains(&slice.key));
         let doubted = left.iter().filter(|slice| read.doubted.contains(&slice.key)).count();
@@ -217,7 +219,7 @@ impl Filler {
         &mut self,
         store: &mut dyn Store,
         wanted: &Wanted,
-        lives: &[Life],
+        lifespans: &[Lifespan],
         span: Span,
         witnesses: &mut Witnesses,
         stop: &StopFlag,
@@ -229,7 +231,7 @@ impl Filler {
             if left.is_empty() || self.asker.stopped().is_some() {
                 break;
             }
-            let vouched = witnesses.vouched(&left, lives, &read.doubted, &self.asker, store)?;
+            let vouched = witnesses.vouched(&left, lifespans, &read.doubted, &self.asker, store)?;
             let ready: Vec<Slice> =
                 left.into_iter().filter(|slice| read.is_wanted(&slice.key, &vouched)).collect();
             if ready.is_empty() {
@@ -237,7 +239,7 @@ impl Filler {
             }
             let settled_until = Some(span.settled_until);
             let background =
-                Background { traded: traded(lives), vouched, settled_until, newest: None };
+                Background { traded: traded(lifespans), vouched, settled_until, newest: None };
             self.read(store, wanted, ready, background, &mut read, stop)?;
         }
         Ok(read)
@@ -369,8 +371,8 @@ impl Filler {
         let ledger = Ledger::of_slices(left);
         let workers = self.workers;
         let mut outcome =
-            ingest::pass(store, self.run, ledger, jobs, &source, workers, &mut |sight| {
-                bar.show(sight);
+            ingest::pass(store, self.run, ledger, jobs, &source, workers, &mut |pass_progress| {
+                bar.show(pass_progress);
             });
         drop(bar);
         self.tally.merge(&outcome.tally);
@@ -401,12 +403,15 @@ impl Filler {
 }
 
 /// Which markets have traded, and how much, as their descriptions said: a list that shows as much is whole.
-fn traded(lives: &[Life]) -> HashMap<Ticker, Traded> {
-    let said = |life: &Life| {
-        let quantity_e2 = life.volume_e2.filter(|volume| *volume > 0)?;
-        Some(Traded::Ever { quantity_e2, as_of: life.seen_at? })
+fn traded(lifespans: &[Lifespan]) -> HashMap<Ticker, Traded> {
+    let said = |lifespan: &Lifespan| {
+        let quantity_e2 = lifespan.volume_e2.filter(|volume| *volume > 0)?;
+        Some(Traded::Ever { quantity_e2, as_of: lifespan.seen_at? })
     };
-    lives.iter().filter_map(|life| Some((life.market.clone(), said(life)?))).collect()
+    lifespans
+        .iter()
+        .filter_map(|lifespan| Some((lifespan.market.clone(), said(lifespan)?)))
+        .collect()
 }
 
 /// A description is of the instant at which it was asked for, told in whole seconds and across a network.
@@ -442,11 +447,11 @@ pub(super) fn dry_run(
     };
     let span = Span { from: want.from, until: want.until, cutoff, settled_until: want.until };
     let named = want.selection.without_all();
-    let lives = ingest::survey(&named, &asker, around(span))?;
+    let lifespans = ingest::list_without_storing(&named, &asker, around(span))?;
     if asker.stopped().is_some() {
         return Ok(Exit::Incomplete);
     }
-    let wanted = Wanted::new(&want, &lives, span, TAPE_RATE_DEFAULT);
+    let wanted = Wanted::new(&want, &lifespans, span, TAPE_RATE_DEFAULT);
     let left = match store {
         Some(store) if !want.is_forced => {
             super::ask(store, outside.clock.as_ref(), |store| Ok(wanted.left(store, span)?))?
@@ -467,5 +472,5 @@ fn has_schema(store: &mut dyn Store) -> anyhow::Result<bool> {
 }
 
 fn around(span: Span) -> (Timestamp, Timestamp) {
-    (span.from.before(backfill::LIFE_MARGIN), span.until.after(backfill::LIFE_MARGIN))
+    (span.from.before(backfill::LIFESPAN_MARGIN), span.until.after(backfill::LIFESPAN_MARGIN))
 }

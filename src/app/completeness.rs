@@ -9,7 +9,7 @@ use super::say;
 use super::session::{Done, LONG, Session};
 use crate::clock::StopFlag;
 use crate::config::CompletenessPlan;
-use crate::domain::backfill::{self, Life};
+use crate::domain::backfill::{self, Lifespan};
 use crate::domain::batch::Ledger;
 use crate::domain::completeness::{self, Basis, Compared, HOUR_SECONDS, HourVolume, Score};
 use crate::domain::job::{Background, Job};
@@ -51,8 +51,8 @@ pub(super) fn completeness(
         tally: Tally::default(),
     };
     let budget = work.asker.budget().clone();
-    let scored =
-        session.persevere(store, &budget, |store| work.score_all(&selection, is_healed, store));
+    let scored = session
+        .with_reconnect(store, &budget, |store| work.score_all(&selection, is_healed, store));
     let found = match scored {
         Ok(found) => found,
         Err(failure) => {
@@ -93,17 +93,20 @@ impl Scorer {
         self.verdict.begin_again();
         let span =
             self.window.unwrap_or((FIRST_TRADES, Timestamp::from_seconds(i64::from(i32::MAX))));
-        let lives = self.lives(selection, span, store)?;
-        let mut scores = self.score(&lives, store)?;
+        let lifespans = self.lifespans(selection, span, store)?;
+        let mut scores = self.score(&lifespans, store)?;
         if is_healed {
             let short = |score: &MarketScore| score.score.missing_e2 > 0;
             let names: Vec<&Ticker> =
                 scores.iter().filter(|s| short(s)).map(|s| &s.score.market).collect();
-            let ill: Vec<Life> =
-                lives.iter().filter(|life| names.contains(&&life.market)).cloned().collect();
-            if !ill.is_empty() && self.heal(&ill, &scores, store)? {
+            let incomplete: Vec<Lifespan> = lifespans
+                .iter()
+                .filter(|lifespan| names.contains(&&lifespan.market))
+                .cloned()
+                .collect();
+            if !incomplete.is_empty() && self.heal(&incomplete, &scores, store)? {
                 let mut again: HashMap<Ticker, MarketScore> = self
-                    .score(&ill, store)?
+                    .score(&incomplete, store)?
                     .into_iter()
                     .map(|s| (s.score.market.clone(), s))
                     .collect();
@@ -122,21 +125,21 @@ impl Scorer {
     }
 
     /// The universe: every market that the exchange knows in what was selected, also those never read.
-    fn lives(
+    fn lifespans(
         &mut self,
         selection: &crate::domain::selection::Selection,
         span: (Timestamp, Timestamp),
         store: &mut dyn Store,
-    ) -> Result<Vec<Life>, Failure> {
+    ) -> Result<Vec<Lifespan>, Failure> {
         let found = if selection.is_all() {
             let synced = ingest::sync(selection, store, &self.asker, Duration::ZERO, self.run)?;
             let shard = selection.shard();
-            let mut lives = store.lives(Scope::All, None, span.0, span.1)?;
-            lives.retain(|life| shard.holds(&life.market));
+            let mut lifespans = store.lifespans(Scope::All, None, span.0, span.1)?;
+            lifespans.retain(|lifespan| shard.holds(&lifespan.market));
             let ingest::Synced { first_unreadable, troubles, is_whole, .. } = synced;
-            ingest::Lives { lives, first_unreadable, troubles, is_whole }
+            ingest::Lifespans { lifespans, first_unreadable, troubles, is_whole }
         } else {
-            ingest::lives(selection, store, &self.asker, span, self.run)?
+            ingest::lifespans(selection, store, &self.asker, span, self.run)?
         };
         for failure in &found.troubles {
             say(self.verdict.failure(failure));
@@ -148,7 +151,11 @@ impl Scorer {
             say(self.verdict.incomplete("the exchange has not named all markets; run it again"));
         }
         // What the exchange does not know any more it has no figures of.
-        Ok(found.lives.into_iter().filter(|life| life.status != Status::Vanished).collect())
+        Ok(found
+            .lifespans
+            .into_iter()
+            .filter(|lifespan| lifespan.status != Status::Vanished)
+            .collect())
     }
 
     /// Full hours, closed for long enough.
@@ -206,15 +213,16 @@ impl Scorer {
 
     fn score(
         &mut self,
-        lives: &[Life],
+        lifespans: &[Lifespan],
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
-        let is_by_lifetime = |life: &&Life| {
+        let is_by_lifetime = |lifespan: &&Lifespan| {
             // A volume of nothing was seen on markets that had traded: their candles decide.
-            let has_volume = life.volume_e2.is_some_and(|volume| volume > 0);
-            self.window.is_none() && life.status == Status::Finalized && has_volume
+            let has_volume = lifespan.volume_e2.is_some_and(|volume| volume > 0);
+            self.window.is_none() && lifespan.status == Status::Finalized && has_volume
         };
-        let (whole, by_hour): (Vec<&Life>, Vec<&Life>) = lives.iter().partition(is_by_lifetime);
+        let (whole, by_hour): (Vec<&Lifespan>, Vec<&Lifespan>) =
+            lifespans.iter().partition(is_by_lifetime);
         let mut scores = self.lifetime_scores(&whole, store)?;
         scores.extend(self.hourly_scores(&by_hour, store)?);
         scores.sort_by(|a, b| a.score.market.cmp(&b.score.market));
@@ -224,24 +232,24 @@ impl Scorer {
     /// By the candles of the window, or of each market's life.
     fn hourly_scores(
         &mut self,
-        lives: &[&Life],
+        lifespans: &[&Lifespan],
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
-        if lives.is_empty() {
+        if lifespans.is_empty() {
             return Ok(Vec::new());
         }
-        let wanted: Vec<Hours> = lives.iter().map(|life| self.hours_of(life)).collect();
+        let wanted: Vec<Hours> = lifespans.iter().map(|lifespan| self.hours_of(lifespan)).collect();
         if wanted.iter().all(|hours| hours.from == hours.until) {
             say(self.verdict.incomplete("there is no full hour in it that is closed"));
             return Ok(Vec::new());
         }
         let spans: HashMap<Ticker, Hours> =
-            wanted.iter().map(|hours| (hours.life.market.clone(), hours.clone())).collect();
+            wanted.iter().map(|hours| (hours.lifespan.market.clone(), hours.clone())).collect();
         let (compared, mut unscored) = self.compare(wanted, store)?;
-        let silent: Vec<Life> = compared
+        let silent: Vec<Lifespan> = compared
             .iter()
             .filter(|(_, compared)| compared.exchange_e2 == 0)
-            .filter_map(|(market, _)| spans.get(market).map(|hours| hours.life.clone()))
+            .filter_map(|(market, _)| spans.get(market).map(|hours| hours.lifespan.clone()))
             .collect();
         let credible = self.credible_silences(silent, store)?;
         let mut rows = Vec::new();
@@ -265,46 +273,47 @@ impl Scorer {
     /// against what is stored up to now, since lists of changes do not tell that a market trades.
     fn credible_silences(
         &self,
-        mut silent: Vec<Life>,
+        mut silent: Vec<Lifespan>,
         store: &mut dyn Store,
     ) -> Result<HashSet<Ticker>, Failure> {
         if self.window.is_none() {
             let now = self.asker.exchange_now();
             let lately = now.before(SETTLE);
-            let is_old = |life: &&Life| life.seen_at.is_none_or(|at| at < lately || now < at);
-            let old: Vec<Life> = silent.iter().filter(is_old).cloned().collect();
+            let is_old =
+                |lifespan: &&Lifespan| lifespan.seen_at.is_none_or(|at| at < lately || now < at);
+            let old: Vec<Lifespan> = silent.iter().filter(is_old).cloned().collect();
             let mut anew = ingest::describe(&old, store, &self.asker)?;
             for failure in &anew.troubles {
                 log::warn!("{}; its old description has to do", one_line(failure));
             }
-            for life in &mut silent {
-                if let Some(Said::Known(known)) = anew.said.remove(&life.market) {
-                    *life = known;
+            for lifespan in &mut silent {
+                if let Some(Said::Known(known)) = anew.said.remove(&lifespan.market) {
+                    *lifespan = known;
                 }
             }
         }
         let mut by_time: BTreeMap<Option<Timestamp>, Vec<Ticker>> = BTreeMap::new();
-        for life in &silent {
-            by_time.entry(life.seen_at).or_default().push(life.market.clone());
+        for lifespan in &silent {
+            by_time.entry(lifespan.seen_at).or_default().push(lifespan.market.clone());
         }
         let mut sums: HashMap<Ticker, i64> = HashMap::new();
         for (until, markets) in by_time {
             sums.extend(store.stored_lifetime(&markets, until)?);
         }
-        let sum_of = |life: &Life| sums.get(&life.market).copied().unwrap_or(0);
-        silent.retain(|life| self.is_silence_credible(life, sum_of(life)));
-        Ok(silent.into_iter().map(|life| life.market).collect())
+        let sum_of = |lifespan: &Lifespan| sums.get(&lifespan.market).copied().unwrap_or(0);
+        silent.retain(|lifespan| self.is_silence_credible(lifespan, sum_of(lifespan)));
+        Ok(silent.into_iter().map(|lifespan| lifespan.market).collect())
     }
 
     /// Whether the volume of a market does not contradict. One that opened within a day may have traded in the hour
     /// that is not closed.
-    fn is_silence_credible(&self, life: &Life, stored_e2: i64) -> bool {
-        if self.window.is_some() || stored_e2 > 0 && life.volume_e2.is_none() {
+    fn is_silence_credible(&self, lifespan: &Lifespan, stored_e2: i64) -> bool {
+        if self.window.is_some() || stored_e2 > 0 && lifespan.volume_e2.is_none() {
             return true;
         }
         let young = self.asker.exchange_now().before(DAY);
-        let is_young = life.open_time.is_some_and(|at| at > young);
-        life.volume_e2.is_some_and(|volume| volume <= stored_e2 || is_young)
+        let is_young = lifespan.open_time.is_some_and(|at| at > young);
+        lifespan.volume_e2.is_some_and(|volume| volume <= stored_e2 || is_young)
     }
 
     /// By the lifetime volume of finalized markets. Of those ever read the candles say whether too much in
@@ -312,19 +321,20 @@ impl Scorer {
     /// archived one a request of its own.
     fn lifetime_scores(
         &mut self,
-        lives: &[&Life],
+        lifespans: &[&Lifespan],
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
-        let markets: Vec<Ticker> = lives.iter().map(|life| life.market.clone()).collect();
+        let markets: Vec<Ticker> =
+            lifespans.iter().map(|lifespan| lifespan.market.clone()).collect();
         let stored: HashMap<Ticker, i64> =
             store.stored_lifetime(&markets, None)?.into_iter().collect();
-        let mut rows = Vec::with_capacity(lives.len());
+        let mut rows = Vec::with_capacity(lifespans.len());
         let mut doubtful = Vec::new();
-        for life in lives {
-            let (market, volume) = (life.market.clone(), life.volume_e2.unwrap_or(0));
+        for lifespan in lifespans {
+            let (market, volume) = (lifespan.market.clone(), lifespan.volume_e2.unwrap_or(0));
             let stored_e2 = stored.get(&market).copied().unwrap_or(0);
             if stored_e2 > 0 {
-                doubtful.push(self.life_hours(life));
+                doubtful.push(self.life_hours(lifespan));
             }
             rows.push(MarketScore {
                 score: Score::of_sums(market, stored_e2, volume, Basis::Lifetime),
@@ -356,9 +366,9 @@ impl Scorer {
     ) -> Result<Comparison, Failure> {
         let spans: HashMap<Ticker, (Timestamp, Timestamp)> = wanted
             .iter()
-            .map(|hours| (hours.life.market.clone(), (hours.from, hours.until)))
+            .map(|hours| (hours.lifespan.market.clone(), (hours.from, hours.until)))
             .collect();
-        let measured = ingest::measure(wanted, &self.asker);
+        let measured = ingest::exchange_volumes(wanted, &self.asker);
         // Those that were not asked for are no trouble of their own.
         let is_left_alone = matches!(self.asker.stopped(), Some(Stop::ComeBackLater(_)));
         for failure in measured.troubles.iter().filter(|_| !is_left_alone) {
@@ -389,7 +399,7 @@ impl Scorer {
     /// Reads the hours that fall short again, once; whether anything was read.
     fn heal(
         &mut self,
-        ill: &[Life],
+        incomplete: &[Lifespan],
         scores: &[MarketScore],
         store: &mut dyn Store,
     ) -> Result<bool, Failure> {
@@ -404,43 +414,43 @@ impl Scorer {
             }
         };
         let mut slices: Vec<Slice> = Vec::new();
-        for life in ill {
-            let of_life = scores.iter().find(|row| row.score.market == life.market);
+        for lifespan in incomplete {
+            let of_life = scores.iter().find(|row| row.score.market == lifespan.market);
             let mut short = of_life.map(|row| row.short.clone()).unwrap_or_default();
             if short.is_empty() {
                 // A lifetime volume does not say when: the candles do.
-                let (compared, _) = self.compare(vec![self.life_hours(life)], store)?;
+                let (compared, _) = self.compare(vec![self.life_hours(lifespan)], store)?;
                 short = compared.into_iter().next().map(|(_, c)| c.short).unwrap_or_default();
             }
             let mut spans = completeness::spans(&short);
             if spans.is_empty() {
-                let Hours { from, until, .. } = self.life_hours(life);
+                let Hours { from, until, .. } = self.life_hours(lifespan);
                 spans.push((from, until));
             }
             for (from, until) in spans {
-                let keys: Vec<SliceKey> = backfill::split(&life.market, from, until, cutoff);
+                let keys: Vec<SliceKey> = backfill::split(&lifespan.market, from, until, cutoff);
                 slices.extend(keys.into_iter().map(Slice::new));
             }
         }
-        log::info!("reading {} spans again for {} markets", slices.len(), ill.len());
+        log::info!("reading {} spans again for {} markets", slices.len(), incomplete.len());
         self.read(slices, store)?;
         Ok(true)
     }
 
     /// Those of the window, or of its life.
-    fn hours_of(&self, life: &Life) -> Hours {
-        let Some((from, until)) = self.window else { return self.life_hours(life) };
+    fn hours_of(&self, lifespan: &Lifespan) -> Hours {
+        let Some((from, until)) = self.window else { return self.life_hours(lifespan) };
         let (from, until) = self.hours(from, until);
-        Hours { life: life.clone(), from, until }
+        Hours { lifespan: lifespan.clone(), from, until }
     }
 
     /// Opening and closing times can be moved: a day more on either side.
-    fn life_hours(&self, life: &Life) -> Hours {
+    fn life_hours(&self, lifespan: &Lifespan) -> Hours {
         let now = self.asker.exchange_now();
-        let from = life.open_time.map_or(FIRST_TRADES, |at| at.before(DAY).max(FIRST_TRADES));
-        let until = life.close_time.map_or(now, |at| at.after(DAY)).max(from);
+        let from = lifespan.open_time.map_or(FIRST_TRADES, |at| at.before(DAY).max(FIRST_TRADES));
+        let until = lifespan.close_time.map_or(now, |at| at.after(DAY)).max(from);
         let (from, until) = self.hours(from, until);
-        Hours { life: life.clone(), from, until }
+        Hours { lifespan: lifespan.clone(), from, until }
     }
 
     fn read(&mut self, slices: Vec<Slice>, store: &mut dyn Store) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ pub(super) fn markets(
     let mut verdict = Verdict::of_command();
     let mut count = 0;
     let run = session.run();
-    let synced = session.persevere(store, asker.budget(), |store| {
+    let synced = session.with_reconnect(store, asker.budget(), |store| {
         ingest::sync(selection, store, &asker, Duration::ZERO, run)
     });
     match synced {

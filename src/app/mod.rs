@@ -12,7 +12,7 @@ mod run;
 mod session;
 mod shown;
 mod status;
-mod telling;
+mod notify;
 mod vouching;
 
 pub use demo::play;

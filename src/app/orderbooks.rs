@@ -29,7 +29,7 @@ pub(super) fn orderbooks(
     let asker = session.asker(exchange, LONG, selection.shard(), store);
     let mut verdict = Verdict::of_command();
     let mut books = 0;
-    let taken = session.persevere(store, asker.budget(), |store| {
+    let taken = session.with_reconnect(store, asker.budget(), |store| {
         snapshot(selection, store, &asker, &mut verdict, &mut books)
     });
     if let Err(failure) = taken {

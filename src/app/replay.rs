@@ -32,8 +32,8 @@ pub(super) fn replay(
     let mut session = Session::begin("replay", "replay", store, outside, stop)?;
     let (mut tally, mut verdict) = (Tally::default(), Verdict::default());
     let budget = session.budget(LONG);
-    let rebuilt =
-        session.persevere(store, &budget, |store| rebuild(plan, store, outside, stop, &mut tally));
+    let rebuilt = session
+        .with_reconnect(store, &budget, |store| rebuild(plan, store, outside, stop, &mut tally));
     if let Err(failure) = rebuilt {
         say(verdict.broken_off(&failure));
     }

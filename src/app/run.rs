@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::memory::{self, Head, Memory};
+use super::notify;
 use super::outside::Outside;
 use super::session::{Closed, Done, Session};
-use super::telling;
 use super::{judge_resolution, say};
 use crate::clock::StopFlag;
 use crate::config::RunPlan;
 use crate::domain::batch::Ledger;
-use crate::domain::checkpoint::{Checkpoint, Standing};
+use crate::domain::checkpoint::{Checkpoint, Retirement};
 use crate::domain::evidence::ExchangeClock;
 use crate::domain::freshness::Now;
 use crate::domain::job::{Background, Job};
@@ -30,10 +30,10 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::{self, Asker, Closing, Outcome, Resolved, Source};
 use crate::metrics::LastRun;
-use crate::outlet::Ping;
 use crate::progress::Bar;
 use crate::report;
 use crate::store::{ExchangeKey, RunId, Store};
+use crate::webhook::Ping;
 
 /// A checkpoint older than this is a backlog worth a progress bar.
 const BACKLOG_MIN: Duration = Duration::from_secs(600);
@@ -45,13 +45,13 @@ pub(super) fn run(
     outside: &Outside,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
-    let (telling, selection) = (plan.telling.clone(), plan.selection.clone());
+    let (notify, selection) = (plan.notify.clone(), plan.selection.clone());
     let clock = outside.clock.as_ref();
     let started_at = clock.elapsed();
-    let ping = telling.ping.clone().map(Ping::start);
+    let ping = notify.ping.clone().map(Ping::start);
     let ended = open().and_then(|mut store| {
         let closed = pass(plan, store.as_mut(), outside, stop)?;
-        telling::metrics(&telling, &selection, store.as_mut(), closed.last_run(), closed.now);
+        notify::metrics(&notify, &selection, store.as_mut(), closed.last_run(), closed.now);
         Ok(closed)
     });
     let (exit, words) = match &ended {
@@ -61,7 +61,7 @@ pub(super) fn run(
     if ended.is_err() {
         let (took, finished_at) = (clock.elapsed().saturating_sub(started_at), clock.now());
         let last = LastRun::without_work(took, exit.code(), finished_at);
-        telling::unavailable(&telling, &selection, last);
+        notify::unavailable(&notify, &selection, last);
     }
     if let Some(ping) = ping {
         ping.end(exit.code(), &words);
@@ -96,7 +96,7 @@ fn pass(
     };
     let budget = pass.asker.budget().clone();
     let mut lock = None;
-    let done = session.persevere(store, &budget, |store| {
+    let done = session.with_reconnect(store, &budget, |store| {
         // It goes with the connection that broke off; who has come in meanwhile goes on alone.
         drop(lock.take());
         lock = store.try_lock(&lock_name)?;
@@ -178,8 +178,8 @@ impl Pass {
         let tickers = resolved.roster.tickers();
         let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);
         let reopened: Vec<Ticker> =
-            self.standings(&ledger, &resolved, Standing::Reopened).collect();
-        self.stand(store, &mut ledger, &reopened, Standing::Reopened)?;
+            self.retirements(&ledger, &resolved, Retirement::Reopen).collect();
+        self.retire_or_reopen(store, &mut ledger, &reopened, Retirement::Reopen)?;
         let mut outcome = self.read(store, ledger, &resolved, &mut memory)?;
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
@@ -192,10 +192,10 @@ impl Pass {
             let (selection, strangers) = (&self.selection, &outcome.strangers);
             ingest::take_back_traded(selection, store, self.run, strangers, self.now())?;
             let retired: Vec<Ticker> = self
-                .standings(&outcome.ledger, &resolved, Standing::Retired)
+                .retirements(&outcome.ledger, &resolved, Retirement::Retire)
                 .filter(|ticker| is_plausible || !is_untraded(&outcome.ledger, ticker))
                 .collect();
-            self.stand(store, &mut outcome.ledger, &retired, Standing::Retired)?;
+            self.retire_or_reopen(store, &mut outcome.ledger, &retired, Retirement::Retire)?;
             forget(store, &resolved, &retired)?;
         }
         // Judged last: what is said cannot be taken back if the database breaks off before.
@@ -226,7 +226,7 @@ impl Pass {
         let is_silent = |(market, until): (&Ticker, &Timestamp)| {
             outcome.ledger.get(market).is_some_and(|row| memory::is_silent(row, *until))
         };
-        let mut leaving = self.standings(&outcome.ledger, resolved, Standing::Retired);
+        let mut leaving = self.retirements(&outcome.ledger, resolved, Retirement::Retire);
         let is_untraded = |ticker: Ticker| is_untraded(&outcome.ledger, &ticker);
         let needs = outcome.heard.iter().any(is_silent) || leaving.any(is_untraded);
         drop(leaving);
@@ -294,9 +294,17 @@ impl Pass {
         let background =
             Background { traded, newest: memory.newest().cloned(), ..Background::default() };
         let source = Arc::new(Source::new(Arc::clone(&self.asker), rules, background));
-        Ok(ingest::pass(store, self.run, ledger, jobs, &source, self.workers, &mut |sight| {
-            bar.show(sight);
-        }))
+        Ok(ingest::pass(
+            store,
+            self.run,
+            ledger,
+            jobs,
+            &source,
+            self.workers,
+            &mut |pass_progress| {
+                bar.show(pass_progress);
+            },
+        ))
     }
 
     fn bar(&self, active: &[Checkpoint]) -> Bar {
@@ -313,31 +321,31 @@ impl Pass {
     }
 
     /// The markets for which it is time to stand so.
-    fn standings<'l>(
+    fn retirements<'l>(
         &self,
         ledger: &'l Ledger,
         resolved: &'l Resolved,
-        wanted: Standing,
+        wanted: Retirement,
     ) -> impl Iterator<Item = Ticker> + 'l {
         let late_max = self.rules.overlap + self.rules.settle;
         let markets = resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape());
         markets.filter_map(move |(ticker, place)| {
             let (checkpoint, known) = (ledger.get(ticker)?, resolved.known.get(ticker));
-            let standing = lifecycle::standing(known, place.listed, checkpoint, late_max)?;
-            (standing == wanted).then(|| ticker.clone())
+            let retirement = lifecycle::retirement(known, place.listed, checkpoint, late_max)?;
+            (retirement == wanted).then(|| ticker.clone())
         })
     }
 
     /// Retires or reopens these markets.
-    fn stand(
+    fn retire_or_reopen(
         &self,
         store: &mut dyn Store,
         ledger: &mut Ledger,
         markets: &[Ticker],
-        wanted: Standing,
+        wanted: Retirement,
     ) -> Result<(), Failure> {
-        let standings = markets.iter().map(|ticker| (ticker.clone(), wanted)).collect();
-        ingest::stand(store, self.run, ledger, standings, self.now())
+        let retirements = markets.iter().map(|ticker| (ticker.clone(), wanted)).collect();
+        ingest::retire_or_reopen(store, self.run, ledger, retirements, self.now())
     }
 
     /// The checkpoints at the end of the pass. What another pass moved is read again; if the

@@ -13,7 +13,7 @@ use crate::domain::exchange_record::ComeBack;
 use crate::domain::freshness::Now;
 use crate::domain::selection::Shard;
 use crate::domain::tally::{Retries, RetryReason, Tally};
-use crate::driver::{Effort, Ending, Perseverance, Verdict};
+use crate::driver::{Effort, Ending, Reconnection, Verdict};
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{Asker, Stop, moment};
@@ -149,18 +149,18 @@ impl<'a> Session<'a> {
 
     /// Does `work`, and does it again when the database breaks off: what was committed is there, so
     /// it goes on from the last batch. Until the budget is over, and not for ever.
-    pub(super) fn persevere<T>(
+    pub(super) fn with_reconnect<T>(
         &mut self,
         store: &mut dyn Store,
         budget: &Budget,
         mut work: impl FnMut(&mut dyn Store) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (mut perseverance, mut jitter) = (Perseverance::default(), self.outside.dice.jitter());
+        let (mut reconnection, mut jitter) = (Reconnection::default(), self.outside.dice.jitter());
         loop {
-            let notice = match perseverance.next(moment(budget)) {
+            let notice = match reconnection.next(moment(budget)) {
                 Effort::Work => match work(store) {
                     Ok(done) => return Ok(done),
-                    Err(failure) => perseverance.failed(failure, &mut jitter, moment(budget)),
+                    Err(failure) => reconnection.failed(failure, &mut jitter, moment(budget)),
                 },
                 Effort::Wait(wait) => {
                     budget.sleep(wait);
@@ -168,7 +168,7 @@ impl<'a> Session<'a> {
                 }
                 Effort::Reconnect => {
                     self.retries.add(RetryReason::Database);
-                    perseverance.reconnected(store.reconnect(), &mut jitter, moment(budget))
+                    reconnection.reconnected(store.reconnect(), &mut jitter, moment(budget))
                 }
                 Effort::GiveUp(failure) => return Err(failure),
             };
@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
 
     fn finish(&mut self, store: &mut dyn Store, record: &RunRecord, exit: Exit) -> Exit {
         let (run, budget) = (self.run, self.budget(END_MAX));
-        match self.persevere(store, &budget, |store| store.finish_run(run, record)) {
+        match self.with_reconnect(store, &budget, |store| store.finish_run(run, record)) {
             Ok(()) => exit,
             Err(failure) => {
                 // After the first complaint about the database a second one says nothing new.

@@ -131,8 +131,8 @@ fn add_stored(
             Target::Market(_) | Target::All => continue,
         };
         let until = Timestamp::from_seconds(i64::from(i32::MAX));
-        for life in store.lives(scope, Some(&read), FIRST_TRADES, until)? {
-            roster.add(named.shard(), life.market, watch.sla, Listed::No);
+        for lifespan in store.lifespans(scope, Some(&read), FIRST_TRADES, until)? {
+            roster.add(named.shard(), lifespan.market, watch.sla, Listed::No);
         }
     }
     Ok(())

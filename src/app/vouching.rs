@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::domain::backfill::Life;
+use crate::domain::backfill::Lifespan;
 use crate::domain::completeness::HourVolume;
 use crate::domain::slice::{Slice, SliceKey};
 use crate::domain::time::Timestamp;
@@ -15,7 +15,7 @@ use crate::ingest::{self, Asker, Hours};
 use crate::store::Store;
 
 /// A slice that shows nothing, and its market as it was described.
-type Blank<'a> = (SliceKey, &'a Life);
+type Blank<'a> = (SliceKey, &'a Lifespan);
 
 /// Asks whoever else can say something of slices that show nothing, and remembers what was answered: nobody is asked twice
 /// in one invocation.
@@ -37,15 +37,15 @@ impl Witnesses {
     pub(super) fn vouched(
         &mut self,
         slices: &[Slice],
-        lives: &[Life],
+        lifespans: &[Lifespan],
         doubts: &HashSet<SliceKey>,
         asker: &Asker,
         store: &mut dyn Store,
     ) -> Result<HashSet<SliceKey>, Failure> {
-        let (mut vouched, within) = by_times(slices, lives);
+        let (mut vouched, within) = by_times(slices, lifespans);
         let blanks: Vec<Blank<'_>> = within
             .into_iter()
-            .filter(|(key, life)| doubts.contains(key) || life.volume_e2 == Some(0))
+            .filter(|(key, lifespan)| doubts.contains(key) || lifespan.volume_e2 == Some(0))
             .collect();
         if blanks.is_empty() {
             return Ok(vouched);
@@ -56,7 +56,7 @@ impl Witnesses {
             .into_iter()
             .filter(|(key, _)| doubts.contains(key) || accounted.contains(key))
             .collect();
-        self.measure(&blanks, asker);
+        self.exchange_volumes(&blanks, asker);
         vouched.extend(self.by_candles(&blanks, &accounted, doubts, asker, store)?);
         Ok(vouched)
     }
@@ -70,14 +70,16 @@ impl Witnesses {
         asker: &Asker,
         store: &mut dyn Store,
     ) -> Result<(), Failure> {
-        let mut old: BTreeMap<&Ticker, Life> = BTreeMap::new();
-        for (key, life) in blanks.iter().filter(|(key, _)| !self.said.contains_key(key.market())) {
-            let is_of_now = life.seen_at.is_some_and(|at| self.begun <= at);
-            if !is_of_now && (doubts.contains(key) || !speaks_of(life, key)) {
-                old.insert(&life.market, (*life).clone());
+        let mut old: BTreeMap<&Ticker, Lifespan> = BTreeMap::new();
+        for (key, lifespan) in
+            blanks.iter().filter(|(key, _)| !self.said.contains_key(key.market()))
+        {
+            let is_of_now = lifespan.seen_at.is_some_and(|at| self.begun <= at);
+            if !is_of_now && (doubts.contains(key) || !speaks_of(lifespan, key)) {
+                old.insert(&lifespan.market, (*lifespan).clone());
             }
         }
-        let old: Vec<Life> = old.into_values().collect();
+        let old: Vec<Lifespan> = old.into_values().collect();
         let anew = ingest::describe(&old, store, asker)?;
         for failure in &anew.troubles {
             log::warn!("{}; what shows no trade is not vouched for", one_line(failure));
@@ -87,8 +89,8 @@ impl Witnesses {
     }
 
     /// What is known of the market of a slice by now.
-    fn said(&self, life: &Life) -> Said {
-        self.said.get(&life.market).cloned().unwrap_or_else(|| Said::Known(life.clone()))
+    fn said(&self, lifespan: &Lifespan) -> Said {
+        self.said.get(&lifespan.market).cloned().unwrap_or_else(|| Said::Known(lifespan.clone()))
     }
 
     /// Those of which all is stored that was traded by the time of the description.
@@ -98,8 +100,8 @@ impl Witnesses {
         store: &mut dyn Store,
     ) -> Result<HashSet<SliceKey>, Failure> {
         let mut markets: BTreeMap<Timestamp, Vec<Ticker>> = BTreeMap::new();
-        for (key, life) in blanks {
-            if let Some(until) = self.said(life).counted_until() {
+        for (key, lifespan) in blanks {
+            if let Some(until) = self.said(lifespan).counted_until() {
                 markets.entry(until).or_default().push(key.market().clone());
             }
         }
@@ -107,24 +109,24 @@ impl Witnesses {
         for (until, markets) in markets {
             stored.extend(store.stored_lifetime(&markets, Some(until))?);
         }
-        let is_accounted_for = |(key, life): &&Blank<'_>| {
+        let is_accounted_for = |(key, lifespan): &&Blank<'_>| {
             let stored_e2 = stored.get(key.market()).copied().unwrap_or(0);
-            self.said(life).accounts_for(key, stored_e2)
+            self.said(lifespan).accounts_for(key, stored_e2)
         };
         Ok(blanks.iter().filter(is_accounted_for).map(|(key, _)| key.clone()).collect())
     }
 
     /// Asks for the candles of the hours around these slices. What is not answered now may be later.
-    fn measure(&mut self, blanks: &[Blank<'_>], asker: &Asker) {
+    fn exchange_volumes(&mut self, blanks: &[Blank<'_>], asker: &Asker) {
         let mut wanted: BTreeMap<&Ticker, Hours> = BTreeMap::new();
         let fresh = blanks.iter().filter(|(key, _)| !self.candles.contains_key(key));
-        for (key, life) in fresh.clone() {
+        for (key, lifespan) in fresh.clone() {
             let (from, until) = hours_around(key);
-            let hours = || Hours { life: self.said(life).life().clone(), from, until };
-            let hours = wanted.entry(&life.market).or_insert_with(hours);
+            let hours = || Hours { lifespan: self.said(lifespan).lifespan().clone(), from, until };
+            let hours = wanted.entry(&lifespan.market).or_insert_with(hours);
             (hours.from, hours.until) = (hours.from.min(from), hours.until.max(until));
         }
-        let measured = ingest::measure(wanted.into_values().collect(), asker);
+        let measured = ingest::exchange_volumes(wanted.into_values().collect(), asker);
         for failure in &measured.troubles {
             log::info!(
                 "{}; what shows no trade is vouched for without them, if at all",
@@ -164,12 +166,17 @@ impl Witnesses {
 }
 
 /// Those in which the market did not trade by its own times, and the other ones of which nothing was shown.
-fn by_times<'a>(slices: &[Slice], lives: &'a [Life]) -> (HashSet<SliceKey>, Vec<Blank<'a>>) {
-    let lives: HashMap<&Ticker, &Life> = lives.iter().map(|life| (&life.market, life)).collect();
+fn by_times<'a>(
+    slices: &[Slice],
+    lifespans: &'a [Lifespan],
+) -> (HashSet<SliceKey>, Vec<Blank<'a>>) {
+    let lifespans: HashMap<&Ticker, &Lifespan> =
+        lifespans.iter().map(|lifespan| (&lifespan.market, lifespan)).collect();
     let blanks = slices.iter().filter(|slice| is_blank(slice));
     let known =
-        blanks.filter_map(|slice| Some((slice.key.clone(), *lives.get(slice.key.market())?)));
-    let (outside, within): (Vec<_>, Vec<_>) = known.partition(|(key, life)| is_outside(life, key));
+        blanks.filter_map(|slice| Some((slice.key.clone(), *lifespans.get(slice.key.market())?)));
+    let (outside, within): (Vec<_>, Vec<_>) =
+        known.partition(|(key, lifespan)| is_outside(lifespan, key));
     (outside.into_iter().map(|(key, _)| key).collect(), within)
 }
 

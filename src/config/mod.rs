@@ -6,7 +6,7 @@ mod plan;
 mod selection;
 
 pub use plan::{
-    BackfillPlan, CompletenessPlan, ExchangePlan, ReplayPlan, RunPlan, ServePlan, Task, Telling,
+    BackfillPlan, CompletenessPlan, ExchangePlan, Notify, ReplayPlan, RunPlan, ServePlan, Task,
     Want,
 };
 
@@ -22,9 +22,9 @@ use crate::domain::selection::Selection;
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::failure::Failure;
 use crate::kalshi::{Access, Endpoint, Signer};
-use crate::outlet::Outlet;
 use crate::proxy;
 use crate::store::{DatabaseUrl, TRADES_TABLE};
+use crate::webhook::Webhook;
 
 /// That of `run`, where no pass says otherwise.
 pub const SLA_DEFAULT: Duration = Duration::from_secs(300);
@@ -195,23 +195,23 @@ fn run(
         deadline,
         workers,
         sync_every: sync_markets,
-        telling: Telling {
+        notify: Notify {
             metrics_file: metrics_file.filter(|path| !path.as_os_str().is_empty()),
-            push_gateway: outlet("--push-gateway", push_gateway.as_deref(), environment)?,
-            ping: outlet("--ping-url", ping_url.as_deref(), environment)?,
+            push_gateway: webhook("--push-gateway", push_gateway.as_deref(), environment)?,
+            ping: webhook("--ping-url", ping_url.as_deref(), environment)?,
         },
     };
     Ok((database, Task::Run(Box::new(plan))))
 }
 
 /// An empty variable is an unset one.
-fn outlet(
+fn webhook(
     flag: &str,
     url: Option<&str>,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Outlet>, Failure> {
+) -> Result<Option<Webhook>, Failure> {
     let url = url.map(str::trim).filter(|url| !url.is_empty());
-    url.map(|url| Outlet::parse(flag, url, environment)).transpose()
+    url.map(|url| Webhook::parse(flag, url, environment)).transpose()
 }
 
 /// Younger raw events are not pruned.

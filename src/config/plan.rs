@@ -8,7 +8,7 @@ use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
 use crate::kalshi::Access;
-use crate::outlet::Outlet;
+use crate::webhook::Webhook;
 
 /// What to do, with all that it takes and nothing else.
 #[derive(Debug)]
@@ -151,16 +151,16 @@ pub struct RunPlan {
     /// How old the last sync of metadata may be; `None`: no pass does one.
     pub sync_every: Option<Duration>,
     /// Who is told of it.
-    pub telling: Telling,
+    pub notify: Notify,
 }
 
 /// Who is told of a pass.
 #[derive(Clone, Debug, Default)]
-pub struct Telling {
+pub struct Notify {
     /// The file that holds the metrics.
     pub metrics_file: Option<PathBuf>,
     /// The push gateway.
-    pub push_gateway: Option<Outlet>,
+    pub push_gateway: Option<Webhook>,
     /// The dead-man switch.
-    pub ping: Option<Outlet>,
+    pub ping: Option<Webhook>,
 }

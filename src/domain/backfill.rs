@@ -15,11 +15,11 @@ const MARKET_SLICE: Duration = Duration::from_secs(30 * 86_400);
 /// The tape is read by the hour.
 const TAPE_SLICE: Duration = Duration::from_secs(3_600);
 /// Opening and closing times can be moved; so much beyond them is read all the same.
-pub const LIFE_MARGIN: Duration = Duration::from_secs(86_400);
+pub const LIFESPAN_MARGIN: Duration = Duration::from_secs(86_400);
 
 /// A market to fill, with what is known of its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Life {
+pub struct Lifespan {
     /// The market.
     pub market: Ticker,
     /// The series that it belongs to, if known.
@@ -36,10 +36,10 @@ pub struct Life {
     pub seen_at: Option<Timestamp>,
 }
 
-impl Life {
+impl Lifespan {
     /// As a description says.
-    pub fn of(market: &Market) -> Life {
-        Life {
+    pub fn of(market: &Market) -> Lifespan {
+        Lifespan {
             market: market.ticker.clone(),
             series: market.series.clone(),
             open_time: market.open_time,
@@ -82,8 +82,8 @@ pub enum Scheme {
 
 /// What is cheaper: the tape costs a request per thousand trades of the exchange, a market at least
 /// one for each of its slices.
-pub fn scheme(lives: &[Life], span: Span, tape_rate: f64, group: Ticker) -> Scheme {
-    let alone: usize = lives.iter().map(|life| market_slices(life, span).len()).sum();
+pub fn scheme(lifespans: &[Lifespan], span: Span, tape_rate: f64, group: Ticker) -> Scheme {
+    let alone: usize = lifespans.iter().map(|lifespan| market_slices(lifespan, span).len()).sum();
     let pages = pages_of(span.until.since(span.from), tape_rate);
     if pages < alone { Scheme::Tape(group) } else { Scheme::Markets }
 }
@@ -96,11 +96,14 @@ pub fn pages_of(span: Duration, tape_rate: f64) -> usize {
 }
 
 /// All slices of a market within the span, oldest first.
-pub fn market_slices(life: &Life, span: Span) -> Vec<SliceKey> {
-    let from = life.open_time.map_or(span.from, |at| at.before(LIFE_MARGIN).floor().max(span.from));
-    let until =
-        life.close_time.map_or(span.until, |at| at.after(LIFE_MARGIN).ceil().min(span.until));
-    cut(&life.market, Span { from, until, ..span }, MARKET_SLICE)
+pub fn market_slices(lifespan: &Lifespan, span: Span) -> Vec<SliceKey> {
+    let from = lifespan
+        .open_time
+        .map_or(span.from, |at| at.before(LIFESPAN_MARGIN).floor().max(span.from));
+    let until = lifespan
+        .close_time
+        .map_or(span.until, |at| at.after(LIFESPAN_MARGIN).ceil().min(span.until));
+    cut(&lifespan.market, Span { from, until, ..span }, MARKET_SLICE)
 }
 
 /// All slices of the tape within the span, oldest first.
@@ -142,31 +145,31 @@ pub fn split(
 }
 
 /// What the ledger says, by name.
-struct Standing<'a> {
+struct LedgerView<'a> {
     complete: HashMap<&'a Ticker, Vec<(Timestamp, Timestamp)>>,
     open: BTreeMap<&'a SliceKey, &'a Slice>,
     read: Vec<&'a SliceKey>,
 }
 
-impl<'a> Standing<'a> {
-    fn of(ledger: &'a [Slice]) -> Standing<'a> {
-        let mut standing =
-            Standing { complete: HashMap::new(), open: BTreeMap::new(), read: Vec::new() };
+impl<'a> LedgerView<'a> {
+    fn of(ledger: &'a [Slice]) -> LedgerView<'a> {
+        let mut view =
+            LedgerView { complete: HashMap::new(), open: BTreeMap::new(), read: Vec::new() };
         for slice in ledger {
             let key = &slice.key;
             match slice.status {
                 SliceStatus::Complete => {
-                    let spans = standing.complete.entry(key.market()).or_default();
+                    let spans = view.complete.entry(key.market()).or_default();
                     spans.push((key.from(), key.until()));
                 }
-                SliceStatus::Read => standing.read.push(key),
+                SliceStatus::Read => view.read.push(key),
                 SliceStatus::Open => {}
             }
             if slice.status != SliceStatus::Complete {
-                standing.open.insert(key, slice);
+                view.open.insert(key, slice);
             }
         }
-        standing
+        view
     }
 
     /// What is complete under any of these names, sorted.
@@ -182,13 +185,13 @@ impl<'a> Standing<'a> {
 /// read, what is read and not confirmed yet, and the strips that the latter wait for. Names in `covers`
 /// cover every market: the tape, read for all of them.
 pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Ticker]) -> Vec<Slice> {
-    let standing = Standing::of(ledger);
+    let view = LedgerView::of(ledger);
     let mut left: BTreeMap<SliceKey, Slice> = BTreeMap::new();
     for key in wanted {
-        let done = standing.done(covers.iter().chain([key.market()]));
+        let done = view.done(covers.iter().chain([key.market()]));
         for (from, until) in gaps(key.from(), key.until(), &done) {
             let Some(gap) = key.with_window(from, until) else { continue };
-            let known = standing.open.get(&gap).map(|slice| (*slice).clone());
+            let known = view.open.get(&gap).map(|slice| (*slice).clone());
             left.insert(gap.clone(), known.unwrap_or_else(|| Slice::new(gap)));
         }
     }
@@ -200,7 +203,7 @@ pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Ticker]) -> Vec<S
         };
         slice.status == SliceStatus::Open
             && slice.key.tier() == Tier::Archive
-            && standing.read.iter().any(waits)
+            && view.read.iter().any(waits)
     };
     for slice in ledger.iter().filter(|slice| is_strip(slice)) {
         left.insert(slice.key.clone(), slice.clone());
@@ -211,11 +214,11 @@ pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Ticker]) -> Vec<S
 /// Which slices read from the live tier are complete, now that the cutoff is known again; and for the
 /// others the strips that the cutoff has passed over, to be read from the archive first.
 pub fn confirm(ledger: &[Slice], cutoff: Timestamp) -> (Vec<SliceKey>, Vec<Slice>) {
-    let standing = Standing::of(ledger);
+    let view = LedgerView::of(ledger);
     let (mut complete, mut strips) = (Vec::new(), Vec::new());
-    for key in &standing.read {
+    for key in &view.read {
         let edge = cutoff.ceil().min(key.until());
-        let done = standing.done([key.market()].into_iter());
+        let done = view.done([key.market()].into_iter());
         let missing: Vec<SliceKey> = gaps(key.from(), edge, &done)
             .into_iter()
             .filter_map(|(from, until)| {

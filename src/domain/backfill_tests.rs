@@ -16,8 +16,8 @@ fn span(from: i64, until: i64, cutoff: i64) -> Span {
     Span { from: at(from), until: at(until), cutoff: at(cutoff), settled_until: at(until) }
 }
 
-fn life(open: Option<i64>, close: Option<i64>) -> Life {
-    Life {
+fn lifespan(open: Option<i64>, close: Option<i64>) -> Lifespan {
+    Lifespan {
         market: market(),
         series: None,
         open_time: open.map(at),
@@ -58,7 +58,7 @@ fn a_window_is_cut_at_the_cutoff_and_at_fixed_instants() {
             "cut where any window is cut",
         ),
     ] {
-        let keys = market_slices(&life(None, None), span(from, until, cutoff));
+        let keys = market_slices(&lifespan(None, None), span(from, until, cutoff));
         assert_eq!(text(&keys), expected, "{why}");
     }
     let hours = tape_slices(&Ticker::tape(), span(1_800, 9_000, 5_000));
@@ -72,15 +72,15 @@ fn a_window_is_cut_at_the_cutoff_and_at_fixed_instants() {
 #[test]
 fn a_market_is_read_for_its_life_and_a_day_around_it() {
     let wanted = span(0, 100 * DAY, 0);
-    let keys = market_slices(&life(Some(10 * DAY), Some(11 * DAY)), wanted);
+    let keys = market_slices(&lifespan(Some(10 * DAY), Some(11 * DAY)), wanted);
     assert_eq!(text(&keys), format!("live {}..{}", 9 * DAY, 12 * DAY));
-    assert_eq!(market_slices(&life(Some(200 * DAY), None), wanted), [], "not born yet");
+    assert_eq!(market_slices(&lifespan(Some(200 * DAY), None), wanted), [], "not born yet");
 }
 
 #[test]
 fn what_is_complete_is_not_wanted_again() {
     use SliceStatus::{Complete, Open, Read};
-    let wanted = || market_slices(&life(None, None), span(0, 100, 60));
+    let wanted = || market_slices(&lifespan(None, None), span(0, 100, 60));
     for (ledger, expected, why) in [
         (vec![], "archive 0..60, live 60..100", "nothing is read"),
         (vec![slice(Tier::Archive, 0, 60, Complete)], "live 60..100", "one is finished"),
@@ -151,22 +151,26 @@ fn a_slice_of_the_live_tier_waits_for_what_the_archive_has_grown_over() {
 #[test]
 fn the_tape_is_read_when_it_takes_fewer_requests() {
     let group = || Ticker::new("*group").unwrap();
-    let lives = vec![life(None, None); 100];
+    let lifespans = vec![lifespan(None, None); 100];
     let hour = span(0, 3_600, 0);
     assert_eq!(
-        scheme(&lives, hour, 10.0, group()),
+        scheme(&lifespans, hour, 10.0, group()),
         Scheme::Tape(group()),
         "36 pages for 100 markets"
     );
-    assert_eq!(scheme(&lives, hour, 100.0, group()), Scheme::Markets, "360 pages");
-    assert_eq!(scheme(&lives[..1], hour, 0.0, group()), Scheme::Markets, "one request either way");
+    assert_eq!(scheme(&lifespans, hour, 100.0, group()), Scheme::Markets, "360 pages");
+    assert_eq!(
+        scheme(&lifespans[..1], hour, 0.0, group()),
+        Scheme::Markets,
+        "one request either way"
+    );
     assert_eq!(pages_of(Duration::MAX, f64::MAX), usize::MAX, "more than fits is too many");
 }
 
 #[test]
 fn a_window_is_cut_where_the_live_tier_is_no_longer_settled() {
     let wanted = Span { settled_until: at(80), ..span(0, 100, 60) };
-    let keys = market_slices(&life(None, None), wanted);
+    let keys = market_slices(&lifespan(None, None), wanted);
     assert_eq!(text(&keys), "archive 0..60, live 60..80, live 80..100");
     let unsettled: Vec<bool> = keys.iter().map(|key| wanted.is_unsettled(key)).collect();
     assert_eq!(unsettled, [false, false, true]);
@@ -201,7 +205,7 @@ fn a_strip_is_waited_for_by_the_slice_that_holds_it() {
 
 #[test]
 fn what_was_begun_goes_on_where_it_was() {
-    let wanted = market_slices(&life(None, None), span(0, 100, 60));
+    let wanted = market_slices(&lifespan(None, None), span(0, 100, 60));
     let begun = slice(Tier::Archive, 0, 60, SliceStatus::Open);
     let begun = Slice { low: Some(at(30)), version: 2, ..begun };
     assert_eq!(left(wanted, std::slice::from_ref(&begun), &[])[0], begun);
@@ -230,7 +234,7 @@ proptest! {
         from in 0_i64..200 * DAY, length in 1_i64..200 * DAY, cutoff in 0_i64..400 * DAY,
     ) {
         let wanted = span(from, from + length, cutoff);
-        for keys in [market_slices(&life(None, None), wanted), tape_slices(&Ticker::tape(), wanted)] {
+        for keys in [market_slices(&lifespan(None, None), wanted), tape_slices(&Ticker::tape(), wanted)] {
             prop_assert_eq!(keys[0].from(), wanted.from);
             prop_assert_eq!(keys.last().unwrap().until(), wanted.until);
             for pair in keys.windows(2) {
@@ -249,7 +253,7 @@ proptest! {
         done in proptest::collection::vec((0_i64..100, 1_i64..40), 0..6),
         from in 0_i64..50, length in 1_i64..60,
     ) {
-        let wanted = market_slices(&life(None, None), span(from, from + length, 30));
+        let wanted = market_slices(&lifespan(None, None), span(from, from + length, 30));
         let ledger: Vec<Slice> = done
             .iter()
             .map(|(from, length)| slice(Tier::Live, *from, from + length, SliceStatus::Complete))

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::checkpoint::{Change, Checkpoint, Claim, Correction, Progress, Standing};
+use super::checkpoint::{Change, Checkpoint, Claim, Correction, Progress, Retirement};
 use super::page::{Row, TapeSpan, Walked};
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::time::Timestamp;
@@ -133,8 +133,8 @@ impl Batch {
     }
 
     /// Records that a market is over and fully drained, or that it is back after all.
-    pub fn stand(&mut self, market: Ticker, standing: Standing) {
-        self.changes.entry(market).or_default().standing = Some(standing);
+    pub fn set_retirement(&mut self, market: Ticker, retirement: Retirement) {
+        self.changes.entry(market).or_default().retirement = Some(retirement);
     }
 
     /// Records up to when a market was heard to have nothing more.

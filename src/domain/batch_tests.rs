@@ -56,7 +56,10 @@ fn whatever_is_recorded_of_a_market_reaches_its_checkpoint() {
     let lowered = Correction { claim, claimed, proven: Some(time("50")), reason };
     let records: [(Record, Look); 4] = [
         (|batch| batch.fail(market(), "gone".into()), |row| row.failures == 1),
-        (|batch| batch.stand(market(), Standing::Retired), |row| row.retired_at.is_some()),
+        (
+            |batch| batch.set_retirement(market(), Retirement::Retire),
+            |row| row.retired_at.is_some(),
+        ),
         (|batch| batch.leave(market(), Duration::from_secs(9)), |row| row.left.is_some()),
         (
             |batch| {

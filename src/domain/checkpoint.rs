@@ -186,9 +186,9 @@ impl Checkpoint {
         {
             next.left = Some(Left { span, since: now });
         }
-        match change.standing {
-            Some(Standing::Retired) => next.retired_at = Some(now),
-            Some(Standing::Reopened) => next.retired_at = None,
+        match change.retirement {
+            Some(Retirement::Retire) => next.retired_at = Some(now),
+            Some(Retirement::Reopen) => next.retired_at = None,
             None => {}
         }
         if let Some(error) = &change.error {
@@ -368,16 +368,16 @@ pub(super) struct Change {
     pub(super) checked_until: Option<Timestamp>,
     pub(super) left: Option<Duration>,
     pub(super) error: Option<String>,
-    pub(super) standing: Option<Standing>,
+    pub(super) retirement: Option<Retirement>,
 }
 
-/// Whether a market is still to be looked after.
+/// Passes stop reading a market, or read it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Retirement {
     /// It is over and fully drained.
-    Retired,
+    Retire,
     /// It was taken for over, and trades again.
-    Reopened,
+    Reopen,
 }
 
 #[cfg(test)]

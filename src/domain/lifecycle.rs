@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::checkpoint::{Checkpoint, Standing};
+use super::checkpoint::{Checkpoint, Retirement};
 use super::market::{Known, Market, Status};
 use super::selection::Listed;
 use super::time::Timestamp;
@@ -137,16 +137,16 @@ pub fn is_news(known: Option<&Known>, market: &Market) -> bool {
     })
 }
 
-/// Whether the market's checkpoint has to change its standing.
+/// Whether the market has to be retired or reopened.
 ///
 /// It retires when it is over and everything that can have happened before its end, also late,
 /// is stored; it is reopened when it trades after all.
-pub fn standing(
+pub fn retirement(
     known: Option<&Known>,
     listed: Listed,
     checkpoint: &Checkpoint,
     late_max: Duration,
-) -> Option<Standing> {
+) -> Option<Retirement> {
     let is_over = known.is_some_and(|known| known.status.is_over());
     let ended_at = known.and_then(ended_at);
     // Trades after the settlement say that it was none, until there have been none for long.
@@ -154,7 +154,7 @@ pub fn standing(
         checkpoint.last_trade_at.filter(|at| ended_at.is_some_and(|e| *at > e.after(late_max)));
     if checkpoint.retired_at.is_some() {
         let is_back = listed == Listed::Open || (known.is_some() && !is_over);
-        return is_back.then_some(Standing::Reopened);
+        return is_back.then_some(Retirement::Reopen);
     }
     known.filter(|_| is_over && listed == Listed::No)?;
     let silent_from = match traded_at {
@@ -164,7 +164,7 @@ pub fn standing(
     let is_drained = checkpoint.walk.is_none()
         && checkpoint.level_at.is_some()
         && checkpoint.carried_until().is_some_and(|until| until >= silent_from);
-    is_drained.then_some(Standing::Retired)
+    is_drained.then_some(Retirement::Retire)
 }
 
 /// When the market ended. A settlement that lies ahead is still to come, whatever the status says.

@@ -256,18 +256,18 @@ fn a_market_retires_when_it_is_over_and_its_late_trades_are_stored() {
             (Some(DAY), Some(DAY), open.clone(), false, "a walk is open"),
         ] {
             let known = ended(status, seen_ago, settled_ago);
-            let expected = retires.then_some(Standing::Retired);
-            assert_eq!(standing(Some(&known), Listed::No, &row, LATE_MAX), expected, "{why}");
-            let listed = standing(Some(&known), Listed::Open, &row, LATE_MAX);
+            let expected = retires.then_some(Retirement::Retire);
+            assert_eq!(retirement(Some(&known), Listed::No, &row, LATE_MAX), expected, "{why}");
+            let listed = retirement(Some(&known), Listed::Open, &row, LATE_MAX);
             assert_eq!(listed, None, "a market that is listed open never retires");
         }
     }
     for status in ALIVE {
         let known = ended(status, Some(DAY), Some(DAY));
-        let standing = standing(Some(&known), Listed::No, &complete(5), LATE_MAX);
-        assert_eq!(standing, None, "{status} is not over");
+        let retirement = retirement(Some(&known), Listed::No, &complete(5), LATE_MAX);
+        assert_eq!(retirement, None, "{status} is not over");
     }
-    assert_eq!(standing(None, Listed::No, &complete(5), LATE_MAX), None, "nothing is known");
+    assert_eq!(retirement(None, Listed::No, &complete(5), LATE_MAX), None, "nothing is known");
 }
 
 #[test]
@@ -275,18 +275,18 @@ fn a_retired_market_comes_back_when_it_trades_after_all() {
     let retired = Checkpoint { retired_at: Some(ago(HOUR)), ..complete(HOUR) };
     for status in OVER {
         let known = ended(status, Some(DAY), Some(DAY));
-        let stays = standing(Some(&known), Listed::No, &retired, LATE_MAX);
+        let stays = retirement(Some(&known), Listed::No, &retired, LATE_MAX);
         assert_eq!(stays, None, "{status}: it stays retired, and does not retire twice");
-        let listed = standing(Some(&known), Listed::Open, &retired, LATE_MAX);
-        assert_eq!(listed, Some(Standing::Reopened), "{status}, but listed open");
+        let listed = retirement(Some(&known), Listed::Open, &retired, LATE_MAX);
+        assert_eq!(listed, Some(Retirement::Reopen), "{status}, but listed open");
     }
     for status in ALIVE {
-        let back = standing(Some(&known(status, 0)), Listed::No, &retired, LATE_MAX);
-        assert_eq!(back, Some(Standing::Reopened), "{status}");
+        let back = retirement(Some(&known(status, 0)), Listed::No, &retired, LATE_MAX);
+        assert_eq!(back, Some(Retirement::Reopen), "{status}");
     }
-    assert_eq!(standing(None, Listed::No, &retired, LATE_MAX), None, "nothing speaks for it");
-    let listed = standing(None, Listed::Open, &retired, LATE_MAX);
-    assert_eq!(listed, Some(Standing::Reopened), "a list speaks for it");
+    assert_eq!(retirement(None, Listed::No, &retired, LATE_MAX), None, "nothing speaks for it");
+    let listed = retirement(None, Listed::Open, &retired, LATE_MAX);
+    assert_eq!(listed, Some(Retirement::Reopen), "a list speaks for it");
 }
 
 #[test]
@@ -313,8 +313,8 @@ fn a_settlement_that_lies_ahead_or_is_followed_by_trades_is_not_believed() {
             "traded after, and then was silent for a day",
         ),
     ] {
-        let standing = standing(Some(&known), Listed::No, &row, LATE_MAX);
-        assert_eq!(standing == Some(Standing::Retired), is_retired, "{why}");
+        let retirement = retirement(Some(&known), Listed::No, &row, LATE_MAX);
+        assert_eq!(retirement == Some(Retirement::Retire), is_retired, "{why}");
     }
 }
 
@@ -435,9 +435,9 @@ fn a_trade_at_the_latest_possible_instant_is_no_trade_after_the_end() {
     let late_max = Duration::from_secs(150);
     let traded = |at: Timestamp| {
         let row = Checkpoint { last_trade_at: Some(at), ..complete(HOUR - 150) };
-        standing(Some(&known), Listed::No, &row, late_max)
+        retirement(Some(&known), Listed::No, &row, late_max)
     };
     let end = ago(HOUR).after(late_max);
-    assert_eq!(traded(end), Some(Standing::Retired));
+    assert_eq!(traded(end), Some(Retirement::Retire));
     assert_eq!(traded(end.after(Duration::from_micros(1))), None, "it trades on");
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::batch::{Batch, Ledger};
-use crate::domain::checkpoint::Standing;
+use crate::domain::checkpoint::Retirement;
 use crate::domain::job::Job;
 use crate::domain::plan::{Outlook, plan};
 use crate::domain::walk::properties::model::{
@@ -48,7 +48,7 @@ enum Act {
     },
     /// The market, or the tape, is selected from now on.
     Select(usize),
-    Stand(usize, Standing),
+    SetRetirement(usize, Retirement),
     /// Somebody reads the market alone, undisturbed.
     Level(usize),
     Read {
@@ -107,7 +107,7 @@ impl World {
         self.passes = [None, None];
         // Also after where the latest `since` lies.
         self.exchange.now = self.exchange.now.after(SETTLE + Duration::from_secs(6));
-        (0..MARKETS).for_each(|market| self.act(&Act::Stand(market, Standing::Reopened)));
+        (0..MARKETS).for_each(|market| self.act(&Act::SetRetirement(market, Retirement::Reopen)));
     }
 
     fn act(&mut self, act: &Act) {
@@ -122,9 +122,9 @@ impl World {
                 let first = Checkpoint::first(ticker(market), now);
                 self.store.checkpoints.entry(ticker(market)).or_insert(first);
             }
-            Act::Stand(market, standing) => {
+            Act::SetRetirement(market, retirement) => {
                 let mut batch = Batch::default();
-                batch.stand(ticker(market), standing);
+                batch.set_retirement(ticker(market), retirement);
                 let ledger = Ledger::new(self.store.checkpoints.values().cloned());
                 self.store.commit(&batch.seal(&ledger, 0, now));
             }
@@ -286,14 +286,14 @@ fn read(trouble: impl Strategy<Value = Trouble>) -> impl Strategy<Value = Act> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    let standing = prop_oneof![Just(Standing::Retired), Just(Standing::Reopened)];
+    let retirement = prop_oneof![Just(Retirement::Retire), Just(Retirement::Reopen)];
     prop_oneof![
         4 => (0..24_u64).prop_map(Act::Wait),
         1 => (24..160_u64).prop_map(Act::Wait),
         4 => trades(0..SETTLE_QUARTERS + 1, 8),
         2 => trades(SETTLE_QUARTERS + 1..LATE_MAX_QUARTERS + 1, 2),
         2 => (0..=MARKETS).prop_map(Act::Select),
-        1 => (0..MARKETS, standing).prop_map(|(market, standing)| Act::Stand(market, standing)),
+        1 => (0..MARKETS, retirement).prop_map(|(market, retirement)| Act::SetRetirement(market, retirement)),
         2 => (0..MARKETS).prop_map(Act::Level),
         10 => read(trouble()),
         6 => (0..2_usize).prop_map(|pass| Act::Commit { pass }),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::backfill::Life;
+use super::backfill::Lifespan;
 use super::completeness::{HOUR_SECONDS, HourVolume, compare};
 use super::slice::{Slice, SliceKey, SliceStatus};
 use super::time::Timestamp;
@@ -24,25 +24,25 @@ pub fn is_blank(slice: &Slice) -> bool {
 }
 
 /// Whether the market did not trade within the slice, by its own times.
-pub fn is_outside(life: &Life, key: &SliceKey) -> bool {
-    life.open_time.is_some_and(|open| key.until() <= open)
-        || life.close_time.is_some_and(|close| close < key.from())
+pub fn is_outside(lifespan: &Lifespan, key: &SliceKey) -> bool {
+    lifespan.open_time.is_some_and(|open| key.until() <= open)
+        || lifespan.close_time.is_some_and(|close| close < key.from())
 }
 
 /// What the exchange says of a market that is asked for by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// This.
-    Known(Life),
+    Known(Lifespan),
     /// There is none, by two different questions; this is what it had said before, and when it said so.
-    Gone(Life, Timestamp),
+    Gone(Lifespan, Timestamp),
 }
 
 impl Said {
     /// What it said last.
-    pub fn life(&self) -> &Life {
+    pub fn lifespan(&self) -> &Lifespan {
         match self {
-            Said::Known(life) | Said::Gone(life, _) => life,
+            Said::Known(lifespan) | Said::Gone(lifespan, _) => lifespan,
         }
     }
 
@@ -50,7 +50,7 @@ impl Said {
     /// knows of when it is.
     pub fn counted_until(&self) -> Option<Timestamp> {
         match self {
-            Said::Known(life) => counted_until(life),
+            Said::Known(lifespan) => counted_until(lifespan),
             Said::Gone(_, at) => Some(*at),
         }
     }
@@ -59,23 +59,25 @@ impl Said {
     /// [then](Said::counted_until).
     pub fn accounts_for(&self, key: &SliceKey, stored_e2: i64) -> bool {
         match self {
-            Said::Known(life) => speaks_of(life, key) && life.volume_e2 == Some(stored_e2),
-            Said::Gone(life, at) => {
-                let was_known = life.seen_at.is_none_or(|seen| at.since(seen) >= GONE_AFTER);
+            Said::Known(lifespan) => {
+                speaks_of(lifespan, key) && lifespan.volume_e2 == Some(stored_e2)
+            }
+            Said::Gone(lifespan, at) => {
+                let was_known = lifespan.seen_at.is_none_or(|seen| at.since(seen) >= GONE_AFTER);
                 // One that has traded does not go.
-                was_known && stored_e2 == 0 && life.volume_e2.unwrap_or(0) == 0
+                was_known && stored_e2 == 0 && lifespan.volume_e2.unwrap_or(0) == 0
             }
         }
     }
 }
 
 /// Whether a description is late enough for all that was traded in a slice to be in its volume.
-pub fn speaks_of(life: &Life, key: &SliceKey) -> bool {
-    counted_until(life).is_some_and(|until| key.until() <= until)
+pub fn speaks_of(lifespan: &Lifespan, key: &SliceKey) -> bool {
+    counted_until(lifespan).is_some_and(|until| key.until() <= until)
 }
 
-fn counted_until(life: &Life) -> Option<Timestamp> {
-    life.seen_at.map(|at| at.before(COUNTED_AFTER))
+fn counted_until(lifespan: &Lifespan) -> Option<Timestamp> {
+    lifespan.seen_at.map(|at| at.before(COUNTED_AFTER))
 }
 
 /// What the exchange's candles are asked for.

@@ -15,8 +15,8 @@ fn key(from: i64, until: i64) -> SliceKey {
     SliceKey::new(Ticker::new("KX").unwrap(), Tier::Live, at(from), at(until)).unwrap()
 }
 
-fn life(volume_e2: Option<i64>, seen_at: Option<i64>) -> Life {
-    Life {
+fn lifespan(volume_e2: Option<i64>, seen_at: Option<i64>) -> Lifespan {
+    Lifespan {
         market: Ticker::new("KX").unwrap(),
         series: None,
         open_time: Some(at(1_000)),
@@ -49,10 +49,10 @@ fn a_volume_accounts_for_what_is_stored_by_then() {
         (Some(8), Some(5_060), 7, false, "something is missing"),
         (Some(6), Some(5_060), 7, false, "they do not agree"),
     ] {
-        let said = Said::Known(life(volume, seen));
+        let said = Said::Known(lifespan(volume, seen));
         assert_eq!(said.accounts_for(&key(2_000, 5_000), stored), is_accounted_for, "{why}");
     }
-    let said = Said::Known(life(Some(7), Some(5_060)));
+    let said = Said::Known(lifespan(Some(7), Some(5_060)));
     assert_eq!(said.counted_until(), Some(at(5_000)), "what is traded later makes up for nothing");
 }
 
@@ -66,18 +66,18 @@ fn a_market_that_is_gone_never_traded_unless_it_was_known_to() {
         (Some(0), Some(9_701), 0, false, "it was there a moment ago"),
         (Some(0), None, 0, true, "nobody knows since when it is known"),
     ] {
-        let said = Said::Gone(life(volume, seen), at(10_000));
+        let said = Said::Gone(lifespan(volume, seen), at(10_000));
         assert_eq!(said.accounts_for(&key(2_000, 5_000), stored), is_accounted_for, "{why}");
     }
 }
 
 #[test]
 fn a_market_does_not_trade_outside_of_its_times() {
-    let life = life(None, None);
+    let lifespan = lifespan(None, None);
     for (from, until, outside) in
         [(0, 1_000, true), (0, 1_001, false), (9_001, 9_500, true), (9_000, 9_500, false)]
     {
-        assert_eq!(is_outside(&life, &key(from, until)), outside, "{from}..{until}");
+        assert_eq!(is_outside(&lifespan, &key(from, until)), outside, "{from}..{until}");
     }
 }
 

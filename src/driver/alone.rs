@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Manners, Message, Moment, Notice, Outcome, Queue, Reading, Sight, Stop, Terms};
+use super::{Manners, Message, Moment, Notice, Outcome, PassProgress, Queue, Reading, Stop, Terms};
 use super::{Turn, Write, Writing};
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::job::Job;
@@ -33,7 +33,7 @@ pub enum Effect {
     Commit(Box<Commit>),
     /// Say this.
     Say(Notice),
-    /// Show [how far it is](Driver::sight).
+    /// Show [how far it is](Driver::pass_progress).
     Show,
     /// Nothing more.
     End,
@@ -219,8 +219,8 @@ impl<'a> Driver<'a> {
     }
 
     /// How far it is.
-    pub fn sight(&self) -> Sight<'_> {
-        self.writing.sight()
+    pub fn pass_progress(&self) -> PassProgress<'_> {
+        self.writing.pass_progress()
     }
 
     /// What it came to. Answers that nobody has heard are lost.

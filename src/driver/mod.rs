@@ -3,13 +3,13 @@
 //! Each machine here is asked for its next effect and told what came of it, with the [`Moment`] at which
 //! that is so: [`Question`], one request and its repetitions; [`Reading`], one job in flight; [`Queue`], the jobs
 //! that nobody has begun; [`Writing`], batches and the end; [`Manners`], which all questions share; and
-//! [`Perseverance`], work that is begun again. [`Verdict`] says what it came to.
+//! [`Reconnection`], work that is begun again. [`Verdict`] says what it came to.
 //! [`Driver`] is all of them in one, for one thread. Where there are more, each reader has a reading of its
 //! own and the writer is another one's; what they say to each other is the same, a [`Message`].
 
 mod alone;
 mod manners;
-mod perseverance;
+mod reconnection;
 mod question;
 mod queue;
 mod reading;
@@ -22,12 +22,12 @@ use std::time::Duration;
 
 pub use alone::{Driver, Effect, PAGES_WAITING_MAX};
 pub use manners::{Manners, Notice, Stop};
-pub use perseverance::{Effort, Perseverance};
 pub use question::{Ask, Question};
 pub use queue::{Done, Ended, Queue};
 pub use reading::{Reading, Terms, Turn};
+pub use reconnection::{Effort, Reconnection};
 pub use verdict::{Ending, Line, Lines, Verdict};
-pub use writing::{Message, Outcome, Sight, Write, Writing};
+pub use writing::{Message, Outcome, PassProgress, Write, Writing};
 
 use crate::domain::time::Timestamp;
 

@@ -81,7 +81,7 @@ impl Outcome {
 
 /// How far a pass is, to be shown.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight<'a> {
+pub struct PassProgress<'a> {
     /// What was done so far.
     pub tally: &'a Tally,
     /// Markets whose walk has ended.
@@ -266,8 +266,8 @@ impl Writing {
     }
 
     /// How far it is.
-    pub fn sight(&self) -> Sight<'_> {
-        Sight { tally: &self.tally, markets_done: self.markets_done }
+    pub fn pass_progress(&self) -> PassProgress<'_> {
+        PassProgress { tally: &self.tally, markets_done: self.markets_done }
     }
 
     /// What it came to; `stopped` says why nothing more was asked, if so.

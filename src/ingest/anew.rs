@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::absence::{self, Alone};
 use super::asker::Asker;
 use super::list::{self, ByName};
-use crate::domain::backfill::Life;
+use crate::domain::backfill::Lifespan;
 use crate::domain::market::{Absence, Sighting};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -27,11 +27,15 @@ pub struct Anew {
 
 /// Asks for these markets by name, a request for a hundred, and stores what it is told. One that no list shows is asked
 /// for by itself, however many there are: somebody waits for the answer.
-pub fn describe(lives: &[Life], store: &mut dyn Store, asker: &Asker) -> Result<Anew, Failure> {
+pub fn describe(
+    lifespans: &[Lifespan],
+    store: &mut dyn Store,
+    asker: &Asker,
+) -> Result<Anew, Failure> {
     let mut anew = Anew::default();
     let mut jitter = asker.jitter();
-    for batch in lives.chunks(MARKETS_PER_REQUEST) {
-        let tickers: Vec<Ticker> = batch.iter().map(|life| life.market.clone()).collect();
+    for batch in lifespans.chunks(MARKETS_PER_REQUEST) {
+        let tickers: Vec<Ticker> = batch.iter().map(|lifespan| lifespan.market.clone()).collect();
         let attempts_max = Policy::default().attempts_max;
         match list::by_name(asker, &mut jitter, attempts_max, &tickers) {
             Ok(Some(mut answer)) => {
@@ -70,7 +74,7 @@ fn look_alone(
 
 /// Takes over what was said of a batch, and stores it.
 fn take(
-    batch: &[Life],
+    batch: &[Lifespan],
     answer: ByName,
     said: &mut HashMap<Ticker, Said>,
     store: &mut dyn Store,
@@ -80,19 +84,21 @@ fn take(
     let mut seen: Vec<Sighting> = Vec::new();
     for sighting in pages.into_iter().chain(alone).flat_map(|page| page.markets) {
         let market = &sighting.market;
-        let Some(before) = batch.iter().find(|life| life.market == market.ticker) else { continue };
-        let life = Life::of(market);
-        let series = life.series.clone().or_else(|| before.series.clone());
-        let life = Life { series, seen_at: Some(sighting.seen_at), ..life };
-        if said.insert(life.market.clone(), Said::Known(life)).is_none() {
+        let Some(before) = batch.iter().find(|lifespan| lifespan.market == market.ticker) else {
+            continue;
+        };
+        let lifespan = Lifespan::of(market);
+        let series = lifespan.series.clone().or_else(|| before.series.clone());
+        let lifespan = Lifespan { series, seen_at: Some(sighting.seen_at), ..lifespan };
+        if said.insert(lifespan.market.clone(), Said::Known(lifespan)).is_none() {
             seen.push(sighting);
         }
     }
     let absent = |ticker: &Ticker| Absence { ticker: ticker.clone(), is_believed: false };
     let absent: Vec<Absence> = missing.iter().map(absent).collect();
     store.save_markets(&seen, &absent, now)?;
-    for life in batch.iter().filter(|life| missing.contains(&life.market)) {
-        said.insert(life.market.clone(), Said::Gone(life.clone(), now));
+    for lifespan in batch.iter().filter(|lifespan| missing.contains(&lifespan.market)) {
+        said.insert(lifespan.market.clone(), Said::Gone(lifespan.clone(), now));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::said::{tell, tell_page};
 use super::{Source, committed};
-use crate::driver::{Driver, Effect, Outcome, Sight, Writing};
+use crate::driver::{Driver, Effect, Outcome, PassProgress, Writing};
 use crate::store::{RunId, Store};
 
 /// Does what is in the source's queue, so many jobs at once.
@@ -13,7 +13,7 @@ pub(super) fn pass(
     writing: Writing,
     source: &Source,
     workers: usize,
-    show: &mut dyn FnMut(Sight<'_>),
+    show: &mut dyn FnMut(PassProgress<'_>),
 ) -> Outcome {
     let asker = source.asker();
     let clock = asker.budget().clock();
@@ -36,7 +36,7 @@ pub(super) fn pass(
                 driver.committed(*commit, done);
             }
             Effect::Say(notice) => tell(Some(notice)),
-            Effect::Show => show(driver.sight()),
+            Effect::Show => show(driver.pass_progress()),
             Effect::End => break,
         }
     }

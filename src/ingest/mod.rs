@@ -11,12 +11,12 @@ mod broken;
 mod close;
 mod inline;
 mod list;
-mod lives;
-mod measure;
+mod lifespans;
+mod exchange_volumes;
 mod resolve;
 mod said;
 mod source;
-mod stand;
+mod retire;
 mod sync;
 mod threads;
 
@@ -26,14 +26,14 @@ pub use anew::{Anew, describe};
 pub use asker::{Asker, moment};
 pub use books::{Taken, take_books};
 pub use close::{Closing, close};
-pub use lives::{Lives, lives, survey};
-pub use measure::{Hours, Measured, measure};
+pub use exchange_volumes::{ExchangeVolumes, Hours, exchange_volumes};
+pub use lifespans::{Lifespans, lifespans, list_without_storing};
 pub use resolve::{Resolved, resolve, unknown};
+pub use retire::{retire_or_reopen, take_back_traded};
 pub use source::Source;
-pub use stand::{stand, take_back_traded};
 pub use sync::{Synced, sync};
 
-pub use crate::driver::{Done, Drive, Ended, Outcome, Sight, Stop};
+pub use crate::driver::{Done, Drive, Ended, Outcome, PassProgress, Stop};
 
 use crate::domain::batch::{Commit, Ledger, Receipt};
 use crate::domain::job::Job;
@@ -50,7 +50,7 @@ pub fn pass(
     jobs: Vec<Job>,
     source: &Arc<Source>,
     workers: usize,
-    show: &mut dyn FnMut(Sight<'_>),
+    show: &mut dyn FnMut(PassProgress<'_>),
 ) -> Outcome {
     let markets = jobs.iter().map(Job::market_count).sum();
     source.enqueue(jobs);

@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::said::{tell, tell_page};
 use super::{Source, committed};
 use crate::domain::job::Job;
-use crate::driver::{Ended, Message, Notice, Outcome, PAGES_WAITING_MAX, Reading, Sight, Turn};
+use crate::driver::{
+    Ended, Message, Notice, Outcome, PAGES_WAITING_MAX, PassProgress, Reading, Turn,
+};
 use crate::driver::{Write, Writing};
 use crate::retry::Jitter;
 use crate::store::{RunId, Store};
@@ -29,7 +31,7 @@ pub(super) fn pass(
     mut writing: Writing,
     source: &Arc<Source>,
     workers: usize,
-    show: &mut dyn FnMut(Sight<'_>),
+    show: &mut dyn FnMut(PassProgress<'_>),
 ) -> Outcome {
     let workers = workers.min(source.queue().len());
     let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
@@ -53,7 +55,7 @@ fn write_all(
     writing: &mut Writing,
     messages: &Receiver<Message>,
     source: &Source,
-    show: &mut dyn FnMut(Sight<'_>),
+    show: &mut dyn FnMut(PassProgress<'_>),
 ) {
     let asker = source.asker();
     loop {
@@ -73,7 +75,7 @@ fn write_all(
                 let done = committed(store, run, &commit);
                 writing.committed(*commit, done);
             }
-            Write::Show => show(writing.sight()),
+            Write::Show => show(writing.pass_progress()),
             Write::End => return,
         }
     }

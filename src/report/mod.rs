@@ -1,6 +1,6 @@
 //! What people and scripts read: the status table, its JSON and CSV twins, the lines of a pass.
 
-mod past;
+mod backfill;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::ingest::Synced;
 use crate::store::{MarketReport, RunRecord};
 use crate::words::{second, span};
 
-pub use past::{MarketScore, difference, prunable, scores, slices, window};
+pub use backfill::{MarketScore, difference, prunable, scores, slices, window};
 
 /// The table is never wider than this many columns.
 const TABLE_WIDTH: usize = 100;

@@ -3,7 +3,7 @@
 //! A one-shot program cannot be asked how it is; the database can, also when no pass comes any more.
 
 mod answers;
-mod desk;
+mod overview_cache;
 mod health;
 mod http;
 mod page;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::answers::Answer;
-use self::desk::Desk;
 use self::http::{Method, Request};
+use self::overview_cache::OverviewCache;
 use crate::clock::{Clock, StopFlag};
 use crate::config::ServePlan;
 use crate::exit::Exit;
@@ -32,18 +32,19 @@ pub fn serve(
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let no_room = |error| Failure::config("there is no room for a thread").because(error);
-    let desk = Desk::open(database, plan.selection.clone(), Arc::clone(clock)).map_err(no_room)?;
+    let cache = OverviewCache::start(database, plan.selection.clone(), Arc::clone(clock))
+        .map_err(no_room)?;
     let taken = |error| {
         Failure::config(format!("listening on {} failed; choose another --listen", plan.listen))
             .because(error)
     };
     let listeners = addresses(&plan.listen)?.into_iter().map(TcpListener::bind);
     let listeners: Vec<TcpListener> = listeners.collect::<Result<_, _>>().map_err(taken)?;
-    let asked = Arc::clone(&desk);
+    let asked = Arc::clone(&cache);
     http::start(listeners, move |request| respond(&asked, request)).map_err(no_room)?;
     log::info!("serving http://{}/", plan.listen);
     // What is wrong with the database is said now, and not to the first who asks.
-    desk.look();
+    cache.view();
     while stop.signal().is_none() {
         clock.poll(POLL);
     }
@@ -59,22 +60,22 @@ fn addresses(listen: &str) -> Result<Vec<SocketAddr>, Failure> {
     if found.is_empty() { Err(wrong()) } else { Ok(found) }
 }
 
-fn respond(desk: &Desk, request: &Request) -> Answer {
+fn respond(cache: &OverviewCache, request: &Request) -> Answer {
     log::debug!("{:?} {}", request.method, request.path);
     match request.method {
-        Method::Get | Method::Head => answer(desk, &request.path),
+        Method::Get | Method::Head => answer(cache, &request.path),
         Method::Other => Answer::text(405, "this server only answers; use GET\n"),
     }
 }
 
-fn answer(desk: &Desk, path: &str) -> Answer {
+fn answer(cache: &OverviewCache, path: &str) -> Answer {
     match path {
-        "/" => page::page(&desk.look()),
-        "/overview.json" => page::json(&desk.look()),
-        "/health" => health::health(&desk.look()),
+        "/" => page::page(&cache.view()),
+        "/overview.json" => page::json(&cache.view()),
+        "/health" => health::health(&cache.view()),
         "/livez" => Answer::text(200, "ok\n"),
-        "/readyz" => health::ready(&desk.look()),
-        "/metrics" => answers::metrics(&desk.look()),
+        "/readyz" => health::ready(&cache.view()),
+        "/metrics" => answers::metrics(&cache.view()),
         // What browsers ask for unasked: nothing is not a mistake.
         "/favicon.ico" => Answer::text(204, ""),
         _ => {

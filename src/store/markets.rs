@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::engine::{Access, Engine, Statement, Work, statement};
 use super::rows::Row;
 use super::value::{Rows, Value, values};
-use crate::domain::backfill::Life;
+use crate::domain::backfill::Lifespan;
 use crate::domain::market::{Absence, EventRecord, Known, Scope, Sighting, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{SOURCE, Ticker};
@@ -37,13 +37,13 @@ pub trait Markets {
 
     /// The markets in scope (of these only, if some are named) whose life, as far as it is known, touches
     /// `[from, until)`, by ticker.
-    fn lives(
+    fn lifespans(
         &mut self,
         scope: Scope<'_>,
         only: Option<&[Ticker]>,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Life>, Failure>;
+    ) -> Result<Vec<Lifespan>, Failure>;
 
     /// Stores markets as seen, each ticker at most once in `seen`, and notes the absence of known
     /// ones, in one transaction; answers with how many changed their status.
@@ -110,16 +110,16 @@ impl<E: Engine> Markets for E {
         }
     }
 
-    fn lives(
+    fn lifespans(
         &mut self,
         scope: Scope<'_>,
         only: Option<&[Ticker]>,
         from: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Life>, Failure> {
+    ) -> Result<Vec<Lifespan>, Failure> {
         let (series, event) = scope.names();
         let wanted = values![SOURCE, series, event, from, until, only];
-        self.read("loading markets", statement!("markets", "load_lives"), &wanted, life)
+        self.read("loading markets", statement!("markets", "load_lifespans"), &wanted, lifespan)
     }
 
     fn save_markets(
@@ -242,9 +242,9 @@ fn known(row: Row<'_>) -> Result<Known, Failure> {
     })
 }
 
-fn life(row: Row<'_>) -> Result<Life, Failure> {
+fn lifespan(row: Row<'_>) -> Result<Lifespan, Failure> {
     let record = row.of("prediction_markets");
-    Ok(Life {
+    Ok(Lifespan {
         market: record.ticker("market_ticker")?,
         series: record.get("series_ticker")?,
         open_time: record.get("open_time")?,

@@ -42,7 +42,7 @@ fn pass(database: &Database, exchange: &Exchange, (drive, dice): (Drive, Dice)) 
     let before = exchange.requests().len();
     let ledger = Ledger::new(checkpoints);
     let mut shown = 0;
-    let mut show = |sight: ingest::Sight<'_>| shown = sight.markets_done;
+    let mut show = |pass_progress: ingest::PassProgress<'_>| shown = pass_progress.markets_done;
     let outcome = ingest::pass(store.as_mut(), run, ledger, jobs, &source, 3, &mut show);
     assert_eq!((outcome.stop, outcome.unread, outcome.done.len()), (Stop::Level, 0, 4));
     assert!(outcome.done.iter().all(|done| matches!(done.ended, Ended::Level)));

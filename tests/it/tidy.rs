@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 12] = [
     &["retry", "pace", "proxy"],
     &["driver", "kalshi", "store"],
     &["ingest", "cli"],
-    &["report", "metrics", "manual", "outlet", "progress", "watchlist"],
+    &["report", "metrics", "manual", "webhook", "progress", "watchlist"],
     &["config", "fuzz"],
     &["logging", "watchdog"],
     &["serve"],

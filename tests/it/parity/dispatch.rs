@@ -136,8 +136,8 @@ fn of_catalogue(store: &mut dyn store::Store, operation: &Catalogue) -> Cells {
         Catalogue::SeriesOfEvents { events } => store.series_of_events(events).map(any_order),
         Catalogue::KnownMarkets { tickers } => store.known_markets(tickers).map(any_order),
         Catalogue::UnsettledMarkets { of } => store.unsettled_markets(of.scope()).map(list),
-        Catalogue::Lives { of, only, from, until } => {
-            store.lives(of.scope(), only.as_deref(), *from, *until).map(list)
+        Catalogue::Lifespans { of, only, from, until } => {
+            store.lifespans(of.scope(), only.as_deref(), *from, *until).map(list)
         }
         Catalogue::SaveMarkets { seen, absent, now } => {
             store.save_markets(seen, absent, *now).map(one)

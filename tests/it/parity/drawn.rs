@@ -1,6 +1,6 @@
 //! Operations drawn from the small world.
 
-use kalshi_ingest::domain::checkpoint::{Claim, Correction, Standing};
+use kalshi_ingest::domain::checkpoint::{Claim, Correction, Retirement};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::evidence::Anchor;
 use kalshi_ingest::domain::market::{EventRecord, FalseMark, WatchChange};
@@ -141,10 +141,10 @@ fn mark() -> impl Strategy<Value = Mark> {
     let reason = select(&["busted", "it's \"later\" than both clocks"][..]);
     let correction = (claim, at(), some_instant(), reason)
         .prop_map(|(claim, claimed, proven, reason)| Correction { claim, claimed, proven, reason });
-    let standing = select(&[Standing::Retired, Standing::Reopened][..]);
+    let retirement = select(&[Retirement::Retire, Retirement::Reopen][..]);
     prop_oneof![
         (market(), words()).prop_map(|(market, error)| Mark::Fail(market, error)),
-        (market(), standing).prop_map(|(market, standing)| Mark::Stand(market, standing)),
+        (market(), retirement).prop_map(|(market, retirement)| Mark::Retire(market, retirement)),
         (market(), at()).prop_map(|(market, until)| Mark::Check(market, until)),
         (market(), correction).prop_map(|(market, correction)| Mark::Correct(market, correction)),
         (market(), span()).prop_map(|(market, span)| Mark::Leave(market, span)),
@@ -215,7 +215,7 @@ fn reads_of_catalogue() -> impl Strategy<Value = Catalogue> {
         markets().prop_map(|tickers| Catalogue::KnownMarkets { tickers }),
         of().prop_map(|of| Catalogue::UnsettledMarkets { of }),
         (of(), option::of(markets()), at(), at())
-            .prop_map(|(of, only, from, until)| Catalogue::Lives { of, only, from, until }),
+            .prop_map(|(of, only, from, until)| Catalogue::Lifespans { of, only, from, until }),
         Just(Catalogue::EventsWithoutSeries),
         Just(Catalogue::TapeRate),
     ]

@@ -1,7 +1,7 @@
 //! What can be asked of a store, as data: one enum a trait, one variant a method, named like it.
 
 use kalshi_ingest::domain::book::Snapshot;
-use kalshi_ingest::domain::checkpoint::{Correction, Standing};
+use kalshi_ingest::domain::checkpoint::{Correction, Retirement};
 use kalshi_ingest::domain::completeness::Score;
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
 use kalshi_ingest::domain::market::{
@@ -56,7 +56,7 @@ pub(super) enum Catalogue {
     SeriesOfEvents { events: Vec<Box<str>> },
     KnownMarkets { tickers: Vec<Ticker> },
     UnsettledMarkets { of: Of },
-    Lives { of: Of, only: Option<Vec<Ticker>>, from: Timestamp, until: Timestamp },
+    Lifespans { of: Of, only: Option<Vec<Ticker>>, from: Timestamp, until: Timestamp },
     SaveMarkets { seen: Vec<Sighting>, absent: Vec<Absence>, now: Timestamp },
     EventsWithoutSeries,
     SaveEvents { events: Vec<EventRecord>, now: Timestamp },
@@ -168,7 +168,7 @@ pub(super) struct SliceWalked {
 #[derive(Clone, Debug)]
 pub(super) enum Mark {
     Fail(Ticker, String),
-    Stand(Ticker, Standing),
+    Retire(Ticker, Retirement),
     Check(Ticker, Timestamp),
     Correct(Ticker, Correction),
     Leave(Ticker, Duration),

@@ -31,7 +31,7 @@ pub(super) fn markets(walks: &[Walked], marks: &[Mark]) -> Vec<Ticker> {
     });
     let marked = marks.iter().map(|mark| match mark {
         Mark::Fail(market, _)
-        | Mark::Stand(market, _)
+        | Mark::Retire(market, _)
         | Mark::Check(market, _)
         | Mark::Correct(market, _)
         | Mark::Leave(market, _) => market.clone(),
@@ -56,7 +56,7 @@ pub(super) fn pass(
     for mark in marks.iter().cloned() {
         match mark {
             Mark::Fail(market, error) => batch.fail(market, error),
-            Mark::Stand(market, standing) => batch.stand(market, standing),
+            Mark::Retire(market, retirement) => batch.set_retirement(market, retirement),
             Mark::Check(market, until) => batch.check(market, until),
             Mark::Correct(market, correction) => batch.correct(market, correction),
             Mark::Leave(market, span) => batch.leave(market, span),

@@ -17,11 +17,11 @@ const HELD: Duration = Duration::from_secs(10);
 /// What is to be done to go on.
 #[derive(Debug)]
 pub enum Effort {
-    /// Do the work; if it fails, [say how](Perseverance::failed).
+    /// Do the work; if it fails, [say how](Reconnection::failed).
     Work,
     /// Nothing for so long, or less if something stops the command.
     Wait(Duration),
-    /// Connect anew, and say [whether that is done](Perseverance::reconnected).
+    /// Connect anew, and say [whether that is done](Reconnection::reconnected).
     Reconnect,
     /// Nothing more: going on would not help.
     GiveUp(Failure),
@@ -38,20 +38,20 @@ enum State {
 
 /// Work that is begun again when the database breaks off.
 #[derive(Debug)]
-pub struct Perseverance {
+pub struct Reconnection {
     state: State,
     attempt: u32,
     /// How the work failed last.
     broken_off: Option<Failure>,
 }
 
-impl Default for Perseverance {
-    fn default() -> Perseverance {
-        Perseverance { state: State::Idle, attempt: 0, broken_off: None }
+impl Default for Reconnection {
+    fn default() -> Reconnection {
+        Reconnection { state: State::Idle, attempt: 0, broken_off: None }
     }
 }
 
-impl Perseverance {
+impl Reconnection {
     /// What to do next.
     pub fn next(&mut self, moment: Moment) -> Effort {
         match (self.state, self.broken_off.take()) {
@@ -148,12 +148,12 @@ mod tests {
     /// Works until it is over: the work fails at once, as often as `failures` says, and connecting as often
     /// as `refusals`. What was done, and what was said.
     fn play(kind: Kind, failures: usize, refusals: usize, works_for: u64) -> (String, usize) {
-        let (mut perseverance, mut jitter) = (Perseverance::default(), Jitter::seeded(1));
+        let (mut reconnection, mut jitter) = (Reconnection::default(), Jitter::seeded(1));
         let (mut failures, mut refusals) = (failures, refusals);
         let (mut story, mut said, mut elapsed) = (Vec::new(), 0, Duration::ZERO);
         loop {
             let moment = Moment { elapsed, ..at(elapsed.as_secs()) };
-            match perseverance.next(moment) {
+            match reconnection.next(moment) {
                 Effort::Wait(wait) => elapsed += wait,
                 Effort::Work if failures == 0 => {
                     story.push("done");
@@ -166,7 +166,7 @@ mod tests {
                     let moment = Moment { elapsed, ..at(elapsed.as_secs()) };
                     let failure = Failure::new(kind, "gone");
                     said +=
-                        usize::from(perseverance.failed(failure, &mut jitter, moment).is_some());
+                        usize::from(reconnection.failed(failure, &mut jitter, moment).is_some());
                 }
                 Effort::Reconnect => {
                     let is_refused = refusals > 0;
@@ -175,7 +175,7 @@ mod tests {
                     let failure = Failure::new(Kind::StoreUnavailable, "refused");
                     let done = if is_refused { Err(failure) } else { Ok(()) };
                     said +=
-                        usize::from(perseverance.reconnected(done, &mut jitter, moment).is_some());
+                        usize::from(reconnection.reconnected(done, &mut jitter, moment).is_some());
                 }
                 Effort::GiveUp(failure) => {
                     assert_eq!(failure.kind, kind, "what broke it off, not what came of that");

@@ -10,7 +10,7 @@ use super::belongs;
 use super::broken::Broken;
 use super::list;
 use super::sync::{Synced, sync};
-use crate::domain::backfill::Life;
+use crate::domain::backfill::Lifespan;
 use crate::domain::market::Scope;
 use crate::domain::selection::{Selection, Target, is_combo};
 use crate::domain::time::Timestamp;
@@ -22,9 +22,9 @@ use crate::store::{RunId, Store};
 
 /// Markets with what is known of their lives.
 #[derive(Debug, Default)]
-pub struct Lives {
+pub struct Lifespans {
     /// Each once, by ticker.
-    pub lives: Vec<Life>,
+    pub lifespans: Vec<Lifespan>,
     /// Why the description of a market could not be read, the first of them: it is not among these.
     pub first_unreadable: Option<String>,
     /// What went wrong, by who has to act.
@@ -35,33 +35,34 @@ pub struct Lives {
 
 /// Brings the metadata of the selection up to date (the tape excepted, which has none) and answers
 /// with the markets whose life touches `[from, until)`.
-pub fn lives(
+pub fn lifespans(
     selection: &Selection,
     store: &mut dyn Store,
     asker: &Asker,
     (from, until): (Timestamp, Timestamp),
     run: RunId,
-) -> Result<Lives, Failure> {
+) -> Result<Lifespans, Failure> {
     let named = selection.without_all();
     if named.is_empty() {
-        return Ok(Lives { is_whole: true, ..Lives::default() });
+        return Ok(Lifespans { is_whole: true, ..Lifespans::default() });
     }
     let Synced { troubles, is_whole, first_unreadable, .. } =
         sync(&named, store, asker, Duration::ZERO, run)?;
-    let lives = lives_on_record(&named, store, (from, until))?;
-    Ok(Lives { lives, first_unreadable, troubles, is_whole })
+    let lifespans = lifespans_on_record(&named, store, (from, until))?;
+    Ok(Lifespans { lifespans, first_unreadable, troubles, is_whole })
 }
 
 /// The markets of the selection on record whose life touches `[from, until)`.
-fn lives_on_record(
+fn lifespans_on_record(
     selection: &Selection,
     store: &mut dyn Store,
     (from, until): (Timestamp, Timestamp),
-) -> Result<Vec<Life>, Failure> {
-    let mut found: BTreeMap<Ticker, Life> = BTreeMap::new();
-    let mut add = |lives: Vec<Life>| {
-        let held = lives.into_iter().filter(|life| selection.shard().holds(&life.market));
-        found.extend(held.map(|life| (life.market.clone(), life)));
+) -> Result<Vec<Lifespan>, Failure> {
+    let mut found: BTreeMap<Ticker, Lifespan> = BTreeMap::new();
+    let mut add = |lifespans: Vec<Lifespan>| {
+        let held =
+            lifespans.into_iter().filter(|lifespan| selection.shard().holds(&lifespan.market));
+        found.extend(held.map(|lifespan| (lifespan.market.clone(), lifespan)));
     };
     let mut by_name: Vec<Ticker> = Vec::new();
     for watch in selection.watches() {
@@ -74,34 +75,34 @@ fn lives_on_record(
             Target::Event(event) => Scope::Event(event.as_str()),
             Target::Series(series) => Scope::Series(series.as_str()),
         };
-        add(store.lives(scope, None, from, until)?);
+        add(store.lifespans(scope, None, from, until)?);
     }
     if !by_name.is_empty() {
-        add(store.lives(Scope::All, Some(&by_name), from, until)?);
+        add(store.lifespans(Scope::All, Some(&by_name), from, until)?);
     }
     Ok(found.into_values().collect())
 }
 
 /// The same from the exchange alone: nothing is stored. A failure ends it.
-pub fn survey(
+pub fn list_without_storing(
     selection: &Selection,
     asker: &Asker,
     (from, until): (Timestamp, Timestamp),
-) -> Result<Vec<Life>, Failure> {
+) -> Result<Vec<Lifespan>, Failure> {
     let mut jitter = asker.jitter();
-    let mut found: BTreeMap<Ticker, Life> = BTreeMap::new();
+    let mut found: BTreeMap<Ticker, Lifespan> = BTreeMap::new();
     let mut add = |page: MarketsPage| {
         for market in page.markets.into_iter().map(|sighting| sighting.market) {
             let is_before = market.close_time.is_some_and(|close| close < from);
             let is_after = market.open_time.is_some_and(|open| open >= until);
             if !is_before && !is_after && selection.shard().holds(&market.ticker) {
-                found.insert(market.ticker.clone(), Life::of(&market));
+                found.insert(market.ticker.clone(), Lifespan::of(&market));
             }
         }
     };
     for watch in selection.watches() {
         if watch.target.is_resolved() {
-            survey_entry(&watch.target, asker, &mut jitter, &mut add)?;
+            list_entry(&watch.target, asker, &mut jitter, &mut add)?;
         }
     }
     let named: Vec<Ticker> =
@@ -129,7 +130,7 @@ pub fn survey(
 }
 
 /// The markets of an event or a series; of an empty list its events have to agree.
-fn survey_entry(
+fn list_entry(
     target: &Target,
     asker: &Asker,
     jitter: &mut Jitter,

@@ -1,7 +1,8 @@
-//! Where all who ask are answered: one look at the database at a time, for all of them together.
+//! The last overview that the database gave, shared by all requests. One thread reads the database, one read at
+//! a time.
 //!
-//! A database can accept and then say nothing for as long as it likes. The looks are therefore done
-//! by a thread of its own, and nobody waits for it longer than a probe would.
+//! A database can accept a connection and then say nothing. A request therefore waits for the thread, not for the
+//! database, and no longer than a probe would.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,107 +16,109 @@ use crate::domain::time::Timestamp;
 use crate::failure::{Failure, one_line};
 use crate::store::{DatabaseUrl, Store};
 
-/// How old an answer may be: many who ask at once cost the database one look.
+/// How old an overview may be: many requests at once cost the database one read.
 const FRESH_FOR: Duration = Duration::from_secs(1);
-/// The part of its time that a database spends on being looked at, at most.
+/// The database spends at most one part in this many of its time on overviews.
 const SHARE: u32 = 10;
-/// How long somebody waits for a look.
+/// How long a request waits for a read.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What is said to whoever asks: where the database is and who we are there is for the log.
+/// Answers for anybody who asks. The log alone names the database and the user.
 const UNREADABLE: &str = "the database cannot be read; the log of kalshi-ingest serve says why";
 const SILENT: &str = "the database does not answer";
 
-pub(super) struct Desk {
+pub(super) struct OverviewCache {
     clock: Arc<dyn Clock>,
     selection: Selection,
-    board: Mutex<Board>,
+    shared: Mutex<Shared>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Board {
-    /// Somebody waits for a look.
+struct Shared {
+    /// A request waits for a read.
     is_wanted: bool,
-    last: Option<Look>,
+    last: Option<Cached>,
 }
 
-struct Look {
+struct Cached {
     view: Arc<View>,
-    /// When it was begun, and until when it will do.
+    /// When the read began, and until when its answer is fresh enough.
     begun_at: Duration,
     fresh_until: Duration,
 }
 
-impl Desk {
-    /// A desk with somebody at it, for as long as the process lives.
-    pub(super) fn open(
+impl OverviewCache {
+    /// Starts the thread that reads, for as long as the process lives.
+    pub(super) fn start(
         database: DatabaseUrl,
         selection: Selection,
         clock: Arc<dyn Clock>,
-    ) -> std::io::Result<Arc<Desk>> {
-        let (board, changed) = (Mutex::default(), Condvar::new());
-        let desk = Arc::new(Desk { clock, selection, board, changed });
-        let at_work = Arc::clone(&desk);
-        thread::Builder::new().name("looks".to_owned()).spawn(move || at_work.work(&database))?;
-        Ok(desk)
+    ) -> std::io::Result<Arc<OverviewCache>> {
+        let (shared, changed) = (Mutex::default(), Condvar::new());
+        let cache = Arc::new(OverviewCache { clock, selection, shared, changed });
+        let at_work = Arc::clone(&cache);
+        thread::Builder::new()
+            .name("overviews".to_owned())
+            .spawn(move || at_work.work(&database))?;
+        Ok(cache)
     }
 
-    /// What the database says now, or a moment ago; that it does not answer, if it does not.
-    pub(super) fn look(&self) -> Arc<View> {
+    /// The overview of now or of a moment ago; an error if the database does not answer.
+    pub(super) fn view(&self) -> Arc<View> {
         let asked_at = self.clock.elapsed();
-        let mut board = self.board();
+        let mut shared = self.shared();
         loop {
-            let is_new = |look: &&Look| asked_at < look.fresh_until || asked_at <= look.begun_at;
-            if let Some(look) = board.last.as_ref().filter(is_new) {
-                return Arc::clone(&look.view);
+            let is_new = |last: &&Cached| asked_at < last.fresh_until || asked_at <= last.begun_at;
+            if let Some(last) = shared.last.as_ref().filter(is_new) {
+                return Arc::clone(&last.view);
             }
             let waited = self.clock.elapsed().saturating_sub(asked_at);
             let Some(left) = PATIENCE.checked_sub(waited).filter(|left| !left.is_zero()) else {
                 let now = self.clock.now();
                 return Arc::new(View::new(Err(SILENT.to_owned()), &self.selection, now));
             };
-            board.is_wanted = true;
+            shared.is_wanted = true;
             self.changed.notify_all();
-            let waiting = self.changed.wait_timeout(board, left);
-            board = waiting.unwrap_or_else(PoisonError::into_inner).0;
+            let waiting = self.changed.wait_timeout(shared, left);
+            shared = waiting.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks whenever somebody wants it.
+    /// Reads whenever a request waits for it.
     fn work(&self, database: &DatabaseUrl) {
-        let mut seat = Seat::default();
+        let mut reader = Reader::default();
         loop {
-            let mut board = self.board();
-            while !board.is_wanted {
-                board = self.changed.wait(board).unwrap_or_else(PoisonError::into_inner);
+            let mut shared = self.shared();
+            while !shared.is_wanted {
+                shared = self.changed.wait(shared).unwrap_or_else(PoisonError::into_inner);
             }
-            board.is_wanted = false;
-            drop(board);
+            shared.is_wanted = false;
+            drop(shared);
             let (begun_at, now) = (self.clock.elapsed(), self.clock.now());
-            let overview = seat.look(database, now);
+            let overview = reader.overview(database, now);
             let view = Arc::new(View::new(overview, &self.selection, now));
             let ended_at = self.clock.elapsed();
             let fresh_for = FRESH_FOR.max(ended_at.saturating_sub(begun_at) * SHARE);
             let fresh_until = ended_at + fresh_for;
-            self.board().last = Some(Look { view, begun_at, fresh_until });
+            self.shared().last = Some(Cached { view, begun_at, fresh_until });
             self.changed.notify_all();
         }
     }
 }
 
 #[derive(Default)]
-struct Seat {
+struct Reader {
     store: Option<Box<dyn Store>>,
-    /// What was wrong the last time: told when it changes.
+    /// The last error; it is logged when it changes.
     trouble: Option<String>,
 }
 
-impl Seat {
-    fn look(&mut self, database: &DatabaseUrl, now: Timestamp) -> Result<Overview, String> {
+impl Reader {
+    fn overview(&mut self, database: &DatabaseUrl, now: Timestamp) -> Result<Overview, String> {
         match self.read(database, now) {
             Ok(overview) => {
                 if self.trouble.take().is_some() {

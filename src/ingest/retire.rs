@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::batch::{Batch, Ledger};
-use crate::domain::checkpoint::Standing;
+use crate::domain::checkpoint::Retirement;
 use crate::domain::lifecycle;
 use crate::domain::market::{Scope, WatchChange};
 use crate::domain::selection::{Selection, Target};
@@ -12,24 +12,24 @@ use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
-/// Commits these changes of standing, all in one transaction.
-pub fn stand(
+/// Retires and reopens these markets, all in one transaction.
+pub fn retire_or_reopen(
     store: &mut dyn Store,
     run: RunId,
     ledger: &mut Ledger,
-    standings: Vec<(Ticker, Standing)>,
+    retirements: Vec<(Ticker, Retirement)>,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    if standings.is_empty() {
+    if retirements.is_empty() {
         return Ok(());
     }
     let mut batch = Batch::default();
-    for (market, standing) in standings {
-        match standing {
-            Standing::Retired => log::info!("{market} is over and fully drained: retired"),
-            Standing::Reopened => log::warn!("{market} was retired and trades again: reopened"),
+    for (market, retirement) in retirements {
+        match retirement {
+            Retirement::Retire => log::info!("{market} is over and fully drained: retired"),
+            Retirement::Reopen => log::warn!("{market} was retired and trades again: reopened"),
         }
-        batch.stand(market, standing);
+        batch.set_retirement(market, retirement);
     }
     let commit = batch.seal(ledger, run, now);
     let receipt = store.commit(run, &commit)?;
@@ -64,8 +64,8 @@ pub fn take_back_traded(
             Target::Market(_) | Target::All => continue,
         };
         let until = Timestamp::from_seconds(i64::from(i32::MAX));
-        let own = store.lives(scope, Some(&back), FIRST_TRADES, until)?;
-        let joined: Vec<Ticker> = own.into_iter().map(|life| life.market).collect();
+        let own = store.lifespans(scope, Some(&back), FIRST_TRADES, until)?;
+        let joined: Vec<Ticker> = own.into_iter().map(|lifespan| lifespan.market).collect();
         if !joined.is_empty() {
             let watch = watch.target.name();
             changes.push(WatchChange { watch, joined, ..WatchChange::default() });
@@ -75,7 +75,7 @@ pub fn take_back_traded(
         store.save_watches(&changes)?;
     }
     let mut ledger = Ledger::new(checkpoints);
-    let standings = back.iter().map(|market| (market.clone(), Standing::Reopened)).collect();
-    stand(store, run, &mut ledger, standings, now)?;
+    let retirements = back.iter().map(|market| (market.clone(), Retirement::Reopen)).collect();
+    retire_or_reopen(store, run, &mut ledger, retirements, now)?;
     Ok(back)
 }

@@ -21,21 +21,21 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// The URL of somebody who is told. Its path may be a secret, so only the host is ever shown.
 #[derive(Clone)]
-pub struct Outlet {
+pub struct Webhook {
     base: String,
     /// The flag that named it, and its host.
     name: String,
     proxy: Option<Proxy>,
 }
 
-impl Outlet {
+impl Webhook {
     /// Reads what `flag` was given, and whether the environment names a proxy for it. Errors do not
     /// repeat it.
     pub fn parse(
         flag: &str,
         url: &str,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Outlet, Failure> {
+    ) -> Result<Webhook, Failure> {
         let wrong = || Failure::config(format!("{flag} is not a URL like https://host/path"));
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
@@ -46,7 +46,7 @@ impl Outlet {
         let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
         let name = format!("{flag} at {host}{port}");
         let proxy = proxy::proxy_for(&uri, environment)?;
-        Ok(Outlet { base: url.trim_end_matches('/').to_owned(), name, proxy })
+        Ok(Webhook { base: url.trim_end_matches('/').to_owned(), name, proxy })
     }
 
     /// One POST below the URL.
@@ -82,7 +82,7 @@ impl Outlet {
     }
 }
 
-impl fmt::Debug for Outlet {
+impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Outlet({})", self.name)
     }
@@ -91,20 +91,20 @@ impl fmt::Debug for Outlet {
 /// A dead-man switch in the style of healthchecks.io: it is told `/start`, then `/<exit status>`
 /// (<https://healthchecks.io/docs/signaling_failures/>), and raises the alarm when it hears nothing.
 pub struct Ping {
-    outlet: Outlet,
+    webhook: Webhook,
     started: Option<JoinHandle<()>>,
 }
 
 impl Ping {
     /// Says that a pass begins, beside it.
-    pub fn start(outlet: Outlet) -> Ping {
-        let told = outlet.clone();
+    pub fn start(webhook: Webhook) -> Ping {
+        let told = webhook.clone();
         let tell = move || {
             if let Err(failure) = told.post("/start", PLAIN, "", PATIENCE) {
                 log::warn!("{}", one_line(&failure));
             }
         };
-        Ping { outlet, started: thread::Builder::new().name("ping".to_owned()).spawn(tell).ok() }
+        Ping { webhook, started: thread::Builder::new().name("ping".to_owned()).spawn(tell).ok() }
     }
 
     /// Says how it ended, with its closing line.
@@ -115,7 +115,7 @@ impl Ping {
         }
         let mut last = Ok(());
         for _ in 0..ATTEMPTS {
-            last = self.outlet.post(&format!("/{exit_code}"), PLAIN, words, PATIENCE);
+            last = self.webhook.post(&format!("/{exit_code}"), PLAIN, words, PATIENCE);
             if last.is_ok() {
                 return;
             }
@@ -127,9 +127,9 @@ impl Ping {
 }
 
 /// Replaces what the push gateway holds of this shard, metric by metric.
-pub fn push(outlet: &Outlet, shard: &str, metrics: &str) -> Result<(), Failure> {
+pub fn push(webhook: &Webhook, shard: &str, metrics: &str) -> Result<(), Failure> {
     let below = format!("/metrics/job/kalshi_ingest/shard/{shard}");
-    outlet.post(&below, PROMETHEUS, metrics, 2 * PATIENCE)
+    webhook.post(&below, PROMETHEUS, metrics, 2 * PATIENCE)
 }
 
 #[cfg(test)]
@@ -146,19 +146,21 @@ mod tests {
             "https://host/p?key=hunter2",
             "https://host/hunter2#start",
         ] {
-            let error = Outlet::parse("--ping-url", url, &|_| None).unwrap_err();
+            let error = Webhook::parse("--ping-url", url, &|_| None).unwrap_err();
             let line = one_line(&error);
             assert!(line.contains("--ping-url") && !line.contains("hunter2"), "{line}");
         }
-        let outlet = Outlet::parse("--ping-url", "https://hc.example/hunter2/", &|_| None).unwrap();
-        assert_eq!(outlet.base, "https://hc.example/hunter2");
-        assert_eq!(format!("{outlet:?}"), "Outlet(--ping-url at hc.example)");
+        let webhook =
+            Webhook::parse("--ping-url", "https://hc.example/hunter2/", &|_| None).unwrap();
+        assert_eq!(webhook.base, "https://hc.example/hunter2");
+        assert_eq!(format!("{webhook:?}"), "Outlet(--ping-url at hc.example)");
     }
 
     #[test]
     fn a_failure_names_the_host_alone() {
-        let outlet = Outlet::parse("--ping-url", "http://127.0.0.1:1/hunter2", &|_| None).unwrap();
-        let line = one_line(&outlet.post("/start", PLAIN, "", PATIENCE).unwrap_err());
+        let webhook =
+            Webhook::parse("--ping-url", "http://127.0.0.1:1/hunter2", &|_| None).unwrap();
+        let line = one_line(&webhook.post("/start", PLAIN, "", PATIENCE).unwrap_err());
         assert!(line.contains("127.0.0.1") && !line.contains("hunter2"), "{line}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::asker::Asker;
-use crate::domain::backfill::Life;
+use crate::domain::backfill::Lifespan;
 use crate::domain::completeness::{HOUR_SECONDS, HourVolume};
 use crate::domain::time::{FIRST_TRADES, Timestamp};
 use crate::domain::trade::Ticker;
@@ -19,7 +19,7 @@ const HOURS_MAX: usize =
 #[derive(Clone, Debug)]
 pub struct Hours {
     /// Whose.
-    pub life: Life,
+    pub lifespan: Lifespan,
     /// Where the first begins.
     pub from: Timestamp,
     /// Where the last ends.
@@ -28,7 +28,7 @@ pub struct Hours {
 
 /// What the exchange says of some markets.
 #[derive(Debug, Default)]
-pub struct Measured {
+pub struct ExchangeVolumes {
     /// The hours of each market of which all were answered for; empty when nothing was traded.
     pub hours: HashMap<Ticker, Vec<HourVolume>>,
     /// Markets of which something was not answered: nothing is known of them.
@@ -40,7 +40,7 @@ pub struct Measured {
     pub troubles: Vec<Failure>,
 }
 
-impl Measured {
+impl ExchangeVolumes {
     /// Nothing is known of these markets.
     fn give_up(&mut self, markets: impl IntoIterator<Item = Ticker>, failure: Failure) {
         let is_refused = is_about_the_market(&failure);
@@ -61,19 +61,19 @@ fn is_about_the_market(failure: &Failure) -> bool {
 
 /// Asks for these hours in as few requests as the limits allow. A market without any is not in the
 /// answer. That candles are refused says nothing about other questions.
-pub fn measure(wanted: Vec<Hours>, asker: &Asker) -> Measured {
-    let mut measured = Measured::default();
+pub fn exchange_volumes(wanted: Vec<Hours>, asker: &Asker) -> ExchangeVolumes {
+    let mut measured = ExchangeVolumes::default();
     let mut jitter = asker.jitter();
     let wanted = wanted.into_iter().filter(|hours| hours.from < hours.until);
     let (listable, alone): (Vec<Hours>, Vec<Hours>) =
-        wanted.partition(|hours| hours.life.market.is_listable());
+        wanted.partition(|hours| hours.lifespan.market.is_listable());
     let batches = batches(listable).into_iter();
     for batch in batches.chain(alone.into_iter().map(|hours| vec![hours])) {
         if let Err(failure) = batch_hours(&batch, asker, &mut jitter, &mut measured) {
-            measured.give_up(batch.iter().map(|hours| hours.life.market.clone()), failure);
+            measured.give_up(batch.iter().map(|hours| hours.lifespan.market.clone()), failure);
         }
     }
-    let Measured { hours, unmeasured, .. } = &mut measured;
+    let ExchangeVolumes { hours, unmeasured, .. } = &mut measured;
     hours.retain(|market, _| !unmeasured.contains(market));
     measured
 }
@@ -113,7 +113,7 @@ fn batch_hours(
     batch: &[Hours],
     asker: &Asker,
     jitter: &mut Jitter,
-    measured: &mut Measured,
+    measured: &mut ExchangeVolumes,
 ) -> Result<(), Failure> {
     let (mut at, until) = bounds(batch);
     while at < until {
@@ -121,26 +121,26 @@ fn batch_hours(
         let seconds = i64::try_from(hours).unwrap_or(1) * HOUR_SECONDS;
         let end = Timestamp::from_seconds(at.second().saturating_add(seconds)).min(until);
         let mut answered = match batch {
-            [only] if !only.life.market.is_listable() => HashMap::new(),
+            [only] if !only.lifespan.market.is_listable() => HashMap::new(),
             _ => listed_hours(batch, (at, end), asker, jitter)?,
         };
-        for Hours { life, from, until } in batch {
-            if measured.unmeasured.contains(&life.market) {
+        for Hours { lifespan, from, until } in batch {
+            if measured.unmeasured.contains(&lifespan.market) {
                 continue;
             }
-            let listed = answered.remove(&life.market);
-            match hours_of(life, listed, (at, end), asker, jitter) {
+            let listed = answered.remove(&lifespan.market);
+            match hours_of(lifespan, listed, (at, end), asker, jitter) {
                 Ok(Some(mut hours)) => {
                     // A neighbour's hours are not asked for.
                     hours.retain(|hour| *from < hour.ends_at && hour.ends_at <= *until);
-                    measured.hours.entry(life.market.clone()).or_default().extend(hours);
+                    measured.hours.entry(lifespan.market.clone()).or_default().extend(hours);
                 }
                 Ok(None) => {
-                    measured.unmeasured.insert(life.market.clone());
-                    measured.refused.insert(life.market.clone());
+                    measured.unmeasured.insert(lifespan.market.clone());
+                    measured.refused.insert(lifespan.market.clone());
                 }
                 Err(failure) if is_about_the_market(&failure) => {
-                    measured.give_up([life.market.clone()], failure);
+                    measured.give_up([lifespan.market.clone()], failure);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -156,7 +156,7 @@ fn listed_hours(
     asker: &Asker,
     jitter: &mut Jitter,
 ) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
-    let tickers: Vec<Ticker> = batch.iter().map(|hours| hours.life.market.clone()).collect();
+    let tickers: Vec<Ticker> = batch.iter().map(|hours| hours.lifespan.market.clone()).collect();
     asker
         .ask_apart(jitter, |client, left, clock| {
             client.candles(&tickers, from, until, left, clock)
@@ -167,17 +167,17 @@ fn listed_hours(
 /// The hours of a market, given what a list said of it. That is empty also when nothing happened, but of an
 /// archived market it is always empty; and a name that no list can hold is asked for by itself.
 fn hours_of(
-    life: &Life,
+    lifespan: &Lifespan,
     listed: Option<Vec<HourVolume>>,
     span: (Timestamp, Timestamp),
     asker: &Asker,
     jitter: &mut Jitter,
 ) -> Result<Option<Vec<HourVolume>>, Failure> {
-    let market = &life.market;
+    let market = &lifespan.market;
     let is_listable = market.is_listable();
     let is_nothing = |hours: &Vec<HourVolume>| hours.iter().all(|hour| hour.quantity_e2 == 0);
     let is_empty = listed.as_ref().is_none_or(is_nothing);
-    if is_empty && (!life.status.may_trade() || !is_listable) {
+    if is_empty && (!lifespan.status.may_trade() || !is_listable) {
         let archived = asker
             .ask_apart(jitter, |client, left, clock| {
                 client.archived_candles(market, span, left, clock)
@@ -188,7 +188,7 @@ fn hours_of(
             return Ok(archived);
         }
     }
-    let series = life.series.as_deref().and_then(Ticker::new);
+    let series = lifespan.series.as_deref().and_then(Ticker::new);
     let Some(series) = series.filter(|_| !is_listable) else { return Ok(listed) };
     asker
         .ask_apart(jitter, |client, left, clock| {
@@ -207,7 +207,7 @@ mod tests {
     use crate::domain::market::Status;
 
     fn hours(market: &str, from: i64, until: i64) -> Hours {
-        let life = Life {
+        let lifespan = Lifespan {
             market: Ticker::new(market).unwrap(),
             series: None,
             open_time: None,
@@ -217,7 +217,7 @@ mod tests {
             seen_at: None,
         };
         let at = |hour: i64| Timestamp::from_seconds(hour * HOUR_SECONDS);
-        Hours { life, from: at(from), until: at(until) }
+        Hours { lifespan, from: at(from), until: at(until) }
     }
 
     #[test]
