@@ -23,8 +23,8 @@ use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::failure::{Failure, Kind};
 use kalshi_ingest::store::{
     Books, Checkpoints, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock, MarketReport,
-    Markets, Missing, Overviews, RawEvent, ReplayPlace, Replayed, Replays, RunId, RunRecord, Runs,
-    Scores, Slices, Store, Trades, Watches,
+    Markets, Missing, Overviews, ReplayPlace, Replayed, Replays, RunId, RunRecord, Runs, Scores,
+    Slices, Store, StoredRawEvent, Trades, Watches,
 };
 
 use crate::ambush::Ambush;
@@ -450,7 +450,7 @@ impl Runs for Connection {
 
 impl Replays for Connection {
     hand_on! {
-        raw_events(place: &ReplayPlace, count: u32) -> Vec<RawEvent>;
+        raw_events(place: &ReplayPlace, count: u32) -> Vec<StoredRawEvent>;
         replay_place(target: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> ReplayPlace;
         make_trades_table(name: &str) -> ();
         replay(place: &ReplayPlace, trades: &[Replayed], now: Timestamp) -> u64;

@@ -10,7 +10,7 @@ use super::checkpoint::{Change, Checkpoint, Claim, Correction, Progress, Retirem
 use super::page::{Row, TapeSpan, Walked};
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::time::Timestamp;
-use super::trade::{Event, Rejected, Ticker};
+use super::trade::{RawEvent, Rejected, Ticker};
 
 /// The checkpoints as they are committed, by market: what a pass believes the database holds.
 #[derive(Debug, Default)]
@@ -209,8 +209,8 @@ impl Batch {
 
 /// Leaves the first row of each trade; answers with the events of those that say something else of
 /// it, each version once.
-fn take_variants(rows: &mut Vec<Row>) -> Vec<Event> {
-    let mut variants: Vec<Event> = Vec::new();
+fn take_variants(rows: &mut Vec<Row>) -> Vec<RawEvent> {
+    let mut variants: Vec<RawEvent> = Vec::new();
     rows.dedup_by(|later, kept| {
         let (trade, first) = (&later.event.trade, &kept.event.trade);
         let is_again = trade.trade_id == first.trade_id;
@@ -262,7 +262,7 @@ pub struct Commit {
     now: Timestamp,
     offered: usize,
     rows: Vec<Row>,
-    variants: Vec<Event>,
+    variants: Vec<RawEvent>,
     rejected: Vec<Rejected>,
     checkpoints: Vec<CheckpointUpdate>,
     tape: TapeSpan,
@@ -295,7 +295,7 @@ impl Commit {
     }
 
     /// Events of trades among [`rows`](Commit::rows) that say something else of them.
-    pub fn variants(&self) -> &[Event] {
+    pub fn variants(&self) -> &[RawEvent] {
         &self.variants
     }
 

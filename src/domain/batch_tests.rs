@@ -29,7 +29,7 @@ fn each_version_of_a_trade_is_kept_once() {
     let batch = batch_of("@100 a99 a98 b97 a97 a97 b96 a98 !x !x >c1");
     assert_eq!(batch.row_count(), 9);
     let commit = batch.seal(&Ledger::default(), 1, time("100"));
-    let at = |event: &Event| (event.trade.trade_id.to_string(), event.trade.traded_at);
+    let at = |event: &RawEvent| (event.trade.trade_id.to_string(), event.trade.traded_at);
     let rows: Vec<_> = commit.rows().iter().map(|row| at(&row.event)).collect();
     let seen = |id: &str, second: &str| (id.to_owned(), time(second));
     assert_eq!(rows, [seen("a", "99"), seen("b", "97")], "as each was shown first");

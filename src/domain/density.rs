@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::page::Page;
 use super::time::Timestamp;
-use super::trade::Event;
+use super::trade::RawEvent;
 
 /// So many trades have to be expected in a gap before it is asked for again.
 const EXPECTED_MIN: f64 = 20.0;
@@ -29,8 +29,8 @@ impl Density {
     }
 
     /// Of trades, newest first.
-    pub(super) fn of_events(events: &[Event]) -> Density {
-        let at = |event: &Event| event.trade.traded_at;
+    pub(super) fn of_events(events: &[RawEvent]) -> Density {
+        let at = |event: &RawEvent| event.trade.traded_at;
         let span = events.first().map(at).zip(events.last().map(at));
         let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
         Density { count, span, rate: None }

@@ -179,7 +179,7 @@ fn a_market_is_gone_when_it_stayed_unknown_for_a_while() {
 fn only_what_somebody_decides_by_is_news() {
     let market = Market {
         ticker: ticker(),
-        event: "E".into(),
+        event_ticker: "E".into(),
         series: Some("S".into()),
         title: None,
         status: Status::Active,

@@ -78,8 +78,8 @@ impl Status {
 pub struct Market {
     /// The market.
     pub ticker: Ticker,
-    /// The event that it is an outcome of.
-    pub event: Box<str>,
+    /// The exchange's event that the market is an outcome of.
+    pub event_ticker: Box<str>,
     /// The event's series; a market does not name it, and its ticker does not always begin with it.
     pub series: Option<Box<str>>,
     /// For people.
@@ -218,11 +218,11 @@ pub struct Refusal {
     pub checked_at: Timestamp,
 }
 
-/// An event of the exchange's (not ours: theirs group markets), for its series.
+/// An event of the exchange, which groups markets, and its series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRecord {
     /// The event's ticker.
-    pub event: Box<str>,
+    pub event_ticker: Box<str>,
     /// The series it belongs to.
     pub series: Box<str>,
     /// For people.

@@ -121,7 +121,7 @@ mod tests {
     fn market(status: &str, open: i64, close: i64, settled: Option<i64>) -> Market {
         Market {
             ticker: Ticker::new("S-1-A").unwrap(),
-            event: "S-1".into(),
+            event_ticker: "S-1".into(),
             series: None,
             title: None,
             status: Status::parse(status),

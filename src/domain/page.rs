@@ -9,7 +9,7 @@ use super::evidence::{Anchor, ClockPair, Evidence};
 use super::slice::SliceProgress;
 use super::tier::Tier;
 use super::time::Timestamp;
-use super::trade::{Event, Rejected, Ticker};
+use super::trade::{RawEvent, Rejected, Ticker};
 
 /// The most rows the exchange puts on a page, and what we ask for.
 pub const ROWS_PER_PAGE: u16 = 1_000;
@@ -73,7 +73,7 @@ pub struct PageRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// The trades of the market asked for, in the order received.
-    pub events: Vec<Event>,
+    pub events: Vec<RawEvent>,
     /// What could not be normalized.
     pub rejected: Vec<Rejected>,
     /// Rows of other markets: the filter was ignored somewhere. They refuse the answer.
@@ -192,7 +192,7 @@ impl fmt::Display for Guard {
 #[derive(Debug)]
 pub struct Row {
     /// The trade and its raw event.
-    pub event: Event,
+    pub event: RawEvent,
     /// Exchange time of the answer it came in.
     pub seen_at: Timestamp,
     /// How far below the end of what was already complete it lies; `None` when it does not.

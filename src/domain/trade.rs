@@ -188,7 +188,7 @@ impl Trade {
     }
 }
 
-impl Event {
+impl RawEvent {
     /// As it is kept when another version of its trade is stored; `None` if that says the same.
     pub fn conflict_with(&self, stored: &Trade) -> Option<Rejected> {
         let seen = &self.trade;
@@ -217,7 +217,7 @@ impl Event {
 
 /// An event that became a trade, with the provider's own JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct RawEvent {
     /// What it says.
     pub trade: Trade,
     /// How it was said, byte for byte.
@@ -302,7 +302,7 @@ mod tests {
                 Some("side yes stored, no here; quantity 1.00 stored, 1.01 here"),
             ),
         ] {
-            let event = Event { trade: other, payload: "{}".into() };
+            let event = RawEvent { trade: other, payload: "{}".into() };
             let reason = event.conflict_with(&trade()).map(|rejected| rejected.reason);
             assert_eq!(reason, words.map(|words| format!("{CONFLICT}: {words}")));
         }

@@ -27,7 +27,7 @@ use super::evidence::{Anchor, Evidence};
 use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Traded, Walked};
 use super::tier::Tier;
 use super::time::{CLOCK_SLACK, Timestamp};
-use super::trade::{Event, Rejected, Ticker};
+use super::trade::{RawEvent, Rejected, Ticker};
 use states::{Chain, Depth, Held, Question, Repeats, Seen, Span, Start};
 
 /// Trades younger than this are still on the live endpoint, which holds about sixty days.
@@ -340,7 +340,7 @@ impl Walk {
         self.seen.evidence.as_ref().and_then(Evidence::newest)
     }
 
-    fn kept(&self, events: Vec<Event>) -> Vec<Event> {
+    fn kept(&self, events: Vec<RawEvent>) -> Vec<RawEvent> {
         let lower_edge = self.lower_edge();
         // A backfill is asked for a window; a pass keeps whatever is shown above its edge.
         let below = match self.span {
@@ -353,10 +353,10 @@ impl Walk {
         events.into_iter().filter(|event| is_inside(event.trade.traded_at)).collect()
     }
 
-    fn walked(&self, events: Vec<Event>, rejected: Vec<Rejected>, seen_at: Timestamp) -> Walked {
+    fn walked(&self, events: Vec<RawEvent>, rejected: Vec<Rejected>, seen_at: Timestamp) -> Walked {
         let late_by =
             |at: Timestamp| self.held.claim.filter(|edge| at < *edge).map(|e| e.since(at));
-        let row = |event: Event| Row { late_by: late_by(event.trade.traded_at), event, seen_at };
+        let row = |event: RawEvent| Row { late_by: late_by(event.trade.traded_at), event, seen_at };
         Walked {
             scope: self.market.clone(),
             rows: self.kept(events).into_iter().map(row).collect(),

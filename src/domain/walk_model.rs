@@ -99,8 +99,8 @@ impl Made {
         self.shown_at.since(self.at) > SETTLE
     }
 
-    pub(in crate::domain) fn event(&self) -> Event {
-        Event {
+    pub(in crate::domain) fn event(&self) -> RawEvent {
+        RawEvent {
             trade: Trade {
                 trade_id: self.id.as_str().into(),
                 market: self.market.clone(),

@@ -236,7 +236,7 @@ fn named(word: &str) -> (Ticker, &str) {
     word.split_once(':').map_or((market(), word), |(name, word)| (Ticker::new(name).unwrap(), word))
 }
 
-fn event(word: &str) -> Event {
+fn event(word: &str) -> RawEvent {
     let (market, word) = named(word);
     let (id, at) = word.split_at(word.find(|c: char| c.is_ascii_digit()).unwrap());
     let trade = Trade {
@@ -248,5 +248,5 @@ fn event(word: &str) -> Event {
         traded_at: time(at),
         is_block_trade: None,
     };
-    Event { trade, payload: id.into() }
+    RawEvent { trade, payload: id.into() }
 }

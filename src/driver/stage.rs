@@ -9,7 +9,7 @@ use crate::domain::checkpoint::Checkpoint;
 use crate::domain::job::{Background, Job};
 use crate::domain::page::{Page, PageRequest, Rules};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Event, Price, Quantity, Side, Ticker, Trade};
+use crate::domain::trade::{Price, Quantity, RawEvent, Side, Ticker, Trade};
 use crate::failure::{Failure, Kind};
 use crate::pace::Pace;
 use crate::retry::{Jitter, Policy};
@@ -210,7 +210,7 @@ impl Stage {
         let shown: Vec<&Trade> = rows.by_ref().take(self.rows_per_page).collect();
         let cursor = shown.last().filter(|_| rows.next().is_some()).map(|last| key(last));
         let now = NOW.after(self.elapsed);
-        let event = |trade: &&Trade| Event {
+        let event = |trade: &&Trade| RawEvent {
             trade: (*trade).clone(),
             payload: trade.trade_id.to_string().as_str().into(),
         };

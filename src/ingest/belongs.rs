@@ -26,7 +26,7 @@ pub(super) fn hold(
     let mut open: BTreeSet<Box<str>> = page
         .markets
         .iter()
-        .map(|row| &row.market.event)
+        .map(|row| &row.market.event_ticker)
         .filter(|event| !is_named_after(event, series))
         .cloned()
         .collect();
@@ -39,7 +39,7 @@ pub(super) fn hold(
     if let Some(store) = store.as_deref_mut() {
         let events: Vec<Box<str>> = open.iter().cloned().collect();
         let on_record = store.series_of_events(&events).map_err(Broken::Store)?;
-        known.extend(on_record.into_iter().map(|record| (record.event, record.series)));
+        known.extend(on_record.into_iter().map(|record| (record.event_ticker, record.series)));
     }
     refuse_foreign(page, series, &known).map_err(Broken::Exchange)?;
     open.retain(|event| !known.contains_key(event));
@@ -50,7 +50,9 @@ pub(super) fn hold(
             client.events(batch, are_combos, left, clock)
         });
         let Some(found) = answer.map_err(Broken::Exchange)? else { break };
-        known.extend(found.iter().map(|record| (record.event.clone(), record.series.clone())));
+        known.extend(
+            found.iter().map(|record| (record.event_ticker.clone(), record.series.clone())),
+        );
         learnt.extend(found);
         refuse_foreign(page, series, &known).map_err(Broken::Exchange)?;
     }
@@ -58,7 +60,7 @@ pub(super) fn hold(
         store.save_events(&learnt, asker.exchange_now()).map_err(Broken::Store)?;
     }
     let is_own = |market: &Market| {
-        is_named_after(&market.event, series) || known.contains_key(&market.event)
+        is_named_after(&market.event_ticker, series) || known.contains_key(&market.event_ticker)
     };
     let strange: HashSet<Ticker> = { page.markets.iter() }
         .filter(|row| !is_own(&row.market))
@@ -87,8 +89,8 @@ fn refuse_foreign(
     known: &HashMap<Box<str>, Box<str>>,
 ) -> Result<(), Failure> {
     let is_foreign = |market: &&Market| {
-        !is_named_after(&market.event, series)
-            && known.get(&market.event).is_some_and(|of| **of != *series.as_str())
+        !is_named_after(&market.event_ticker, series)
+            && known.get(&market.event_ticker).is_some_and(|of| **of != *series.as_str())
     };
     match page.markets.iter().map(|row| &row.market).find(is_foreign) {
         None => Ok(()),
@@ -96,7 +98,7 @@ fn refuse_foreign(
             Kind::ExchangeUnreadable,
             format!(
                 "the list of the series {series} holds {}, which belongs to {}; nothing of it is taken over",
-                foreign.ticker, known[&foreign.event]
+                foreign.ticker, known[&foreign.event_ticker]
             ),
         )),
     }

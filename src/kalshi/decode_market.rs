@@ -283,7 +283,7 @@ pub(super) fn event_of(bytes: &[u8], asked: &Ticker) -> Result<Option<EventRecor
         Failure::new(Kind::ExchangeUnreadable, message)
     })?;
     Ok(Some(EventRecord {
-        event: asked.as_str().into(),
+        event_ticker: asked.as_str().into(),
         series: series.as_str().into(),
         title: text(event.title).map(|title| Box::from(&*title)),
     }))
@@ -310,7 +310,7 @@ fn market(payload: &str) -> Result<Market, String> {
     })?;
     let words = |raw| text(raw).filter(|text| !text.is_empty()).map(|text| Box::from(&*text));
     Ok(Market {
-        event: event.as_str().into(),
+        event_ticker: event.as_str().into(),
         series: None,
         title: words(wire.title),
         status: Status::parse(wire.status.as_str()),
@@ -370,7 +370,7 @@ fn event(payload: &str) -> Result<EventRecord, String> {
         Ok::<Box<str>, String>(name.as_str().into())
     };
     Ok(EventRecord {
-        event: name(&wire.event_ticker)?,
+        event_ticker: name(&wire.event_ticker)?,
         series: name(&wire.series_ticker)?,
         title: text(wire.title).map(|title| Box::from(&*title)),
     })

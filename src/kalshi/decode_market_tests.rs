@@ -61,7 +61,7 @@ fn every_field_is_read_and_the_rest_is_kept() {
     let page = page(&[MARKET]);
     let expected = Market {
         ticker: Ticker::new("KXA-26JUL25-T1.99").unwrap(),
-        event: "KXA-26JUL25".into(),
+        event_ticker: "KXA-26JUL25".into(),
         series: None,
         title: Some("Is it \"above\" 1.99?".into()),
         status: Status::Finalized,
@@ -88,7 +88,7 @@ fn payloads_are_kept_byte_for_byte() {
     let page = page(&[MARKET, odd]);
     let kept: Vec<&str> = page.markets.iter().map(|seen| &*seen.market.payload).collect();
     assert_eq!(kept, [MARKET, odd]);
-    assert_eq!(&*page.markets[1].market.event, "E", "and escapes are understood");
+    assert_eq!(&*page.markets[1].market.event_ticker, "E", "and escapes are understood");
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn events_name_their_series() {
     let body = r#"{"cursor":"","events":[{"event_ticker":"E-1","series_ticker":"S","title":"T","mutually_exclusive":false,"strike_date":null},
         {"series_ticker":"S2","event_ticker":"E-2","title":null},{"series_ticker":"S3","event_ticker":"E-3","title":4}]}"#;
     let record = |event: &str, series: &str, title: Option<&str>| EventRecord {
-        event: event.into(),
+        event_ticker: event.into(),
         series: series.into(),
         title: title.map(Into::into),
     };

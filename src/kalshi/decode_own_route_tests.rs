@@ -34,7 +34,10 @@ fn only_an_answer_about_the_event_that_was_asked_for_is_one() {
         )
     };
     let event = event_of(body("KX-26", "KX").as_bytes(), &asked).unwrap().unwrap();
-    assert_eq!((&*event.event, &*event.series, event.title.as_deref()), ("KX-26", "KX", Some("T")));
+    assert_eq!(
+        (&*event.event_ticker, &*event.series, event.title.as_deref()),
+        ("KX-26", "KX", Some("T"))
+    );
     for wrong in [body("KX-27", "KX"), body("KX-26", "")] {
         let failure = event_of(wrong.as_bytes(), &asked).unwrap_err();
         assert_eq!(failure.kind, Kind::ExchangeUnreadable, "{wrong}");

@@ -86,8 +86,11 @@ impl MarketList {
     fn refuse_foreign(&self, page: &MarketsPage) -> Result<(), Failure> {
         let is_foreign_event =
             |event: &str| self.event.as_ref().is_some_and(|asked| asked.as_str() != event);
-        let by_event =
-            page.markets.iter().map(|row| &row.market).find(|row| is_foreign_event(&row.event));
+        let by_event = page
+            .markets
+            .iter()
+            .map(|row| &row.market)
+            .find(|row| is_foreign_event(&row.event_ticker));
         let is_foreign = |ticker: &&Ticker| !self.tickers.contains(ticker);
         let by_name = page.tickers.iter().find(|t| !self.tickers.is_empty() && is_foreign(t));
         match by_event.map(|market| &market.ticker).or(by_name) {

@@ -24,10 +24,10 @@ pub use single::EventsPage;
 pub use transport::Transport;
 
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Event, Rejected, Ticker};
+use crate::domain::trade::{RawEvent, Rejected, Ticker};
 
 /// Reads one raw event as it would be read today; `asked` is the market that it is kept under, and
 /// it was there by `now`.
-pub fn normalize(payload: &str, asked: &Ticker, now: Timestamp) -> Result<Event, Rejected> {
+pub fn normalize(payload: &str, asked: &Ticker, now: Timestamp) -> Result<RawEvent, Rejected> {
     normalize::event(payload, asked, now)
 }

@@ -8,20 +8,20 @@ use super::rows::Broken;
 use super::wire::{EventKey, Text, TradeEvent};
 use crate::domain::fixed;
 use crate::domain::time::{FIRST_TRADES, Timestamp};
-use crate::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade, is_trade_id};
+use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade, is_trade_id};
 use crate::failure::shortened;
 
 /// A trade dated longer than this after now is nonsense; up to it a clock may be wrong.
 const FUTURE_MAX: Duration = Duration::from_secs(86_400);
 
 /// Reads one event that came on a page of `asked` and was there by `now`.
-pub(super) fn event(payload: &str, asked: &Ticker, now: Timestamp) -> Result<Event, Rejected> {
+pub(super) fn event(payload: &str, asked: &Ticker, now: Timestamp) -> Result<RawEvent, Rejected> {
     let read = || {
         let wire: TradeEvent<'_> = serde_json::from_str(payload).map_err(|error| words(&error))?;
         trade(&wire, asked, now)
     };
     match read() {
-        Ok(trade) => Ok(Event { trade, payload: payload.into() }),
+        Ok(trade) => Ok(RawEvent { trade, payload: payload.into() }),
         Err(reason) => Err(rejected(payload, payload.into(), asked, &reason)),
     }
 }

@@ -6,7 +6,7 @@ fn asked() -> Ticker {
     Ticker::new("KX-A").unwrap()
 }
 
-fn event(payload: &str, asked: &Ticker) -> Result<Event, Rejected> {
+fn event(payload: &str, asked: &Ticker) -> Result<RawEvent, Rejected> {
     super::event(payload, asked, Timestamp::from_seconds(1_785_000_000))
 }
 

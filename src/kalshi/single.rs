@@ -160,7 +160,7 @@ fn one_event(body: &[u8], event: &Ticker, answered_at: Timestamp) -> Result<Even
     }
     page.markets.read_all(&wire.markets.unwrap_or_default());
     let rows = page.markets.markets.iter().map(|row| &row.market);
-    match { rows }.find(|market| *market.event != *event.as_str()) {
+    match { rows }.find(|market| *market.event_ticker != *event.as_str()) {
         Some(foreign) => Err(foreign_row(foreign.ticker.as_str(), event.as_str())),
         None => Ok(page),
     }

@@ -85,7 +85,7 @@ impl<E: Engine> Markets for E {
         let event = |row: Row<'_>| {
             let record = row.of("prediction_events");
             Ok(EventRecord {
-                event: record.get("event_ticker")?,
+                event_ticker: record.get("event_ticker")?,
                 series: record.get("series_ticker")?,
                 title: record.get("title")?,
             })
@@ -145,10 +145,11 @@ impl<E: Engine> Markets for E {
             .iter()
             .map(|event| {
                 let title = event.title.as_deref().map(storable);
-                values![storable(&event.event), storable(&event.series), title]
+                values![storable(&event.event_ticker), storable(&event.series), title]
             })
             .collect();
-        let named: Rows<'_> = events.iter().map(|event| values![storable(&event.event)]).collect();
+        let named: Rows<'_> =
+            events.iter().map(|event| values![storable(&event.event_ticker)]).collect();
         self.transact("storing events", Access::Alone(MARKETS), |work| {
             let (source, now) = (values![SOURCE], values![now]);
             work.execute_each(statement!("markets", "store_events"), &source, &described, &now)?;
@@ -182,7 +183,7 @@ fn status(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 3] {
 fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 17] {
     values![
         &market.ticker,
-        storable(&market.event),
+        storable(&market.event_ticker),
         market.series.as_deref().map(storable),
         market.title.as_deref().map(storable),
         storable(market.status.as_str()),

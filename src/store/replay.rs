@@ -4,7 +4,7 @@ use super::engine::{Access, Engine, Work, only, statement};
 use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{CONFLICT, Event, SOURCE, Side, Ticker};
+use crate::domain::trade::{CONFLICT, RawEvent, SOURCE, Side, Ticker};
 use crate::failure::Failure;
 
 /// One at a time makes tables.
@@ -12,7 +12,7 @@ const TABLES: &str = "tables";
 
 /// One row of `raw_kalshi_trade_events`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RawEvent {
+pub struct StoredRawEvent {
     /// Its number; grows with time.
     pub event_id: i64,
     /// The run that received it.
@@ -27,7 +27,7 @@ pub struct RawEvent {
     pub rejected: Option<Box<str>>,
 }
 
-impl RawEvent {
+impl StoredRawEvent {
     /// Whether it was kept since it contradicts the trade of another event: never a trade itself.
     pub fn is_conflict(&self) -> bool {
         self.rejected.as_deref().is_some_and(|reason| reason.starts_with(CONFLICT))
@@ -42,7 +42,7 @@ pub struct Replayed {
     /// When: the trade's `ingested_at`.
     pub received_at: Timestamp,
     /// The trade and its event.
-    pub event: Event,
+    pub event: RawEvent,
 }
 
 /// A replay's place: which rows go where, and how far it is.
@@ -77,7 +77,11 @@ pub const TRADES_TABLE: &str = "prediction_market_trades";
 /// The part of a store that is about raw events.
 pub trait Replays {
     /// The next raw events of the place, at most `count`, by number.
-    fn raw_events(&mut self, place: &ReplayPlace, count: u32) -> Result<Vec<RawEvent>, Failure>;
+    fn raw_events(
+        &mut self,
+        place: &ReplayPlace,
+        count: u32,
+    ) -> Result<Vec<StoredRawEvent>, Failure>;
 
     /// Where an unfinished replay with this target and bounds stands; its beginning if there is none.
     fn replay_place(
@@ -121,11 +125,15 @@ pub trait Replays {
 }
 
 impl<E: Engine> Replays for E {
-    fn raw_events(&mut self, place: &ReplayPlace, count: u32) -> Result<Vec<RawEvent>, Failure> {
+    fn raw_events(
+        &mut self,
+        place: &ReplayPlace,
+        count: u32,
+    ) -> Result<Vec<StoredRawEvent>, Failure> {
         let wanted = values![place.after_event, place.from, place.until, count];
         self.scan("loading raw events", statement!("replay", "load_events"), &wanted, |row| {
             let record = row.of("raw_kalshi_trade_events");
-            Ok(RawEvent {
+            Ok(StoredRawEvent {
                 event_id: record.get("event_id")?,
                 run_id: record.get("run_id")?,
                 received_at: record.get("received_at")?,

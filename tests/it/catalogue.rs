@@ -33,7 +33,7 @@ fn is_sqlite(database: &Database) -> bool {
 fn market(name: &str, status: &str) -> Market {
     Market {
         ticker: ticker(name),
-        event: format!("{name}-EVENT").into(),
+        event_ticker: format!("{name}-EVENT").into(),
         series: None,
         title: None,
         status: Status::parse(status),

@@ -6,7 +6,7 @@ use kalshi_ingest::domain::evidence::Anchor;
 use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
 use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
+use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
 use kalshi_ingest::domain::walk::Walk;
 use kalshi_ingest::failure::Kind;
 use kalshi_ingest::store::{DatabaseUrl, Missing, RunRecord, Store};
@@ -53,7 +53,7 @@ fn ticker(text: &str) -> Ticker {
     Ticker::new(text).unwrap()
 }
 
-fn event(market: &str, id: &str, second: i64) -> Event {
+fn event(market: &str, id: &str, second: i64) -> RawEvent {
     let trade = Trade {
         trade_id: id.into(),
         market: ticker(market),
@@ -63,7 +63,7 @@ fn event(market: &str, id: &str, second: i64) -> Event {
         traded_at: Timestamp::from_micros(second * 1_000_000 + 544_670),
         is_block_trade: None,
     };
-    Event { trade, payload: format!("{{\"trade_id\": \"{id}\",  \"x\":\"\\u0000é\"}}").into() }
+    RawEvent { trade, payload: format!("{{\"trade_id\": \"{id}\",  \"x\":\"\\u0000é\"}}").into() }
 }
 
 fn refused(market: &str, payload: &str) -> Rejected {
@@ -75,7 +75,7 @@ fn refused(market: &str, payload: &str) -> Rejected {
     }
 }
 
-fn page(events: Vec<Event>, cursor: Option<&str>, now: i64) -> Page {
+fn page(events: Vec<RawEvent>, cursor: Option<&str>, now: i64) -> Page {
     let cursor = cursor.map(str::to_owned);
     Page {
         events,

@@ -16,8 +16,8 @@ use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
 use kalshi_ingest::domain::slice_walk::{SliceKnown, SliceWalk};
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
-use kalshi_ingest::store::{RawEvent, ReplayPlace, Replayed, Store};
+use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
+use kalshi_ingest::store::{ReplayPlace, Replayed, Store, StoredRawEvent};
 
 use crate::support::database::Database;
 
@@ -62,7 +62,7 @@ fn slices(store: &mut dyn Store, names: &[&str]) -> Vec<Slice> {
     store.slices(&tickers(names), at(-1_000_000), at(1_000_000_000)).unwrap()
 }
 
-fn event_at(market: &str, id: &str, micros: i64, quantity_e2: i64) -> Event {
+fn event_at(market: &str, id: &str, micros: i64, quantity_e2: i64) -> RawEvent {
     let trade = Trade {
         trade_id: id.into(),
         market: ticker(market),
@@ -72,10 +72,10 @@ fn event_at(market: &str, id: &str, micros: i64, quantity_e2: i64) -> Event {
         traded_at: Timestamp::from_micros(micros),
         is_block_trade: None,
     };
-    Event { trade, payload: format!("{{\"trade_id\": \"{id}\",  \"x\":\"\\u0000é\"}}").into() }
+    RawEvent { trade, payload: format!("{{\"trade_id\": \"{id}\",  \"x\":\"\\u0000é\"}}").into() }
 }
 
-fn event(market: &str, id: &str, second: i64) -> Event {
+fn event(market: &str, id: &str, second: i64) -> RawEvent {
     event_at(market, id, second * 1_000_000, 1_261)
 }
 
@@ -89,7 +89,7 @@ fn refused(market: &str, id: Option<&str>, payload: &str) -> Rejected {
 }
 
 /// The exchange sends the newest first.
-fn page(mut events: Vec<Event>, cursor: Option<&str>) -> Page {
+fn page(mut events: Vec<RawEvent>, cursor: Option<&str>) -> Page {
     events.sort_by_key(|event| std::cmp::Reverse(event.trade.traded_at));
     Page {
         events,
@@ -124,7 +124,7 @@ fn commit(store: &mut dyn Store, pages: Vec<(&Slice, Page)>, now: i64) -> Receip
 /// Stores these events without a slice on record, as received now.
 fn receive(
     store: &mut dyn Store,
-    events: Vec<Event>,
+    events: Vec<RawEvent>,
     rejected: Vec<Rejected>,
     now: i64,
 ) -> Receipt {
@@ -138,12 +138,12 @@ fn beginning(target: &str) -> ReplayPlace {
 }
 
 /// Every raw event.
-fn raw(store: &mut dyn Store) -> Vec<RawEvent> {
+fn raw(store: &mut dyn Store) -> Vec<StoredRawEvent> {
     store.raw_events(&beginning("any"), 1_000_000).unwrap()
 }
 
 /// Those raw events whose payload names one of these trades, as a replay would store them.
-fn replayed(raw: &[RawEvent], events: &[Event]) -> Vec<Replayed> {
+fn replayed(raw: &[StoredRawEvent], events: &[RawEvent]) -> Vec<Replayed> {
     raw.iter()
         .filter_map(|raw| {
             let event = events.iter().find(|event| event.payload == raw.payload)?.clone();

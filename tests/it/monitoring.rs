@@ -11,7 +11,7 @@ use kalshi_ingest::domain::page::{Page, Rules};
 use kalshi_ingest::domain::selection::{Target, Watch};
 use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
+use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
 use kalshi_ingest::domain::walk::Walk;
 use kalshi_ingest::failure::Kind;
 use kalshi_ingest::store::{DatabaseUrl, Missing, RunRecord, Store};
@@ -51,7 +51,7 @@ fn series(name: &str, sla_s: u64) -> Watch {
 fn sighting(name: &str, series: &str) -> Sighting {
     let market = Market {
         ticker: ticker(name),
-        event: "KXA-1".into(),
+        event_ticker: "KXA-1".into(),
         series: Some(series.into()),
         title: None,
         status: Status::Finalized,
@@ -88,7 +88,7 @@ fn ingested(events_ingested: u64) -> Tally {
 
 /// A commit of so many new trades and one event that is none.
 fn store_trades(store: &mut dyn Store, run: i64, ids: &[&str]) {
-    let events = ids.iter().map(|id| Event {
+    let events = ids.iter().map(|id| RawEvent {
         trade: Trade {
             trade_id: (*id).into(),
             market: ticker("A"),

@@ -4,7 +4,7 @@ use super::super::checkpoint::{Claim, Completed, Correction, Level, Progress, Wi
 use super::super::evidence::{Anchor, Evidence};
 use super::super::page::{End, Guard, Page, Walked};
 use super::super::time::Timestamp;
-use super::super::trade::Event;
+use super::super::trade::RawEvent;
 use super::Walk;
 use super::states::{Chain, Depth, Expected, Held, Question, Repeats, Seen, Span, Start};
 
@@ -72,7 +72,7 @@ impl Walk {
     }
 
     /// The newest trade below all that the next walk reads.
-    pub(super) fn find_footing(&mut self, events: &[Event]) {
+    pub(super) fn find_footing(&mut self, events: &[RawEvent]) {
         if self.seen.footing.is_none()
             && let Some(until) = self.window().map(Window::until)
         {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::density::{Density, is_gap};
 use super::super::page::{Guard, Page};
 use super::super::time::Timestamp;
-use super::super::trade::Event;
+use super::super::trade::RawEvent;
 use super::Walk;
 use super::states::{Question, Span};
 
@@ -20,7 +20,7 @@ impl Walk {
         if let Some(low) =
             self.repeats.gaps.last().copied().filter(|low| is_asked_again && last < *low)
         {
-            let is_above = |event: &Event| event.trade.traded_at >= low;
+            let is_above = |event: &RawEvent| event.trade.traded_at >= low;
             let (_, below) = page.events.split_at(page.events.partition_point(is_above));
             let below = Density::of_events(below);
             let gap = self.unclaimed(low, below.newest().unwrap_or(last));

@@ -3,7 +3,7 @@
 use super::super::density::Density;
 use super::super::page::{Guard, Page};
 use super::super::time::Timestamp;
-use super::super::trade::Event;
+use super::super::trade::RawEvent;
 use super::states::{Oldest, Question};
 use super::{PASSES_MISSED_MIN, Verdict, Walk};
 
@@ -77,7 +77,7 @@ impl Walk {
         would_end && is_asked && !is_reached
     }
 
-    pub(super) fn remember_oldest(&mut self, events: &[Event]) {
+    pub(super) fn remember_oldest(&mut self, events: &[RawEvent]) {
         let Some(last) = events.last() else { return };
         self.seen.counted.add(events, self.seen.low, self.chain.previous.as_ref());
         let at = last.trade.traded_at;

@@ -8,7 +8,7 @@ use super::super::density::Density;
 use super::super::evidence::{Anchor, Evidence};
 use super::super::page::{Page, Rules, Traded};
 use super::super::time::Timestamp;
-use super::super::trade::{Event, Trade};
+use super::super::trade::{RawEvent, Trade};
 
 /// Which window is read. All but our own have an upper edge before the first page is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -326,7 +326,7 @@ impl Counted {
     /// another.
     pub(super) fn add(
         &mut self,
-        events: &[Event],
+        events: &[RawEvent],
         low: Option<Timestamp>,
         oldest: Option<&Oldest>,
     ) {

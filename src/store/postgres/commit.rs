@@ -9,7 +9,7 @@ use postgres::{Error, Row};
 use super::transaction::Transaction;
 use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
+use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, SOURCE, Side, Ticker, Trade};
 use crate::store::contract::RunId;
 use crate::store::engine::{Stored, sql};
 
@@ -49,15 +49,15 @@ fn write_trades(
     let (candidates, mut conflicting) = if expects_new {
         (all, Vec::new())
     } else {
-        let events: Vec<&Event> = all.iter().map(|at| event(*at)).collect();
+        let events: Vec<&RawEvent> = all.iter().map(|at| event(*at)).collect();
         compare(transaction, &events)?
     };
-    let events: Vec<&Event> = candidates.iter().map(|at| event(*at)).collect();
+    let events: Vec<&RawEvent> = candidates.iter().map(|at| event(*at)).collect();
     let inserted = insert_trades(transaction, run, now, &events)?;
     let inserted: Vec<usize> = inserted.into_iter().map(|at| candidates[at]).collect();
     // Stored before, or by somebody else meanwhile.
     let is_new = |at: &usize| inserted.binary_search(at).is_ok();
-    let again: Vec<&Event> =
+    let again: Vec<&RawEvent> =
         candidates.iter().filter(|at| !is_new(at)).map(|at| event(*at)).collect();
     conflicting.extend(compare(transaction, &again)?.1);
     conflicting.extend(compare(transaction, &commit.variants().iter().collect::<Vec<_>>())?.1);
@@ -69,7 +69,7 @@ fn write_trades(
 /// something else than what is stored.
 fn compare(
     transaction: &mut Transaction<'_>,
-    events: &[&Event],
+    events: &[&RawEvent],
 ) -> Result<(Vec<usize>, Vec<Rejected>), Error> {
     if events.is_empty() {
         return Ok((Vec::new(), Vec::new()));
@@ -97,7 +97,7 @@ fn compare(
         }
     }
     absent.sort_unstable();
-    let conflict = |event: &&Event| event.conflict_with(stored.get(&*event.trade.trade_id)?);
+    let conflict = |event: &&RawEvent| event.conflict_with(stored.get(&*event.trade.trade_id)?);
     Ok((absent, events.iter().filter_map(conflict).collect()))
 }
 
@@ -126,7 +126,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(events: &[&'a Event]) -> Columns<'a> {
+    fn of(events: &[&'a RawEvent]) -> Columns<'a> {
         let trades = || events.iter().map(|event| &event.trade);
         Columns {
             ids: trades().map(|trade| &*trade.trade_id).collect(),
@@ -144,7 +144,7 @@ fn insert_trades(
     transaction: &mut Transaction<'_>,
     run: i64,
     now: DateTime<Utc>,
-    events: &[&Event],
+    events: &[&RawEvent],
 ) -> Result<Vec<usize>, Error> {
     if events.is_empty() {
         return Ok(Vec::new());

@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 
 use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Event, Price, Quantity, Rejected, SOURCE, Side, Ticker, Trade};
+use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, SOURCE, Side, Ticker, Trade};
 use crate::store::contract::RunId;
 use crate::store::engine::{Stored, sql};
 
@@ -68,7 +68,7 @@ impl<'a> Table<'a> {
     }
 
     /// Stores the trade and its event, unless it is stored.
-    fn insert(&mut self, run: i64, now: &str, event: &Event) -> rusqlite::Result<Seen> {
+    fn insert(&mut self, run: i64, now: &str, event: &RawEvent) -> rusqlite::Result<Seen> {
         let trade = &event.trade;
         let at = trade.traded_at.to_string();
         if !self.expects_new
@@ -98,7 +98,7 @@ impl<'a> Table<'a> {
     }
 
     /// How the trade, which happened `at`, is stored; `None` if it is not.
-    fn look(&mut self, event: &Event, at: &str) -> rusqlite::Result<Option<Seen>> {
+    fn look(&mut self, event: &RawEvent, at: &str) -> rusqlite::Result<Option<Seen>> {
         let trade = &event.trade;
         let mut rows = self.stored.query(params![
             SOURCE,

@@ -70,7 +70,7 @@ fn a_refused_market_retires_unless_it_traded(database: &Database) {
 fn what_is_stored_of_a_name_is_found(database: &Database) {
     let mut store = database.open();
     let mut row = market("S-1-A", "active");
-    (row.event, row.series) = ("S-1".into(), Some("S".into()));
+    (row.event_ticker, row.series) = ("S-1".into(), Some("S".into()));
     store.save_markets(&[seen(row, 100)], &[], at(100)).unwrap();
     store.checkpoints(&tickers(&["N"]), at(10)).unwrap();
     for (target, is_there) in [
@@ -86,7 +86,7 @@ fn what_is_stored_of_a_name_is_found(database: &Database) {
     }
     see(store.as_mut(), "S-1-A", "finalized", 200);
     let mut row = market("S-1-A", "finalized");
-    (row.event, row.series) = ("S-1".into(), Some("S".into()));
+    (row.event_ticker, row.series) = ("S-1".into(), Some("S".into()));
     store.save_markets(&[seen(row, 300)], &[], at(300)).unwrap();
     assert!(store.is_on_record(&Target::Series(ticker("S"))).unwrap(), "also what is over");
     assert!(store.is_on_record(&Target::Event(ticker("S-1"))).unwrap());
@@ -107,7 +107,7 @@ fn markets_that_are_over_take_their_turn(database: &Database) {
             .enumerate()
     {
         let mut row = market(&format!("S-1-{n}"), status);
-        (row.event, row.series) = ("S-1".into(), Some("S".into()));
+        (row.event_ticker, row.series) = ("S-1".into(), Some("S".into()));
         // The later it ended, the longer ago it was looked at.
         store.save_markets(&[seen(row, ended)], &[], at(10_000 - ended)).unwrap();
     }
@@ -123,7 +123,8 @@ fn markets_that_are_over_take_their_turn(database: &Database) {
 
 fn events_tell_their_series(database: &Database) {
     let mut store = database.open();
-    let record = EventRecord { event: "E".into(), series: "S".into(), title: Some("Why?".into()) };
+    let record =
+        EventRecord { event_ticker: "E".into(), series: "S".into(), title: Some("Why?".into()) };
     store.save_events(std::slice::from_ref(&record), at(1)).unwrap();
     let asked: [Box<str>; 2] = ["E".into(), "F".into()];
     assert_eq!(store.series_of_events(&asked).unwrap(), [record]);

@@ -47,7 +47,7 @@ fn micros(second: i64) -> Timestamp {
 fn full() -> Market {
     Market {
         ticker: ticker("KXBTCD-26JUL2502-T74099.99"),
-        event: "KXBTCD-26JUL2502".into(),
+        event_ticker: "KXBTCD-26JUL2502".into(),
         series: Some("KXBTCD".into()),
         title: Some("Bitcoin's price – \"above\" 74,099.99?".into()),
         status: Status::Finalized,
@@ -73,7 +73,7 @@ fn miss(store: &mut dyn Store, absence: Absence, now: i64) -> u64 {
 }
 
 fn event(event: &str, series: &str) -> EventRecord {
-    EventRecord { event: event.into(), series: series.into(), title: None }
+    EventRecord { event_ticker: event.into(), series: series.into(), title: None }
 }
 
 fn series(database: &Database) -> Vec<Option<String>> {
@@ -122,7 +122,7 @@ fn every_column_of_a_market_is_stored_exactly(database: &Database) {
     let stored = rows(database, &columns(database), TABLE);
     let market = full();
     let words = [
-        some(&market.event),
+        some(&market.event_ticker),
         some("KXBTCD"),
         some(market.title.unwrap()),
         some("finalized"),
@@ -391,7 +391,10 @@ fn a_series_is_taken_from_the_event(database: &Database) {
 
 fn events_without_series_are_named_once(database: &Database) {
     let mut store = database.open();
-    let of = |name: &str, event: &str| Market { event: event.into(), ..market(name, "finalized") };
+    let of = |name: &str, event: &str| Market {
+        event_ticker: event.into(),
+        ..market(name, "finalized")
+    };
     let markets = [of("A", "E2"), of("B", "E10"), of("C", "E2"), full()].map(|m| seen(m, 10));
     store.save_markets(&markets, &[], at(10)).unwrap();
     let names = |events: Vec<Box<str>>| events.join(" ");
@@ -414,7 +417,7 @@ fn an_event_named_twice_is_its_last_word(database: &Database) {
 fn unsettled_markets_are_those_in_scope(database: &Database) {
     let mut store = database.open();
     let of = |name: &str, status: &str, event: &str, series: Option<&str>| Market {
-        event: event.into(),
+        event_ticker: event.into(),
         series: series.map(Box::from),
         ..market(name, status)
     };

@@ -103,7 +103,7 @@ fn a_slice_counts_what_lies_in_it(database: &Database) {
         event_at("AA", "c1", 60_000_000, 1),
     ];
     let of = |market: &str, from: i64, until: i64| {
-        let is_in = |event: &&kalshi_ingest::domain::trade::Event| {
+        let is_in = |event: &&kalshi_ingest::domain::trade::RawEvent| {
             let micros = event.trade.traded_at.micros();
             event.trade.market.as_str() == market && (from..until).contains(&micros)
         };

@@ -181,7 +181,7 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
         History::RawEvents { place, count } => {
             let place = place.find(store)?;
             let rows = store.raw_events(&place, *count)?;
-            let without_number = |row| store::RawEvent { event_id: 0, ..row };
+            let without_number = |row| store::StoredRawEvent { event_id: 0, ..row };
             Ok(list(rows.into_iter().map(without_number).collect()))
         }
         History::ReplayPlace { target, from, until } => {

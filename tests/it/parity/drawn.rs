@@ -160,10 +160,10 @@ fn writes_of_catalogue() -> impl Strategy<Value = Catalogue> {
         seen
     });
     let event = (event_name(), series_name(), title())
-        .prop_map(|(event, series, title)| EventRecord { event, series, title });
+        .prop_map(|(event, series, title)| EventRecord { event_ticker: event, series, title });
     let events = vec(event, 0..3).prop_map(|mut events| {
-        events.sort_by(|a, b| a.event.cmp(&b.event));
-        events.dedup_by(|a, b| a.event == b.event);
+        events.sort_by(|a, b| a.event_ticker.cmp(&b.event_ticker));
+        events.dedup_by(|a, b| a.event_ticker == b.event_ticker);
         events
     });
     let names = || distinct(vec(name(), 0..5));

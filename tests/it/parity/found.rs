@@ -6,7 +6,7 @@ use kalshi_ingest::domain::page::{Page, Traded};
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::{Event, Price, Quantity, Side, Trade};
+use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Side, Trade};
 
 use super::made::{BEGINS, ticker};
 use super::operations::{
@@ -22,7 +22,7 @@ fn alike(operations: &[Operation]) {
 }
 
 /// Trades of one id, as many as there are seconds; the newest comes first.
-fn events(id: &str, seconds: &[i64]) -> Vec<Event> {
+fn events(id: &str, seconds: &[i64]) -> Vec<RawEvent> {
     let event = |second: &i64| {
         let trade = Trade {
             trade_id: id.into(),
@@ -34,12 +34,12 @@ fn events(id: &str, seconds: &[i64]) -> Vec<Event> {
             is_block_trade: None,
         };
         // The first one that comes has the last payload.
-        Event { trade, payload: format!("{{\"at\":{}}}", 9 - second).into() }
+        RawEvent { trade, payload: format!("{{\"at\":{}}}", 9 - second).into() }
     };
     seconds.iter().map(event).collect()
 }
 
-fn commit(events: Vec<Event>) -> [Operation; 2] {
+fn commit(events: Vec<RawEvent>) -> [Operation; 2] {
     let key = SliceKey::new(ticker("A"), Tier::Live, Timestamp::from_seconds(BEGINS), NOW).unwrap();
     let page = Page {
         events,

@@ -10,7 +10,7 @@ use kalshi_ingest::domain::page::{Page, Traded};
 use kalshi_ingest::domain::selection::{Target, Watch};
 use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::{Event, Price, Quantity, Rejected, Side, Ticker, Trade};
+use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
 use kalshi_ingest::store::{ExchangeKey, RunRecord};
 use proptest::collection::vec;
 use proptest::option;
@@ -161,11 +161,11 @@ fn payload() -> impl Strategy<Value = Box<str>> {
     .prop_map(Box::from)
 }
 
-pub(super) fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = RawEvent> {
     event_of(market())
 }
 
-fn event_of(market: impl Strategy<Value = Ticker>) -> impl Strategy<Value = Event> {
+fn event_of(market: impl Strategy<Value = Ticker>) -> impl Strategy<Value = RawEvent> {
     let side = select(&[Side::Yes, Side::No][..]);
     let rest = (side, price(), quantity(), at(), option::of(any::<bool>()));
     let style = select(&["", " ", ",\"note\":\"\\u0000é\"", ",\"a\":1e400,\"a\":-0"][..]);
@@ -175,7 +175,7 @@ fn event_of(market: impl Strategy<Value = Ticker>) -> impl Strategy<Value = Even
             Trade { trade_id: id.into(), market, side, price, quantity, traded_at, is_block_trade };
         // What is said of a trade makes the trade: no two have the same words.
         let payload = format!("{{\"trade\":{:?}{style}}}", format!("{trade:?}")).into();
-        Event { trade, payload }
+        RawEvent { trade, payload }
     })
 }
 
@@ -205,7 +205,7 @@ pub(super) fn pages(market: Option<Ticker>) -> impl Strategy<Value = Vec<Page>> 
             events.sort_by_key(|event| std::cmp::Reverse(event.trade.traded_at));
         }
         let length = events.len().div_ceil(count).max(1);
-        let cuts: Vec<Vec<Event>> = events.chunks(length).map(<[Event]>::to_vec).collect();
+        let cuts: Vec<Vec<RawEvent>> = events.chunks(length).map(<[RawEvent]>::to_vec).collect();
         let cuts = if cuts.is_empty() { vec![Vec::new()] } else { cuts };
         let last = cuts.len() - 1;
         cuts.into_iter()
@@ -293,7 +293,7 @@ pub(super) fn sighting() -> impl Strategy<Value = Sighting> {
         let (settlement_value, volume_e2, seen_at) = figures;
         let market = Market {
             ticker,
-            event,
+            event_ticker: event,
             series,
             title,
             status: Status::parse(&status),
