@@ -89,7 +89,7 @@ fn watch(entry: Spanned<Entry>, sla: Duration) -> Result<Watch, Mistake> {
         None => sla,
         Some(text) => {
             let wrong = |why: &str| (text.span(), format!("sla = {:?}: {why}", text.get_ref()));
-            let own = cli::span(text.get_ref()).map_err(|why| wrong(&why))?;
+            let own = cli::parse_duration(text.get_ref()).map_err(|why| wrong(&why))?;
             if own.is_zero() {
                 return Err(wrong("it must be longer than nothing"));
             }

@@ -10,8 +10,8 @@ use crate::domain::selection::Target;
 use crate::domain::time::Timestamp;
 
 /// A duration as people say it, in at most two units: `7s`, `3m 5s`, `2h 10m`, `4d 3h`.
-pub fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
     let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| match small {
         0 => format!("{big}{big_unit}"),
         _ => format!("{big}{big_unit} {small}{small_unit}"),
@@ -32,7 +32,7 @@ pub fn second(instant: Timestamp) -> String {
 /// The line that on-call reads: which market, how stale, and why if that is known.
 pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) -> String {
     let market = &checkpoint.market;
-    let (staleness, sla) = (span(staleness), span(sla));
+    let (staleness, sla) = (duration(staleness), duration(sla));
     let mut line = match (checkpoint.complete_until, checkpoint.checked_until) {
         (until, Some(checked)) if until < Some(checked) => format!(
             "{market} is stale: nothing was heard of it since {}, {staleness} ago (SLA {sla})",
@@ -56,7 +56,7 @@ pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) 
 /// The same for an entry of the selection whose markets could not be asked for.
 pub fn unresolved_line(target: &Target, staleness: Duration, sla: Duration) -> String {
     let name = target.name();
-    let (staleness, sla) = (span(staleness), span(sla));
+    let (staleness, sla) = (duration(staleness), duration(sla));
     format!(
         "{name} is stale: the exchange has not said for {staleness} which markets it has (SLA {sla}); new ones wait"
     )
@@ -83,7 +83,7 @@ mod tests {
             (3_599, "59m 59s"),
             (356_400, "4d 3h"),
         ] {
-            assert_eq!(span(Duration::from_secs(seconds)), text);
+            assert_eq!(duration(Duration::from_secs(seconds)), text);
         }
     }
 

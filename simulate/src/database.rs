@@ -23,7 +23,7 @@ use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::failure::{Failure, Kind};
 use kalshi_ingest::store::{
     Books, Checkpoints, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock, MarketReport,
-    Markets, Missing, Overviews, ReplayPlace, Replayed, Replays, RunId, RunRecord, Runs, Scores,
+    Markets, Missing, Overviews, ReplayCursor, Replayed, Replays, RunId, RunRecord, Runs, Scores,
     Slices, Store, StoredRawEvent, Trades, Watches,
 };
 
@@ -450,11 +450,11 @@ impl Runs for Connection {
 
 impl Replays for Connection {
     hand_on! {
-        raw_events(place: &ReplayPlace, count: u32) -> Vec<StoredRawEvent>;
-        replay_place(target: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> ReplayPlace;
+        raw_events(place: &ReplayCursor, count: u32) -> Vec<StoredRawEvent>;
+        replay_place(target: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> ReplayCursor;
         make_trades_table(name: &str) -> ();
-        replay(place: &ReplayPlace, trades: &[Replayed], now: Timestamp) -> u64;
-        finish_replay(place: &ReplayPlace) -> ();
+        replay(place: &ReplayCursor, trades: &[Replayed], now: Timestamp) -> u64;
+        finish_replay(place: &ReplayCursor) -> ();
         compare_trades(other: &str, examples: u32) -> Difference;
         prunable(before: Timestamp) -> (u64, u64);
         prune(before: Timestamp, count: u32) -> u64;

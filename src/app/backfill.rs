@@ -11,8 +11,8 @@ use super::shown::{SETTLE, Shown, shown_until};
 use super::vouching::Witnesses;
 use crate::clock::StopFlag;
 use crate::config::{BackfillPlan, Want};
-use crate::domain::backfill::{self, Lifespan, Scheme, Span};
-use crate::domain::batch::Ledger;
+use crate::domain::backfill::{self, FillWindow, Lifespan, Scheme};
+use crate::domain::batch::Committed;
 use crate::domain::job::{Background, Job};
 use crate::domain::page::{Rules, Traded};
 use crate::domain::plan::TAPE_RATE_DEFAULT;
@@ -96,16 +96,16 @@ struct Wanted {
     /// such a slice may be left from a run that chose so, whatever this one chooses.
     group: Option<(Ticker, Arc<HashSet<Ticker>>)>,
     /// Whether finished slices are read again: they were set back before.
-    is_forced: bool,
+    force: bool,
 }
 
 impl Wanted {
-    fn new(want: &Want, lifespans: &[Lifespan], span: Span, tape_rate: f64) -> Wanted {
-        let (tape, is_forced) = (Ticker::tape(), want.is_forced);
+    fn new(want: &Want, lifespans: &[Lifespan], span: FillWindow, tape_rate: f64) -> Wanted {
+        let (tape, force) = (Ticker::tape(), want.force);
         if want.selection.is_all() {
             let slices = backfill::tape_slices(&tape, span);
             let (names, covers) = (vec![tape.clone()], vec![tape]);
-            return Wanted { slices, names, covers, group: None, is_forced };
+            return Wanted { slices, names, covers, group: None, force };
         }
         let markets: Vec<Ticker> =
             lifespans.iter().map(|lifespan| lifespan.market.clone()).collect();
@@ -123,7 +123,7 @@ impl Wanted {
             Scheme::Tape(name) => backfill::tape_slices(&name, span),
         };
         let group = name.map(|name| (name, Arc::new(markets.into_iter().collect())));
-        Wanted { slices, names, covers, group, is_forced }
+        Wanted { slices, names, covers, group, force }
     }
 
     /// Whose rows of a slice are kept; `None`: all of them.
@@ -133,9 +133,9 @@ impl Wanted {
     }
 
     /// What is left of them, from the ledger as it is now.
-    fn left(&self, store: &mut dyn Store, span: Span) -> Result<Vec<Slice>, Failure> {
+    fn left(&self, store: &mut dyn Store, span: FillWindow) -> Result<Vec<Slice>, Failure> {
         let mut ledger = store.slices(&self.names, span.from, span.until)?;
-        if self.is_forced {
+        if self.force {
             // What other windows left finished is to be read again as well.
             let own: HashSet<&SliceKey> = self.slices.iter().collect();
             let is_finished = |slice: &Slice| slice.status == SliceStatus::Complete;
@@ -196,7 +196,7 @@ impl Filler {
         self.markets = found.lifespans.len();
         let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);
         let wanted = Wanted::new(&self.want, &found.lifespans, span, tape_rate);
-        if self.want.is_forced {
+        if self.want.force {
             self.set_back(store, &wanted)?;
         }
         let read = self.rounds(store, &wanted, &found.lifespans, span, &mut witnesses, stop)?;
@@ -220,7 +220,7 @@ impl Filler {
         store: &mut dyn Store,
         wanted: &Wanted,
         lifespans: &[Lifespan],
-        span: Span,
+        span: FillWindow,
         witnesses: &mut Witnesses,
         stop: &StopFlag,
     ) -> Result<ReadSoFar, Failure> {
@@ -283,7 +283,7 @@ impl Filler {
     /// Where the archive ends is asked twice, and the earlier answer counts: what is taken for
     /// live and is not is noticed afterwards, but what is taken for archived is not looked at
     /// again.
-    fn span(&mut self, store: &mut dyn Store) -> Result<Option<Span>, Failure> {
+    fn span(&mut self, store: &mut dyn Store) -> Result<Option<FillWindow>, Failure> {
         let first = self.look_at_cutoff();
         let second = first.and_then(|_| self.look_at_cutoff());
         let Some(((first, _), (second, _))) = first.zip(second) else {
@@ -308,7 +308,7 @@ impl Filler {
         // What lies between is a moment, and the window is to be looked at again anyway.
         let is_trimmed = is_young && shown.has_newer;
         let until = if is_trimmed { shown.settled_until.max(from) } else { until };
-        Ok(Some(Span { from, until, cutoff, settled_until: shown.settled_until }))
+        Ok(Some(FillWindow { from, until, cutoff, settled_until: shown.settled_until }))
     }
 
     /// Slices read from the live tier are complete once it is known that the cutoff has not passed over them;
@@ -320,7 +320,7 @@ impl Filler {
         &mut self,
         store: &mut dyn Store,
         wanted: &Wanted,
-        span: Span,
+        span: FillWindow,
     ) -> Result<(), Failure> {
         let ledger = store.slices(&wanted.names, span.from, span.until)?;
         if !ledger.iter().any(|slice| slice.status == SliceStatus::Read) {
@@ -368,12 +368,19 @@ impl Filler {
             .collect();
         let source = Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT, background));
         let bar = SliceBar::start(jobs.len());
-        let ledger = Ledger::of_slices(left);
+        let ledger = Committed::of_slices(left);
         let workers = self.workers;
-        let mut outcome =
-            ingest::pass(store, self.run, ledger, jobs, &source, workers, &mut |pass_progress| {
+        let mut outcome = ingest::read_all(
+            store,
+            self.run,
+            ledger,
+            jobs,
+            &source,
+            workers,
+            &mut |pass_progress| {
                 bar.show(pass_progress);
-            });
+            },
+        );
         drop(bar);
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
@@ -445,7 +452,7 @@ pub(super) fn dry_run(
     else {
         return Ok(Exit::Incomplete);
     };
-    let span = Span { from: want.from, until: want.until, cutoff, settled_until: want.until };
+    let span = FillWindow { from: want.from, until: want.until, cutoff, settled_until: want.until };
     let named = want.selection.without_all();
     let lifespans = ingest::list_without_storing(&named, &asker, around(span))?;
     if asker.stopped().is_some() {
@@ -453,7 +460,7 @@ pub(super) fn dry_run(
     }
     let wanted = Wanted::new(&want, &lifespans, span, TAPE_RATE_DEFAULT);
     let left = match store {
-        Some(store) if !want.is_forced => {
+        Some(store) if !want.force => {
             super::ask(store, outside.clock.as_ref(), |store| Ok(wanted.left(store, span)?))?
         }
         _ => wanted.slices.iter().cloned().map(Slice::new).collect(),
@@ -471,6 +478,6 @@ fn has_schema(store: &mut dyn Store) -> anyhow::Result<bool> {
     Ok(has_schema)
 }
 
-fn around(span: Span) -> (Timestamp, Timestamp) {
+fn around(span: FillWindow) -> (Timestamp, Timestamp) {
     (span.from.before(backfill::LIFESPAN_MARGIN), span.until.after(backfill::LIFESPAN_MARGIN))
 }

@@ -10,7 +10,7 @@ use super::session::{Done, LONG, Session};
 use crate::clock::StopFlag;
 use crate::config::CompletenessPlan;
 use crate::domain::backfill::{self, Lifespan};
-use crate::domain::batch::Ledger;
+use crate::domain::batch::Committed;
 use crate::domain::completeness::{self, Basis, Compared, HOUR_SECONDS, HourVolume, Score};
 use crate::domain::job::{Background, Job};
 use crate::domain::market::{Scope, Status};
@@ -40,7 +40,7 @@ pub(super) fn completeness(
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
     let mut session = Session::begin("completeness", "scoring", store, outside, stop)?;
-    let CompletenessPlan { selection, window, exchange, min_score, is_healed, output } = plan;
+    let CompletenessPlan { selection, window, exchange, min_score, heal, output } = plan;
     let (asker, run) = (session.asker(exchange, LONG, selection.shard(), store), session.run());
     let mut work = Scorer {
         window,
@@ -51,8 +51,8 @@ pub(super) fn completeness(
         tally: Tally::default(),
     };
     let budget = work.asker.budget().clone();
-    let scored = session
-        .with_reconnect(store, &budget, |store| work.score_all(&selection, is_healed, store));
+    let scored =
+        session.with_reconnect(store, &budget, |store| work.score_all(&selection, heal, store));
     let found = match scored {
         Ok(found) => found,
         Err(failure) => {
@@ -87,7 +87,7 @@ impl Scorer {
     fn score_all(
         &mut self,
         selection: &crate::domain::selection::Selection,
-        is_healed: bool,
+        heal: bool,
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
         self.verdict.begin_again();
@@ -95,7 +95,7 @@ impl Scorer {
             self.window.unwrap_or((FIRST_TRADES, Timestamp::from_seconds(i64::from(i32::MAX))));
         let lifespans = self.lifespans(selection, span, store)?;
         let mut scores = self.score(&lifespans, store)?;
-        if is_healed {
+        if heal {
             let short = |score: &MarketScore| score.score.missing_e2 > 0;
             let names: Vec<&Ticker> =
                 scores.iter().filter(|s| short(s)).map(|s| &s.score.market).collect();
@@ -458,8 +458,9 @@ impl Scorer {
             slices.iter().map(|s| Job::Slice { slice: s.clone(), keep: None }).collect();
         let source =
             Arc::new(Source::new(Arc::clone(&self.asker), Rules::EXACT, Background::default()));
-        let ledger = Ledger::of_slices(slices);
-        let outcome = ingest::pass(store, self.run, ledger, jobs, &source, WORKERS, &mut |_| {});
+        let ledger = Committed::of_slices(slices);
+        let outcome =
+            ingest::read_all(store, self.run, ledger, jobs, &source, WORKERS, &mut |_| {});
         self.tally.merge(&outcome.tally);
         let ended = outcome.done.into_iter().map(|done| done.ended);
         for failure in ended.filter_map(|ended| match ended {

@@ -174,8 +174,8 @@ impl Memory {
             log::warn!(
                 "the exchange's clock moved {} since the pass before, and this machine's {}: \
                  its answers are old, or a clock was set; check this machine's time service",
-                words::span(last.date.since(base.date)),
-                words::span(last.ours.since(base.ours)),
+                words::duration(last.date.since(base.date)),
+                words::duration(last.ours.since(base.ours)),
             );
             return;
         }
@@ -185,7 +185,7 @@ impl Memory {
             // A person has to set it right: also where only failures are to be told.
             log::error!(
                 "this machine's clock is {} {word} the exchange's: check its time service",
-                words::span(offset)
+                words::duration(offset)
             );
         }
     }

@@ -88,7 +88,7 @@ fn dispatch(cli: Cli, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit
             let mut store = open(Missing::Create)?;
             Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), outside, stop)?)
         }
-        Task::Backfill(plan) if plan.is_dry => {
+        Task::Backfill(plan) if plan.dry_run => {
             let mut store = if databases.is_missing(&database) {
                 None
             } else {
@@ -109,11 +109,11 @@ fn dispatch(cli: Cli, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit
             let mut store = open(Missing::Refuse)?;
             replay::replay(&plan, store.as_mut(), outside, stop)
         }
-        Task::Prune { raw_older_than, is_dry: true } => {
+        Task::Prune { raw_older_than, dry_run: true } => {
             let mut store = databases.open(&database, Missing::Refuse)?;
             replay::dry_prune(raw_older_than, store.as_mut(), outside)
         }
-        Task::Prune { raw_older_than, is_dry: false } => {
+        Task::Prune { raw_older_than, dry_run: false } => {
             let mut store = open(Missing::Refuse)?;
             Ok(replay::prune(raw_older_than, store.as_mut(), outside, stop)?)
         }

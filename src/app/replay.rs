@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kalshi;
 use crate::report;
-use crate::store::{ReplayPlace, Replayed, Store, TRADES_TABLE};
+use crate::store::{ReplayCursor, Replayed, Store, TRADES_TABLE};
 
 /// Events read and written together.
 const EVENTS_PER_BATCH: u32 = 10_000;
@@ -38,7 +38,7 @@ pub(super) fn replay(
         say(verdict.broken_off(&failure));
     }
     let exit = session.end(Done { markets: 0, tally, verdict }, None, store);
-    if let Some(target) = plan.into.as_ref().filter(|_| plan.is_compared && exit == Exit::Ok) {
+    if let Some(target) = plan.into.as_ref().filter(|_| plan.compare && exit == Exit::Ok) {
         let difference = store.compare_trades(target, EXAMPLES)?;
         super::answer(&report::difference(target, &difference), outside)?;
     }
@@ -56,15 +56,15 @@ fn rebuild(
     if plan.into.is_some() {
         store.make_trades_table(target)?;
     }
-    let mut place = store.replay_place(target, plan.from, plan.until)?;
-    if place.after_event > 0 {
-        log::info!("going on after event {}, where the last replay was ended", place.after_event);
+    let mut cursor = store.replay_place(target, plan.from, plan.until)?;
+    if cursor.after_event > 0 {
+        log::info!("going on after event {}, where the last replay was ended", cursor.after_event);
     }
     let mut first_refused = None;
     while stop.signal().is_none() {
-        let events = store.raw_events(&place, EVENTS_PER_BATCH)?;
+        let events = store.raw_events(&cursor, EVENTS_PER_BATCH)?;
         let Some(last) = events.last().map(|event| event.event_id) else {
-            store.finish_replay(&place)?;
+            store.finish_replay(&cursor)?;
             break;
         };
         let mut trades = Vec::with_capacity(events.len());
@@ -100,8 +100,8 @@ fn rebuild(
             later.event.trade.trade_id == kept.event.trade.trade_id
         });
         let trades: Vec<Replayed> = trades.into_iter().map(|(_, replayed)| replayed).collect();
-        place = ReplayPlace { after_event: last, ..place };
-        let added = store.replay(&place, &trades, outside.clock.now())?;
+        cursor = ReplayCursor { after_event: last, ..cursor };
+        let added = store.replay(&cursor, &trades, outside.clock.now())?;
         tally.events_ingested += added;
         tally.events_duplicate += u64::try_from(offered).unwrap_or(u64::MAX).saturating_sub(added);
         tally.commits += 1;

@@ -11,7 +11,7 @@ use super::session::{Closed, Done, Session};
 use super::{judge_resolution, say};
 use crate::clock::StopFlag;
 use crate::config::RunPlan;
-use crate::domain::batch::Ledger;
+use crate::domain::batch::Committed;
 use crate::domain::checkpoint::{Checkpoint, Retirement};
 use crate::domain::evidence::ExchangeClock;
 use crate::domain::freshness::Now;
@@ -176,11 +176,11 @@ impl Pass {
         say(judge_resolution(&mut self.verdict, &resolved, heard_until));
         self.markets = resolved.roster.len();
         let tickers = resolved.roster.tickers();
-        let mut ledger = Ledger::new(store.checkpoints(&tickers, self.now())?);
+        let mut committed = Committed::new(store.checkpoints(&tickers, self.now())?);
         let reopened: Vec<Ticker> =
-            self.retirements(&ledger, &resolved, Retirement::Reopen).collect();
-        self.retire_or_reopen(store, &mut ledger, &reopened, Retirement::Reopen)?;
-        let mut outcome = self.read(store, ledger, &resolved, &mut memory)?;
+            self.retirements(&committed, &resolved, Retirement::Reopen).collect();
+        self.retire_or_reopen(store, &mut committed, &reopened, Retirement::Reopen)?;
+        let mut outcome = self.read(store, committed, &resolved, &mut memory)?;
         self.tally.merge(&outcome.tally);
         if let Some(failure) = outcome.broken_off() {
             say(self.verdict.judge_rejected(&outcome));
@@ -192,10 +192,10 @@ impl Pass {
             let (selection, strangers) = (&self.selection, &outcome.strangers);
             ingest::take_back_traded(selection, store, self.run, strangers, self.now())?;
             let retired: Vec<Ticker> = self
-                .retirements(&outcome.ledger, &resolved, Retirement::Retire)
-                .filter(|ticker| is_plausible || !is_untraded(&outcome.ledger, ticker))
+                .retirements(&outcome.committed, &resolved, Retirement::Retire)
+                .filter(|ticker| is_plausible || !is_untraded(&outcome.committed, ticker))
                 .collect();
-            self.retire_or_reopen(store, &mut outcome.ledger, &retired, Retirement::Retire)?;
+            self.retire_or_reopen(store, &mut outcome.committed, &retired, Retirement::Retire)?;
             forget(store, &resolved, &retired)?;
         }
         // Judged last: what is said cannot be taken back if the database breaks off before.
@@ -209,7 +209,7 @@ impl Pass {
             return synced;
         }
         Memory::tell_clock(&self.asker);
-        let checkpoints = self.committed(&outcome.ledger, &tickers, store);
+        let checkpoints = self.committed(&outcome.committed, &tickers, store);
         let now = self.clocks();
         say(self.verdict.judge_staleness(&checkpoints, &resolved.roster, now));
         synced
@@ -224,24 +224,26 @@ impl Pass {
         memory: &mut Memory,
     ) -> Result<bool, Failure> {
         let is_silent = |(market, until): (&Ticker, &Timestamp)| {
-            outcome.ledger.get(market).is_some_and(|row| memory::is_silent(row, *until))
+            outcome.committed.get(market).is_some_and(|row| memory::is_silent(row, *until))
         };
-        let mut leaving = self.retirements(&outcome.ledger, resolved, Retirement::Retire);
-        let is_untraded = |ticker: Ticker| is_untraded(&outcome.ledger, &ticker);
+        let mut leaving = self.retirements(&outcome.committed, resolved, Retirement::Retire);
+        let is_untraded = |ticker: Ticker| is_untraded(&outcome.committed, &ticker);
         let needs = outcome.heard.iter().any(is_silent) || leaving.any(is_untraded);
         drop(leaving);
-        let anchors = outcome.ledger.iter().filter_map(|row| row.anchor.clone());
+        let anchors = outcome.committed.iter().filter_map(|row| row.anchor.clone());
         let shown = anchors.max_by_key(|anchor| anchor.at);
-        let stored = outcome.ledger.iter().filter_map(|row| row.last_trade_at).max();
+        let stored = outcome.committed.iter().filter_map(|row| row.last_trade_at).max();
         let head = Memory::head(outcome.head.take(), needs, &self.asker);
         let is_shown = matches!(head, Head::Shown(_));
         if let Some(newest) = head.clone().shown().map(|newest| newest.at).max(stored) {
             self.asker.show(newest);
         }
-        let Outcome { ledger, heard, .. } = outcome;
+        let Outcome { committed, heard, .. } = outcome;
         if !is_shown {
             // Where the exchange shows no trade at all, a market that nobody has described is not silent.
-            heard.retain(|market, _| ledger.get(market).is_some_and(|row| row.level_at.is_some()));
+            heard.retain(|market, _| {
+                committed.get(market).is_some_and(|row| row.level_at.is_some())
+            });
         }
         let now = self.now();
         let is_plausible = memory.judge_silence(head, shown, needs, &self.asker, now);
@@ -249,7 +251,7 @@ impl Pass {
             heard.clear();
         }
         let closing = Closing { heard, exchange: self.asker.exchange_now(), ours: now };
-        ingest::close(store, self.run, ledger, &closing)?;
+        ingest::close(store, self.run, committed, &closing)?;
         memory.save(store, &self.asker, now)?;
         Ok(is_plausible)
     }
@@ -276,12 +278,12 @@ impl Pass {
     fn read(
         &self,
         store: &mut dyn Store,
-        ledger: Ledger,
+        committed: Committed,
         resolved: &Resolved,
         memory: &mut Memory,
     ) -> Result<Outcome, Failure> {
         let active: Vec<Checkpoint> =
-            ledger.iter().filter(|row| row.retired_at.is_none()).cloned().collect();
+            committed.iter().filter(|row| row.retired_at.is_none()).cloned().collect();
         let bar = self.bar(&active);
         let tape_rate = store.tape_rate()?;
         let rules = memory.rules(self.rules, &active, &self.asker, self.now());
@@ -294,10 +296,10 @@ impl Pass {
         let background =
             Background { traded, newest: memory.newest().cloned(), ..Background::default() };
         let source = Arc::new(Source::new(Arc::clone(&self.asker), rules, background));
-        Ok(ingest::pass(
+        Ok(ingest::read_all(
             store,
             self.run,
-            ledger,
+            committed,
             jobs,
             &source,
             self.workers,
@@ -323,15 +325,15 @@ impl Pass {
     /// The markets for which it is time to stand so.
     fn retirements<'l>(
         &self,
-        ledger: &'l Ledger,
+        committed: &'l Committed,
         resolved: &'l Resolved,
         wanted: Retirement,
     ) -> impl Iterator<Item = Ticker> + 'l {
         let late_max = self.rules.overlap + self.rules.settle;
         let markets = resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape());
-        markets.filter_map(move |(ticker, place)| {
-            let (checkpoint, known) = (ledger.get(ticker)?, resolved.known.get(ticker));
-            let retirement = lifecycle::retirement(known, place.listed, checkpoint, late_max)?;
+        markets.filter_map(move |(ticker, demand)| {
+            let (checkpoint, known) = (committed.get(ticker)?, resolved.known.get(ticker));
+            let retirement = lifecycle::retirement(known, demand.listed, checkpoint, late_max)?;
             (retirement == wanted).then(|| ticker.clone())
         })
     }
@@ -340,24 +342,24 @@ impl Pass {
     fn retire_or_reopen(
         &self,
         store: &mut dyn Store,
-        ledger: &mut Ledger,
+        committed: &mut Committed,
         markets: &[Ticker],
         wanted: Retirement,
     ) -> Result<(), Failure> {
         let retirements = markets.iter().map(|ticker| (ticker.clone(), wanted)).collect();
-        ingest::retire_or_reopen(store, self.run, ledger, retirements, self.now())
+        ingest::retire_or_reopen(store, self.run, committed, retirements, self.now())
     }
 
     /// The checkpoints at the end of the pass. What another pass moved is read again; if the
     /// database is gone by now, the rest has to do.
     fn committed(
         &self,
-        ledger: &Ledger,
+        committed: &Committed,
         tickers: &[Ticker],
         store: &mut dyn Store,
     ) -> Vec<Checkpoint> {
         let known: Vec<Checkpoint> =
-            tickers.iter().filter_map(|ticker| ledger.get(ticker).cloned()).collect();
+            tickers.iter().filter_map(|ticker| committed.get(ticker).cloned()).collect();
         if known.len() == tickers.len() {
             return known;
         }
@@ -404,8 +406,8 @@ fn traded(
 }
 
 /// Whether a market retires because of silence alone: no list ever showed a trade of it.
-fn is_untraded(ledger: &Ledger, market: &Ticker) -> bool {
-    ledger.get(market).is_some_and(|row| row.anchor.is_none())
+fn is_untraded(committed: &Committed, market: &Ticker) -> bool {
+    committed.get(market).is_some_and(|row| row.anchor.is_none())
 }
 
 /// Retired markets need not be remembered as members of what was selected.

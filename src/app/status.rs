@@ -59,7 +59,7 @@ pub(super) fn status(
             log::error!("no market was ever selected on this database; check --database-url");
         }
     } else {
-        reports.retain(|report| roster.place(&report.checkpoint.market).is_some());
+        reports.retain(|report| roster.demand(&report.checkpoint.market).is_some());
         for target in unknown(named, &reports, &records, store)? {
             is_answered = false;
             is_mistyped |= target != Target::All;
@@ -71,7 +71,7 @@ pub(super) fn status(
     }
     let is_any_unresolved = tell_unresolved(&overview, &selection, now);
     let sla = sla.unwrap_or(SLA_DEFAULT);
-    let sla_of = |market: &Ticker| roster.place(market).map_or(sla, |place| place.sla);
+    let sla_of = |market: &Ticker| roster.demand(market).map_or(sla, |demand| demand.sla);
     let text = match output {
         Output::Table => {
             let colour = io::stdout().is_terminal()

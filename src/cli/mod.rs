@@ -17,7 +17,7 @@ use clap::builder::{PathBufValueParser, RangedU64ValueParser, StringValueParser}
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use groups::{DatabaseArgs, ExchangeArgs, LogArgs, LogFormat, SelectionArgs, TradesArgs};
-pub(crate) use words::span;
+pub(crate) use words::parse_duration;
 
 use crate::domain::time::Timestamp;
 
@@ -106,7 +106,7 @@ pub enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
     /// How stale a market may be before the pass exits with 3
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, default_value = "5m", value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, default_value = "5m", value_parser = Trimmed(words::parse_duration))]
     pub sla: Duration,
 
     /// Where a market never read before begins: RFC 3339 or YYYY-MM-DD [default: its whole live
@@ -115,15 +115,15 @@ pub struct RunArgs {
     pub since: Option<Timestamp>,
 
     /// How far below its checkpoint each walk re-reads, for late trades
-    #[arg(long, value_name = "SPAN", env = "KALSHI_OVERLAP", hide_env_values = true, default_value = "2m", value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_OVERLAP", hide_env_values = true, default_value = "2m", value_parser = Trimmed(words::parse_duration))]
     pub overlap: Duration,
 
     /// A window ends this long before the exchange's now
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SETTLE", hide_env_values = true, default_value = "5s", value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SETTLE", hide_env_values = true, default_value = "5s", value_parser = Trimmed(words::parse_duration))]
     pub settle: Duration,
 
     /// Stop cleanly after this long, progress kept
-    #[arg(long, value_name = "SPAN", env = "KALSHI_DEADLINE", hide_env_values = true, default_value = "50s", value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_DEADLINE", hide_env_values = true, default_value = "50s", value_parser = Trimmed(words::parse_duration))]
     pub deadline: Duration,
 
     /// How many markets are read at once
@@ -149,7 +149,7 @@ pub struct RunArgs {
     pub ping_url: Option<String>,
 
     /// Sync the markets' metadata in the pass when the last sync is that long ago [default: never]
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", hide_env_values = true, value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", hide_env_values = true, value_parser = Trimmed(words::parse_duration))]
     pub sync_markets: Option<Duration>,
 
     /// What is selected.
@@ -239,7 +239,7 @@ pub struct BackfillArgs {
     pub to: Timestamp,
 
     /// Stop cleanly after this long, progress kept [default: never]
-    #[arg(long, value_name = "SPAN", value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", value_parser = Trimmed(words::parse_duration))]
     pub deadline: Option<Duration>,
 
     /// How many slices are read at once
@@ -358,7 +358,7 @@ pub struct ServeArgs {
     pub listen: String,
 
     /// How stale a market may be that is named here without an SLA of its own
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, default_value = "5m", value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, default_value = "5m", value_parser = Trimmed(words::parse_duration))]
     pub sla: Duration,
 
     /// What is selected.
@@ -398,7 +398,7 @@ pub struct ManArgs {
 #[derive(Clone, Debug, Args)]
 pub struct PruneArgs {
     /// Delete raw events received longer ago
-    #[arg(long, value_name = "SPAN", value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", value_parser = Trimmed(words::parse_duration))]
     pub raw_older_than: Duration,
 
     /// Say how many events would be deleted and how many kept; change nothing
@@ -417,7 +417,7 @@ pub struct PruneArgs {
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
     /// How stale a market may be [default: as the last pass that was asked for it was told, else 5m]
-    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, value_parser = Trimmed(words::span))]
+    #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, value_parser = Trimmed(words::parse_duration))]
     pub sla: Option<Duration>,
 
     /// What it looks like

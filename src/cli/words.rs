@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::time::Timestamp;
 
 /// Reads a duration such as `90s`, `5m` or `2h`.
-pub(crate) fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let advice = "write it like 90s, 5m, 2h or 1d";
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let count: u64 = text[..digits].parse().map_err(|_| advice.to_owned())?;
@@ -50,7 +50,7 @@ mod tests {
             ("99999999999999999999s", None),
             ("9999999999999d", None),
         ] {
-            let read = span(text).ok();
+            let read = parse_duration(text).ok();
             assert_eq!(read, ms.map(Duration::from_millis), "{text:?}");
         }
     }

@@ -51,7 +51,7 @@ pub enum Task {
         /// How old they may get.
         raw_older_than: Duration,
         /// Whether it is only to be said what would be done.
-        is_dry: bool,
+        dry_run: bool,
     },
     /// Answers over HTTP.
     Serve(ServePlan),
@@ -80,7 +80,7 @@ pub struct CompletenessPlan {
     /// A market below it makes the exit status 6.
     pub min_score: Option<f64>,
     /// Whether what falls short is read again.
-    pub is_healed: bool,
+    pub heal: bool,
     /// What the answer looks like.
     pub output: Output,
 }
@@ -95,7 +95,7 @@ pub struct ReplayPlan {
     /// A second table.
     pub into: Option<String>,
     /// Whether it is compared with the usual one.
-    pub is_compared: bool,
+    pub compare: bool,
 }
 
 /// Which part of the past is wanted.
@@ -108,7 +108,7 @@ pub struct Want {
     /// The first instant after it.
     pub until: Timestamp,
     /// Whether finished slices are read again.
-    pub is_forced: bool,
+    pub force: bool,
 }
 
 /// A backfill, resolved.
@@ -123,7 +123,7 @@ pub struct BackfillPlan {
     /// How many slices are read at once.
     pub workers: usize,
     /// Whether it is only to be said what would be done.
-    pub is_dry: bool,
+    pub dry_run: bool,
 }
 
 /// How the exchange is asked.

@@ -53,7 +53,7 @@ impl Lifespan {
 
 /// What is to be filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct FillWindow {
     /// The first instant.
     pub from: Timestamp,
     /// The first instant after it.
@@ -64,7 +64,7 @@ pub struct Span {
     pub settled_until: Timestamp,
 }
 
-impl Span {
+impl FillWindow {
     /// Whether a slice reaches above what the live tier has shown.
     pub fn is_unsettled(&self, key: &SliceKey) -> bool {
         key.tier() == Tier::Live && self.settled_until < key.until()
@@ -82,7 +82,7 @@ pub enum Scheme {
 
 /// What is cheaper: the tape costs a request per thousand trades of the exchange, a market at least
 /// one for each of its slices.
-pub fn scheme(lifespans: &[Lifespan], span: Span, tape_rate: f64, group: Ticker) -> Scheme {
+pub fn scheme(lifespans: &[Lifespan], span: FillWindow, tape_rate: f64, group: Ticker) -> Scheme {
     let alone: usize = lifespans.iter().map(|lifespan| market_slices(lifespan, span).len()).sum();
     let pages = pages_of(span.until.since(span.from), tape_rate);
     if pages < alone { Scheme::Tape(group) } else { Scheme::Markets }
@@ -96,25 +96,25 @@ pub fn pages_of(span: Duration, tape_rate: f64) -> usize {
 }
 
 /// All slices of a market within the span, oldest first.
-pub fn market_slices(lifespan: &Lifespan, span: Span) -> Vec<SliceKey> {
+pub fn market_slices(lifespan: &Lifespan, span: FillWindow) -> Vec<SliceKey> {
     let from = lifespan
         .open_time
         .map_or(span.from, |at| at.before(LIFESPAN_MARGIN).floor().max(span.from));
     let until = lifespan
         .close_time
         .map_or(span.until, |at| at.after(LIFESPAN_MARGIN).ceil().min(span.until));
-    cut(&lifespan.market, Span { from, until, ..span }, MARKET_SLICE)
+    cut(&lifespan.market, FillWindow { from, until, ..span }, MARKET_SLICE)
 }
 
 /// All slices of the tape within the span, oldest first.
-pub fn tape_slices(name: &Ticker, span: Span) -> Vec<SliceKey> {
+pub fn tape_slices(name: &Ticker, span: FillWindow) -> Vec<SliceKey> {
     cut(name, span, TAPE_SLICE)
 }
 
 /// Cut at the cutoff, where it is no longer settled, and at multiples of `length` so that another window meets the same slices.
 /// What is not longer than `length` is not cut for that.
-fn cut(name: &Ticker, span: Span, length: Duration) -> Vec<SliceKey> {
-    let Span { from, until, cutoff, settled_until } = span;
+fn cut(name: &Ticker, span: FillWindow, length: Duration) -> Vec<SliceKey> {
+    let FillWindow { from, until, cutoff, settled_until } = span;
     let mut edges = BTreeSet::from([from, until]);
     edges.extend([cutoff.floor(), settled_until.floor()]);
     let step = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
@@ -141,7 +141,7 @@ pub fn split(
     until: Timestamp,
     cutoff: Timestamp,
 ) -> Vec<SliceKey> {
-    cut(market, Span { from, until, cutoff, settled_until: until }, Duration::MAX)
+    cut(market, FillWindow { from, until, cutoff, settled_until: until }, Duration::MAX)
 }
 
 /// What the ledger says, by name.

@@ -12,8 +12,8 @@ fn market() -> Ticker {
     Ticker::new("KX").unwrap()
 }
 
-fn span(from: i64, until: i64, cutoff: i64) -> Span {
-    Span { from: at(from), until: at(until), cutoff: at(cutoff), settled_until: at(until) }
+fn span(from: i64, until: i64, cutoff: i64) -> FillWindow {
+    FillWindow { from: at(from), until: at(until), cutoff: at(cutoff), settled_until: at(until) }
 }
 
 fn lifespan(open: Option<i64>, close: Option<i64>) -> Lifespan {
@@ -169,12 +169,12 @@ fn the_tape_is_read_when_it_takes_fewer_requests() {
 
 #[test]
 fn a_window_is_cut_where_the_live_tier_is_no_longer_settled() {
-    let wanted = Span { settled_until: at(80), ..span(0, 100, 60) };
+    let wanted = FillWindow { settled_until: at(80), ..span(0, 100, 60) };
     let keys = market_slices(&lifespan(None, None), wanted);
     assert_eq!(text(&keys), "archive 0..60, live 60..80, live 80..100");
     let unsettled: Vec<bool> = keys.iter().map(|key| wanted.is_unsettled(key)).collect();
     assert_eq!(unsettled, [false, false, true]);
-    let behind = Span { settled_until: at(50), ..wanted };
+    let behind = FillWindow { settled_until: at(50), ..wanted };
     assert!(!behind.is_unsettled(&keys[0]), "what is archived is settled");
     assert!(behind.is_unsettled(&keys[1]));
 }

@@ -14,22 +14,22 @@ use super::trade::{RawEvent, Rejected, Ticker};
 
 /// The checkpoints as they are committed, by market: what a pass believes the database holds.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct Committed {
     checkpoints: HashMap<Ticker, Checkpoint>,
     slices: HashMap<SliceKey, Slice>,
 }
 
-impl Ledger {
+impl Committed {
     /// Starts from what was loaded.
-    pub fn new(checkpoints: impl IntoIterator<Item = Checkpoint>) -> Ledger {
+    pub fn new(checkpoints: impl IntoIterator<Item = Checkpoint>) -> Committed {
         let checkpoints = checkpoints.into_iter().map(|row| (row.market.clone(), row)).collect();
-        Ledger { checkpoints, slices: HashMap::new() }
+        Committed { checkpoints, slices: HashMap::new() }
     }
 
     /// The ledger of a backfill.
-    pub fn of_slices(slices: impl IntoIterator<Item = Slice>) -> Ledger {
+    pub fn of_slices(slices: impl IntoIterator<Item = Slice>) -> Committed {
         let slices = slices.into_iter().map(|slice| (slice.key.clone(), slice)).collect();
-        Ledger { checkpoints: HashMap::new(), slices }
+        Committed { checkpoints: HashMap::new(), slices }
     }
 
     /// The slices as they are committed, in no order.
@@ -49,7 +49,7 @@ impl Ledger {
 
     /// Takes over what a commit made true. Markets that another pass got ahead on are
     /// dropped: this pass no longer knows their state and will not touch them again.
-    pub fn committed(&mut self, commit: Commit, receipt: &Receipt) {
+    pub fn apply(&mut self, commit: Commit, receipt: &Receipt) {
         for update in commit.checkpoints {
             if receipt.overtaken.contains(&update.next.market) {
                 self.checkpoints.remove(&update.next.market);
@@ -171,7 +171,7 @@ impl Batch {
     ///
     /// The checkpoint of a market that the ledger no longer holds stays where it is; its rows
     /// are stored all the same. `run` is the pass that does it.
-    pub fn seal(self, ledger: &Ledger, run: i64, now: Timestamp) -> Commit {
+    pub fn seal(self, committed: &Committed, run: i64, now: Timestamp) -> Commit {
         let Batch { mut rows, mut rejected, changes, tape, mut slices, broken } = self;
         let offered = rows.len();
         rows.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
@@ -183,13 +183,13 @@ impl Batch {
         let checkpoints = changes
             .into_iter()
             .filter_map(|(market, change)| {
-                let committed = ledger.get(&market)?;
-                let (next, corrections) = committed.after(&change, run, now);
-                Some(CheckpointUpdate { expected_version: committed.version, next, corrections })
+                let row = committed.get(&market)?;
+                let (next, corrections) = row.after(&change, run, now);
+                Some(CheckpointUpdate { expected_version: row.version, next, corrections })
             })
             .collect();
         for key in broken {
-            let open = ledger.slices.get(&key).filter(|slice| slice.status == SliceStatus::Open);
+            let open = committed.slices.get(&key).filter(|slice| slice.status == SliceStatus::Open);
             if let Some(progress) = slices.get_mut(&key) {
                 progress.cursor = None;
             } else if let Some(Slice { status, low, .. }) = open.cloned() {
@@ -199,8 +199,8 @@ impl Batch {
         let slices = slices
             .into_values()
             .filter_map(|progress| {
-                let committed = ledger.slices.get(&progress.key)?;
-                Some(committed.after(progress))
+                let row = committed.slices.get(&progress.key)?;
+                Some(row.after(progress))
             })
             .collect();
         Commit { now, offered, rows, variants, rejected, checkpoints, tape, slices }

@@ -28,7 +28,7 @@ fn slice() -> Slice {
 fn each_version_of_a_trade_is_kept_once() {
     let batch = batch_of("@100 a99 a98 b97 a97 a97 b96 a98 !x !x >c1");
     assert_eq!(batch.row_count(), 9);
-    let commit = batch.seal(&Ledger::default(), 1, time("100"));
+    let commit = batch.seal(&Committed::default(), 1, time("100"));
     let at = |event: &RawEvent| (event.trade.trade_id.to_string(), event.trade.traded_at);
     let rows: Vec<_> = commit.rows().iter().map(|row| at(&row.event)).collect();
     let seen = |id: &str, second: &str| (id.to_owned(), time(second));
@@ -40,7 +40,8 @@ fn each_version_of_a_trade_is_kept_once() {
 
 #[test]
 fn what_a_store_did_with_a_batch_adds_up_to_what_was_offered() {
-    let commit = batch_of("@100 a99 b98 c97 d96 e95 f94 !x").seal(&Ledger::default(), 1, time("1"));
+    let commit =
+        batch_of("@100 a99 b98 c97 d96 e95 f94 !x").seal(&Committed::default(), 1, time("1"));
     let conflicting = vec![commit.rejected()[0].clone()];
     let receipt =
         Receipt { inserted: vec![0, 2], rejected: vec![0], conflicting, overtaken: Vec::new() };
@@ -71,13 +72,13 @@ fn whatever_is_recorded_of_a_market_reaches_its_checkpoint() {
     ];
     let row = Checkpoint { version: 7, ..state_from("done ..95") };
     let row = Checkpoint { level_at: None, ..row };
-    let mut ledger = Ledger::new([row.clone()]);
+    let mut committed = Committed::new([row.clone()]);
     for (record, is_there) in records {
         let mut batch = Batch::default();
         assert!(batch.is_empty() && batch.row_count() == 0);
         record(&mut batch);
         assert!(!batch.is_empty());
-        let commit = batch.seal(&Ledger::new([row.clone()]), 1, time("300"));
+        let commit = batch.seal(&Committed::new([row.clone()]), 1, time("300"));
         let [update] = commit.checkpoints() else { panic!("{commit:?}") };
         assert!(is_there(update.next()), "{update:?}");
         assert_eq!((update.expected_version(), update.next().version), (7, 8));
@@ -85,17 +86,17 @@ fn whatever_is_recorded_of_a_market_reaches_its_checkpoint() {
     }
     let mut batch = Batch::default();
     batch.correct(market(), lowered.clone());
-    let commit = batch.seal(&ledger, 1, time("300"));
+    let commit = batch.seal(&committed, 1, time("300"));
     let [update] = commit.checkpoints() else { panic!("{commit:?}") };
     assert_eq!((update.corrections(), update.is_lowered()), (&[lowered][..], true));
-    ledger.committed(commit, &Receipt::default());
-    let held: Vec<_> = ledger.iter().map(|row| (row.version, row.complete_until)).collect();
+    committed.apply(commit, &Receipt::default());
+    let held: Vec<_> = committed.iter().map(|row| (row.version, row.complete_until)).collect();
     assert_eq!(held, [(8, Some(time("50")))]);
     // The claim itself moves back for no other correction.
     let mut batch = Batch::default();
     let (claim, claimed) = (Claim::CheckedUntil, time("95"));
     batch.correct(market(), Correction { claim, claimed, proven: None, reason });
-    assert!(!batch.seal(&ledger, 1, time("300")).checkpoints()[0].is_lowered());
+    assert!(!batch.seal(&committed, 1, time("300")).checkpoints()[0].is_lowered());
 }
 
 #[test]
@@ -116,17 +117,17 @@ fn rows_and_what_they_say_of_a_slice_are_something_to_commit() {
 #[test]
 fn a_slice_that_is_broken_off_goes_on_by_time() {
     let after = |slice: &Slice, answer: Option<&str>| {
-        let mut ledger = Ledger::of_slices([slice.clone()]);
+        let mut committed = Committed::of_slices([slice.clone()]);
         let mut batch = Batch::default();
         if let Some(answer) = answer {
             let mut walk = SliceWalk::new(slice, None, SliceKnown::default(), Rules::EXACT);
             batch.push(walk.page(page_from(answer)));
         }
         batch.break_off(slice.key.clone());
-        let commit = batch.seal(&ledger, 1, time("9000"));
+        let commit = batch.seal(&committed, 1, time("9000"));
         let changed = commit.slices().len();
-        ledger.committed(commit, &Receipt::default());
-        let held: Vec<Slice> = ledger.slices().cloned().collect();
+        committed.apply(commit, &Receipt::default());
+        let held: Vec<Slice> = committed.slices().cloned().collect();
         (changed, held)
     };
     let open = slice();
@@ -143,9 +144,9 @@ fn a_slice_that_is_broken_off_goes_on_by_time() {
 
 #[test]
 fn a_market_that_another_pass_got_ahead_on_is_dropped() {
-    let mut ledger = Ledger::new([state_from("new")]);
-    let commit = batch_of("@100 a99 >c1").seal(&ledger, 1, time("100"));
+    let mut committed = Committed::new([state_from("new")]);
+    let commit = batch_of("@100 a99 >c1").seal(&committed, 1, time("100"));
     let receipt = Receipt { overtaken: vec![market()], ..Receipt::default() };
-    ledger.committed(commit, &receipt);
-    assert!(ledger.get(&market()).is_none());
+    committed.apply(commit, &receipt);
+    assert!(committed.get(&market()).is_none());
 }

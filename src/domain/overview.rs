@@ -49,7 +49,7 @@ pub struct Overview {
     /// The overlap of the last pass that ended.
     pub overlap: Option<Duration>,
     /// What was done in each span of the last day, the oldest first.
-    pub day: Vec<Span>,
+    pub day: Vec<DayPart>,
     /// The exchange's clock minus ours in seconds, as the last pass found it.
     pub clock_offset: Option<f64>,
 }
@@ -162,7 +162,7 @@ pub struct RunRow {
 
 /// What was done in a part of the last day.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Span {
+pub struct DayPart {
     /// Trades stored by the commands that began in it.
     pub events_ingested: i64,
     /// The worst staleness at the end of one of its passes, in seconds; `None` without a pass.

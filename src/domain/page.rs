@@ -25,9 +25,9 @@ pub struct Rules {
     pub since: Option<Timestamp>,
     /// A runaway guard: the most pages one walk reads in one pass.
     pub pages_max: u32,
-    /// The longest window: what is longer is read in slices, oldest first, each complete before the
+    /// The longest window: what is longer is read in steps, oldest first, each complete before the
     /// next; `None`: in one.
-    pub slice: Option<Duration>,
+    pub step: Option<Duration>,
     /// Where the archive ends, if that was asked: older trades are not on the live endpoint.
     pub cutoff: Option<Timestamp>,
     /// What an answer's `Date` has to agree with to be new.
@@ -46,7 +46,7 @@ impl Rules {
         settle: Duration::ZERO,
         since: None,
         pages_max: u32::MAX,
-        slice: None,
+        step: None,
         cutoff: None,
         base: None,
         tape_rate: None,

@@ -227,7 +227,7 @@ pub enum Listed {
 
 /// What is asked of one selected market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Demand {
     /// The strictest SLA of the entries that it belongs to.
     pub sla: Duration,
     /// Whether it was just seen to be open.
@@ -236,7 +236,7 @@ pub struct Place {
 
 /// Which markets a pass is about; the tape is one of them under its own name.
 #[derive(Clone, Debug, Default)]
-pub struct Roster(BTreeMap<Ticker, Place>);
+pub struct Roster(BTreeMap<Ticker, Demand>);
 
 impl Roster {
     /// Adds a market of the shard; one that is there already gets the stricter SLA.
@@ -246,12 +246,12 @@ impl Roster {
         }
         match self.0.entry(ticker) {
             Entry::Vacant(entry) => {
-                entry.insert(Place { sla, listed });
+                entry.insert(Demand { sla, listed });
             }
             Entry::Occupied(mut entry) => {
-                let place = entry.get_mut();
-                place.sla = place.sla.min(sla);
-                place.listed = place.listed.max(listed);
+                let demand = entry.get_mut();
+                demand.sla = demand.sla.min(sla);
+                demand.listed = demand.listed.max(listed);
             }
         }
     }
@@ -262,13 +262,13 @@ impl Roster {
     }
 
     /// What is asked of a market; `None` when it is not on the roster.
-    pub fn place(&self, ticker: &Ticker) -> Option<Place> {
+    pub fn demand(&self, ticker: &Ticker) -> Option<Demand> {
         self.0.get(ticker).copied()
     }
 
     /// All, by ticker.
-    pub fn iter(&self) -> impl Iterator<Item = (&Ticker, Place)> {
-        self.0.iter().map(|(ticker, place)| (ticker, *place))
+    pub fn iter(&self) -> impl Iterator<Item = (&Ticker, Demand)> {
+        self.0.iter().map(|(ticker, demand)| (ticker, *demand))
     }
 
     /// All tickers, sorted.
@@ -338,8 +338,8 @@ mod tests {
         let mut roster = selection.named();
         roster.add(Shard::WHOLE, ticker("A"), minutes(1), Listed::Open);
         assert_eq!(
-            roster.place(&ticker("A")),
-            Some(Place { sla: minutes(1), listed: Listed::Open })
+            roster.demand(&ticker("A")),
+            Some(Demand { sla: minutes(1), listed: Listed::Open })
         );
         assert_eq!(roster.tickers(), [Ticker::tape(), ticker("A")]);
     }
@@ -403,7 +403,7 @@ mod tests {
         assert_eq!((roster.len(), roster.is_empty(), roster.tickers()), (held.len(), false, held));
         assert_eq!(roster.iter().count(), roster.len());
         roster.remove(&ticker("A"));
-        assert_eq!(roster.place(&ticker("A")), None);
+        assert_eq!(roster.demand(&ticker("A")), None);
         assert_eq!(shard.to_string().replace('/', "-of-"), shard.file_name());
         assert_eq!(Shard::new(1, 3).unwrap().to_string(), "1/3");
     }

@@ -30,7 +30,7 @@ pub struct SliceWalk {
     /// Whose rows are kept; `None`: everybody's.
     keep: Option<Arc<HashSet<Ticker>>>,
     /// Where it is by the ledger.
-    place: (Option<String>, Option<Timestamp>),
+    position: (Option<String>, Option<Timestamp>),
     /// Whether more may come to it than can be shown now.
     is_unsettled: bool,
     /// An answer came from before the window's end: it cannot hold all of it.
@@ -57,8 +57,16 @@ impl SliceWalk {
         };
         let SliceKnown { traded, is_vouched, is_unsettled } = known;
         let walk = Walk::of_window(market, key.tier(), &open, is_vouched, rules).traded(traded);
-        let place = (slice.cursor.clone(), slice.low);
-        SliceWalk { walk, key, keep, place, is_unsettled, has_old_answer: false, is_proven: false }
+        let position = (slice.cursor.clone(), slice.low);
+        SliceWalk {
+            walk,
+            key,
+            keep,
+            position,
+            is_unsettled,
+            has_old_answer: false,
+            is_proven: false,
+        }
     }
 
     /// What to ask next, or how it ended.
@@ -95,7 +103,7 @@ impl SliceWalk {
         self.is_proven |= matches!(progress, Some(Progress::Completed(_)));
         walked.slice = match progress.filter(|_| !self.has_old_answer) {
             Some(Progress::Continues(open)) => {
-                self.place = (open.cursor, open.low);
+                self.position = (open.cursor, open.low);
                 Some(self.stays())
             }
             Some(Progress::Completed(_)) if self.is_unsettled => Some(self.stays()),
@@ -111,14 +119,14 @@ impl SliceWalk {
         };
         if self.walk.next() == Step::Done(End::Guarded(Guard::OldestMissing)) {
             // It may have been taken back: the next run begins the slice anew.
-            self.place = (None, None);
+            self.position = (None, None);
             walked.slice = Some(self.stays());
         }
         walked
     }
 
     fn stays(&self) -> SliceProgress {
-        let (cursor, low) = self.place.clone();
+        let (cursor, low) = self.position.clone();
         self.at(SliceStatus::Open, cursor, low)
     }
 
@@ -292,7 +300,7 @@ mod tests {
         for above in [long.as_slice(), &hollow] {
             let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
             assert_eq!(played(&mut walk, &[&begins[..], above].concat()), None);
-            assert_eq!(walk.place, (None, None), "what lies above it is no place in it");
+            assert_eq!(walk.position, (None, None), "what lies above it is no place in it");
         }
     }
 

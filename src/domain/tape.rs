@@ -15,8 +15,8 @@ use super::trade::Ticker;
 use super::walk::Walk;
 
 /// The longest window read from the tape, unless the rules name one. After an outage the oldest comes first, so that what is
-/// complete grows slice by slice and staleness falls while the rest is still being read.
-pub const SLICE: Duration = Duration::from_secs(600);
+/// complete grows step by step and staleness falls while the rest is still being read.
+pub const STEP: Duration = Duration::from_secs(600);
 
 /// How far below its newest trade the tape is read when it was never read and nobody said otherwise.
 pub const BEGINS_AGO: Duration = Duration::from_secs(3_600);
@@ -75,7 +75,7 @@ impl TapeWalk {
     /// A walk from where the first of the riders is complete; it keeps what is theirs. `newest` is the
     /// newest trade of the tape that passes before were shown.
     ///
-    /// It leaves no trace of its own: interrupted, the riders stand where the last slice left them.
+    /// It leaves no trace of its own: interrupted, the riders stand where the last step left them.
     pub fn of_riders(riders: &[Checkpoint], newest: Option<Anchor>, rules: Rules) -> TapeWalk {
         let from = riders.iter().filter_map(Checkpoint::carried_until).min();
         let first_selected_at = from.unwrap_or(Timestamp::from_seconds(0));
@@ -101,8 +101,8 @@ impl TapeWalk {
                 .map_or(Duration::ZERO, |from| begins.since(from.floor())),
             _ => Duration::ZERO,
         };
-        let slice = rules.slice.or(Some(SLICE));
-        let of_tape = Rules { slice, overlap: rules.overlap + deeper, ..rules };
+        let step = rules.step.or(Some(STEP));
+        let of_tape = Rules { step, overlap: rules.overlap + deeper, ..rules };
         let mut walk = Walk::new(tape, of_tape).beginning_ago(BEGINS_AGO);
         if !keeps_all {
             walk = walk.anchored(newest);
@@ -171,7 +171,7 @@ impl TapeWalk {
             self.complete_riders(window, level, heard, &mut walked);
         }
         if self.walk.is_at_the_top() {
-            // What was seen above a window that is read in slices says nothing about what is below.
+            // What was seen above a window that is read in steps says nothing about what is below.
             self.riders.values_mut().for_each(|rider| rider.newest = None);
         }
         walked

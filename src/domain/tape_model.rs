@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use super::super::*;
-use crate::domain::batch::{Batch, Commit, Ledger, Receipt};
+use crate::domain::batch::{Batch, Commit, Committed, Receipt};
 use crate::domain::course::Course;
 use crate::domain::job::{Background, Job};
 use crate::domain::page::End;
@@ -74,7 +74,7 @@ impl Reader {
 pub(super) struct Pass {
     readers: Vec<Reader>,
     batch: Batch,
-    ledger: Ledger,
+    committed: Committed,
     loaded: BTreeMap<Ticker, Checkpoint>,
     rules: Rules,
     run: i64,
@@ -102,7 +102,7 @@ impl Pass {
         Pass {
             readers: jobs.iter().map(reader).collect(),
             batch: Batch::default(),
-            ledger: Ledger::new(store.checkpoints.values().cloned()),
+            committed: Committed::new(store.checkpoints.values().cloned()),
             loaded: store.checkpoints.clone(),
             rules,
             run: store.runs,
@@ -156,14 +156,14 @@ impl Pass {
 
     /// How many rows were new.
     pub(super) fn commit(&mut self, store: &mut Store, now: Timestamp) -> usize {
-        let commit = mem::take(&mut self.batch).seal(&self.ledger, self.run, now);
+        let commit = mem::take(&mut self.batch).seal(&self.committed, self.run, now);
         let ids: BTreeSet<_> = commit.rows().iter().map(|row| &row.event.trade.trade_id).collect();
         assert_eq!(ids.len(), commit.rows().len(), "a trade twice in one commit");
         if !self.keeps_all {
             self.assert_only_what_was_selected(&commit);
         }
         let receipt = store.commit(&commit);
-        self.ledger.committed(commit, &receipt);
+        self.committed.apply(commit, &receipt);
         store.newest = self.newest.take().or(store.newest.take());
         receipt.inserted.len()
     }

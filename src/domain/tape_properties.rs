@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::batch::{Batch, Ledger};
+use crate::domain::batch::{Batch, Committed};
 use crate::domain::checkpoint::Retirement;
 use crate::domain::job::Job;
 use crate::domain::plan::{Outlook, plan};
@@ -125,8 +125,8 @@ impl World {
             Act::SetRetirement(market, retirement) => {
                 let mut batch = Batch::default();
                 batch.set_retirement(ticker(market), retirement);
-                let ledger = Ledger::new(self.store.checkpoints.values().cloned());
-                self.store.commit(&batch.seal(&ledger, 0, now));
+                let committed = Committed::new(self.store.checkpoints.values().cloned());
+                self.store.commit(&batch.seal(&committed, 0, now));
             }
             Act::Level(market) => {
                 if let Some(row) = self.store.checkpoints.get(&ticker(market)).cloned() {

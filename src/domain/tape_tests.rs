@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::*;
-use crate::domain::batch::{Batch, CheckpointUpdate, Ledger, Receipt};
+use crate::domain::batch::{Batch, CheckpointUpdate, Committed, Receipt};
 use crate::domain::page::End;
 use crate::domain::walk::tests::transcript::{
     RULES, change_rule, page_from, request_text, state_from, state_text, time,
@@ -74,8 +74,8 @@ fn ask(walk: &mut TapeWalk, held: &mut BTreeMap<Ticker, Checkpoint>, rest: &str,
     assert_eq!(request_text(&asked), request, "{why}");
     let mut batch = Batch::default();
     batch.push(walk.page(page_from(answer)));
-    let mut ledger = Ledger::new(held.values().cloned());
-    let commit = batch.seal(&ledger, 1, time("0"));
+    let mut committed = Committed::new(held.values().cloned());
+    let commit = batch.seal(&committed, 1, time("0"));
     let mut stored = String::new();
     for row in commit.rows() {
         let mark = if row.late_by.is_some() { "*" } else { "" };
@@ -85,10 +85,10 @@ fn ask(walk: &mut TapeWalk, held: &mut BTreeMap<Ticker, Checkpoint>, rest: &str,
         write!(stored, "!{} ", row.payload).unwrap();
     }
     assert_eq!(stored.trim_end(), rows, "{why}");
-    ledger.committed(commit, &Receipt::default());
+    committed.apply(commit, &Receipt::default());
     let mut states = Vec::new();
     for (market, before) in held {
-        let after = ledger.get(market).unwrap().clone();
+        let after = committed.get(market).unwrap().clone();
         let text = state_text(&after);
         if text != state_text(before) {
             states.push(format!("{market} {text}"));
@@ -149,15 +149,15 @@ fn the_stalest_rider_decides_where_the_tape_begins_and_each_gains_what_it_lacks(
 }
 
 #[test]
-fn riders_are_completed_slice_by_slice_and_those_above_wait_their_turn() {
+fn riders_are_completed_step_by_step_and_those_above_wait_their_turn() {
     play(
-        "rules slice=60
+        "rules step=60
          have A done ..95
          have B done ..200
          of-riders
          # the newest page says how far up there is something
          ask 84.. | @300 A:z290 B:y280 >x1 | y z |
-         # B's late trades are looked for where the second slice reads, not before
+         # B's late trades are looked for where the second step reads, not before
          ask 84..156 | @300 A:a154 B:b150 A:b1 | a b* | A done ..155 ^a154; B done ..200 ^b150
          ask 153..216 | @300 B:c214 B:d199 A:e155 A:a154 A:b2 | a* c d* e | A done ..215 ^e155; B done ..215 ^c214
          ask 213..276 | @300 A:f270 B:c214 A:b3 | c* f | A done ..275 ^f270; B done ..275 ^c214
@@ -245,7 +245,7 @@ fn the_newest_trade_of_each_rider_and_of_the_tape_is_noted() {
     let mut batch = Batch::default();
     batch.push(walk.page(page_from("@160 C:c150 A:a140 B:b130 A:a120 >c1")));
     batch.push(walk.page(page_from("@160 B:b110")));
-    let commit = batch.seal(&Ledger::new([row("*"), row("A"), row("B")]), 1, time("0"));
+    let commit = batch.seal(&Committed::new([row("*"), row("A"), row("B")]), 1, time("0"));
     let updates = commit.checkpoints().iter().map(CheckpointUpdate::next);
     let newest: Vec<_> = updates.map(|row| (row.market.as_str(), row.last_trade_at)).collect();
     let expected = [("*", 150), ("A", 140), ("B", 130)];
@@ -259,7 +259,7 @@ fn how_busy_the_tape_is_counts_everybodys_trades_in_the_span_that_was_read() {
     let mut walk = TapeWalk::of_riders(&riders, None, RULES);
     let mut batch = Batch::default();
     batch.push(walk.page(page_from("@160 A:a154 B:b150 >c1")));
-    let span_of = |batch: Batch| batch.seal(&Ledger::default(), 1, time("0")).tape();
+    let span_of = |batch: Batch| batch.seal(&Committed::default(), 1, time("0")).tape();
     assert_eq!(
         span_of(std::mem::take(&mut batch)),
         TapeSpan::default(),
@@ -270,12 +270,12 @@ fn how_busy_the_tape_is_counts_everybodys_trades_in_the_span_that_was_read() {
     let span = span_of(std::mem::take(&mut batch));
     assert_eq!(span, expected, "the overlap is read, too; d lies below it");
     let mut walk =
-        TapeWalk::of_riders(&riders, None, Rules { slice: Some(Duration::from_secs(10)), ..RULES });
+        TapeWalk::of_riders(&riders, None, Rules { step: Some(Duration::from_secs(10)), ..RULES });
     batch.push(walk.page(page_from("@160 C:z119 >x1")));
     batch.push(walk.page(page_from("@160 A:a104 B:b95 B:d84")));
     batch.push(walk.page(page_from("@160 C:c114 A:a104")));
     let expected = TapeSpan { trades: 5, span: Duration::from_secs(20 + 11) };
-    assert_eq!(span_of(batch), expected, "slice by slice");
+    assert_eq!(span_of(batch), expected, "step by step");
 }
 
 /// Two passes had agreed that nothing was traded; the first trade says that nobody can know what lies below it.
@@ -293,7 +293,7 @@ fn a_rider_that_was_silent_and_speaks_is_read_alone_next() {
     let mut batch = Batch::default();
     batch.push(walk.page(page_from("@160 SILENT:a150 C:c94 >c")));
     batch.push(walk.page(page_from("@160 SILENT:b93 C:c80")));
-    let commit = batch.seal(&Ledger::new([row]), 1, time("0"));
+    let commit = batch.seal(&Committed::new([row]), 1, time("0"));
     let [update] = commit.checkpoints() else { panic!("{commit:?}") };
     let next = update.next();
     assert_eq!((next.level_at, &next.anchor), (None, &None), "it is not level any more");
@@ -303,13 +303,13 @@ fn a_rider_that_was_silent_and_speaks_is_read_alone_next() {
 #[test]
 fn only_the_newest_page_says_which_trade_of_the_tape_is_the_newest() {
     let row = Checkpoint { market: ticker("A"), ..state_from("done ..95") };
-    let rules = Rules { slice: Some(Duration::from_secs(60)), ..RULES };
+    let rules = Rules { step: Some(Duration::from_secs(60)), ..RULES };
     let mut walk = TapeWalk::of_riders(&[row], None, rules);
     for (answer, newest, why) in [
         ("@300 C:c290 >x1", Some("290"), "the newest page"),
-        ("@300 A:a154 B:b150 >c1", None, "that of a slice"),
+        ("@300 A:a154 B:b150 >c1", None, "that of a step"),
         ("@300 B:d120 B:e80", None, "further down"),
-        ("@300 B:f214 A:a154", None, "the next slice"),
+        ("@300 B:f214 A:a154", None, "the next step"),
         ("@300 B:g270 B:f214", None, "and the one after it"),
         ("@300 C:h295 C:c290 B:g270", Some("295"), "the newest page of the last window"),
     ] {
@@ -352,7 +352,7 @@ fn a_rider_is_as_silent_as_the_tape() {
         let mut walk = TapeWalk::of_riders(std::slice::from_ref(&row), newest.clone(), RULES);
         let mut batch = Batch::default();
         batch.push(walk.page(page_from(answer)));
-        let commit = batch.seal(&Ledger::new([row.clone()]), 1, time("300"));
+        let commit = batch.seal(&Committed::new([row.clone()]), 1, time("300"));
         let quiet = commit.checkpoints()[0].next().quiet;
         assert_eq!(quiet.map(|quiet| quiet.until), heard.map(time), "{why}");
     }

@@ -46,7 +46,7 @@ enum Turn {
     Idle,
     /// The same, but the market was heard to be silent.
     Silent,
-    /// A slice that shows nothing is read together with the one above it.
+    /// A step that shows nothing is read together with the one above it.
     Widen,
     /// What lies above a window that shows nothing is looked for, whatever was shown below.
     LookAbove,
@@ -70,12 +70,12 @@ pub struct Walk {
     repeats: Repeats,
     /// Up to where the newest page proves that there is something above.
     head_edge: Option<Timestamp>,
-    /// Up to here a slice showed nothing. That proves nothing: the next one reaches above it and down to the same edge.
+    /// Up to here a step showed nothing. That proves nothing: the next one reaches above it and down to the same edge.
     nothing_until: Option<Timestamp>,
     /// How many ends of lists agree with what an earlier pass saw, the one at which it broke off included: the exchange
     /// ends its lists so.
     ends_believed: u32,
-    /// The slice before this one was read so late that nothing below this is late for it.
+    /// The step before this one was read so late that nothing below this is late for it.
     reread_floor: Option<Timestamp>,
     corrections: Vec<Correction>,
     pages: u32,
@@ -206,7 +206,7 @@ impl Walk {
             Verdict::Sound => {}
         }
         let head = self.listen(&page);
-        if self.is_cut_to_a_slice() {
+        if self.is_cut_to_a_step() {
             let mut walked = self.walked(page.events, page.rejected, page.exchange_now);
             walked.head = head;
             return walked;
@@ -268,27 +268,27 @@ impl Walk {
         (self.held.claim, self.start) = (proven, Start::of(proven));
     }
 
-    /// A long window is read in slices, the oldest first, each below a trade that was shown.
-    fn is_cut_to_a_slice(&mut self) -> bool {
+    /// A long window is read in steps, the oldest first, each below a trade that was shown.
+    fn is_cut_to_a_step(&mut self) -> bool {
         let is_newest = self.span == Span::Own && self.chain.question == Question::First;
         if !is_newest || self.depth == Depth::ToEnd {
             return false;
         }
         self.head_edge = self.seen.evidence.as_ref().and_then(Evidence::edge);
-        self.begin_slice()
+        self.begin_step()
     }
 
-    /// The next slice, if what is left is longer than one.
-    fn begin_slice(&mut self) -> bool {
-        let (Some(from), Some(length)) = (self.start.at(), self.rules.slice) else { return false };
+    /// The next step, if what is left is longer than one.
+    fn begin_step(&mut self) -> bool {
+        let (Some(from), Some(length)) = (self.start.at(), self.rules.step) else { return false };
         let nothing_until = self.nothing_until.map_or(from, |at| at.max(from));
         // Twice as long each time: a day of nothing is no reason for a hundred questions.
         let until = nothing_until.after(length.max(nothing_until.since(from))).floor();
-        // A slice of less than a second would end where it begins.
+        // A step of less than a second would end where it begins.
         if self.head_edge.is_none_or(|edge| edge <= until) || until <= from {
             return false;
         }
-        self.span = Span::Slice { until };
+        self.span = Span::Step { until };
         self.seen.evidence = None;
         self.held.expected.await_again();
         true

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::mem;
 
-use super::super::super::batch::{Batch, Commit, Ledger, Receipt};
+use super::super::super::batch::{Batch, Commit, Committed, Receipt};
 use super::super::super::checkpoint::Checkpoint;
 use super::super::super::trade::{Price, Quantity, Side, Trade};
 use super::super::*;
@@ -26,13 +26,13 @@ pub(in crate::domain) fn market() -> Ticker {
     Ticker::new("KX").unwrap()
 }
 
-/// Where a market begins, and the length of its slices in quarters of a second.
+/// Where a market begins, and the length of its steps in quarters of a second.
 pub(in crate::domain) type Terms = (Option<i64>, Option<u64>);
 
-pub(in crate::domain) fn rules((since, slice): Terms) -> Rules {
+pub(in crate::domain) fn rules((since, step): Terms) -> Rules {
     let since = since.map(Timestamp::from_seconds);
-    let slice = slice.map(quarters);
-    Rules { overlap: OVERLAP, settle: SETTLE, since, pages_max: 5_000, slice, ..Rules::EXACT }
+    let step = step.map(quarters);
+    Rules { overlap: OVERLAP, settle: SETTLE, since, pages_max: 5_000, step, ..Rules::EXACT }
 }
 
 /// How the exchange reads a bound; the documentation says "after" and "before".
@@ -300,7 +300,7 @@ impl Store {
 pub(in crate::domain) struct Pass {
     pub(in crate::domain) walk: Walk,
     pub(in crate::domain) batch: Batch,
-    pub(in crate::domain) ledger: Ledger,
+    pub(in crate::domain) committed: Committed,
     pub(in crate::domain) end: Option<End>,
     pub(in crate::domain) run: i64,
     /// Whether some answer to it held less than it should.
@@ -311,8 +311,15 @@ impl Pass {
     pub(in crate::domain) fn begin(store: &mut Store, rules: Rules) -> Pass {
         store.runs += 1;
         let walk = Walk::new(&store.checkpoint, rules);
-        let ledger = Ledger::new([store.checkpoint.clone()]);
-        Pass { walk, batch: Batch::default(), ledger, end: None, run: store.runs, has_lied: false }
+        let committed = Committed::new([store.checkpoint.clone()]);
+        Pass {
+            walk,
+            batch: Batch::default(),
+            committed,
+            end: None,
+            run: store.runs,
+            has_lied: false,
+        }
     }
 
     /// Asks once, unless the walk is over, and notes it if it is over then.
@@ -336,11 +343,11 @@ impl Pass {
     }
 
     pub(in crate::domain) fn commit(&mut self, store: &mut Store, now: Timestamp) -> Receipt {
-        let commit = mem::take(&mut self.batch).seal(&self.ledger, self.run, now);
+        let commit = mem::take(&mut self.batch).seal(&self.committed, self.run, now);
         let ids: BTreeSet<_> = commit.rows().iter().map(|row| &row.event.trade.trade_id).collect();
         assert_eq!(ids.len(), commit.rows().len(), "a trade twice in one commit");
         let receipt = store.commit(&commit);
-        self.ledger.committed(commit, &receipt);
+        self.committed.apply(commit, &receipt);
         receipt
     }
 }

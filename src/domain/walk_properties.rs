@@ -156,11 +156,11 @@ impl World {
 
     /// Pages enough for reading everything once for the interrupted walk and once for the new
     /// one, with what it takes to find out that a cursor is no good and where the list ends; with
-    /// slices the same for each, and the overlap as often as the shortest fit into it.
+    /// steps the same for each, and the overlap as often as the shortest fit into it.
     fn pages_enough(&self) -> usize {
         let pages = self.exchange.made.len().div_ceil(ROWS);
         let age = self.exchange.now.since(START.before(Duration::from_secs(30)));
-        self.rules.slice.map_or(2 * pages + 10, |_| 12 * pages + 4 * seconds(age) + 10)
+        self.rules.step.map_or(2 * pages + 10, |_| 12 * pages + 4 * seconds(age) + 10)
     }
 
     /// The pages of the busiest such span.
@@ -201,7 +201,7 @@ pub(in crate::domain) fn habits() -> impl Strategy<Value = (Bound, Bound, ListEn
     (select(&BOUNDS[..]), select(&BOUNDS[..]), select(&LIST_ENDS[..]))
 }
 
-/// A slice of less than a second would end where it begins.
+/// A step of less than a second would end where it begins.
 pub(in crate::domain) fn terms() -> impl Strategy<Value = Terms> {
     (prop::option::of(985_i64..1_005), prop::option::of(4..160_u64))
 }

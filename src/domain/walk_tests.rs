@@ -4,7 +4,7 @@
 pub(in crate::domain) mod transcript;
 
 use super::*;
-use crate::domain::batch::{Batch, Ledger, Receipt};
+use crate::domain::batch::{Batch, Committed, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use transcript::{RULES, page_from, play, time};
 
@@ -334,9 +334,9 @@ fn the_page_cap_ends_a_walk_and_keeps_its_progress() {
 }
 
 #[test]
-fn a_long_window_is_read_in_slices_below_a_trade_that_was_shown() {
+fn a_long_window_is_read_in_steps_below_a_trade_that_was_shown() {
     play(
-        "rules slice=60
+        "rules step=60
          have done ..95 ^z94
          # the newest page says how far up there is something; its rows are kept
          ask 84.. | @300 a290 b280 >x1 | a b | =
@@ -351,9 +351,9 @@ fn a_long_window_is_read_in_slices_below_a_trade_that_was_shown() {
 }
 
 #[test]
-fn a_slice_that_was_interrupted_is_finished_first() {
+fn a_step_that_was_interrupted_is_finished_first() {
     play(
-        "rules slice=60
+        "rules step=60
          have done ..95 ^z94
          ask 84.. | @300 a290 >x1 | a | =
          ask 84..156 | @300 c150 d120 >c1 | c d | done ..95 ^z94 open 95..155 ^c150 at c1 low 120
@@ -388,23 +388,23 @@ fn a_market_that_traded_in_the_archive_only() {
     );
 }
 
-/// A server that shows nothing says so to every question: a slice is not believed empty by its own answers.
+/// A server that shows nothing says so to every question: a step is not believed empty by its own answers.
 #[test]
-fn a_slice_that_shows_nothing_is_read_with_the_one_above() {
+fn a_step_that_shows_nothing_is_read_with_the_one_above() {
     play(
-        "rules since=1000 slice=100
+        "rules since=1000 step=100
          ask 999.. | @1305 a1295 b1290 | a b | =
          ask 999..1101 | @1305 | | =
          ask ..1101 | @1305 | | =
          # what is older was asked for already
          ask 999..1201 | @1305 | | =
-         # the last slice has to show what was shown above it
+         # the last step has to show what was shown above it
          ask 999.. | @1305 a1295 b1290 y1150 z1050 | a b y z | =
          ask ..1051 | @1305 z1050 | z | done 1000..1295 ^a1295 _1150
          level",
     );
     play(
-        "rules since=1000 slice=100
+        "rules since=1000 step=100
          ask 999.. | @1305 a1295 | a | =
          ask 999..1101 | @1305 | | =
          # an older trade says that the list goes on below
@@ -463,18 +463,18 @@ fn what_is_stored_outvotes_a_description_and_an_empty_list() {
             ..Checkpoint::first(Ticker::new("KX").unwrap(), time("0"))
         };
         let mut walk = Walk::new(&row, RULES).traded(Traded::Never(time("5000")));
-        let mut ledger = Ledger::new([row.clone()]);
+        let mut committed = Committed::new([row.clone()]);
         for pass in 1..20 {
             if matches!(walk.next(), Step::Done(_)) {
                 break;
             }
             let mut batch = Batch::default();
             batch.push(walk.page(page_from("@5000")));
-            let commit = batch.seal(&ledger, pass, time("0"));
-            ledger.committed(commit, &Receipt::default());
+            let commit = batch.seal(&committed, pass, time("0"));
+            committed.apply(commit, &Receipt::default());
         }
         assert!(matches!(walk.next(), Step::Done(_)), "it ends");
-        let after = ledger.get(&row.market).unwrap();
+        let after = committed.get(&row.market).unwrap();
         assert!(after.complete_until <= Some(at), "{failures} passes failed: {after:?}");
     }
 }

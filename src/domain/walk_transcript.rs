@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::super::batch::{Batch, Ledger, Receipt};
+use super::super::super::batch::{Batch, Committed, Receipt};
 use super::super::super::checkpoint::{Checkpoint, Window};
 use super::super::super::trade::{Price, Quantity, Side, Trade};
 use super::super::*;
@@ -55,9 +55,9 @@ pub(in crate::domain) fn play(transcript: &str) {
                 assert_eq!((&asked.market, &*request_text(&asked)), (&market(), request), "{why}");
                 let mut batch = Batch::default();
                 batch.push(walk.page(page_from(answer)));
-                let mut ledger = Ledger::new([checkpoint.clone()]);
+                let mut committed = Committed::new([checkpoint.clone()]);
                 passes += 1;
-                let commit = batch.seal(&ledger, passes, time("0"));
+                let commit = batch.seal(&committed, passes, time("0"));
                 let mut stored = String::new();
                 for row in commit.rows() {
                     let mark = if row.late_by.is_some() { "*" } else { "" };
@@ -68,8 +68,8 @@ pub(in crate::domain) fn play(transcript: &str) {
                 }
                 assert_eq!(stored.trim_end(), rows, "{why}");
                 let before = state_text(&checkpoint);
-                ledger.committed(commit, &Receipt::default());
-                checkpoint = ledger.get(&market()).unwrap().clone();
+                committed.apply(commit, &Receipt::default());
+                checkpoint = committed.get(&market()).unwrap().clone();
                 let after = state_text(&checkpoint);
                 assert_eq!(if after == before { "=" } else { &after }, state, "{why}");
             }
@@ -106,7 +106,7 @@ pub(in crate::domain) fn change_rule(rules: &mut Rules, change: &str) {
         "pages" => rules.pages_max = value.parse().unwrap(),
         "cutoff" => rules.cutoff = Some(time(value)),
         "nudge" => rules.nudge = value.parse().unwrap(),
-        "slice" => rules.slice = Some(time(value).since(time("0"))),
+        "step" => rules.step = Some(time(value).since(time("0"))),
         _ => panic!("{change}"),
     }
 }

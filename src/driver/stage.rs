@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
 use super::{Driver, Effect, Manners, Moment, Outcome, Queue, Terms, Writing};
-use crate::domain::batch::{Commit, Ledger, Receipt};
+use crate::domain::batch::{Commit, Committed, Receipt};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::job::{Background, Job};
 use crate::domain::page::{Page, PageRequest, Rules};
@@ -136,8 +136,8 @@ impl Stage {
         let policy = Policy::default();
         let terms = Terms { rules: self.rules, background: Background::default(), policy };
         let queue = Queue::new(jobs);
-        let ledger = Ledger::new(self.checkpoints.values().cloned());
-        let writing = Writing::new(1, ledger, queue.market_count());
+        let committed = Committed::new(self.checkpoints.values().cloned());
+        let writing = Writing::new(1, committed, queue.market_count());
         let mut driver = Driver::new(&terms, queue, writing, self.workers, Jitter::seeded(seed));
         for _ in 0..100_000 {
             let moment = self.moment();

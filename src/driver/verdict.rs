@@ -205,7 +205,7 @@ impl Verdict {
         now: Now,
     ) -> Lines {
         let judged = checkpoints.iter().filter_map(|checkpoint| {
-            Some(self.judge_market(checkpoint, roster.place(&checkpoint.market)?.sla, now))
+            Some(self.judge_market(checkpoint, roster.demand(&checkpoint.market)?.sla, now))
         });
         judged.collect()
     }

@@ -6,7 +6,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::{Done, Moment, Stop};
-use crate::domain::batch::{Batch, Commit, Ledger, Receipt};
+use crate::domain::batch::{Batch, Commit, Committed, Receipt};
 use crate::domain::evidence::Anchor;
 use crate::domain::page::Walked;
 use crate::domain::tally::Tally;
@@ -51,7 +51,7 @@ pub struct Outcome {
     /// What it did.
     pub tally: Tally,
     /// The checkpoints as they are committed now.
-    pub ledger: Ledger,
+    pub committed: Committed,
     /// How the walks ended; one that is missing was never begun.
     pub done: Vec<Done>,
     /// Markets whose walk was never begun.
@@ -103,7 +103,7 @@ enum State {
 #[derive(Debug)]
 pub struct Writing {
     run: i64,
-    ledger: Ledger,
+    committed: Committed,
     batch: Batch,
     opened_at: Option<Duration>,
     state: State,
@@ -125,10 +125,10 @@ pub struct Writing {
 
 impl Writing {
     /// The writer of a pass over so many markets.
-    pub fn new(run: i64, ledger: Ledger, markets: usize) -> Writing {
+    pub fn new(run: i64, committed: Committed, markets: usize) -> Writing {
         Writing {
             run,
-            ledger,
+            committed,
             batch: Batch::default(),
             opened_at: None,
             state: State::Taking,
@@ -194,7 +194,7 @@ impl Writing {
         if self.batch.is_empty() {
             return Write::Show;
         }
-        let commit = mem::take(&mut self.batch).seal(&self.ledger, self.run, moment.now);
+        let commit = mem::take(&mut self.batch).seal(&self.committed, self.run, moment.now);
         Write::Commit(Box::new(commit))
     }
 
@@ -262,7 +262,7 @@ impl Writing {
             let id = trade_id.as_deref().unwrap_or_default();
             self.first_conflicting.get_or_insert_with(|| format!("{market}: trade {id} {reason}"));
         }
-        self.ledger.committed(commit, &receipt);
+        self.committed.apply(commit, &receipt);
     }
 
     /// How far it is.
@@ -278,7 +278,7 @@ impl Writing {
         };
         Outcome {
             tally: self.tally,
-            ledger: self.ledger,
+            committed: self.committed,
             done: self.done,
             unread: self.markets.saturating_sub(self.markets_done),
             stop,

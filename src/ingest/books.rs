@@ -8,7 +8,7 @@ use super::list::{self, ByName};
 use super::resolve::Resolved;
 use crate::domain::book::Snapshot;
 use crate::domain::market::Status;
-use crate::domain::selection::{Listed, Place, Selection};
+use crate::domain::selection::{Demand, Listed, Selection};
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList};
@@ -38,7 +38,7 @@ pub fn take_books(
     let mut jitter = asker.jitter();
     let mut taken = Taken::default();
     let mut trading = trading(resolved);
-    let is_listed = |(_, place): &(&Ticker, Place)| place.listed == Listed::Open;
+    let is_listed = |(_, demand): &(&Ticker, Demand)| demand.listed == Listed::Open;
     let roster = resolved.roster.iter().filter(is_listed);
     let mut open: BTreeSet<Ticker> = roster.map(|(ticker, _)| ticker.clone()).collect();
     taken.troubles.extend(unknown_status(resolved).filter(|_| asker.stopped().is_none()));
@@ -128,7 +128,7 @@ fn trading(resolved: &Resolved) -> BTreeSet<Ticker> {
         listed == Listed::Open || matches!(status, Some(Status::Active | Status::Inactive))
     };
     let roster = resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape());
-    roster.filter(|(t, place)| trades(t, place.listed)).map(|(t, _)| t.clone()).collect()
+    roster.filter(|(t, demand)| trades(t, demand.listed)).map(|(t, _)| t.clone()).collect()
 }
 
 /// Markets of which the exchange has not said yet whether they trade.
@@ -136,7 +136,7 @@ fn unknown_status(resolved: &Resolved) -> Option<Failure> {
     let is_unknown = |(ticker, listed): (&Ticker, Listed)| {
         !ticker.is_tape() && listed != Listed::Open && !resolved.known.contains_key(ticker)
     };
-    let roster = resolved.roster.iter().map(|(ticker, place)| (ticker, place.listed));
+    let roster = resolved.roster.iter().map(|(ticker, demand)| (ticker, demand.listed));
     let unknown: Vec<(&Ticker, Listed)> = roster.filter(|of| is_unknown(*of)).collect();
     let (first, _) = unknown.first()?;
     let more = match unknown.len() - 1 {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::batch::{Batch, Ledger};
+use crate::domain::batch::{Batch, Committed};
 use crate::domain::freshness;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -25,11 +25,11 @@ pub struct Closing<'a> {
 pub fn close(
     store: &mut dyn Store,
     run: RunId,
-    ledger: &mut Ledger,
+    committed: &mut Committed,
     closing: &Closing<'_>,
 ) -> Result<(), Failure> {
     let mut batch = Batch::default();
-    for row in ledger.iter().filter(|row| row.retired_at.is_none()) {
+    for row in committed.iter().filter(|row| row.retired_at.is_none()) {
         let heard = closing.heard.get(&row.market).copied();
         let (checked, correction) = freshness::check(row, heard, closing.exchange);
         if let Some(correction) = correction {
@@ -45,8 +45,8 @@ pub fn close(
     if batch.is_empty() {
         return Ok(());
     }
-    let commit = batch.seal(ledger, run, closing.ours);
+    let commit = batch.seal(committed, run, closing.ours);
     let receipt = store.commit(run, &commit)?;
-    ledger.committed(commit, &receipt);
+    committed.apply(commit, &receipt);
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::driver::{Driver, Effect, Outcome, PassProgress, Writing};
 use crate::store::{RunId, Store};
 
 /// Does what is in the source's queue, so many jobs at once.
-pub(super) fn pass(
+pub(super) fn read_all(
     store: &mut dyn Store,
     run: RunId,
     writing: Writing,

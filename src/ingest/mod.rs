@@ -35,7 +35,7 @@ pub use sync::{Synced, sync};
 
 pub use crate::driver::{Done, Drive, Ended, Outcome, PassProgress, Stop};
 
-use crate::domain::batch::{Commit, Ledger, Receipt};
+use crate::domain::batch::{Commit, Committed, Receipt};
 use crate::domain::job::Job;
 use crate::driver::Writing;
 use crate::failure::Failure;
@@ -43,10 +43,10 @@ use crate::store::{RunId, Store};
 
 /// Does the jobs in this order, `workers` at once, until all are done or the source's budget is used up,
 /// and commits what they find.
-pub fn pass(
+pub fn read_all(
     store: &mut dyn Store,
     run: RunId,
-    ledger: Ledger,
+    committed: Committed,
     jobs: Vec<Job>,
     source: &Arc<Source>,
     workers: usize,
@@ -54,10 +54,10 @@ pub fn pass(
 ) -> Outcome {
     let markets = jobs.iter().map(Job::market_count).sum();
     source.enqueue(jobs);
-    let writing = Writing::new(run, ledger, markets);
+    let writing = Writing::new(run, committed, markets);
     match source.asker().drive() {
-        Drive::Threads => threads::pass(store, run, writing, source, workers, show),
-        Drive::Inline => inline::pass(store, run, writing, source, workers, show),
+        Drive::Threads => threads::read_all(store, run, writing, source, workers, show),
+        Drive::Inline => inline::read_all(store, run, writing, source, workers, show),
     }
 }
 

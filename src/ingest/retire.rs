@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::batch::{Batch, Ledger};
+use crate::domain::batch::{Batch, Committed};
 use crate::domain::checkpoint::Retirement;
 use crate::domain::lifecycle;
 use crate::domain::market::{Scope, WatchChange};
@@ -16,7 +16,7 @@ use crate::store::{RunId, Store};
 pub fn retire_or_reopen(
     store: &mut dyn Store,
     run: RunId,
-    ledger: &mut Ledger,
+    committed: &mut Committed,
     retirements: Vec<(Ticker, Retirement)>,
     now: Timestamp,
 ) -> Result<(), Failure> {
@@ -31,9 +31,9 @@ pub fn retire_or_reopen(
         }
         batch.set_retirement(market, retirement);
     }
-    let commit = batch.seal(ledger, run, now);
+    let commit = batch.seal(committed, run, now);
     let receipt = store.commit(run, &commit)?;
-    ledger.committed(commit, &receipt);
+    committed.apply(commit, &receipt);
     Ok(())
 }
 
@@ -74,8 +74,8 @@ pub fn take_back_traded(
     if !changes.is_empty() {
         store.save_watches(&changes)?;
     }
-    let mut ledger = Ledger::new(checkpoints);
+    let mut committed = Committed::new(checkpoints);
     let retirements = back.iter().map(|market| (market.clone(), Retirement::Reopen)).collect();
-    retire_or_reopen(store, run, &mut ledger, retirements, now)?;
+    retire_or_reopen(store, run, &mut committed, retirements, now)?;
     Ok(back)
 }

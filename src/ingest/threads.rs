@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_millis(50);
 struct WriterGone;
 
 /// Does what is in the source's queue with so many readers.
-pub(super) fn pass(
+pub(super) fn read_all(
     store: &mut dyn Store,
     run: RunId,
     mut writing: Writing,
@@ -39,7 +39,7 @@ pub(super) fn pass(
         let (source, sender) = (Arc::clone(source), sender.clone());
         // Not joined: a reader that hangs in a request must not keep the process from leaving.
         let reader = thread::Builder::new().name("reader".to_owned());
-        if let Err(error) = reader.spawn(move || read_all(&source, &sender)) {
+        if let Err(error) = reader.spawn(move || do_jobs(&source, &sender)) {
             log::warn!("there is no room for another reader: {error}");
         }
     }
@@ -82,7 +82,7 @@ fn write_all(
 }
 
 /// Does jobs until none is left, the time is over or nobody listens.
-fn read_all(source: &Source, writer: &SyncSender<Message>) {
+fn do_jobs(source: &Source, writer: &SyncSender<Message>) {
     let asker = source.asker();
     let mut jitter = asker.jitter();
     while let Some(job) = source.next_job() {

@@ -200,7 +200,7 @@ impl Page {
         gauge(
             "ingestion_lag_seconds",
             "How long ago the worst market of the watch was last known complete.",
-            &|s| Some(span(s.lag)),
+            &|s| Some(as_seconds(s.lag)),
         );
         gauge(
             "last_success_timestamp_seconds",
@@ -236,7 +236,7 @@ impl Page {
             "overlap_used_seconds",
             Kind::Gauge,
             "How far below its checkpoint the deepest late trade of the last hour was found.",
-            span(overview.overlap_used),
+            as_seconds(overview.overlap_used),
         );
         if let Some(overlap) = overview.overlap {
             let help = "How far below its checkpoint each walk of the last pass re-read.";
@@ -247,7 +247,7 @@ impl Page {
     fn last_run(&mut self, last: LastRun) {
         let mut gauge =
             |name: &str, help: &str, value: &dyn Display| self.one(name, Kind::Gauge, help, value);
-        let took = span(last.duration);
+        let took = as_seconds(last.duration);
         gauge("last_run_duration_seconds", "How long the last pass took.", &took);
         gauge("last_run_exit_code", "The exit status of the last pass.", &last.exit_code);
         gauge("last_run_requests", "Requests that the last pass sent.", &last.requests);
@@ -265,12 +265,12 @@ impl Page {
 }
 
 fn seconds(instant: Timestamp) -> f64 {
-    span(instant.since(Timestamp::from_seconds(0)))
+    as_seconds(instant.since(Timestamp::from_seconds(0)))
 }
 
 /// To the microsecond: what lies below is the arithmetic's.
-fn span(span: Duration) -> f64 {
-    (span.as_secs_f64() * 1e6).round() / 1e6
+fn as_seconds(as_seconds: Duration) -> f64 {
+    (as_seconds.as_secs_f64() * 1e6).round() / 1e6
 }
 
 fn float(count: usize) -> f64 {

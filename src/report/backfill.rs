@@ -11,7 +11,7 @@ use crate::domain::fixed;
 use crate::domain::slice::Slice;
 use crate::domain::time::Timestamp;
 use crate::store::Difference;
-use crate::words::{second, span};
+use crate::words::{duration, second};
 
 /// The widest first column.
 const NAME_WIDTH_MAX: usize = 50;
@@ -85,7 +85,7 @@ pub fn slices(left: &[Slice], tape_rate: f64, rate: f64) -> String {
         text,
         "\n{} slices, at least {total} requests: {} at {rate} a second",
         left.len(),
-        span(takes)
+        duration(takes)
     );
     text
 }

@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::ingest::Synced;
 use crate::store::{MarketReport, RunRecord};
-use crate::words::{second, span};
+use crate::words::{duration, second};
 
 pub use backfill::{MarketScore, difference, prunable, scores, slices, window};
 
@@ -64,7 +64,7 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
 
 /// How long ago, or a dash for never.
 fn ago(instant: Option<Timestamp>, now: Timestamp) -> String {
-    instant.map_or("-".to_owned(), |instant| span(now.since(instant)))
+    instant.map_or("-".to_owned(), |instant| duration(now.since(instant)))
 }
 
 fn grouped(count: i64) -> String {
@@ -133,7 +133,7 @@ pub fn table(
             .map_or("-".to_owned(), |until| until.to_chrono().format("%m-%d %H:%M:%S").to_string());
         let age = match state {
             State::Retired => "-".to_owned(),
-            _ => span(staleness(checkpoint, clocks)),
+            _ => duration(staleness(checkpoint, clocks)),
         };
         let market = shortened(checkpoint.market.as_str(), width);
         let _ = writeln!(
@@ -156,9 +156,9 @@ pub fn table(
     let slas = || reports.iter().map(|report| sla_of(&report.checkpoint.market));
     let sla = match (slas().min(), slas().max()) {
         (Some(least), Some(most)) if least < most => {
-            format!("SLA {} to {}", span(least), span(most))
+            format!("SLA {} to {}", duration(least), duration(most))
         }
-        (Some(sla), _) => format!("SLA {}", span(sla)),
+        (Some(sla), _) => format!("SLA {}", duration(sla)),
         _ => "no market that is not retired".to_owned(),
     };
     let _ = writeln!(text, "\n{sla}, as of {} (UTC)", second(clocks.exchange));

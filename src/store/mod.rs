@@ -27,7 +27,7 @@ pub use contract::{Lock, RunId, Store};
 pub use exchange::{ExchangeKey, Exchanges};
 pub use markets::Markets;
 pub use overview::Overviews;
-pub use replay::{Difference, ReplayPlace, Replayed, Replays, StoredRawEvent, TRADES_TABLE};
+pub use replay::{Difference, ReplayCursor, Replayed, Replays, StoredRawEvent, TRADES_TABLE};
 pub use runs::{RunRecord, Runs};
 pub use scores::Scores;
 pub use slices::Slices;

@@ -6,7 +6,7 @@ use super::engine::{Access, Engine, Work, only, statement};
 use super::rows::{Row, checkpoint};
 use super::value::values;
 use crate::domain::overview::{
-    DAY_STEP, DAY_STEPS, Entry, Overview, RunRow, Scored, Span, Totals, day_begins,
+    DAY_STEP, DAY_STEPS, DayPart, Entry, Overview, RunRow, Scored, Totals, day_begins,
 };
 use crate::domain::selection::{Target, Watch};
 use crate::domain::time::Timestamp;
@@ -29,8 +29,8 @@ const RUNS_MAX: i64 = 50;
 const OVERLAP_SPAN: Duration = Duration::from_secs(3_600);
 
 /// The spans of the day from those in which anything was done.
-fn day(found: impl IntoIterator<Item = (i64, Span)>) -> Vec<Span> {
-    let mut day = vec![Span::default(); DAY_STEPS];
+fn day(found: impl IntoIterator<Item = (i64, DayPart)>) -> Vec<DayPart> {
+    let mut day = vec![DayPart::default(); DAY_STEPS];
     for (at, span) in found {
         if let Some(place) = usize::try_from(at).ok().and_then(|at| day.get_mut(at)) {
             *place = span;
@@ -140,13 +140,13 @@ fn run_row(row: Row<'_>) -> Result<RunRow, Failure> {
     })
 }
 
-fn last_day(work: &mut dyn Work, now: Timestamp) -> Result<Vec<Span>, Failure> {
+fn last_day(work: &mut dyn Work, now: Timestamp) -> Result<Vec<DayPart>, Failure> {
     let since = values![day_begins(now), DAY_STEP.as_secs_f64()];
     let spans = work.rows(statement!("overview", "load_day"), &since, |row| {
         let record = row.of("ingestion_runs");
         let (events_ingested, lag_seconds) =
             (record.get("events_ingested")?, record.get("lag_seconds")?);
-        Ok((record.get("span")?, Span { events_ingested, lag_seconds }))
+        Ok((record.get("span")?, DayPart { events_ingested, lag_seconds }))
     })?;
     Ok(day(spans))
 }

@@ -47,7 +47,7 @@ pub struct Replayed {
 
 /// A replay's place: which rows go where, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplayPlace {
+pub struct ReplayCursor {
     /// The table written to.
     pub target: String,
     /// Only events received from then on.
@@ -79,7 +79,7 @@ pub trait Replays {
     /// The next raw events of the place, at most `count`, by number.
     fn raw_events(
         &mut self,
-        place: &ReplayPlace,
+        cursor: &ReplayCursor,
         count: u32,
     ) -> Result<Vec<StoredRawEvent>, Failure>;
 
@@ -89,7 +89,7 @@ pub trait Replays {
         target: &str,
         from: Option<Timestamp>,
         until: Option<Timestamp>,
-    ) -> Result<ReplayPlace, Failure>;
+    ) -> Result<ReplayCursor, Failure>;
 
     /// Makes an empty table of trades with keys, checks and indexes like the usual one, unless there
     /// is one of that name; refuses a name that is no plain identifier (lower-case ASCII letters,
@@ -101,13 +101,13 @@ pub trait Replays {
     /// deleted comes back bit for bit.
     fn replay(
         &mut self,
-        place: &ReplayPlace,
+        cursor: &ReplayCursor,
         trades: &[Replayed],
         now: Timestamp,
     ) -> Result<u64, Failure>;
 
     /// Forgets the place: the replay is finished.
-    fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure>;
+    fn finish_replay(&mut self, cursor: &ReplayCursor) -> Result<(), Failure>;
 
     /// Compares another table of trades with the usual one: source, id, market, side, price,
     /// quantity, time, block flag. At most `examples` examples.
@@ -127,10 +127,10 @@ pub trait Replays {
 impl<E: Engine> Replays for E {
     fn raw_events(
         &mut self,
-        place: &ReplayPlace,
+        cursor: &ReplayCursor,
         count: u32,
     ) -> Result<Vec<StoredRawEvent>, Failure> {
-        let wanted = values![place.after_event, place.from, place.until, count];
+        let wanted = values![cursor.after_event, cursor.from, cursor.until, count];
         self.scan("loading raw events", statement!("replay", "load_events"), &wanted, |row| {
             let record = row.of("raw_kalshi_trade_events");
             Ok(StoredRawEvent {
@@ -149,15 +149,15 @@ impl<E: Engine> Replays for E {
         target: &str,
         from: Option<Timestamp>,
         until: Option<Timestamp>,
-    ) -> Result<ReplayPlace, Failure> {
-        let mut place = ReplayPlace { target: target.to_owned(), from, until, after_event: 0 };
+    ) -> Result<ReplayCursor, Failure> {
+        let mut cursor = ReplayCursor { target: target.to_owned(), from, until, after_event: 0 };
         let what = "loading the place of a replay";
-        let key = values![SOURCE, target, place.bounds()];
+        let key = values![SOURCE, target, cursor.bounds()];
         let known = self.read(what, statement!("replay", "load_place"), &key, |row| {
             row.of("replay_places").get("after_event")
         })?;
-        place.after_event = known.into_iter().next().unwrap_or(0);
-        Ok(place)
+        cursor.after_event = known.into_iter().next().unwrap_or(0);
+        Ok(cursor)
     }
 
     fn make_trades_table(&mut self, name: &str) -> Result<(), Failure> {
@@ -173,24 +173,24 @@ impl<E: Engine> Replays for E {
 
     fn replay(
         &mut self,
-        place: &ReplayPlace,
+        cursor: &ReplayCursor,
         trades: &[Replayed],
         now: Timestamp,
     ) -> Result<u64, Failure> {
-        check_name(&place.target)?;
+        check_name(&cursor.target)?;
         let rows = sorted(trades);
         self.transact("replaying trades", Access::Write, |work| {
-            let insert = statement!("replay", "replay_trades").on(&place.target);
+            let insert = statement!("replay", "replay_trades").on(&cursor.target);
             let stored = work.execute_each(&insert, &values![SOURCE], &rows, &[])?;
-            let moved = values![SOURCE, &place.target, place.bounds(), place.after_event, now];
+            let moved = values![SOURCE, &cursor.target, cursor.bounds(), cursor.after_event, now];
             work.execute(statement!("replay", "move_place"), &moved)?;
             Ok(stored)
         })
     }
 
-    fn finish_replay(&mut self, place: &ReplayPlace) -> Result<(), Failure> {
+    fn finish_replay(&mut self, cursor: &ReplayCursor) -> Result<(), Failure> {
         let what = "forgetting the place of a replay";
-        let key = values![SOURCE, &place.target, place.bounds()];
+        let key = values![SOURCE, &cursor.target, cursor.bounds()];
         self.execute(what, statement!("replay", "delete_place"), &key).map(|_| ())
     }
 
@@ -310,7 +310,7 @@ fn other_shape(name: &str) -> Failure {
     ))
 }
 
-impl ReplayPlace {
+impl ReplayCursor {
     /// What tells replays into one target apart.
     fn bounds(&self) -> String {
         let edge = |at: Option<Timestamp>| at.map_or_else(|| "..".to_owned(), |at| at.to_string());

@@ -1,6 +1,6 @@
 //! Every promise of `Store`, held against both stores.
 
-use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
+use kalshi_ingest::domain::batch::{Batch, Committed, Receipt};
 use kalshi_ingest::domain::checkpoint::{Checkpoint, Claim, Correction};
 use kalshi_ingest::domain::evidence::Anchor;
 use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
@@ -97,7 +97,7 @@ fn load(store: &mut dyn Store, market: &str) -> Checkpoint {
 fn commit(store: &mut dyn Store, checkpoint: &Checkpoint, pages: Vec<Page>) -> Receipt {
     let mut batch = Batch::default();
     walk(&mut batch, checkpoint, pages);
-    let sealed = batch.seal(&Ledger::new([checkpoint.clone()]), 7, at(9_999));
+    let sealed = batch.seal(&Committed::new([checkpoint.clone()]), 7, at(9_999));
     store.commit(7, &sealed).unwrap()
 }
 
@@ -189,7 +189,7 @@ fn every_field_of_a_checkpoint_survives(database: &Database) {
 
     let mut batch = Batch::default();
     batch.fail(ticker("A"), "it's gone".to_owned());
-    let sealed = batch.seal(&Ledger::new([open]), 7, at(9_999));
+    let sealed = batch.seal(&Committed::new([open]), 7, at(9_999));
     let expected = sealed.checkpoints()[0].next().clone();
     store.commit(7, &sealed).unwrap();
     let loaded = load(store.as_mut(), "A");
@@ -209,7 +209,7 @@ fn what_was_heard_and_what_is_left_survive(database: &Database) {
     let mut batch = Batch::default();
     batch.check(ticker("A"), at(990));
     batch.leave(ticker("B"), Duration::from_millis(1_500));
-    let ledger = Ledger::new([load(store.as_mut(), "A"), load(store.as_mut(), "B")]);
+    let ledger = Committed::new([load(store.as_mut(), "A"), load(store.as_mut(), "B")]);
     let sealed = batch.seal(&ledger, 8, at(9_999));
     let expected: Vec<Checkpoint> =
         sealed.checkpoints().iter().map(|update| update.next().clone()).collect();
@@ -232,7 +232,7 @@ fn a_claim_that_is_found_false_moves_back_and_is_on_record(database: &Database) 
         let reason = "it's \"false\"";
         let claim = Claim::CompleteUntil;
         batch.correct(ticker("A"), Correction { claim, claimed, proven, reason });
-        batch.seal(&Ledger::new([before.clone()]), 8, at(9_999))
+        batch.seal(&Committed::new([before.clone()]), 8, at(9_999))
     };
     assert!(store.commit(8, &lower(400)).unwrap().overtaken.is_empty());
     assert_eq!(load(store.as_mut(), "A").complete_until, Some(at(400)));
@@ -348,7 +348,7 @@ fn rows_and_checkpoint_are_one(database: &Database) {
     let mut batch = Batch::default();
     let pages = vec![page(vec![event("A", "t9", 600), event("A", "t1", 500)], None, 1_000)];
     walk(&mut batch, &checkpoint, pages);
-    let sealed = batch.seal(&Ledger::new([checkpoint.clone()]), 7, at(1_000));
+    let sealed = batch.seal(&Committed::new([checkpoint.clone()]), 7, at(1_000));
     let failure = store.commit(7, &sealed).unwrap_err();
     assert_eq!(failure.kind, Kind::StoreRefused);
     assert_eq!(database.trades().len(), 0);
@@ -395,7 +395,7 @@ fn a_thousand_checkpoints_are_one_commit(database: &Database) {
     for checkpoint in &checkpoints {
         walk(&mut batch, checkpoint, vec![page(Vec::new(), None, 1_000)]);
     }
-    let receipt = store.commit(7, &batch.seal(&Ledger::new(checkpoints), 7, at(1_000))).unwrap();
+    let receipt = store.commit(7, &batch.seal(&Committed::new(checkpoints), 7, at(1_000))).unwrap();
     assert!(receipt.overtaken.is_empty());
     let loaded = store.checkpoints(&markets, at(2)).unwrap();
     assert!(loaded.iter().all(|row| row.complete_until == Some(at(1_000)) && row.version == 1));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kalshi_ingest::clock::{Budget, Clock as _, StopFlag, TurnedClock};
-use kalshi_ingest::domain::batch::Ledger;
+use kalshi_ingest::domain::batch::Committed;
 use kalshi_ingest::domain::job::{Background, Job};
 use kalshi_ingest::domain::page::Rules;
 use kalshi_ingest::domain::time::Timestamp;
@@ -40,10 +40,10 @@ fn pass(database: &Database, exchange: &Exchange, (drive, dice): (Drive, Dice)) 
     let rules = Rules { pages_max: 100, ..Rules::EXACT };
     let source = Arc::new(Source::new(Arc::new(asker.driven(drive)), rules, Background::default()));
     let before = exchange.requests().len();
-    let ledger = Ledger::new(checkpoints);
+    let ledger = Committed::new(checkpoints);
     let mut shown = 0;
     let mut show = |pass_progress: ingest::PassProgress<'_>| shown = pass_progress.markets_done;
-    let outcome = ingest::pass(store.as_mut(), run, ledger, jobs, &source, 3, &mut show);
+    let outcome = ingest::read_all(store.as_mut(), run, ledger, jobs, &source, 3, &mut show);
     assert_eq!((outcome.stop, outcome.unread, outcome.done.len()), (Stop::Level, 0, 4));
     assert!(outcome.done.iter().all(|done| matches!(done.ended, Ended::Level)));
     assert_eq!((outcome.tally.events_ingested, shown), (4_400, 4));

@@ -10,14 +10,14 @@ mod upgrade;
 
 use std::time::Duration;
 
-use kalshi_ingest::domain::batch::{Batch, Ledger, Receipt};
+use kalshi_ingest::domain::batch::{Batch, Committed, Receipt};
 use kalshi_ingest::domain::page::{Page, Rules, Walked};
 use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
 use kalshi_ingest::domain::slice_walk::{SliceKnown, SliceWalk};
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
-use kalshi_ingest::store::{ReplayPlace, Replayed, Store, StoredRawEvent};
+use kalshi_ingest::store::{ReplayCursor, Replayed, Store, StoredRawEvent};
 
 use crate::support::database::Database;
 
@@ -114,7 +114,7 @@ fn walked(slice: &Slice, mut page: Page) -> Walked {
 /// Commits a page for each of these slices, all in one batch.
 fn commit(store: &mut dyn Store, pages: Vec<(&Slice, Page)>, now: i64) -> Receipt {
     let mut batch = Batch::default();
-    let ledger = Ledger::of_slices(pages.iter().map(|(slice, _)| (*slice).clone()));
+    let ledger = Committed::of_slices(pages.iter().map(|(slice, _)| (*slice).clone()));
     for (slice, page) in pages {
         batch.push(walked(slice, page));
     }
@@ -133,8 +133,8 @@ fn receive(
 }
 
 /// The place of a replay of everything at its beginning.
-fn beginning(target: &str) -> ReplayPlace {
-    ReplayPlace { target: target.to_owned(), from: None, until: None, after_event: 0 }
+fn beginning(target: &str) -> ReplayCursor {
+    ReplayCursor { target: target.to_owned(), from: None, until: None, after_event: 0 }
 }
 
 /// Every raw event.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kalshi_ingest::domain::batch::{Batch, Ledger};
+use kalshi_ingest::domain::batch::{Batch, Committed};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::freshness::Now;
 use kalshi_ingest::domain::market::{Market, Sighting, Status, WatchChange};
@@ -117,7 +117,7 @@ fn store_trades(store: &mut dyn Store, run: i64, ids: &[&str]) {
     let checkpoint = store.checkpoints(&[ticker("A")], at(NOON)).unwrap().remove(0);
     let mut batch = Batch::default();
     batch.push(Walk::new(&checkpoint, Rules::EXACT).page(page));
-    store.commit(run, &batch.seal(&Ledger::new([checkpoint]), run, at(NOON))).unwrap();
+    store.commit(run, &batch.seal(&Committed::new([checkpoint]), run, at(NOON))).unwrap();
 }
 
 fn seen(store: &mut dyn Store) -> Overview {

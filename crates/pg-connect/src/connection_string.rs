@@ -1,4 +1,4 @@
-//! From a connection string to a connection: from place to place until one lets us in.
+//! From a connection string to a connection: from server to server until one accepts.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -10,10 +10,10 @@ use postgres::Client;
 
 use crate::dsn;
 use crate::error::{Error, ErrorKind};
-use crate::negotiate::{Refusal, Spot};
+use crate::negotiate::{Endpoint, Refusal};
 use crate::notice::{self, Notice};
 use crate::options::Options;
-use crate::resolve::{self, Place, Plan, Session, Surroundings, Way};
+use crate::resolve::{self, Host, Plan, Server, Session, Surroundings};
 
 /// A connection string with all that completes it: where the servers are and how to speak to them.
 ///
@@ -68,9 +68,9 @@ impl ConnectionString {
     /// answers, but not when a server says no. `tell` gets what is noticed on the way: above all
     /// that a connection is not as safe as it could be.
     pub fn connect_telling(&self, tell: &mut dyn FnMut(Notice)) -> Result<Client, Error> {
-        let mut places: Vec<&Place> = self.plan.places.iter().collect();
+        let mut servers: Vec<&Server> = self.plan.servers.iter().collect();
         if self.plan.is_shuffled {
-            places.sort_by_cached_key(|_| RandomState::new().build_hasher().finish());
+            servers.sort_by_cached_key(|_| RandomState::new().build_hasher().finish());
         }
         let wishes: &[Session] = match &self.plan.session {
             Session::PreferStandby => &[Session::Standby, Session::Any],
@@ -78,8 +78,8 @@ impl ConnectionString {
         };
         let mut last = None;
         for wish in wishes {
-            for place in &places {
-                match self.connect_to(place, *wish, tell) {
+            for server in &servers {
+                match self.connect_to(server, *wish, tell) {
                     Ok(client) => return Ok(client),
                     Err(Refusal::Absent(error)) => last = Some(error),
                     Err(refusal @ Refusal::Away { .. }) => return Err(refusal.into_error()),
@@ -91,25 +91,25 @@ impl ConnectionString {
 
     fn connect_to(
         &self,
-        place: &Place,
+        server: &Server,
         wish: Session,
         tell: &mut dyn FnMut(Notice),
     ) -> Result<Client, Refusal> {
-        let spots: Vec<Spot> = match &place.way {
-            Way::Socket(path) => vec![Spot::Socket(path.clone())],
-            Way::Address(address) => vec![Spot::Address(*address)],
-            Way::Name(name) => (name.as_str(), place.port)
+        let endpoints: Vec<Endpoint> = match &server.host {
+            Host::Socket(path) => vec![Endpoint::Socket(path.clone())],
+            Host::Address(address) => vec![Endpoint::Address(*address)],
+            Host::Name(name) => (name.as_str(), server.port)
                 .to_socket_addrs()
                 .map_err(|error| Refusal::Absent(self.absent("check the host", error)))?
-                .map(|address| Spot::Address(address.ip()))
+                .map(|address| Endpoint::Address(address.ip()))
                 .collect(),
         };
         let mut last = self.absent("check the host", "it has no address");
-        for spot in spots {
-            match self.negotiate(place, &spot, tell) {
+        for endpoint in endpoints {
+            match self.negotiate(server, &endpoint, tell) {
                 Ok((mut client, is_encrypted)) => match self.suits(&mut client, wish) {
                     Ok(()) => {
-                        self.warning(place, &spot, is_encrypted).map(&mut *tell);
+                        self.warning(server, &endpoint, is_encrypted).map(&mut *tell);
                         return Ok(client);
                     }
                     Err(error) => last = error,
@@ -157,12 +157,12 @@ impl ConnectionString {
     }
 
     /// The warning that somebody on the way could read along, or be somebody else.
-    fn warning(&self, place: &Place, spot: &Spot, is_encrypted: bool) -> Option<Notice> {
-        let host = place.name.clone().unwrap_or_else(|| match spot {
-            Spot::Address(address) => address.to_string(),
-            Spot::Socket(path) => path.display().to_string(),
+    fn warning(&self, server: &Server, endpoint: &Endpoint, is_encrypted: bool) -> Option<Notice> {
+        let host = server.name.clone().unwrap_or_else(|| match endpoint {
+            Endpoint::Address(address) => address.to_string(),
+            Endpoint::Socket(path) => path.display().to_string(),
         });
-        notice::of_strangers(&host, spot, is_encrypted, self.plan.tls.check())
+        notice::of_strangers(&host, endpoint, is_encrypted, self.plan.tls.check())
     }
 }
 
@@ -177,17 +177,17 @@ impl FromStr for ConnectionString {
 /// Hosts, ports and the database: what may be printed.
 impl fmt::Display for ConnectionString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, place) in self.plan.places.iter().enumerate() {
+        for (number, server) in self.plan.servers.iter().enumerate() {
             if number > 0 {
                 f.write_str(",")?;
             }
-            match (&place.way, &place.name) {
-                (Way::Socket(path), _) if place.port == resolve::PORT => {
+            match (&server.host, &server.name) {
+                (Host::Socket(path), _) if server.port == resolve::PORT => {
                     write!(f, "{}", path.display())?;
                 }
-                (Way::Socket(path), _) => write!(f, "{}:{}", path.display(), place.port)?,
-                (_, Some(name)) | (Way::Name(name), _) => write!(f, "{name}:{}", place.port)?,
-                (Way::Address(address), None) => write!(f, "{address}:{}", place.port)?,
+                (Host::Socket(path), _) => write!(f, "{}:{}", path.display(), server.port)?,
+                (_, Some(name)) | (Host::Name(name), _) => write!(f, "{name}:{}", server.port)?,
+                (Host::Address(address), None) => write!(f, "{address}:{}", server.port)?,
             }
         }
         self.plan.base.get_dbname().map_or(Ok(()), |name| write!(f, "/{name}"))

@@ -57,7 +57,7 @@ fn url(rest: &str) -> Result<Settings, Error> {
     if hosts.contains('@') || database.contains('@') {
         return Err(Error::configuration(format!("the database URL has an @ too many; {ENCODE}")));
     }
-    let (hosts, ports) = places(hosts)?;
+    let (hosts, ports) = servers(hosts)?;
     for (name, raw) in [
         ("user", user),
         ("password", password),
@@ -88,10 +88,10 @@ fn url(rest: &str) -> Result<Settings, Error> {
 }
 
 /// `host:port,host:port` as two lists.
-fn places(text: &str) -> Result<(String, String), Error> {
+fn servers(text: &str) -> Result<(String, String), Error> {
     let (mut hosts, mut ports) = (Vec::new(), Vec::new());
-    for place in text.split(',') {
-        let (host, port) = if let Some(rest) = place.strip_prefix('[') {
+    for server in text.split(',') {
+        let (host, port) = if let Some(rest) = server.strip_prefix('[') {
             let (address, port) = rest.split_once(']').unwrap_or(("", rest));
             let port = if port.is_empty() { Some("") } else { port.strip_prefix(':') };
             let Some(port) = port.filter(|_| !address.is_empty()) else {
@@ -101,7 +101,7 @@ fn places(text: &str) -> Result<(String, String), Error> {
             };
             (address, port)
         } else {
-            place.split_once(':').unwrap_or((place, ""))
+            server.split_once(':').unwrap_or((server, ""))
         };
         if !port.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Error::configuration(format!(

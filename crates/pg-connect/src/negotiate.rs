@@ -12,26 +12,25 @@ use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Client, Config, Socket};
 use rustls::pki_types::ServerName;
 
-use super::resolve::Place;
+use super::resolve::Server;
 use super::tls::{Check, Mode};
 use crate::connection_string::ConnectionString;
 use crate::error::{Error, ErrorKind, one_line};
 use crate::notice::Notice;
 use crate::stream::Encryption;
 
-/// One end of a cable.
+/// A resolved address of a server.
 #[derive(Clone, Debug)]
-pub(super) enum Spot {
+pub(super) enum Endpoint {
     Socket(PathBuf),
     Address(IpAddr),
 }
 
-/// Why a spot did not let us in.
+/// Why an endpoint gave no connection.
 pub(super) enum Refusal {
-    /// Nobody answers, or not yet, or not one that suits: the next place may.
+    /// No server answers, or it does not suit: the next server may.
     Absent(Error),
-    /// There is somebody who will not have us; whether it may go better the other way, with TLS
-    /// or without.
+    /// The server refused the connection. `is_other_way_open`: the opposite choice of TLS may work.
     Away { error: Error, is_other_way_open: bool },
 }
 
@@ -44,30 +43,34 @@ impl Refusal {
 }
 
 impl ConnectionString {
-    /// One spot, with TLS or without as `sslmode` says, and the other way where it allows that.
+    /// Connects to one endpoint, with TLS or without as `sslmode` says, and the other way where it allows that.
     pub(crate) fn negotiate(
         &self,
-        place: &Place,
-        spot: &Spot,
+        server: &Server,
+        endpoint: &Endpoint,
         tell: &mut dyn FnMut(Notice),
     ) -> Result<(Client, bool), Refusal> {
         // A socket is not encrypted, whatever was said.
-        let mode = if matches!(spot, Spot::Socket(_)) { Mode::Disable } else { self.plan.tls.mode };
+        let mode = if matches!(endpoint, Endpoint::Socket(_)) {
+            Mode::Disable
+        } else {
+            self.plan.tls.mode
+        };
         match mode {
-            Mode::Disable => self.attempt(place, spot, SslMode::Disable, tell),
+            Mode::Disable => self.attempt(server, endpoint, SslMode::Disable, tell),
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => {
-                self.attempt(place, spot, SslMode::Require, tell)
+                self.attempt(server, endpoint, SslMode::Require, tell)
             }
-            Mode::Allow => match self.attempt(place, spot, SslMode::Disable, tell) {
+            Mode::Allow => match self.attempt(server, endpoint, SslMode::Disable, tell) {
                 Err(Refusal::Away { error: first, is_other_way_open: true }) => self
-                    .attempt(place, spot, SslMode::Prefer, tell)
+                    .attempt(server, endpoint, SslMode::Prefer, tell)
                     .map_err(|other| both(other, &first)),
                 other => other,
             },
-            Mode::Prefer => match self.attempt(place, spot, SslMode::Prefer, tell) {
+            Mode::Prefer => match self.attempt(server, endpoint, SslMode::Prefer, tell) {
                 Err(Refusal::Away { error: first, is_other_way_open: true }) => {
                     tell(Notice::Detail(format!("{}; once more without TLS", one_line(&first))));
-                    self.attempt(place, spot, SslMode::Disable, tell)
+                    self.attempt(server, endpoint, SslMode::Disable, tell)
                         .map_err(|other| both(other, &first))
                 }
                 other => other,
@@ -77,30 +80,30 @@ impl ConnectionString {
 
     fn attempt(
         &self,
-        place: &Place,
-        spot: &Spot,
+        server: &Server,
+        endpoint: &Endpoint,
         ssl_mode: SslMode,
         tell: &mut dyn FnMut(Notice),
     ) -> Result<(Client, bool), Refusal> {
         let mut config = self.plan.base.clone();
-        config.port(place.port).ssl_mode(ssl_mode);
-        if let Some(password) = &place.password {
+        config.port(server.port).ssl_mode(ssl_mode);
+        if let Some(password) = &server.password {
             config.password(password);
         }
         let is_agreed = Arc::new(AtomicBool::new(false));
-        let connected = match spot {
-            Spot::Socket(path) => {
+        let connected = match endpoint {
+            Endpoint::Socket(path) => {
                 config.host_path(path);
                 within_timeout(config, postgres::NoTls)
             }
             // It is never asked for TLS then.
-            Spot::Address(address) if ssl_mode == SslMode::Disable => {
+            Endpoint::Address(address) if ssl_mode == SslMode::Disable => {
                 config.hostaddr(*address);
                 within_timeout(config, postgres::NoTls)
             }
-            Spot::Address(address) => {
+            Endpoint::Address(address) => {
                 let away = |error| Refusal::Away { error, is_other_way_open: true };
-                let name = self.server_name(place, *address).map_err(away)?;
+                let name = self.server_name(server, *address).map_err(away)?;
                 config.hostaddr(*address).host(&name);
                 let client = self.plan.tls.client(tell).map_err(away)?;
                 within_timeout(config, Encryption::new(client, Arc::clone(&is_agreed)))
@@ -119,8 +122,8 @@ impl ConnectionString {
     }
 
     /// What the certificate has to be for; the address where it may be for anybody.
-    fn server_name(&self, place: &Place, address: IpAddr) -> Result<String, Error> {
-        match &place.name {
+    fn server_name(&self, server: &Server, address: IpAddr) -> Result<String, Error> {
+        match &server.name {
             Some(name) if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
             _ if self.plan.tls.check() != Check::Host => Ok(address.to_string()),
             Some(_) => {

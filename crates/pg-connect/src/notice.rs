@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::negotiate::Spot;
+use crate::negotiate::Endpoint;
 use crate::tls::Check;
 
 /// One line that is worth logging. It holds no secret.
@@ -28,12 +28,12 @@ impl fmt::Display for Notice {
 /// well or nothing leaves the machine.
 pub(crate) fn of_strangers(
     host: &str,
-    spot: &Spot,
+    endpoint: &Endpoint,
     is_encrypted: bool,
     check: Check,
 ) -> Option<Notice> {
-    match spot {
-        Spot::Address(address) if !address.to_canonical().is_loopback() => {}
+    match endpoint {
+        Endpoint::Address(address) if !address.to_canonical().is_loopback() => {}
         _ => return None,
     }
     let wrong = match (is_encrypted, check) {
@@ -53,20 +53,20 @@ mod tests {
 
     #[test]
     fn only_what_leaves_the_machine_is_warned_of() {
-        let spot = |text: &str| Spot::Address(text.parse().unwrap());
-        for (spot, is_encrypted, check, words) in [
-            (spot("192.0.2.1"), false, Check::Nothing, Some("not encrypted")),
-            (spot("192.0.2.1"), false, Check::Host, Some("not encrypted")),
-            (spot("2001:db8::1"), true, Check::Nothing, Some("certificate is not checked")),
-            (spot("192.0.2.1"), true, Check::Chain, None),
-            (spot("192.0.2.1"), true, Check::Host, None),
-            (spot("127.0.0.2"), false, Check::Nothing, None),
-            (spot("::1"), false, Check::Nothing, None),
-            (spot("::ffff:127.0.0.1"), false, Check::Nothing, None),
-            (Spot::Socket(PathBuf::from("/tmp")), false, Check::Nothing, None),
+        let endpoint = |text: &str| Endpoint::Address(text.parse().unwrap());
+        for (endpoint, is_encrypted, check, words) in [
+            (endpoint("192.0.2.1"), false, Check::Nothing, Some("not encrypted")),
+            (endpoint("192.0.2.1"), false, Check::Host, Some("not encrypted")),
+            (endpoint("2001:db8::1"), true, Check::Nothing, Some("certificate is not checked")),
+            (endpoint("192.0.2.1"), true, Check::Chain, None),
+            (endpoint("192.0.2.1"), true, Check::Host, None),
+            (endpoint("127.0.0.2"), false, Check::Nothing, None),
+            (endpoint("::1"), false, Check::Nothing, None),
+            (endpoint("::ffff:127.0.0.1"), false, Check::Nothing, None),
+            (Endpoint::Socket(PathBuf::from("/tmp")), false, Check::Nothing, None),
         ] {
-            let said = of_strangers("db.example", &spot, is_encrypted, check);
-            assert_eq!(said.is_some(), words.is_some(), "{spot:?} {said:?}");
+            let said = of_strangers("db.example", &endpoint, is_encrypted, check);
+            assert_eq!(said.is_some(), words.is_some(), "{endpoint:?} {said:?}");
             if let (Some(Notice::Warning(said)), Some(words)) = (said, words) {
                 assert!(said.contains(words) && said.contains("db.example"), "{said}");
                 assert!(said.ends_with("set sslmode=verify-full"), "{said}");

@@ -148,9 +148,9 @@ impl Settings {
     /// An error that says which parameter is wrong, where, and what would be right; not its
     /// value, which may be a piece of a password in the wrong place.
     pub(super) fn wrong(&self, name: &str, advice: &str) -> Error {
-        let place =
+        let server =
             self.0.get(name).map_or_else(String::new, |(_, origin)| format!(" in {origin}"));
-        Error::configuration(format!("{name}{place} is wrong: {advice}"))
+        Error::configuration(format!("{name}{server} is wrong: {advice}"))
     }
 
     /// One of a few words.

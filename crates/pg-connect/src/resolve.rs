@@ -37,8 +37,8 @@ pub(super) struct Surroundings<'a> {
 
 /// One server that may be connected to. No `Debug`: there is a password in it.
 #[derive(Clone)]
-pub(super) struct Place {
-    pub(super) way: Way,
+pub(super) struct Server {
+    pub(super) host: Host,
     /// What the certificate has to be for.
     pub(super) name: Option<String>,
     pub(super) port: u16,
@@ -46,7 +46,7 @@ pub(super) struct Place {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Host {
     /// The directory of a Unix socket.
     Socket(PathBuf),
     Address(IpAddr),
@@ -68,8 +68,8 @@ pub(super) enum Session {
 /// All that is needed to connect.
 #[derive(Clone)]
 pub(super) struct Plan {
-    pub(super) places: Vec<Place>,
-    /// Everything but the place, its password and TLS.
+    pub(super) servers: Vec<Server>,
+    /// Everything but the server, its password and TLS.
     pub(super) base: Config,
     pub(super) tls: Tls,
     pub(super) session: Session,
@@ -95,8 +95,8 @@ pub(super) fn plan(
         })?,
     };
     let database = settings.get("dbname").unwrap_or(&user).to_owned();
-    let mut places = places(&settings)?;
-    give_passwords(&mut places, &settings, home.as_deref(), [&database, &user], notices);
+    let mut servers = servers(&settings)?;
+    give_passwords(&mut servers, &settings, home.as_deref(), [&database, &user], notices);
     let load_balance = [("disable", false), ("random", true)];
     let session = [
         ("any", Session::Any),
@@ -107,7 +107,7 @@ pub(super) fn plan(
         ("prefer-standby", Session::PreferStandby),
     ];
     Ok(Plan {
-        places,
+        servers,
         base: base(&settings, around, [&database, &user])?,
         tls: tls(&settings, home.as_deref())?,
         session: settings.word("target_session_attrs", &session, Session::Any)?,
@@ -151,7 +151,7 @@ fn fill(settings: &mut Settings, around: &Surroundings<'_>) -> Result<(), Error>
     Ok(())
 }
 
-fn places(settings: &Settings) -> Result<Vec<Place>, Error> {
+fn servers(settings: &Settings) -> Result<Vec<Server>, Error> {
     let list = |name: &str| -> Vec<&str> {
         settings.get(name).map(|list| list.split(',').map(str::trim).collect()).unwrap_or_default()
     };
@@ -164,30 +164,30 @@ fn places(settings: &Settings) -> Result<Vec<Place>, Error> {
         return Err(settings.wrong("port", "there has to be one, or one for each host"));
     }
     let at = |list: &[&str], at: usize| list.get(at).map_or(String::new(), |&one| one.to_owned());
-    let place = |number: usize| {
-        let host = at(&hosts, number);
+    let server = |number: usize| {
+        let given = at(&hosts, number);
         let port = at(&ports, if ports.len() == 1 { 0 } else { number });
         let port = if port.is_empty() { Ok(PORT) } else { port.parse() };
         let port = port
             .ok()
             .filter(|port| *port > 0)
             .ok_or_else(|| settings.wrong("port", "use a number from 1 to 65535"))?;
-        let way = match at(&addresses, number) {
-            address if !address.is_empty() => Way::Address(address.parse().map_err(|_| {
+        let host = match at(&addresses, number) {
+            address if !address.is_empty() => Host::Address(address.parse().map_err(|_| {
                 settings.wrong("hostaddr", "use an IP address; a name belongs into host")
             })?),
-            _ if host.is_empty() => Way::Socket(socket_directory()),
-            _ if host.starts_with('/') => Way::Socket(PathBuf::from(&host)),
+            _ if given.is_empty() => Host::Socket(socket_directory()),
+            _ if given.starts_with('/') => Host::Socket(PathBuf::from(&given)),
             // libpq's mark of an abstract socket; here rather a password that is not encoded.
-            _ if host.contains('@') => {
+            _ if given.contains('@') => {
                 return Err(settings.wrong("host", "there is an @ in it"));
             }
-            _ => Way::Name(host.clone()),
+            _ => Host::Name(given.clone()),
         };
-        let name = Some(host).filter(|host| !host.is_empty() && !host.starts_with('/'));
-        Ok(Place { way, name, port, password: None })
+        let name = Some(given).filter(|host| !host.is_empty() && !host.starts_with('/'));
+        Ok(Server { host, name, port, password: None })
     };
-    (0..count).map(place).collect()
+    (0..count).map(server).collect()
 }
 
 fn socket_directory() -> PathBuf {
@@ -196,17 +196,17 @@ fn socket_directory() -> PathBuf {
     PathBuf::from(first)
 }
 
-/// The password that was said, or for each place the one that the password file has for it.
+/// The password that was said, or for each server the one that the password file has for it.
 fn give_passwords(
-    places: &mut [Place],
+    servers: &mut [Server],
     settings: &Settings,
     home: Option<&Path>,
     [database, user]: [&str; 2],
     notices: &mut Vec<Notice>,
 ) {
     if let Some(password) = settings.get("password") {
-        for place in places {
-            place.password = Some(password.to_owned());
+        for server in servers {
+            server.password = Some(password.to_owned());
         }
         return;
     }
@@ -217,14 +217,14 @@ fn give_passwords(
         Ok(None) => return,
         Err(why) => return notices.push(Notice::Warning(why)),
     };
-    for place in places {
-        let host = match (&place.name, &place.way) {
-            (Some(name), _) | (None, Way::Name(name)) => name.clone(),
-            (None, Way::Socket(path)) if *path == socket_directory() => "localhost".to_owned(),
-            (None, Way::Socket(path)) => path.display().to_string(),
-            (None, Way::Address(address)) => address.to_string(),
+    for server in servers {
+        let host = match (&server.name, &server.host) {
+            (Some(name), _) | (None, Host::Name(name)) => name.clone(),
+            (None, Host::Socket(path)) if *path == socket_directory() => "localhost".to_owned(),
+            (None, Host::Socket(path)) => path.display().to_string(),
+            (None, Host::Address(address)) => address.to_string(),
         };
-        place.password = passfile::find(&text, [&host, &place.port.to_string(), database, user]);
+        server.password = passfile::find(&text, [&host, &server.port.to_string(), database, user]);
     }
 }
 

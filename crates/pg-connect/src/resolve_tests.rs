@@ -34,20 +34,20 @@ fn told(text: &str, variables: &[(&str, &str)]) -> Vec<Notice> {
 
 fn words(text: &str, variables: &[(&str, &str)]) -> String {
     let plan = plan_of(text, variables).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let place = |place: &Place| {
-        let way = match &place.way {
-            Way::Socket(path) if *path == socket_directory() => "socket".to_owned(),
-            Way::Socket(path) => path.display().to_string(),
-            Way::Address(address) => address.to_string(),
-            Way::Name(name) => name.clone(),
+    let server = |server: &Server| {
+        let host = match &server.host {
+            Host::Socket(path) if *path == socket_directory() => "socket".to_owned(),
+            Host::Socket(path) => path.display().to_string(),
+            Host::Address(address) => address.to_string(),
+            Host::Name(name) => name.clone(),
         };
-        format!("{way}:{}", place.port)
+        format!("{host}:{}", server.port)
     };
-    let places: Vec<String> = plan.places.iter().map(place).collect();
-    let password = plan.places[0].password.as_deref().unwrap_or("-");
+    let servers: Vec<String> = plan.servers.iter().map(server).collect();
+    let password = plan.servers[0].password.as_deref().unwrap_or("-");
     let base = &plan.base;
     let (user, database) = (base.get_user().unwrap(), base.get_dbname().unwrap());
-    format!("{} {user}/{password} {database} {:?}", places.join(","), plan.tls.mode)
+    format!("{} {user}/{password} {database} {:?}", servers.join(","), plan.tls.mode)
 }
 
 #[test]
@@ -148,8 +148,8 @@ fn each_place_has_its_own_line_of_the_password_file() {
     let passwords = |text: &str, variables: &[(&str, &str)]| {
         let variables =
             [&[("HOME", home), ("PGUSER", "me"), ("PGDATABASE", "k")], variables].concat();
-        let places = plan_of(text, &variables).unwrap_or_else(|error| panic!("{error}")).places;
-        places.into_iter().map(|place| place.password).collect::<Vec<_>>()
+        let servers = plan_of(text, &variables).unwrap_or_else(|error| panic!("{error}")).servers;
+        servers.into_iter().map(|server| server.password).collect::<Vec<_>>()
     };
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(passwords("host=a,b,c port=5432,7,5432", &[]), [some("for a"), some("for b"), None]);

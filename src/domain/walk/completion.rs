@@ -19,11 +19,11 @@ impl Walk {
     pub(super) fn next_anchor(&self) -> Option<Anchor> {
         match &self.span {
             Span::Inherited { anchor, .. } => anchor.clone(),
-            Span::Slice { .. } | Span::Given { .. } | Span::Own => self.newest().cloned(),
+            Span::Step { .. } | Span::Given { .. } | Span::Own => self.newest().cloned(),
         }
     }
 
-    /// The window is read. After an inherited one or a slice, the span since then is opened.
+    /// The window is read. After an inherited one or a step, the span since then is opened.
     pub(super) fn complete(&mut self, walked: &mut Walked) {
         self.find_false_anchor();
         let is_seen_before = self.seen.low.is_some() && self.seen.low == self.span.stopped_at();
@@ -50,7 +50,7 @@ impl Walk {
             walked.heard.extend(heard.map(|until| (market.clone(), until)));
         }
         match (&self.span, window) {
-            (Span::Inherited { .. } | Span::Slice { .. }, Some(window)) => {
+            (Span::Inherited { .. } | Span::Step { .. }, Some(window)) => {
                 self.open_next(window, anchor);
             }
             _ => self.end = Some(End::Level),
@@ -104,9 +104,9 @@ impl Walk {
     /// The span above this window is read next.
     pub(super) fn open_next(&mut self, window: Window, anchor: Option<Anchor>) {
         let until = window.until();
-        // What is late for a slice that was read just now was read, unless it is as late as this.
-        let is_slice = matches!(self.span, Span::Slice { .. });
-        let settled = self.seen.evidence.as_ref().filter(|_| is_slice).map(Evidence::settled);
+        // What is late for a step that was read just now was read, unless it is as late as this.
+        let is_step = matches!(self.span, Span::Step { .. });
+        let settled = self.seen.evidence.as_ref().filter(|_| is_step).map(Evidence::settled);
         self.reread_floor = settled.map(|settled| settled.before(self.rules.overlap));
         let is_first = self.held.claim.is_none();
         self.held = Held {
@@ -115,20 +115,20 @@ impl Walk {
             has_trades: self.held.has_trades || self.seen.low.is_some(),
             is_read: self.held.is_read || self.seen.low.is_some(),
             heard_until: self.held.heard_until,
-            // One from above a slice is still to be shown.
+            // One from above a step is still to be shown.
             expected: Expected::of(match (anchor, self.held.expected.anchor().cloned()) {
                 (Some(new), Some(old)) if old.at > new.at => Some(old),
                 (new, old) => new.or(old),
             }),
-            // What is late below a slice was read just now.
+            // What is late below a step was read just now.
             footing: None,
-            confirms_ends: !is_slice,
+            confirms_ends: !is_step,
         };
         (self.span, self.start, self.depth) = (Span::Own, Start::At(until), Depth::ToEdge);
         self.chain = Chain::of(Question::First);
         (self.seen, self.repeats) = (Seen::default(), Repeats::default());
         self.nothing_until = None;
-        self.begin_slice();
+        self.begin_step();
     }
 
     /// The archive's newest page: a market that traded there only has its anchor there.
@@ -214,10 +214,10 @@ mod tests {
         assert_eq!(walk.next(), Step::Done(End::Guarded(Guard::EndsEmpty)));
     }
 
-    /// A claim may end below the newest trade: the slices below that trade do not show it, and that is no contradiction.
+    /// A claim may end below the newest trade: the steps below that trade do not show it, and that is no contradiction.
     #[test]
-    fn an_anchor_above_a_slice_is_still_to_be_shown() {
-        let begins = "rules slice=60
+    fn an_anchor_above_a_step_is_still_to_be_shown() {
+        let begins = "rules step=60
              have done ..95 ^z200
              ask 84.. | @300 a290 z200 >x1 | a z | =
              ask 84..156 | @300 c150 d120 e80 | c d | done ..155 ^z200 _120
@@ -232,17 +232,17 @@ mod tests {
              ask ..216 | @300 f180 c150 | f | =
              guarded AnchorMissing"
         ));
-        // One within a slice, also if the newest page has shown it.
+        // One within a step, also if the newest page has shown it.
         play(
-            "rules slice=60
+            "rules step=60
              have done ..95 ^z120
              ask 84.. | @300 a290 z120 >x1 | a z | =
              ask 84..156 | @300 c150 e80 | c | =
              cut",
         );
-        // One at the very end of a slice belongs to the next.
+        // One at the very end of a step belongs to the next.
         play(
-            "rules slice=60
+            "rules step=60
              have done ..95 ^z155
              ask 84.. | @300 a290 z155 >x1 | a z | =
              ask 84..156 | @300 c150 d120 e80 | c d | done ..155 ^z155 _120

@@ -89,13 +89,13 @@ impl Walk {
         Some(self.span.until()?.after(*reach))
     }
 
-    /// Two answers that show nothing are what a broken server says as well. What lies above the slice was
+    /// Two answers that show nothing are what a broken server says as well. What lies above the step was
     /// shown: a window that reaches up to there has to show it again.
     pub(super) fn widen(&mut self) {
         self.nothing_until = self.span.until();
         (self.span, self.seen) = (Span::Own, Seen::default());
         self.ask(Question::First);
-        self.begin_slice();
+        self.begin_step();
     }
 }
 
@@ -149,8 +149,8 @@ mod tests {
             level_at: Some(time("100")),
             ..Checkpoint::first(Ticker::tape(), time("0"))
         };
-        let slice = Some(Duration::from_secs(600));
-        let mut walk = Walk::new(&row, Rules { slice, ..RULES });
+        let step = Some(Duration::from_secs(600));
+        let mut walk = Walk::new(&row, Rules { step, ..RULES });
         let mut questions = 0;
         let completed = loop {
             let Step::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };

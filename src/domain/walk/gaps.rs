@@ -54,7 +54,7 @@ impl Walk {
         let is_asked = self.repeats.has_asked(until);
         match (is_asked, &self.span) {
             (false, _) => Some(Ok(Question::First)),
-            (true, Span::Slice { .. }) => Some(Err(Guard::Hole)),
+            (true, Span::Step { .. }) => Some(Err(Guard::Hole)),
             (true, _) => None,
         }
     }
@@ -131,9 +131,9 @@ mod tests {
         ));
     }
 
-    /// A slice of the tape ends below trades that were shown: many may be missing between them and its first row.
+    /// A step of the tape ends below trades that were shown: many may be missing between them and its first row.
     #[test]
-    fn a_slice_of_the_tape_that_begins_late_is_asked_for_again_by_how_busy_the_tape_is() {
+    fn a_step_of_the_tape_that_begins_late_is_asked_for_again_by_how_busy_the_tape_is() {
         let first = Checkpoint::first(Ticker::tape(), time("0"));
         let row = Checkpoint { complete_until: Some(time("1000")), ..first };
         let busy: Vec<String> = (1_001..1_100).rev().map(|at| format!(" A:b{at}")).collect();
@@ -145,7 +145,7 @@ mod tests {
             (" A:b1100", Some(10.0), 0, true, "many, as the passes before have counted"),
             (" A:b1100", None, 0, false, "nobody has counted"),
         ] {
-            let rules = Rules { slice: Some(Duration::from_secs(600)), tape_rate, ..RULES };
+            let rules = Rules { step: Some(Duration::from_secs(600)), tape_rate, ..RULES };
             let mut walk = Walk::new(&Checkpoint { failures, ..row.clone() }, rules);
             walk.page(page_from("@3000 A:d2900 A:c2890 >c"));
             walk.page(page_from(&format!("@3000{rows} >c")));

@@ -64,7 +64,7 @@ impl Walk {
 mod tests {
     use super::super::tests::transcript::{RULES, page_from, play, time};
     use super::*;
-    use crate::domain::batch::{Batch, Ledger};
+    use crate::domain::batch::{Batch, Committed};
     use crate::domain::checkpoint::Checkpoint;
     use crate::domain::evidence::Anchor;
     use crate::domain::page::Rules;
@@ -75,7 +75,7 @@ mod tests {
         let mut walk = Walk::new(row, RULES).traded(Traded::Unknown);
         let mut batch = Batch::default();
         batch.push(walk.page(page_from(answer)));
-        let commit = batch.seal(&Ledger::new([row.clone()]), 1, time("300"));
+        let commit = batch.seal(&Committed::new([row.clone()]), 1, time("300"));
         let [update] = commit.checkpoints() else { return row.clone() };
         update.next().clone()
     }

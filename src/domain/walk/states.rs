@@ -21,8 +21,8 @@ pub(super) enum Span {
         /// Where the earlier pass had to stop.
         stopped_at: Option<Timestamp>,
     },
-    /// One of this pass, cut off at the length of a slice; another follows.
-    Slice { until: Timestamp },
+    /// One of this pass, cut off at the length of a step; another follows.
+    Step { until: Timestamp },
     /// One that a backfill names: this window and no other.
     Given {
         until: Timestamp,
@@ -39,7 +39,7 @@ impl Span {
     /// The upper edge, unless that is for the first page to say.
     pub(super) fn until(&self) -> Option<Timestamp> {
         match self {
-            Span::Inherited { until, .. } | Span::Slice { until } | Span::Given { until, .. } => {
+            Span::Inherited { until, .. } | Span::Step { until } | Span::Given { until, .. } => {
                 Some(*until)
             }
             Span::Own => None,
@@ -50,7 +50,7 @@ impl Span {
     pub(super) fn stopped_at(&self) -> Option<Timestamp> {
         match self {
             Span::Inherited { stopped_at, .. } | Span::Given { stopped_at, .. } => *stopped_at,
-            Span::Slice { .. } | Span::Own => None,
+            Span::Step { .. } | Span::Own => None,
         }
     }
 }

@@ -231,7 +231,7 @@ impl Resolver<'_> {
                     }
                 }
                 let is_contradicted = shown.joined.iter().chain(&record.members).any(|ticker| {
-                    self.roster.place(ticker).is_some_and(|place| place.listed == Listed::Open)
+                    self.roster.demand(ticker).is_some_and(|demand| demand.listed == Listed::Open)
                 });
                 if !is_contradicted {
                     return Ok(Word::Empty);

@@ -78,10 +78,10 @@ impl Resolver<'_> {
     /// Those never seen first, then those not looked at for longest.
     fn due(&self, now: Timestamp) -> Vec<Ticker> {
         let mut due: Vec<(Option<Timestamp>, Ticker)> = Vec::new();
-        for (ticker, place) in self.roster.iter().filter(|(ticker, _)| !ticker.is_tape()) {
+        for (ticker, demand) in self.roster.iter().filter(|(ticker, _)| !ticker.is_tape()) {
             let known = self.known.get(ticker);
             let is_departed = self.accounted.contains(ticker);
-            if lifecycle::is_due(known, place.listed, is_departed, now) {
+            if lifecycle::is_due(known, demand.listed, is_departed, now) {
                 due.push((known.map(|known| known.checked_at), ticker.clone()));
             }
         }
@@ -172,7 +172,7 @@ impl Resolver<'_> {
             let ticker = sighting.market.ticker.clone();
             self.remember(&sighting);
             let is_listed =
-                self.roster.place(&ticker).is_some_and(|place| place.listed == Listed::Open);
+                self.roster.demand(&ticker).is_some_and(|demand| demand.listed == Listed::Open);
             if !is_listed && lifecycle::is_open(&self.known[&ticker], now) {
                 self.left_out.insert(ticker);
             }

@@ -1,6 +1,6 @@
 //! Slices in a commit.
 
-use kalshi_ingest::domain::batch::{Batch, Ledger};
+use kalshi_ingest::domain::batch::{Batch, Committed};
 use kalshi_ingest::domain::slice::{Slice, SliceStatus};
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::failure::Kind;
@@ -161,7 +161,7 @@ fn rows_and_slices_are_one(database: &Database) {
         let mut batch = Batch::default();
         let page = page(vec![event("A", "t9", 20), event("A", "t1", 10)], None);
         batch.push(walked(&slice, page));
-        batch.seal(&Ledger::of_slices([slice.clone()]), 7, at(60))
+        batch.seal(&Committed::of_slices([slice.clone()]), 7, at(60))
     };
     // A trade that the table itself refuses takes everything with it.
     database.execute(if is_sqlite(database) {

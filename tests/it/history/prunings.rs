@@ -1,7 +1,7 @@
 //! Raw events that are not needed any more.
 
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::store::{ReplayPlace, Store, TRADES_TABLE};
+use kalshi_ingest::store::{ReplayCursor, Store, TRADES_TABLE};
 
 use super::{at, beginning, count, dump, event, is_sqlite, raw, receive, refused, replayed};
 use crate::support::database::{Database, on_both_stores};
@@ -121,7 +121,7 @@ fn a_replay_after_a_pruning_sees_what_is_new(database: &Database) {
     let mut store = database.open();
     let events = (0..10).map(|n| event("A", &format!("t{n}"), 8)).collect();
     receive(store.as_mut(), events, vec![], 100);
-    let place = ReplayPlace { after_event: 8, ..beginning(TRADES_TABLE) };
+    let place = ReplayCursor { after_event: 8, ..beginning(TRADES_TABLE) };
     store.replay(&place, &[], at(900)).unwrap();
     assert_eq!(store.prune(at(200), 100).unwrap(), 10);
     assert_eq!(count(database, "raw_kalshi_trade_events"), 0);

@@ -2,7 +2,7 @@
 
 use kalshi_ingest::domain::trade::{Price, Side};
 use kalshi_ingest::failure::Kind;
-use kalshi_ingest::store::{ReplayPlace, Replayed, TRADES_TABLE};
+use kalshi_ingest::store::{ReplayCursor, Replayed, TRADES_TABLE};
 
 use super::{
     at, beginning, count, dump, event, event_at, is_sqlite, raw, receive, refused, replayed,
@@ -62,7 +62,7 @@ fn bounds_are_those_of_receipt(database: &Database) {
     // Another process's clock was behind.
     receive(store.as_mut(), vec![event("A", "t4", 9_000)], vec![], 199);
     let mut received = |from: Option<i64>, until: Option<i64>| {
-        let place = ReplayPlace { from: from.map(at), until: until.map(at), ..beginning("x") };
+        let place = ReplayCursor { from: from.map(at), until: until.map(at), ..beginning("x") };
         let found = store.raw_events(&place, 100).unwrap();
         found.iter().map(|raw| raw.received_at.second()).collect::<Vec<_>>()
     };
@@ -157,10 +157,10 @@ fn a_replay_goes_on_where_it_was_ended(database: &Database) {
     store.make_trades_table("other").unwrap();
     let (from, until) = (Some(at(10)), Some(at(20)));
     let place = store.replay_place(TRADES_TABLE, from, until).unwrap();
-    let expected = ReplayPlace { target: TRADES_TABLE.to_owned(), from, until, after_event: 0 };
+    let expected = ReplayCursor { target: TRADES_TABLE.to_owned(), from, until, after_event: 0 };
     assert_eq!(place, expected, "none was begun");
 
-    let moved = ReplayPlace { after_event: 5_000_000_000, ..place.clone() };
+    let moved = ReplayCursor { after_event: 5_000_000_000, ..place.clone() };
     store.replay(&moved, &[], at(900)).unwrap();
     assert_eq!(database.open().replay_place(TRADES_TABLE, from, until).unwrap(), moved);
     for (target, from, until) in [
@@ -174,9 +174,9 @@ fn a_replay_goes_on_where_it_was_ended(database: &Database) {
         assert_eq!(place.after_event, 0, "another replay: {target} {from:?} {until:?}");
     }
 
-    let other = ReplayPlace { target: "other".to_owned(), after_event: 3, ..moved.clone() };
+    let other = ReplayCursor { target: "other".to_owned(), after_event: 3, ..moved.clone() };
     store.replay(&other, &[], at(900)).unwrap();
-    store.replay(&ReplayPlace { after_event: 4, ..moved.clone() }, &[], at(900)).unwrap();
+    store.replay(&ReplayCursor { after_event: 4, ..moved.clone() }, &[], at(900)).unwrap();
     let held = store.replay_place(TRADES_TABLE, from, until).unwrap().after_event;
     assert_eq!(held, 5_000_000_000, "one that lags does not pull it back");
 
@@ -203,7 +203,7 @@ fn trades_and_place_are_one(database: &Database) {
     receive(store.as_mut(), events.clone(), vec![], 60);
     database.execute("delete from prediction_market_trades");
     let stored = raw(store.as_mut());
-    let place = ReplayPlace { after_event: stored[1].event_id, ..beginning(TRADES_TABLE) };
+    let place = ReplayCursor { after_event: stored[1].event_id, ..beginning(TRADES_TABLE) };
     database.execute(if is_sqlite(database) {
         "create trigger no before insert on prediction_market_trades when new.trade_id = 't9'
              begin select raise(abort, 'no'); end"

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::Failure;
-use kalshi_ingest::store::{self, Lock, ReplayPlace};
+use kalshi_ingest::store::{self, Lock, ReplayCursor};
 
 use super::made::BEGINS;
 use super::operations::{
@@ -184,7 +184,7 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
             let without_number = |row| store::StoredRawEvent { event_id: 0, ..row };
             Ok(list(rows.into_iter().map(without_number).collect()))
         }
-        History::ReplayPlace { target, from, until } => {
+        History::ReplayCursor { target, from, until } => {
             let place = store.replay_place(target, *from, *until)?;
             let done = all_events(store)?.iter().filter(|at| **at <= place.after_event).count();
             Ok(vec![format!("{:?}, {done} done", (place.target, place.from, place.until))])
@@ -208,17 +208,17 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
 
 /// The numbers of all raw events.
 fn all_events(store: &mut dyn store::Store) -> Result<Vec<i64>, Failure> {
-    let all = ReplayPlace { target: "any".to_owned(), from: None, until: None, after_event: 0 };
+    let all = ReplayCursor { target: "any".to_owned(), from: None, until: None, after_event: 0 };
     Ok(store.raw_events(&all, 1_000_000)?.into_iter().map(|row| row.event_id).collect())
 }
 
 impl Spot {
-    fn find(&self, store: &mut dyn store::Store) -> Result<ReplayPlace, Failure> {
+    fn find(&self, store: &mut dyn store::Store) -> Result<ReplayCursor, Failure> {
         let events = all_events(store)?;
         let done = self.events_done.min(events.len());
         let after_event = done.checked_sub(1).map_or(0, |last| events[last]);
         let (target, from, until) = (self.target.clone(), self.from, self.until);
-        Ok(ReplayPlace { target, from, until, after_event })
+        Ok(ReplayCursor { target, from, until, after_event })
     }
 }
 

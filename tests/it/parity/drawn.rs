@@ -320,7 +320,7 @@ fn history() -> impl Strategy<Value = History> {
         2 => (scores(), now()).prop_map(|(scores, now)| History::SaveScores { scores, now }),
         2 => (spot(), 0_u32..4).prop_map(|(place, count)| History::RawEvents { place, count }),
         2 => (table(), bound(), bound())
-            .prop_map(|(target, from, until)| History::ReplayPlace { target, from, until }),
+            .prop_map(|(target, from, until)| History::ReplayCursor { target, from, until }),
         2 => table().prop_map(|name| History::MakeTradesTable { name }),
         4 => (spot(), vec(replayed, 0..4)).prop_map(|(place, trades)| History::Replay { place, trades }),
         1 => spot().prop_map(|place| History::FinishReplay { place }),

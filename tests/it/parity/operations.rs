@@ -80,7 +80,7 @@ pub(super) enum History {
     StoredByHour { markets: Vec<Ticker>, from: Timestamp, until: Timestamp },
     SaveScores { scores: Vec<Score>, now: Timestamp },
     RawEvents { place: Spot, count: u32 },
-    ReplayPlace { target: String, from: Option<Timestamp>, until: Option<Timestamp> },
+    ReplayCursor { target: String, from: Option<Timestamp>, until: Option<Timestamp> },
     MakeTradesTable { name: String },
     Replay { place: Spot, trades: Vec<Replayed> },
     FinishReplay { place: Spot },

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use kalshi_ingest::domain::batch::{Batch, Commit, Ledger};
+use kalshi_ingest::domain::batch::{Batch, Commit, Committed};
 use kalshi_ingest::domain::checkpoint::Checkpoint;
 use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
@@ -62,7 +62,7 @@ pub(super) fn pass(
             Mark::Leave(market, span) => batch.leave(market, span),
         }
     }
-    batch.seal(&Ledger::new(known.values().cloned()), run, now)
+    batch.seal(&Committed::new(known.values().cloned()), run, now)
 }
 
 fn push_walk(batch: &mut Batch, known: &Checkpoints, walked: &Walked, now: Timestamp) {
@@ -123,7 +123,7 @@ pub(super) fn backfill(
     for key in broken {
         batch.break_off(key.clone());
     }
-    batch.seal(&Ledger::of_slices(known.values().cloned()), run, now)
+    batch.seal(&Committed::of_slices(known.values().cloned()), run, now)
 }
 
 fn is_open(step: &Step) -> bool {
