@@ -60,6 +60,7 @@ impl Ambush {
 #[cfg(test)]
 mod tests {
     use kalshi_ingest::domain::time::Timestamp;
+    use kalshi_ingest::kalshi::VENUE;
 
     use super::*;
 
@@ -68,7 +69,7 @@ mod tests {
         let open = || Connection::open("file:/ambushed?vfs=memdb").unwrap();
         let (mut connection, look) = (open(), open());
         let ambush = Ambush::on(&mut connection).unwrap();
-        let mut store = kalshi_ingest::store::on_sqlite(connection);
+        let mut store = kalshi_ingest::store::on_sqlite(connection, VENUE.source);
         let now = Timestamp::from_seconds(1_800_000_000);
         store.migrate(now).unwrap();
         let runs = || {

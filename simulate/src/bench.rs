@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kalshi_ingest::domain::time::Timestamp;
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store;
 use rusqlite::{Connection, OpenFlags};
 
@@ -57,7 +58,7 @@ impl Bench {
         // Small pages: each commit copies those that it touches, and a history has few rows.
         connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(words)?;
         let ambush = Ambush::on(&mut connection).map_err(words)?;
-        let mut store = store::on_sqlite(connection);
+        let mut store = store::on_sqlite(connection, VENUE.source);
         store.migrate(Timestamp::from_seconds(0)).map_err(words)?;
         let look = open().map_err(words)?;
         let tables = tables(&look).map_err(words)?;

@@ -13,7 +13,8 @@ use kalshi_ingest::domain::checkpoint::Checkpoint;
 use kalshi_ingest::domain::completeness::{HourVolume, Score};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
 use kalshi_ingest::domain::market::{
-    Absence, EventRecord, FalseMark, Known, Refusal, Scope, Sighting, WatchChange, WatchRecord,
+    Absence, EventRecord, FalseMark, Known, MarketScope, Refusal, Sighting, WatchChange,
+    WatchRecord,
 };
 use kalshi_ingest::domain::overview::Overview;
 use kalshi_ingest::domain::selection::{Target, Watch};
@@ -398,11 +399,11 @@ impl Watches for Connection {
 
 impl Markets for Connection {
     hand_on! {
-        over_markets(scope: Scope<'_>, ended_after: Timestamp, count_max: usize) -> Vec<Known>;
+        over_markets(scope: MarketScope<'_>, ended_after: Timestamp, count_max: usize) -> Vec<Known>;
         series_of_events(events: &[Box<str>]) -> Vec<EventRecord>;
         known_markets(tickers: &[Ticker]) -> Vec<Known>;
-        unsettled_markets(scope: Scope<'_>) -> Vec<Known>;
-        lifespans(scope: Scope<'_>, only: Option<&[Ticker]>, from: Timestamp, until: Timestamp) -> Vec<Lifespan>;
+        unsettled_markets(scope: MarketScope<'_>) -> Vec<Known>;
+        lifespans(scope: MarketScope<'_>, only: Option<&[Ticker]>, from: Timestamp, until: Timestamp) -> Vec<Lifespan>;
         save_markets(seen: &[Sighting], absent: &[Absence], now: Timestamp) -> u64;
         events_without_series() -> Vec<Box<str>>;
         save_events(events: &[EventRecord], now: Timestamp) -> ();
@@ -451,7 +452,7 @@ impl Runs for Connection {
 impl Replays for Connection {
     hand_on! {
         raw_events(place: &ReplayCursor, count: u32) -> Vec<StoredRawEvent>;
-        replay_place(target: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> ReplayCursor;
+        replay_cursor(target: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> ReplayCursor;
         make_trades_table(name: &str) -> ();
         replay(place: &ReplayCursor, trades: &[Replayed], now: Timestamp) -> u64;
         finish_replay(place: &ReplayCursor) -> ();

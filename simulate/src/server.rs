@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::Failure;
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, Store};
 use postgres::Config;
 use postgres::config::Host;
@@ -86,7 +87,7 @@ impl Server {
             url = format!("{url} password={}", quoted(&String::from_utf8_lossy(password)));
         }
         let url = DatabaseUrl::parse(&url, &|_| None).map_err(words)?;
-        let mut store = url.open(Missing::Create).map_err(words)?;
+        let mut store = url.open(Missing::Create, VENUE.source).map_err(words)?;
         store.migrate(Timestamp::from_seconds(0)).map_err(words)?;
         drop(store);
         let mirror = Mutex::new(Mirror::of(own, copy)?);
@@ -121,7 +122,7 @@ impl Server {
 
     /// A new connection of this process.
     pub fn open(&self, process: usize) -> Result<Box<dyn Store>, Failure> {
-        self.undergo(process, None, || self.url.open(Missing::Create))
+        self.undergo(process, None, || self.url.open(Missing::Create, VENUE.source))
     }
 
     /// Draws what befalls the next call.

@@ -15,15 +15,16 @@ use crate::domain::backfill::{self, FillWindow, Lifespan, Scheme};
 use crate::domain::batch::Committed;
 use crate::domain::job::{Background, Job};
 use crate::domain::page::{Rules, Traded};
-use crate::domain::plan::TAPE_RATE_DEFAULT;
 use crate::domain::slice::{Slice, SliceKey, SliceStatus, group_name};
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
+use crate::domain::venue::TapeRate;
 use crate::driver::Verdict;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::ingest::{self, Asker, Ended, Outcome, Source, Stop};
+use crate::kalshi::VENUE;
 use crate::progress::SliceBar;
 use crate::report;
 use crate::store::{ExchangeKey, RunId, Store};
@@ -100,7 +101,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(want: &Want, lifespans: &[Lifespan], span: FillWindow, tape_rate: f64) -> Wanted {
+    fn new(want: &Want, lifespans: &[Lifespan], span: FillWindow, rate: TapeRate) -> Wanted {
         let (tape, force) = (Ticker::tape(), want.force);
         if want.selection.is_all() {
             let slices = backfill::tape_slices(&tape, span);
@@ -112,7 +113,7 @@ impl Wanted {
         let name = group_name(&markets);
         let scheme = name
             .clone()
-            .map_or(Scheme::Markets, |name| backfill::scheme(lifespans, span, tape_rate, name));
+            .map_or(Scheme::Markets, |name| backfill::scheme(lifespans, span, rate, name));
         let covers: Vec<Ticker> = name.iter().cloned().chain([tape]).collect();
         let names: Vec<Ticker> = markets.iter().chain(&covers).cloned().collect();
         let slices = match scheme {
@@ -194,8 +195,8 @@ impl Filler {
             say(self.verdict.unreadable_market(reason));
         }
         self.markets = found.lifespans.len();
-        let tape_rate = store.tape_rate()?.unwrap_or(TAPE_RATE_DEFAULT);
-        let wanted = Wanted::new(&self.want, &found.lifespans, span, tape_rate);
+        let tape = VENUE.tape(store.tape_rate()?);
+        let wanted = Wanted::new(&self.want, &found.lifespans, span, tape);
         if self.want.force {
             self.set_back(store, &wanted)?;
         }
@@ -458,14 +459,14 @@ pub(super) fn dry_run(
     if asker.stopped().is_some() {
         return Ok(Exit::Incomplete);
     }
-    let wanted = Wanted::new(&want, &lifespans, span, TAPE_RATE_DEFAULT);
+    let wanted = Wanted::new(&want, &lifespans, span, VENUE.tape(None));
     let left = match store {
         Some(store) if !want.force => {
             super::ask(store, outside.clock.as_ref(), |store| Ok(wanted.left(store, span)?))?
         }
         _ => wanted.slices.iter().cloned().map(Slice::new).collect(),
     };
-    super::answer(&report::slices(&left, TAPE_RATE_DEFAULT, rate), outside)?;
+    super::answer(&report::slices(&left, VENUE.tape(None), rate), outside)?;
     Ok(Exit::Ok)
 }
 

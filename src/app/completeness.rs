@@ -13,17 +13,18 @@ use crate::domain::backfill::{self, Lifespan};
 use crate::domain::batch::Committed;
 use crate::domain::completeness::{self, Basis, Compared, HOUR_SECONDS, HourVolume, Score};
 use crate::domain::job::{Background, Job};
-use crate::domain::market::{Scope, Status};
+use crate::domain::market::{MarketScope, Status};
 use crate::domain::page::Rules;
 use crate::domain::slice::{Slice, SliceKey};
 use crate::domain::tally::Tally;
-use crate::domain::time::{FIRST_TRADES, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::domain::vouching::Said;
 use crate::driver::Verdict;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Hours, Source, Stop};
+use crate::kalshi::VENUE;
 use crate::report::{self, MarketScore};
 use crate::store::{RunId, Store};
 use crate::words;
@@ -91,8 +92,9 @@ impl Scorer {
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
         self.verdict.begin_again();
-        let span =
-            self.window.unwrap_or((FIRST_TRADES, Timestamp::from_seconds(i64::from(i32::MAX))));
+        let span = self
+            .window
+            .unwrap_or((VENUE.first_trades, Timestamp::from_seconds(i64::from(i32::MAX))));
         let lifespans = self.lifespans(selection, span, store)?;
         let mut scores = self.score(&lifespans, store)?;
         if heal {
@@ -134,7 +136,7 @@ impl Scorer {
         let found = if selection.is_all() {
             let synced = ingest::sync(selection, store, &self.asker, Duration::ZERO, self.run)?;
             let shard = selection.shard();
-            let mut lifespans = store.lifespans(Scope::All, None, span.0, span.1)?;
+            let mut lifespans = store.lifespans(MarketScope::All, None, span.0, span.1)?;
             lifespans.retain(|lifespan| shard.holds(&lifespan.market));
             let ingest::Synced { first_unreadable, troubles, is_whole, .. } = synced;
             ingest::Lifespans { lifespans, first_unreadable, troubles, is_whole }
@@ -447,7 +449,9 @@ impl Scorer {
     /// Opening and closing times can be moved: a day more on either side.
     fn life_hours(&self, lifespan: &Lifespan) -> Hours {
         let now = self.asker.exchange_now();
-        let from = lifespan.open_time.map_or(FIRST_TRADES, |at| at.before(DAY).max(FIRST_TRADES));
+        let from = lifespan
+            .open_time
+            .map_or(VENUE.first_trades, |at| at.before(DAY).max(VENUE.first_trades));
         let until = lifespan.close_time.map_or(now, |at| at.after(DAY)).max(from);
         let (from, until) = self.hours(from, until);
         Hours { lifespan: lifespan.clone(), from, until }

@@ -9,9 +9,10 @@ use crate::domain::exchange_record::ExchangeRecord;
 use crate::domain::page::Rules;
 use crate::domain::pulse::{Pulse, Share};
 use crate::domain::time::Timestamp;
-use crate::domain::walk::{LIVE_MIN, Walk};
+use crate::domain::walk::Walk;
 use crate::failure::Failure;
 use crate::ingest::Asker;
+use crate::kalshi::VENUE;
 use crate::store::{ExchangeKey, Store};
 use crate::words;
 
@@ -85,7 +86,7 @@ impl Memory {
         let now = asker.exchange_now();
         let is_old = |row: &Checkpoint| {
             let lowest = Walk::new(row, rules).lower_edge();
-            let is_below = lowest.is_none_or(|edge| now.since(edge) > LIVE_MIN);
+            let is_below = lowest.is_none_or(|edge| now.since(edge) > VENUE.live_min);
             is_below && !(row.market.is_tape() && row.complete_until.is_none())
         };
         if !active.iter().any(is_old) {
@@ -103,7 +104,7 @@ impl Memory {
                 asker.ask_at_most(1, &mut jitter, |client, left, clock| client.cutoff(left, clock));
             match answer {
                 // The live endpoint holds weeks at least: anything later is nonsense.
-                Ok(Some((cutoff, as_of))) if as_of.since(cutoff) >= LIVE_MIN => {
+                Ok(Some((cutoff, as_of))) if as_of.since(cutoff) >= VENUE.live_min => {
                     (self.record.cutoff, self.record.cutoff_at) = (Some(cutoff), Some(ours));
                 }
                 Ok(Some((cutoff, _))) => {
@@ -139,7 +140,7 @@ impl Memory {
         ours: Timestamp,
     ) -> bool {
         let now = asker.exchange_now();
-        let is_live = |trade: &Anchor| now.since(trade.at) < LIVE_MIN;
+        let is_live = |trade: &Anchor| now.since(trade.at) < VENUE.live_min;
         let is_traded =
             self.pulse.newest.as_ref().is_some_and(is_live) || shown.as_ref().is_some_and(is_live);
         if head == Head::Nothing && is_traded {

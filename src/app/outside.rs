@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::ingest::Drive;
-use crate::kalshi::{Access, Client, Transport};
+use crate::kalshi::{Access, Client, Transport, VENUE};
 use crate::retry::Dice;
 use crate::store::{DatabaseUrl, Missing, Store};
 
@@ -28,11 +28,11 @@ struct Named;
 
 impl Databases for Named {
     fn open(&self, url: &DatabaseUrl, missing: Missing) -> Result<Box<dyn Store>, Failure> {
-        url.open(missing)
+        url.open(missing, VENUE.source)
     }
 
     fn open_to_read(&self, url: &DatabaseUrl) -> Result<Box<dyn Store>, Failure> {
-        url.open_to_read()
+        url.open_to_read(VENUE.source)
     }
 
     fn is_missing(&self, url: &DatabaseUrl) -> bool {

@@ -56,7 +56,7 @@ fn rebuild(
     if plan.into.is_some() {
         store.make_trades_table(target)?;
     }
-    let mut cursor = store.replay_place(target, plan.from, plan.until)?;
+    let mut cursor = store.replay_cursor(target, plan.from, plan.until)?;
     if cursor.after_event > 0 {
         log::info!("going on after event {}, where the last replay was ended", cursor.after_event);
     }

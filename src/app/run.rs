@@ -19,16 +19,18 @@ use crate::domain::job::{Background, Job};
 use crate::domain::lifecycle;
 use crate::domain::market::WatchChange;
 use crate::domain::page::{Rules, Traded};
-use crate::domain::plan::{self, Outlook, TAPE_RATE_DEFAULT};
+use crate::domain::plan::{self, Outlook};
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
 use crate::domain::tape::BEGINS_AGO;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
+use crate::domain::venue::TapeRate;
 use crate::driver::Verdict;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
 use crate::ingest::{self, Asker, Closing, Outcome, Resolved, Source};
+use crate::kalshi::VENUE;
 use crate::metrics::LastRun;
 use crate::progress::Bar;
 use crate::report;
@@ -257,22 +259,23 @@ impl Pass {
     }
 
     /// Which walks are to be done.
-    fn plan(&self, active: Vec<Checkpoint>, tape_rate: f64) -> Vec<Job> {
-        let jobs = plan::plan(active, self.outlook(tape_rate));
+    fn plan(&self, active: Vec<Checkpoint>, tape: TapeRate) -> Vec<Job> {
+        let jobs = plan::plan(active, self.outlook(tape));
         if let Some(Job::Tape { riders, .. }) = jobs.first() {
             log::debug!(
-                "reading the tape for {} markets and {} markets alone; it holds {tape_rate:.0} trades a second",
+                "reading the tape for {} markets and {} markets alone; it holds {:.0} trades a second",
                 riders.len(),
                 jobs.len() - 1,
+                tape.per_second,
             );
         }
         jobs
     }
 
-    fn outlook(&self, tape_rate: f64) -> Outlook {
+    fn outlook(&self, tape: TapeRate) -> Outlook {
         let now = self.asker.exchange_now();
         let tape_since = self.rules.since.unwrap_or(now.before(BEGINS_AGO)).floor();
-        Outlook { now, tape_rate, overlap: self.rules.overlap, tape_since }
+        Outlook { now, tape, overlap: self.rules.overlap, tape_since }
     }
 
     fn read(
@@ -291,7 +294,7 @@ impl Pass {
             tell_archived(rules);
         }
         let rules = Rules { tape_rate, ..rules };
-        let jobs = self.plan(active, tape_rate.unwrap_or(TAPE_RATE_DEFAULT));
+        let jobs = self.plan(active, VENUE.tape(tape_rate));
         let traded = traded(store, resolved, &jobs)?;
         let background =
             Background { traded, newest: memory.newest().cloned(), ..Background::default() };

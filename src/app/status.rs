@@ -8,13 +8,14 @@ use crate::cli::{Output, StatusOutput};
 use crate::config::SLA_DEFAULT;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{State, state};
-use crate::domain::market::{Scope, WatchRecord};
+use crate::domain::market::{MarketScope, WatchRecord};
 use crate::domain::overview::Overview;
 use crate::domain::selection::{Listed, Roster, Selection, Target, Watch};
-use crate::domain::time::{FIRST_TRADES, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::kalshi::VENUE;
 use crate::metrics::{self, LastRun};
 use crate::report;
 use crate::store::{MarketReport, Store};
@@ -126,12 +127,12 @@ fn add_stored(
     let read: Vec<Ticker> = reports.iter().map(|row| row.checkpoint.market.clone()).collect();
     for watch in named.watches() {
         let scope = match &watch.target {
-            Target::Event(event) => Scope::Event(event.as_str()),
-            Target::Series(series) => Scope::Series(series.as_str()),
+            Target::Event(event) => MarketScope::Event(event.as_str()),
+            Target::Series(series) => MarketScope::Series(series.as_str()),
             Target::Market(_) | Target::All => continue,
         };
         let until = Timestamp::from_seconds(i64::from(i32::MAX));
-        for lifespan in store.lifespans(scope, Some(&read), FIRST_TRADES, until)? {
+        for lifespan in store.lifespans(scope, Some(&read), VENUE.first_trades, until)? {
             roster.add(named.shard(), lifespan.market, watch.sla, Listed::No);
         }
     }

@@ -19,9 +19,9 @@ use crate::cli::{
 };
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
-use crate::domain::time::{FIRST_TRADES, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::failure::Failure;
-use crate::kalshi::{Access, Endpoint, Signer};
+use crate::kalshi::{Access, Endpoint, Signer, VENUE};
 use crate::proxy;
 use crate::store::{DatabaseUrl, TRADES_TABLE};
 use crate::webhook::Webhook;
@@ -112,7 +112,7 @@ impl Config {
                         "--raw-older-than is less than an hour; passes at work still need those events",
                     ));
                 }
-                (database, Task::Prune { raw_older_than, dry_run: dry_run })
+                (database, Task::Prune { raw_older_than, dry_run })
             }
             Command::Serve(ServeArgs { listen, sla, selection, database, log: _ }) => {
                 let selection = selection::selection(&selection, sla, environment)?;
@@ -139,7 +139,7 @@ fn replay(args: ReplayArgs) -> Result<(DatabaseArgs, Task), Failure> {
             "--into names the usual table; leave it out to rebuild that one",
         ));
     }
-    let plan = ReplayPlan { from, until: to, into, compare: compare };
+    let plan = ReplayPlan { from, until: to, into, compare };
     Ok((database, Task::Replay(plan)))
 }
 
@@ -245,7 +245,7 @@ fn completeness(
     }
     let selection = selected(&selection, environment)?;
     let exchange = exchange(asked, Some(trades), 1, environment)?;
-    let plan = CompletenessPlan { selection, window, exchange, min_score, heal: heal, output };
+    let plan = CompletenessPlan { selection, window, exchange, min_score, heal, output };
     Ok((database, Task::Completeness(Box::new(plan))))
 }
 
@@ -261,7 +261,7 @@ fn window(
     if from >= until {
         return Err(Failure::config("--to is not after --from; the window is empty"));
     }
-    if from < FIRST_TRADES {
+    if from < VENUE.first_trades {
         return Err(Failure::config("--from lies before 2021, when there was nothing to trade"));
     }
     if until > now {
@@ -304,8 +304,8 @@ fn backfill(
     }
     let mut exchange = exchange(asked, Some(trades), workers, environment)?;
     exchange.rate *= RATE_SHARE;
-    let want = Want { selection, from, until, force: force };
-    let plan = BackfillPlan { want, exchange, deadline, workers, dry_run: dry_run };
+    let want = Want { selection, from, until, force };
+    let plan = BackfillPlan { want, exchange, deadline, workers, dry_run };
     Ok((database, Task::Backfill(Box::new(plan))))
 }
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::market::{Market, Status};
-use super::page::ROWS_PER_PAGE;
 use super::slice::{Slice, SliceKey, SliceStatus};
 use super::tier::Tier;
 use super::time::Timestamp;
 use super::trade::Ticker;
+use super::venue::TapeRate;
 
 /// A market longer than this is read in parts: a kill or a changed window costs at most one.
 const MARKET_SLICE: Duration = Duration::from_secs(30 * 86_400);
@@ -82,17 +82,10 @@ pub enum Scheme {
 
 /// What is cheaper: the tape costs a request per thousand trades of the exchange, a market at least
 /// one for each of its slices.
-pub fn scheme(lifespans: &[Lifespan], span: FillWindow, tape_rate: f64, group: Ticker) -> Scheme {
+pub fn scheme(lifespans: &[Lifespan], span: FillWindow, tape: TapeRate, group: Ticker) -> Scheme {
     let alone: usize = lifespans.iter().map(|lifespan| market_slices(lifespan, span).len()).sum();
-    let pages = pages_of(span.until.since(span.from), tape_rate);
+    let pages = tape.pages(span.until.since(span.from));
     if pages < alone { Scheme::Tape(group) } else { Scheme::Markets }
-}
-
-/// How many pages of the tape such a span has.
-pub fn pages_of(span: Duration, tape_rate: f64) -> usize {
-    let pages = (span.as_secs_f64() * tape_rate / f64::from(ROWS_PER_PAGE)).ceil().max(1.0);
-    Duration::try_from_secs_f64(pages)
-        .map_or(usize::MAX, |pages| usize::try_from(pages.as_secs()).unwrap_or(usize::MAX))
 }
 
 /// All slices of a market within the span, oldest first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::checkpoint::{Checkpoint, Claim, Correction};
 use super::evidence::ExchangeClock;
 use super::exchange_record::offset_us;
-use super::time::{CLOCK_SLACK, FIRST_TRADES, Timestamp};
+use super::time::{CLOCK_SLACK, Timestamp};
 
 /// How a market stands, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,15 +99,20 @@ pub fn check(
     (heard.filter(|until| Some(*until) > known), correction)
 }
 
-/// How much is still to be read of a market that was never level, if that is known.
-pub fn left(checkpoint: &Checkpoint, exchange_now: Timestamp) -> Option<Duration> {
+/// How much is still to be read of a market that was never level, if that is known; no trade is older than
+/// `first_trades`.
+pub fn left(
+    checkpoint: &Checkpoint,
+    exchange_now: Timestamp,
+    first_trades: Timestamp,
+) -> Option<Duration> {
     if checkpoint.level_at.is_some() {
         return None;
     }
     let until = checkpoint.complete_until;
     let Some(walk) = &checkpoint.walk else { return until.map(|until| exchange_now.since(until)) };
     let above = exchange_now.since(walk.window.until());
-    let begins = walk.window.from().unwrap_or(FIRST_TRADES);
+    let begins = walk.window.from().unwrap_or(first_trades);
     Some(above.saturating_add(walk.low.unwrap_or(walk.window.until()).since(begins)))
 }
 
@@ -204,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_left_lies_above_the_claim_and_below_what_an_open_walk_has_read() {
-        let at = |second: u64| FIRST_TRADES.after(Duration::from_secs(second));
+        let at = |second: u64| Timestamp::from_seconds(0).after(Duration::from_secs(second));
         let never = Checkpoint::first(Ticker::new("KX").unwrap(), at(1));
         let read = Checkpoint { complete_until: Some(at(700)), ..never.clone() };
         let open = |from: Option<u64>, low: Option<u64>| {
@@ -220,7 +225,7 @@ mod tests {
             (open(None, Some(800)), Some(100 + 800), "down to where trading began"),
             (Checkpoint { level_at: Some(at(1)), ..read.clone() }, None, "it was level once"),
         ] {
-            let left = left(&row, at(1_000)).map(|span| span.as_secs());
+            let left = left(&row, at(1_000), at(0)).map(|span| span.as_secs());
             assert_eq!(left, seconds, "{why}");
         }
     }

@@ -22,8 +22,6 @@ const LOOK_RARELY: Duration = Duration::from_secs(7 * 86_400);
 pub const ENDED_LATELY: Duration = Duration::from_secs(2 * 86_400);
 /// So many are asked for again in one pass.
 pub const AGAIN_MAX: usize = 100;
-/// The live tier was never seen to hold a settled market for longer.
-const LIVE_SPAN: Duration = Duration::from_secs(68 * 86_400);
 /// After trading on for so long without a trade, a market that was called settled is.
 const SILENCE: Duration = Duration::from_secs(86_400);
 /// How long a market has to stay unknown before that is believed: lists are cached, and a market may
@@ -86,7 +84,7 @@ pub fn look_again_after(began: Timestamp, checked: Timestamp) -> Duration {
 /// Which of these markets that are over, or gone, are to be asked for again: those that ended lately before
 /// all others, then those not looked at for longest. Nothing is over for good, but many are looked at
 /// more rarely than few: all of them are one batch.
-pub fn again(mut over: Vec<Known>, now: Timestamp) -> Vec<Known> {
+pub fn again(mut over: Vec<Known>, now: Timestamp, live_max: Duration) -> Vec<Known> {
     let are_many = over.len() >= AGAIN_MAX;
     over.retain(|known| {
         let age = now.since(known.ended_at.unwrap_or(known.checked_at));
@@ -101,16 +99,16 @@ pub fn again(mut over: Vec<Known>, now: Timestamp) -> Vec<Known> {
     };
     over.sort_by_cached_key(rank);
     // One request asks one tier: what settled so long ago has left the live one.
-    let is_archived = |known: &Known| is_archived(known, now);
+    let is_archived = |known: &Known| is_archived(known, now, live_max);
     let tier = over.first().map(is_archived);
     over.retain(|known| Some(is_archived(known)) == tier);
     over.truncate(AGAIN_MAX);
     over
 }
 
-/// Whether a settled market is to be looked for in the archive.
-pub fn is_archived(known: &Known, now: Timestamp) -> bool {
-    known.settlement_time.is_some_and(|at| now.since(at) > LIVE_SPAN)
+/// Whether a settled market is to be looked for in the archive: the live tier holds none for longer than `live_max`.
+pub fn is_archived(known: &Known, now: Timestamp, live_max: Duration) -> bool {
+    known.settlement_time.is_some_and(|at| now.since(at) > live_max)
 }
 
 /// Whether a market is open now, as far as is known: a list of open ones has to show it.

@@ -5,6 +5,9 @@ use super::super::evidence::Anchor;
 use super::super::trade::Ticker;
 use super::*;
 
+/// How long the live tier holds a settled market.
+const LIVE_MAX: Duration = Duration::from_secs(68 * 86_400);
+
 const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
@@ -347,16 +350,16 @@ fn what_ended_lately_is_asked_for_again_before_what_ended_long_ago() {
         over(6, 30 * 86_400, 3_599),
         known("active", 9_999),
     ];
-    assert_eq!(names(again(few, ago(0))), ["M003", "M002", "M005"], "of few each hour");
+    assert_eq!(names(again(few, ago(0), LIVE_MAX)), ["M003", "M002", "M005"], "of few each hour");
     let mut many: Vec<Known> = (0..300).map(|n| over(n, 30 * 86_400, 7_200)).collect();
     many.push(over(999, 600, 300));
-    assert_eq!(names(again(many, ago(0))), ["M999"], "of many ever more rarely");
+    assert_eq!(names(again(many, ago(0), LIVE_MAX)), ["M999"], "of many ever more rarely");
     let many: Vec<Known> = (0..300).map(|n| over(n, 30 * 86_400, 20 * 86_400)).collect();
-    assert_eq!(again(many, ago(0)).len(), 100, "one request");
+    assert_eq!(again(many, ago(0), LIVE_MAX).len(), 100, "one request");
     let archived = Known { settlement_time: Some(ago(90 * 86_400)), ..over(7, 90 * 86_400, 9_999) };
     let mixed = vec![over(8, 86_400, 9_000), archived.clone()];
-    assert_eq!(names(again(mixed, ago(0))), ["M008"], "one tier");
-    assert_eq!(names(again(vec![archived], ago(0))), ["M007"]);
+    assert_eq!(names(again(mixed, ago(0), LIVE_MAX)), ["M008"], "one tier");
+    assert_eq!(names(again(vec![archived], ago(0), LIVE_MAX)), ["M007"]);
 }
 
 #[test]
@@ -398,7 +401,11 @@ fn a_market_is_open_from_its_opening_until_its_close_while_it_is_active() {
 #[test]
 fn the_archive_is_asked_for_what_settled_longer_ago_than_the_live_tier_ever_held() {
     let settled = |seconds: Option<i64>| {
-        is_archived(&Known { settlement_time: seconds.map(ago), ..known("finalized", 0) }, NOW)
+        is_archived(
+            &Known { settlement_time: seconds.map(ago), ..known("finalized", 0) },
+            NOW,
+            LIVE_MAX,
+        )
     };
     assert!(!settled(Some(68 * DAY)));
     assert!(settled(Some(68 * DAY + 1)));
@@ -415,7 +422,7 @@ fn one_of_many_is_looked_at_after_a_24th_of_its_age() {
     let is_due = |checked_ago: i64, ended_ago: i64| {
         let rest = (1..100).map(|number| over(number, 0, DAY));
         let all: Vec<Known> = rest.chain([over(0, checked_ago, ended_ago)]).collect();
-        again(all, NOW).iter().any(|known| known.ticker.as_str() == "M000")
+        again(all, NOW, LIVE_MAX).iter().any(|known| known.ticker.as_str() == "M000")
     };
     assert!(!is_due(4 * HOUR - 1, 4 * DAY));
     assert!(is_due(4 * HOUR, 4 * DAY));
@@ -424,8 +431,10 @@ fn one_of_many_is_looked_at_after_a_24th_of_its_age() {
     assert!(is_due(7 * DAY, 400 * DAY), "a week at most");
     // What ended exactly two days ago ended lately.
     let lately = [over(1, DAY, 2 * DAY + 1), over(2, DAY - 1, 2 * DAY)];
-    let names: Vec<String> =
-        again(lately.to_vec(), NOW).iter().map(|known| known.ticker.to_string()).collect();
+    let names: Vec<String> = again(lately.to_vec(), NOW, LIVE_MAX)
+        .iter()
+        .map(|known| known.ticker.to_string())
+        .collect();
     assert_eq!(names, ["M002", "M001"]);
 }
 

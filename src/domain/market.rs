@@ -231,7 +231,7 @@ pub struct EventRecord {
 
 /// Whose unsettled markets are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope<'a> {
+pub enum MarketScope<'a> {
     /// Everybody's.
     All,
     /// Those of a series.
@@ -240,13 +240,13 @@ pub enum Scope<'a> {
     Event(&'a str),
 }
 
-impl<'a> Scope<'a> {
+impl<'a> MarketScope<'a> {
     /// The series and the event that bound it.
     pub fn names(self) -> (Option<&'a str>, Option<&'a str>) {
         match self {
-            Scope::All => (None, None),
-            Scope::Series(series) => (Some(series), None),
-            Scope::Event(event) => (None, Some(event)),
+            MarketScope::All => (None, None),
+            MarketScope::Series(series) => (Some(series), None),
+            MarketScope::Event(event) => (None, Some(event)),
         }
     }
 }

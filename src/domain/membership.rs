@@ -11,8 +11,6 @@ use super::trade::fingerprint;
 const MARGIN: Duration = Duration::from_secs(3_600);
 /// After a longer gap what settled meanwhile is asked for as well.
 const GAP_MIN: Duration = Duration::from_secs(10 * 60);
-/// After a longer gap it is asked where the archive ends: the live tier holds some sixty days.
-const GAP_LONG: Duration = Duration::from_secs(30 * 86_400);
 /// An entry without markets is asked for in other ways so often; between that its record answers.
 const EMPTY_AGAIN: Duration = Duration::from_secs(3_600);
 
@@ -55,9 +53,9 @@ impl Since {
         self.gap > GAP_MIN
     }
 
-    /// Whether the archive may have taken some of it.
-    pub fn is_long_gap(&self) -> bool {
-        self.gap > GAP_LONG
+    /// Whether the archive may have taken some of it: the live tier holds everything for `live_min`.
+    pub fn is_long_gap(&self, live_min: Duration) -> bool {
+        self.gap > live_min
     }
 }
 
@@ -221,7 +219,7 @@ mod tests {
     fn ten_minutes_are_no_gap_and_thirty_days_no_long_one() {
         let gaps = |seconds: i64| {
             let since = Since::of(&record(1, Some(1)), at(1 + seconds));
-            (since.is_gap(), since.is_long_gap())
+            (since.is_gap(), since.is_long_gap(Duration::from_secs(30 * 86_400)))
         };
         assert_eq!(gaps(600), (false, false));
         assert_eq!(gaps(601), (true, false));

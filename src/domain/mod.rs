@@ -2,6 +2,7 @@
 
 pub mod fixed;
 pub mod time;
+pub mod venue;
 pub mod trade;
 pub mod market;
 pub mod exchange_record;

@@ -11,9 +11,6 @@ use super::tier::Tier;
 use super::time::Timestamp;
 use super::trade::{RawEvent, Rejected, Ticker};
 
-/// The most rows the exchange puts on a page, and what we ask for.
-pub const ROWS_PER_PAGE: u16 = 1_000;
-
 /// How walks are done; the same for every market of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {

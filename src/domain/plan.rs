@@ -7,21 +7,16 @@ use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::job::Job;
-use super::page::ROWS_PER_PAGE;
 use super::time::{CLOCK_SLACK, Timestamp};
-
-/// Trades a second on the tape as long as nobody has counted: a busy evening, so that the first
-/// guess errs towards reading markets alone. Kalshi's own daily files give 2,144 a minute as
-/// the average of April 2026 and evenings of up to 4,100.
-pub const TAPE_RATE_DEFAULT: f64 = 4_000.0 / 60.0;
+use super::venue::TapeRate;
 
 /// What the planner knows beside the checkpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct Outlook {
     /// The exchange's clock, as far as it is known.
     pub now: Timestamp,
-    /// Trades a second on the tape.
-    pub tape_rate: f64,
+    /// How busy the tape is.
+    pub tape: TapeRate,
     /// How far below its beginning a walk reads.
     pub overlap: Duration,
     /// Where the tape begins when it was never read.
@@ -105,11 +100,7 @@ fn riders_if_cheaper(level: &mut Vec<Checkpoint>, outlook: Outlook) -> Vec<Check
 
 /// How many pages of the tape lie between `from` and now, the overlap included; one at least.
 fn tape_pages(outlook: Outlook, from: Timestamp) -> usize {
-    let span = outlook.now.since(from) + outlook.overlap;
-    let pages = (span.as_secs_f64() * outlook.tape_rate / f64::from(ROWS_PER_PAGE)).ceil().max(1.0);
-    // As a duration, since a float cannot be cast without a look: more than fits is too many.
-    Duration::try_from_secs_f64(pages)
-        .map_or(usize::MAX, |pages| usize::try_from(pages.as_secs()).unwrap_or(usize::MAX))
+    outlook.tape.pages(outlook.now.since(from) + outlook.overlap)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 /// An average evening: 7 pages for three minutes.
 const OUTLOOK: Outlook = Outlook {
     now: NOW,
-    tape_rate: 2_144.0 / 60.0,
+    tape: TapeRate::of(2_144.0 / 60.0),
     overlap: Duration::from_secs(120),
     tape_since: Timestamp::from_seconds(1_000_000 - 3_600),
 };
@@ -85,17 +85,17 @@ fn many_level_markets_ride_on_the_tape_and_few_are_read_alone() {
         let is_tape = matches!(planned.first(), Some(Job::Tape { tape: None, .. }));
         assert_eq!(is_tape, count > 7, "{count} markets: {why}");
     }
-    let busiest = Outlook { tape_rate: TAPE_RATE_DEFAULT, ..OUTLOOK };
+    let busiest = Outlook { tape: TapeRate::of(4_000.0 / 60.0), ..OUTLOOK };
     assert_eq!(plan(many(12), busiest).len(), 12, "12 pages as long as nobody has counted");
     assert_eq!(plan(many(13), busiest).len(), 1, "and then it is cheaper");
     let mut markets = many(9);
     markets.push(level("A", 90));
     assert_eq!(plan(markets, OUTLOOK).len(), 1, "one page more for one market more: it rides");
     for tape_rate in [f64::MAX, f64::INFINITY, 1e30] {
-        let flood = Outlook { tape_rate, ..OUTLOOK };
+        let flood = Outlook { tape: TapeRate::of(tape_rate), ..OUTLOOK };
         assert_eq!(plan(many(20), flood).len(), 20, "more pages than can be counted are too many");
     }
-    let still = Outlook { tape_rate: 0.0, ..OUTLOOK };
+    let still = Outlook { tape: TapeRate::of(0.0), ..OUTLOOK };
     assert_eq!(plan(many(2), still).len(), 1, "one page at least, for two markets");
 }
 
@@ -247,9 +247,9 @@ proptest! {
         rate_quarters in 0..400_u32,
         overlap in 0..300_u32,
     ) {
-        let tape_rate = f64::from(rate_quarters) / 4.0;
+        let tape = TapeRate::of(f64::from(rate_quarters) / 4.0);
         let outlook =
-            Outlook { tape_rate, overlap: Duration::from_secs(overlap.into()), ..OUTLOOK };
+            Outlook { tape, overlap: Duration::from_secs(overlap.into()), ..OUTLOOK };
         let planned = plan(rows.clone(), outlook);
         let (riders, alone, tapes) = parts(&planned);
         let name = |row: &&Checkpoint| row.market.clone();
@@ -302,7 +302,7 @@ proptest! {
             read(Checkpoint { complete_until, ..fresh(&format!("M{at}")) })
         };
         let rows: Vec<Checkpoint> = untils.iter().enumerate().map(row).collect();
-        let outlook = Outlook { now, tape_rate, overlap, tape_since: now };
+        let outlook = Outlook { now, tape: TapeRate::of(tape_rate), overlap, tape_since: now };
         let planned = plan(rows, outlook);
         let (riders, alone, _) = parts(&planned);
         prop_assert_eq!(riders.len() + alone.len(), untils.len());

@@ -6,14 +6,6 @@ use std::time::Duration;
 
 use super::trade::{Ticker, fingerprint};
 
-/// Every series, event and market of combos (multivariate markets) has a ticker that begins so.
-const COMBO_PREFIX: &str = "KXMVE";
-
-/// Whether a market, an event or a series is one of combos.
-pub fn is_combo(ticker: &Ticker) -> bool {
-    ticker.as_str().starts_with(COMBO_PREFIX)
-}
-
 /// What one entry of the selection stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
@@ -86,17 +78,6 @@ impl Target {
     /// Whether it stands for markets that only the exchange can name.
     pub fn is_resolved(&self) -> bool {
         matches!(self, Target::Event(_) | Target::Series(_))
-    }
-
-    /// Whether combos are meant. Unless they are, they are left out of every list: there are
-    /// more of them than of everything else.
-    pub fn is_combo(&self) -> bool {
-        match self {
-            Target::Market(ticker) | Target::Event(ticker) | Target::Series(ticker) => {
-                is_combo(ticker)
-            }
-            Target::All => false,
-        }
     }
 }
 
@@ -347,21 +328,21 @@ mod tests {
     /// What kind, how it is shown, and whether the exchange has to name its markets, is sayable, is a combo.
     #[test]
     fn a_target_is_read_from_the_name_it_has_in_the_database() {
-        for (name, kind, label, is_resolved, is_sayable, is_combo) in [
-            ("market:KXA-1", "market", "KXA-1", false, true, false),
-            ("market:A B", "market", "A B", false, true, false),
-            ("event:KXMVE-1", "event", "KXMVE-1", true, true, true),
-            ("series:KXA", "series", "KXA", true, true, false),
-            ("series:A,B", "series", "A,B", true, false, false),
-            ("all", "all", "*", false, true, false),
+        for (name, kind, label, is_resolved, is_sayable) in [
+            ("market:KXA-1", "market", "KXA-1", false, true),
+            ("market:A B", "market", "A B", false, true),
+            ("event:KXMVE-1", "event", "KXMVE-1", true, true),
+            ("series:KXA", "series", "KXA", true, true),
+            ("series:A,B", "series", "A,B", true, false),
+            ("all", "all", "*", false, true),
         ] {
             let target = Target::of_name(name).unwrap();
             assert_eq!(
                 (target.name(), target.kind(), target.label()),
                 (name.into(), kind, label.into())
             );
-            let is = (target.is_resolved(), target.is_sayable(), target.is_combo());
-            assert_eq!(is, (is_resolved, is_sayable, is_combo), "{name}");
+            let is = (target.is_resolved(), target.is_sayable());
+            assert_eq!(is, (is_resolved, is_sayable), "{name}");
         }
         for name in ["", "everything", "market", "market:", "tape:A", "all:A"] {
             assert_eq!(Target::of_name(name), None, "{name:?}");

@@ -11,6 +11,7 @@ use crate::domain::batch::{Batch, Committed};
 use crate::domain::checkpoint::Retirement;
 use crate::domain::job::Job;
 use crate::domain::plan::{Outlook, plan};
+use crate::domain::venue::TapeRate;
 use crate::domain::walk::properties::model::{
     Bound, Exchange, LATE_MAX_QUARTERS, ListEnd, Made, ROWS, SETTLE, SETTLE_QUARTERS, START, Sort,
     Terms, Trouble, quarters, rules,
@@ -220,7 +221,8 @@ impl World {
     /// A pass as the planner plans it.
     fn planned_pass(&mut self, tape_rate: f64, pages_per_commit: usize) -> usize {
         let (now, tape_since) = (self.exchange.now.floor(), self.ago(SINCE_AGO));
-        let outlook = Outlook { now, tape_rate, overlap: self.rules.overlap, tape_since };
+        let outlook =
+            Outlook { now, tape: TapeRate::of(tape_rate), overlap: self.rules.overlap, tape_since };
         let active = self.store.checkpoints.values().filter(|row| row.retired_at.is_none());
         let jobs = plan(active.cloned().collect(), outlook);
         self.undisturbed(&jobs, pages_per_commit)

@@ -14,9 +14,6 @@ const MICROS: i64 = 1_000_000;
 /// How far two readings of one instant may be apart: whole seconds, told across a network.
 pub(super) const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
-/// Before it the exchange had no trades: its own daily files begin on 2021-06-30.
-pub const FIRST_TRADES: Timestamp = Timestamp::from_seconds(1_609_459_200);
-
 impl Timestamp {
     /// From microseconds since 1970-01-01T00:00:00Z.
     pub const fn from_micros(micros: i64) -> Timestamp {

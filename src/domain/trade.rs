@@ -6,9 +6,6 @@ use std::sync::Arc;
 use super::fixed;
 use super::time::Timestamp;
 
-/// The value of every `source` column.
-pub const SOURCE: &str = "kalshi";
-
 /// A market's ticker. Cheap to clone: every trade of a page shares one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticker(Arc<str>);

@@ -20,7 +20,6 @@ mod silence;
 mod states;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::checkpoint::{Claim, Correction, OpenWalk, Progress};
 use super::evidence::{Anchor, Evidence};
@@ -30,8 +29,6 @@ use super::time::{CLOCK_SLACK, Timestamp};
 use super::trade::{RawEvent, Rejected, Ticker};
 use states::{Chain, Depth, Held, Question, Repeats, Seen, Span, Start};
 
-/// Trades younger than this are still on the live endpoint, which holds about sixty days.
-pub const LIVE_MIN: Duration = Duration::from_secs(30 * 86_400);
 /// So many passes in a row have to miss an anchor that was the newest trade, before it counts as busted:
 /// an answer that is merely old looks the same.
 const PASSES_MISSED_MIN: u32 = 2;

@@ -1,6 +1,8 @@
 //! What the properties of the walk are tried on: an exchange (which those of the tape ask, too), a
 //! store and a pass, each as small as its promises allow.
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 use std::mem;
 

@@ -1,6 +1,8 @@
 //! Properties of the walk: everything that can go wrong between an exchange, a store and two
 //! passes, in any order. What is claimed must be stored, whatever happened.
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 

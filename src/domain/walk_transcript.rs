@@ -1,5 +1,7 @@
 //! How the transcripts of the walk are written and played.
 
+use std::time::Duration;
+
 use std::fmt::Write as _;
 
 use super::super::super::batch::{Batch, Committed, Receipt};

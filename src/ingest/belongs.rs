@@ -6,10 +6,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::asker::Asker;
 use super::broken::Broken;
 use crate::domain::market::{EventRecord, Market};
-use crate::domain::selection::is_combo;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
-use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage, is_combo};
 use crate::retry::Jitter;
 use crate::store::Store;
 

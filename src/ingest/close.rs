@@ -8,6 +8,7 @@ use crate::domain::freshness;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
+use crate::kalshi::VENUE;
 use crate::store::{RunId, Store};
 
 /// What a pass closes with.
@@ -38,7 +39,7 @@ pub fn close(
         if let Some(until) = checked {
             batch.check(row.market.clone(), until);
         }
-        if let Some(span) = freshness::left(row, closing.exchange) {
+        if let Some(span) = freshness::left(row, closing.exchange, VENUE.first_trades) {
             batch.leave(row.market.clone(), span);
         }
     }

@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use super::asker::Asker;
 use crate::domain::backfill::Lifespan;
 use crate::domain::completeness::{HOUR_SECONDS, HourVolume};
-use crate::domain::time::{FIRST_TRADES, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
-use crate::kalshi::{CANDLES_PER_BATCH, CANDLES_PER_MARKET, MARKETS_PER_REQUEST};
+use crate::kalshi::{CANDLES_PER_BATCH, CANDLES_PER_MARKET, MARKETS_PER_REQUEST, VENUE};
 use crate::retry::Jitter;
 
 /// Hours asked for at once: as many as one archived market may have, and two live ones.
@@ -101,7 +101,7 @@ fn batches(mut wanted: Vec<Hours>) -> Vec<Vec<Hours>> {
 fn bounds(batch: &[Hours]) -> (Timestamp, Timestamp) {
     let from = batch.iter().map(|hours| hours.from).min();
     let until = batch.iter().map(|hours| hours.until).max();
-    from.zip(until).unwrap_or((FIRST_TRADES, FIRST_TRADES))
+    from.zip(until).unwrap_or((VENUE.first_trades, VENUE.first_trades))
 }
 
 fn hours_between(from: Timestamp, until: Timestamp) -> usize {

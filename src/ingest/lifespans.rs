@@ -11,12 +11,12 @@ use super::broken::Broken;
 use super::list;
 use super::sync::{Synced, sync};
 use crate::domain::backfill::Lifespan;
-use crate::domain::market::Scope;
-use crate::domain::selection::{Selection, Target, is_combo};
+use crate::domain::market::MarketScope;
+use crate::domain::selection::{Selection, Target};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
-use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage, is_combo};
 use crate::retry::{Jitter, Policy};
 use crate::store::{RunId, Store};
 
@@ -72,13 +72,13 @@ fn lifespans_on_record(
                 continue;
             }
             Target::All => continue,
-            Target::Event(event) => Scope::Event(event.as_str()),
-            Target::Series(series) => Scope::Series(series.as_str()),
+            Target::Event(event) => MarketScope::Event(event.as_str()),
+            Target::Series(series) => MarketScope::Series(series.as_str()),
         };
         add(store.lifespans(scope, None, from, until)?);
     }
     if !by_name.is_empty() {
-        add(store.lifespans(Scope::All, Some(&by_name), from, until)?);
+        add(store.lifespans(MarketScope::All, Some(&by_name), from, until)?);
     }
     Ok(found.into_values().collect())
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 use super::absence::{self, Alone};
 use super::asker::Asker;
 use super::broken::Broken;
-use crate::domain::selection::Target;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind, one_line};
-use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, is_combo};
 use crate::retry::Jitter;
 
 /// A runaway guard: ten million markets.
@@ -196,8 +195,7 @@ pub(super) fn by_name(
         absent.retain(|ticker| !found.contains(ticker));
         answer.pages.push(page);
     }
-    let (combos, mut absent): (Vec<Ticker>, Vec<Ticker>) =
-        absent.into_iter().partition(|ticker| Target::Market(ticker.clone()).is_combo());
+    let (combos, mut absent): (Vec<Ticker>, Vec<Ticker>) = absent.into_iter().partition(is_combo);
     answer.missing = combos;
     rotate(&mut absent, jitter.next_fraction());
     let doubted = asker.take_doubts(absent.len());

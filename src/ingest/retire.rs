@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::domain::batch::{Batch, Committed};
 use crate::domain::checkpoint::Retirement;
 use crate::domain::lifecycle;
-use crate::domain::market::{Scope, WatchChange};
+use crate::domain::market::{MarketScope, WatchChange};
 use crate::domain::selection::{Selection, Target};
-use crate::domain::time::{FIRST_TRADES, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::Failure;
+use crate::kalshi::VENUE;
 use crate::store::{RunId, Store};
 
 /// Retires and reopens these markets, all in one transaction.
@@ -59,12 +60,12 @@ pub fn take_back_traded(
     let mut changes = Vec::new();
     for watch in selection.watches() {
         let scope = match &watch.target {
-            Target::Event(event) => Scope::Event(event.as_str()),
-            Target::Series(series) => Scope::Series(series.as_str()),
+            Target::Event(event) => MarketScope::Event(event.as_str()),
+            Target::Series(series) => MarketScope::Series(series.as_str()),
             Target::Market(_) | Target::All => continue,
         };
         let until = Timestamp::from_seconds(i64::from(i32::MAX));
-        let own = store.lifespans(scope, Some(&back), FIRST_TRADES, until)?;
+        let own = store.lifespans(scope, Some(&back), VENUE.first_trades, until)?;
         let joined: Vec<Ticker> = own.into_iter().map(|lifespan| lifespan.market).collect();
         if !joined.is_empty() {
             let watch = watch.target.name();

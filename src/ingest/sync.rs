@@ -14,14 +14,14 @@ use super::list::{self, Listing};
 use super::resolve::unknown;
 use crate::domain::lifecycle;
 use crate::domain::market::{
-    Absence, EventRecord, FalseMark, Known, Scope, Sighting, WatchChange, WatchRecord,
+    Absence, EventRecord, FalseMark, Known, MarketScope, Sighting, WatchChange, WatchRecord,
 };
 use crate::domain::selection::{Selection, Shard, Target, Watch};
 use crate::domain::sync_mark::{Heard, is_from_a_future, latest_credible_trade};
-use crate::domain::time::{FIRST_TRADES, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, one_line};
-use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, VENUE, is_combo, means_combos};
 use crate::retry::{Jitter, Policy};
 use crate::store::{RunId, Store};
 
@@ -203,7 +203,7 @@ impl Syncer<'_> {
         }
         // What settled and was archived since so long ago is on no list of changes.
         let is_recent = record.synced_at.is_some_and(|at| self.ours().since(at) < RELIST_AFTER);
-        Ok(Some(claimed).filter(|claimed| is_recent && *claimed > FIRST_TRADES))
+        Ok(Some(claimed).filter(|claimed| is_recent && *claimed > VENUE.first_trades))
     }
 
     /// Before which instant all changes are known, given what the lists' answers told.
@@ -252,7 +252,7 @@ impl Syncer<'_> {
         let evidence = match self.proven_until(read.heard)? {
             _ if read.rows == 0 => None,
             // It has to be on the next list, too.
-            _ if read.has_unreadable => mark.or(Some(FIRST_TRADES)),
+            _ if read.has_unreadable => mark.or(Some(VENUE.first_trades)),
             proven => proven,
         };
         let ours = self.ours();
@@ -268,9 +268,9 @@ impl Syncer<'_> {
     /// Asks by name for what may have happened silently; whether all of it was answered for.
     fn look_after_lists(&mut self, target: &Target) -> Result<bool, Failure> {
         let scope = match target {
-            Target::Event(event) => Scope::Event(event.as_str()),
-            Target::Series(series) => Scope::Series(series.as_str()),
-            Target::Market(_) | Target::All => Scope::All,
+            Target::Event(event) => MarketScope::Event(event.as_str()),
+            Target::Series(series) => MarketScope::Series(series.as_str()),
+            Target::Market(_) | Target::All => MarketScope::All,
         };
         let now = self.now();
         let unsettled = self.store.unsettled_markets(scope)?;
@@ -337,8 +337,7 @@ impl Syncer<'_> {
     fn series_of_events(&mut self) -> Result<(), Failure> {
         let events = self.store.events_without_series()?;
         let events: Vec<Ticker> = events.iter().filter_map(|event| Ticker::new(event)).collect();
-        let (combos, plain): (Vec<_>, Vec<_>) =
-            events.into_iter().partition(|event| Target::Event(event.clone()).is_combo());
+        let (combos, plain): (Vec<_>, Vec<_>) = events.into_iter().partition(is_combo);
         let (plain, alone): (Vec<_>, Vec<_>) = plain.into_iter().partition(Ticker::is_listable);
         for (events, are_combos) in [(plain, false), (combos, true)] {
             for batch in events.chunks(MARKETS_PER_REQUEST) {
@@ -385,7 +384,7 @@ impl Syncer<'_> {
 /// Which lists bring an entry up to date. The exchange lists changes of everything, or of a
 /// series, and not of combos; an event is small enough to be read whole.
 pub(super) fn lists(target: &Target, synced_until: Option<Timestamp>) -> Vec<MarketList> {
-    let with_combos = target.is_combo();
+    let with_combos = means_combos(target);
     let all = MarketList { with_combos, ..MarketList::ALL };
     let after = synced_until.map(|until| until.before(UPDATED_OVERLAP).second());
     match (target, after) {

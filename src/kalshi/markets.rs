@@ -1,5 +1,6 @@
 //! `GET /markets`, `/events`, `/series` and their kin: what exists, and the order books.
 
+use super::venue::is_combo;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use super::client::{Client, Question};
 use super::decode_market::{self, BookAnswer, MarketsPage};
 use crate::clock::Clock;
 use crate::domain::market::{EventRecord, Market};
-use crate::domain::selection::is_combo;
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;

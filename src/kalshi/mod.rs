@@ -1,5 +1,6 @@
 //! Kalshi's REST API: one request, one typed answer. Retrying is the caller's business.
 
+mod venue;
 mod wire;
 mod rows;
 mod normalize;
@@ -22,6 +23,7 @@ pub use markets::{MARKETS_PER_REQUEST, MarketList};
 pub use sign::Signer;
 pub use single::EventsPage;
 pub use transport::Transport;
+pub use venue::{VENUE, is_combo, means_combos};
 
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{RawEvent, Rejected, Ticker};

@@ -1,5 +1,6 @@
 //! One event to one canonical trade: every rule of ours about what Kalshi's fields mean.
 
+use super::venue::VENUE;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -7,7 +8,7 @@ use serde_json::value::RawValue;
 use super::rows::Broken;
 use super::wire::{EventKey, Text, TradeEvent};
 use crate::domain::fixed;
-use crate::domain::time::{FIRST_TRADES, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade, is_trade_id};
 use crate::failure::shortened;
 
@@ -82,7 +83,7 @@ fn trade(wire: &TradeEvent<'_>, asked: &Ticker, now: Timestamp) -> Result<Trade,
 fn traded_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let at = Timestamp::parse_rfc3339(text)
         .ok_or_else(|| format!("created_time {text:?} is not an RFC 3339 instant"))?;
-    if at < FIRST_TRADES {
+    if at < VENUE.first_trades {
         return Err(format!("created_time {text:?} is before the exchange had trades"));
     }
     if at > now.after(FUTURE_MAX) {

@@ -1,6 +1,7 @@
 //! The questions that are asked when a list says nothing: about one series or one event, and the
 //! markets of a series by way of its events.
 
+use super::venue::means_combos;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -105,7 +106,8 @@ impl Client {
         };
         match target {
             Target::Series(series) => {
-                let directory = if target.is_combo() { "/events/multivariate" } else { "/events" };
+                let directory =
+                    if means_combos(target) { "/events/multivariate" } else { "/events" };
                 let limit = ("limit", EVENTS_PER_PAGE.to_owned());
                 let mut query = vec![limit, ("series_ticker", series.to_string()), nested];
                 query.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));

@@ -1,11 +1,12 @@
 //! `GET /markets/trades`.
 
+use super::venue::VENUE;
 use std::time::Duration;
 
 use super::client::{Client, Question};
 use super::decode;
 use crate::clock::Clock;
-use crate::domain::page::{Page, PageRequest, ROWS_PER_PAGE};
+use crate::domain::page::{Page, PageRequest};
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -56,7 +57,7 @@ impl Client {
         left: Duration,
         clock: &dyn Clock,
     ) -> Result<Page, Failure> {
-        let mut query = vec![("limit", ROWS_PER_PAGE.to_string())];
+        let mut query = vec![("limit", VENUE.rows_per_page.to_string())];
         if !request.market.is_tape() {
             query.push(("ticker", request.market.to_string()));
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::{quoted, shortened};
 use crate::cli::Output;
-use crate::domain::backfill;
 use crate::domain::completeness::{Score, ratio};
 use crate::domain::fixed;
 use crate::domain::slice::Slice;
 use crate::domain::time::Timestamp;
+use crate::domain::venue::TapeRate;
 use crate::store::Difference;
 use crate::words::{duration, second};
 
@@ -50,7 +50,7 @@ pub fn prunable(found: u64, kept: u64, before: Timestamp) -> String {
 /// What a backfill would read: its slices, and how long that takes at so many requests a second.
 ///
 /// Requests are those of the tape at its usual rate; a market alone takes one at least for each slice.
-pub fn slices(left: &[Slice], tape_rate: f64, rate: f64) -> String {
+pub fn slices(left: &[Slice], tape: TapeRate, rate: f64) -> String {
     if left.is_empty() {
         return "nothing is left to read\n".to_owned();
     }
@@ -64,8 +64,7 @@ pub fn slices(left: &[Slice], tape_rate: f64, rate: f64) -> String {
     for slice in left {
         let key = &slice.key;
         let is_tape = key.market().as_str().starts_with('*');
-        let pages =
-            if is_tape { backfill::pages_of(key.until().since(key.from()), tape_rate) } else { 1 };
+        let pages = if is_tape { tape.pages(key.until().since(key.from())) } else { 1 };
         total = total.saturating_add(pages);
         let mark = if is_tape { "" } else { "+" };
         // Writing to a String cannot fail.

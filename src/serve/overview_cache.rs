@@ -14,6 +14,7 @@ use crate::domain::overview::Overview;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, one_line};
+use crate::kalshi::VENUE;
 use crate::store::{DatabaseUrl, Store};
 
 /// How old an overview may be: many requests at once cost the database one read.
@@ -146,7 +147,7 @@ impl Reader {
             self.store = Some(store);
             return Ok(overview);
         }
-        let mut store = database.open_to_read()?;
+        let mut store = database.open_to_read(VENUE.source)?;
         store.check_schema()?;
         let overview = store.overview(now)?;
         self.store = Some(store);

@@ -3,7 +3,6 @@
 use super::engine::{Access, Engine, statement};
 use super::value::{Rows, Value, values};
 use crate::domain::book::Snapshot;
-use crate::domain::trade::SOURCE;
 use crate::failure::Failure;
 
 /// The part of a store that holds order books.
@@ -17,7 +16,12 @@ impl<E: Engine> Books for E {
     fn save_books(&mut self, books: &[Snapshot]) -> Result<(), Failure> {
         let books: Rows<'_> = books.iter().map(columns).collect();
         self.transact("storing order books", Access::Write, |work| {
-            work.execute_each(statement!("books", "insert_books"), &values![SOURCE], &books, &[])?;
+            work.execute_each(
+                statement!("books", "insert_books"),
+                &values![work.source()],
+                &books,
+                &[],
+            )?;
             Ok(())
         })
     }

@@ -7,7 +7,7 @@ use super::rows::{Row, checkpoint};
 use super::value::values;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{SOURCE, Ticker};
+use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// The part of a store that tells checkpoints.
@@ -57,7 +57,7 @@ impl<E: Engine> Checkpoints for E {
             }
             work.execute(
                 statement!("checkpoints", "select_markets"),
-                &values![SOURCE, markets, now],
+                &values![work.source(), markets, now],
             )?;
             load(work, markets)
         })
@@ -72,7 +72,7 @@ impl<E: Engine> Checkpoints for E {
         only(self.read(
             what,
             statement!("checkpoints", "newest_trade"),
-            &values![SOURCE, until],
+            &values![self.source(), until],
             |row| row.of("ingestion_checkpoints").get("traded_at"),
         )?)
     }
@@ -86,11 +86,15 @@ impl<E: Engine> Checkpoints for E {
                 trades_last_hour: record.get("trades_last_hour")?,
             })
         };
-        let since = values![SOURCE, now.before(REPORT_SPAN)];
+        let since = values![self.source(), now.before(REPORT_SPAN)];
         self.scan("reading the status", statement!("checkpoints", "report_markets"), &since, report)
     }
 }
 
 fn load(work: &mut dyn Work, markets: &[Ticker]) -> Result<Vec<Checkpoint>, Failure> {
-    work.rows(statement!("checkpoints", "load_checkpoints"), &values![SOURCE, markets], checkpoint)
+    work.rows(
+        statement!("checkpoints", "load_checkpoints"),
+        &values![work.source(), markets],
+        checkpoint,
+    )
 }

@@ -127,6 +127,9 @@ pub(super) enum Access {
 
 /// A connection to a database.
 pub(super) trait Engine: Send {
+    /// The value of every `source` column: the venue whose rows are meant.
+    fn source(&self) -> &'static str;
+
     /// Does `work` as one transaction. `what` says in an error what was attempted.
     fn transact<T>(
         &mut self,
@@ -185,6 +188,9 @@ pub(super) trait Engine: Send {
 
 /// A transaction at work.
 pub(super) trait Work {
+    /// As [`Engine::source`].
+    fn source(&self) -> &'static str;
+
     /// Hands over every row that a statement answers with.
     fn query(
         &mut self,

@@ -6,7 +6,6 @@ use super::rows::Row;
 use super::value::values;
 use crate::domain::exchange_record::{ComeBack, ExchangeRecord};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::SOURCE;
 use crate::failure::Failure;
 
 /// Whose record it is: the shards of a selection and the hosts that serve an exchange each have one.
@@ -43,7 +42,7 @@ pub trait Exchanges {
 impl<E: Engine> Exchanges for E {
     fn exchange_record(&mut self, key: &ExchangeKey) -> Result<Option<ExchangeRecord>, Failure> {
         let what = "reading what is known of the exchange";
-        let key = values![SOURCE, &key.shard, &key.host];
+        let key = values![self.source(), &key.shard, &key.host];
         let found =
             self.read(what, statement!("exchange", "load_exchange_record"), &key, record)?;
         Ok(found.into_iter().next())
@@ -56,7 +55,7 @@ impl<E: Engine> Exchanges for E {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let told = values![
-            SOURCE,
+            self.source(),
             &key.shard,
             &key.host,
             record.told_date,
@@ -88,7 +87,8 @@ impl<E: Engine> Exchanges for E {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let what = "noting when to ask the exchange again";
-        let told = values![SOURCE, &key.shard, &key.host, come_back.at, come_back.probed_at, now];
+        let told =
+            values![self.source(), &key.shard, &key.host, come_back.at, come_back.probed_at, now];
         self.execute(what, statement!("exchange", "save_come_back"), &told)?;
         Ok(())
     }

@@ -7,9 +7,9 @@ use super::engine::{Access, Engine, Statement, Work, statement};
 use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::backfill::Lifespan;
-use crate::domain::market::{Absence, EventRecord, Known, Scope, Sighting, Status};
+use crate::domain::market::{Absence, EventRecord, Known, MarketScope, Sighting, Status};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{SOURCE, Ticker};
+use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// One at a time compares markets with what is on record, and writes what changed.
@@ -21,7 +21,7 @@ pub trait Markets {
     /// those that ended at `ended_after` or later, and as many of all; of both those not asked for for longest.
     fn over_markets(
         &mut self,
-        scope: Scope<'_>,
+        scope: MarketScope<'_>,
         ended_after: Timestamp,
         count_max: usize,
     ) -> Result<Vec<Known>, Failure>;
@@ -33,13 +33,13 @@ pub trait Markets {
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure>;
 
     /// What is remembered of the markets in scope that are not over, by ticker.
-    fn unsettled_markets(&mut self, scope: Scope<'_>) -> Result<Vec<Known>, Failure>;
+    fn unsettled_markets(&mut self, scope: MarketScope<'_>) -> Result<Vec<Known>, Failure>;
 
     /// The markets in scope (of these only, if some are named) whose life, as far as it is known, touches
     /// `[from, until)`, by ticker.
     fn lifespans(
         &mut self,
-        scope: Scope<'_>,
+        scope: MarketScope<'_>,
         only: Option<&[Ticker]>,
         from: Timestamp,
         until: Timestamp,
@@ -69,16 +69,16 @@ pub trait Markets {
 impl<E: Engine> Markets for E {
     fn over_markets(
         &mut self,
-        scope: Scope<'_>,
+        scope: MarketScope<'_>,
         ended_after: Timestamp,
         count_max: usize,
     ) -> Result<Vec<Known>, Failure> {
         let (sql, of) = match scope {
-            Scope::All => return Ok(Vec::new()),
-            Scope::Series(series) => (statement!("markets", "load_over_series"), series),
-            Scope::Event(event) => (statement!("markets", "load_over_event"), event),
+            MarketScope::All => return Ok(Vec::new()),
+            MarketScope::Series(series) => (statement!("markets", "load_over_series"), series),
+            MarketScope::Event(event) => (statement!("markets", "load_over_event"), event),
         };
-        load(self, sql, &values![SOURCE, of, ended_after, count_max])
+        load(self, sql, &values![self.source(), of, ended_after, count_max])
     }
 
     fn series_of_events(&mut self, events: &[Box<str>]) -> Result<Vec<EventRecord>, Failure> {
@@ -90,35 +90,41 @@ impl<E: Engine> Markets for E {
                 title: record.get("title")?,
             })
         };
-        let events = values![SOURCE, events];
+        let events = values![self.source(), events];
         self.read("looking for events", statement!("markets", "series_of_events"), &events, event)
     }
 
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure> {
-        load(self, statement!("markets", "load_markets"), &values![SOURCE, tickers])
+        load(self, statement!("markets", "load_markets"), &values![self.source(), tickers])
     }
 
-    fn unsettled_markets(&mut self, scope: Scope<'_>) -> Result<Vec<Known>, Failure> {
+    fn unsettled_markets(&mut self, scope: MarketScope<'_>) -> Result<Vec<Known>, Failure> {
         match scope {
-            Scope::All => load(self, statement!("markets", "load_unsettled"), &values![SOURCE]),
-            Scope::Series(series) => {
-                load(self, statement!("markets", "load_unsettled_series"), &values![SOURCE, series])
+            MarketScope::All => {
+                load(self, statement!("markets", "load_unsettled"), &values![self.source()])
             }
-            Scope::Event(event) => {
-                load(self, statement!("markets", "load_unsettled_event"), &values![SOURCE, event])
-            }
+            MarketScope::Series(series) => load(
+                self,
+                statement!("markets", "load_unsettled_series"),
+                &values![self.source(), series],
+            ),
+            MarketScope::Event(event) => load(
+                self,
+                statement!("markets", "load_unsettled_event"),
+                &values![self.source(), event],
+            ),
         }
     }
 
     fn lifespans(
         &mut self,
-        scope: Scope<'_>,
+        scope: MarketScope<'_>,
         only: Option<&[Ticker]>,
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Lifespan>, Failure> {
         let (series, event) = scope.names();
-        let wanted = values![SOURCE, series, event, from, until, only];
+        let wanted = values![self.source(), series, event, from, until, only];
         self.read("loading markets", statement!("markets", "load_lifespans"), &wanted, lifespan)
     }
 
@@ -135,9 +141,12 @@ impl<E: Engine> Markets for E {
 
     fn events_without_series(&mut self) -> Result<Vec<Box<str>>, Failure> {
         let what = "looking for events without a series";
-        self.read(what, statement!("markets", "events_without_series"), &values![SOURCE], |row| {
-            row.of("prediction_markets").get("event_ticker")
-        })
+        self.read(
+            what,
+            statement!("markets", "events_without_series"),
+            &values![self.source()],
+            |row| row.of("prediction_markets").get("event_ticker"),
+        )
     }
 
     fn save_events(&mut self, events: &[EventRecord], now: Timestamp) -> Result<(), Failure> {
@@ -151,7 +160,7 @@ impl<E: Engine> Markets for E {
         let named: Rows<'_> =
             events.iter().map(|event| values![storable(&event.event_ticker)]).collect();
         self.transact("storing events", Access::Alone(MARKETS), |work| {
-            let (source, now) = (values![SOURCE], values![now]);
+            let (source, now) = (values![work.source()], values![now]);
             work.execute_each(statement!("markets", "store_events"), &source, &described, &now)?;
             work.execute_each(statement!("markets", "name_series"), &source, &named, &now)?;
             Ok(())
@@ -165,7 +174,7 @@ fn see(work: &mut dyn Work, seen: &[Sighting], now: Timestamp) -> Result<u64, Fa
     let described: Rows<'_> = seen.iter().map(described).collect();
     let touched = seen.iter().map(|sighting| values![&sighting.market.ticker, sighting.seen_at]);
     let touched: Rows<'_> = touched.collect();
-    let (source, now) = (values![SOURCE], values![now]);
+    let (source, now) = (values![work.source()], values![now]);
     let changed =
         work.execute_each(statement!("markets", "insert_changes"), &source, &statuses, &now)?;
     let stored =
@@ -209,7 +218,7 @@ fn miss(work: &mut dyn Work, absent: &[Absence], now: Timestamp) -> Result<u64, 
     let believed = absent.iter().filter(|absence| absence.is_believed);
     let believed: BTreeSet<&Ticker> = believed.map(|absence| &absence.ticker).collect();
     let believed: Rows<'_> = believed.into_iter().map(|ticker| values![ticker]).collect();
-    let (source, now) = (values![SOURCE], values![now]);
+    let (source, now) = (values![work.source()], values![now]);
     let vanished =
         work.execute_each(statement!("markets", "insert_vanishings"), &source, &believed, &now)?;
     work.execute_each(statement!("markets", "vanish_markets"), &source, &believed, &now)?;

@@ -86,20 +86,28 @@ impl DatabaseUrl {
         ))
     }
 
-    /// Opens the database.
-    pub fn open(&self, missing: Missing) -> Result<Box<dyn Store>, Failure> {
+    /// Opens the database for the rows of one venue, those whose `source` column has this value.
+    pub fn open(&self, missing: Missing, source: &'static str) -> Result<Box<dyn Store>, Failure> {
         match &self.0 {
-            Location::Sqlite(path) => Ok(Box::new(sqlite::SqliteStore::open(path, missing)?)),
-            Location::Postgres(target) => Ok(Box::new(postgres::PostgresStore::connect(target)?)),
+            Location::Sqlite(path) => {
+                Ok(Box::new(sqlite::SqliteStore::open(path, missing, source)?))
+            }
+            Location::Postgres(target) => {
+                Ok(Box::new(postgres::PostgresStore::connect(target, source)?))
+            }
         }
     }
 
     /// Opens it to be read: the right to read is enough, and nothing is left behind. Its schema
     /// may be of another build: see [`Store::check_schema`].
-    pub fn open_to_read(&self) -> Result<Box<dyn Store>, Failure> {
+    pub fn open_to_read(&self, source: &'static str) -> Result<Box<dyn Store>, Failure> {
         match &self.0 {
-            Location::Sqlite(path) => Ok(Box::new(sqlite::SqliteStore::open_to_read(path)?)),
-            Location::Postgres(target) => Ok(Box::new(postgres::PostgresStore::connect(target)?)),
+            Location::Sqlite(path) => {
+                Ok(Box::new(sqlite::SqliteStore::open_to_read(path, source)?))
+            }
+            Location::Postgres(target) => {
+                Ok(Box::new(postgres::PostgresStore::connect(target, source)?))
+            }
         }
     }
 
@@ -141,14 +149,14 @@ fn check_path(path: &str) -> Result<(), Failure> {
 }
 
 /// A store in memory, which is gone with the value. For tests: no URL stands for it.
-pub fn in_memory() -> Result<Box<dyn Store>, Failure> {
-    Ok(Box::new(sqlite::SqliteStore::in_memory()?))
+pub fn in_memory(source: &'static str) -> Result<Box<dyn Store>, Failure> {
+    Ok(Box::new(sqlite::SqliteStore::in_memory(source)?))
 }
 
 /// A store on a connection that somebody opened and set up himself, such as one of several to a database
 /// in memory. It knows of no file, so whoever wants locks between them brings them.
-pub fn on_sqlite(connection: rusqlite::Connection) -> Box<dyn Store> {
-    Box::new(sqlite::SqliteStore::on(connection))
+pub fn on_sqlite(connection: rusqlite::Connection, source: &'static str) -> Box<dyn Store> {
+    Box::new(sqlite::SqliteStore::on(connection, source))
 }
 
 impl std::fmt::Display for DatabaseUrl {
@@ -237,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_store_in_memory_is_a_store() {
-        let mut store = in_memory().unwrap();
+        let mut store = in_memory("kalshi").unwrap();
         assert!(!store.has_schema().unwrap());
         store.migrate(crate::domain::time::Timestamp::from_seconds(0)).unwrap();
         store.check_schema().unwrap();

@@ -10,7 +10,6 @@ use crate::domain::overview::{
 };
 use crate::domain::selection::{Target, Watch};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::SOURCE;
 use crate::failure::Failure;
 
 /// The part of a store that is looked at from outside.
@@ -48,7 +47,7 @@ impl<E: Engine> Overviews for E {
 
 fn read(work: &mut dyn Work, now: Timestamp) -> Result<Overview, Failure> {
     let retired_total =
-        work.rows(statement!("overview", "count_retired"), &values![SOURCE], |row| {
+        work.rows(statement!("overview", "count_retired"), &values![work.source()], |row| {
             row.of("ingestion_checkpoints").get("retired")
         })?;
     let passes = values![now.before(OVERLAP_SPAN)];
@@ -61,14 +60,23 @@ fn read(work: &mut dyn Work, now: Timestamp) -> Result<Overview, Failure> {
         Some((pass, overlap, used)) => (Some(pass), overlap, used),
         None => (None, None, None),
     };
-    let offsets =
-        work.rows(statement!("overview", "load_exchange_offset"), &values![SOURCE], |row| {
-            row.of("exchange_records").get("offset_seconds")
-        })?;
-    let retired = values![SOURCE, RETIRED_MAX];
+    let offsets = work.rows(
+        statement!("overview", "load_exchange_offset"),
+        &values![work.source()],
+        |row| row.of("exchange_records").get("offset_seconds"),
+    )?;
+    let retired = values![work.source(), RETIRED_MAX];
     Ok(Overview {
-        entries: work.rows(statement!("overview", "load_selected"), &values![SOURCE], entry)?,
-        active: work.rows(statement!("overview", "load_active"), &values![SOURCE], checkpoint)?,
+        entries: work.rows(
+            statement!("overview", "load_selected"),
+            &values![work.source()],
+            entry,
+        )?,
+        active: work.rows(
+            statement!("overview", "load_active"),
+            &values![work.source()],
+            checkpoint,
+        )?,
         retired: work.rows(statement!("overview", "load_retired"), &retired, checkpoint)?,
         retired_total: only(retired_total)?,
         scores: scores(work, now)?,
@@ -95,7 +103,7 @@ fn entry(row: Row<'_>) -> Result<Entry, Failure> {
 }
 
 fn scores(work: &mut dyn Work, now: Timestamp) -> Result<Vec<Scored>, Failure> {
-    let since = values![SOURCE, now.before(SCORED_LATELY)];
+    let since = values![work.source(), now.before(SCORED_LATELY)];
     work.rows(statement!("overview", "load_latest_scores"), &since, |row| {
         let record = row.of("completeness_scores");
         Ok(Scored {
@@ -110,7 +118,7 @@ fn scores(work: &mut dyn Work, now: Timestamp) -> Result<Vec<Scored>, Failure> {
 
 fn totals(work: &mut dyn Work) -> Result<Totals, Failure> {
     let mut totals = Totals::default();
-    work.query(statement!("overview", "load_totals"), &values![SOURCE], &mut |row| {
+    work.query(statement!("overview", "load_totals"), &values![work.source()], &mut |row| {
         let record = row.of("ingestion_totals");
         let name = |column| record.get::<Box<str>>(column);
         totals.set(&name("metric")?, &name("reason")?, record.get("total")?);

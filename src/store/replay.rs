@@ -4,7 +4,7 @@ use super::engine::{Access, Engine, Work, only, statement};
 use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{CONFLICT, RawEvent, SOURCE, Side, Ticker};
+use crate::domain::trade::{CONFLICT, RawEvent, Side, Ticker};
 use crate::failure::Failure;
 
 /// One at a time makes tables.
@@ -84,7 +84,7 @@ pub trait Replays {
     ) -> Result<Vec<StoredRawEvent>, Failure>;
 
     /// Where an unfinished replay with this target and bounds stands; its beginning if there is none.
-    fn replay_place(
+    fn replay_cursor(
         &mut self,
         target: &str,
         from: Option<Timestamp>,
@@ -144,7 +144,7 @@ impl<E: Engine> Replays for E {
         })
     }
 
-    fn replay_place(
+    fn replay_cursor(
         &mut self,
         target: &str,
         from: Option<Timestamp>,
@@ -152,7 +152,7 @@ impl<E: Engine> Replays for E {
     ) -> Result<ReplayCursor, Failure> {
         let mut cursor = ReplayCursor { target: target.to_owned(), from, until, after_event: 0 };
         let what = "loading the place of a replay";
-        let key = values![SOURCE, target, cursor.bounds()];
+        let key = values![self.source(), target, cursor.bounds()];
         let known = self.read(what, statement!("replay", "load_place"), &key, |row| {
             row.of("replay_places").get("after_event")
         })?;
@@ -181,8 +181,9 @@ impl<E: Engine> Replays for E {
         let rows = sorted(trades);
         self.transact("replaying trades", Access::Write, |work| {
             let insert = statement!("replay", "replay_trades").on(&cursor.target);
-            let stored = work.execute_each(&insert, &values![SOURCE], &rows, &[])?;
-            let moved = values![SOURCE, &cursor.target, cursor.bounds(), cursor.after_event, now];
+            let stored = work.execute_each(&insert, &values![work.source()], &rows, &[])?;
+            let moved =
+                values![work.source(), &cursor.target, cursor.bounds(), cursor.after_event, now];
             work.execute(statement!("replay", "move_place"), &moved)?;
             Ok(stored)
         })
@@ -190,7 +191,7 @@ impl<E: Engine> Replays for E {
 
     fn finish_replay(&mut self, cursor: &ReplayCursor) -> Result<(), Failure> {
         let what = "forgetting the place of a replay";
-        let key = values![SOURCE, &cursor.target, cursor.bounds()];
+        let key = values![self.source(), &cursor.target, cursor.bounds()];
         self.execute(what, statement!("replay", "delete_place"), &key).map(|_| ())
     }
 
@@ -222,7 +223,7 @@ impl<E: Engine> Replays for E {
         only(self.scan(
             what,
             statement!("replay", "count_prunable"),
-            &values![SOURCE, before],
+            &values![self.source(), before],
             |row| {
                 let record = row.of("raw_kalshi_trade_events");
                 Ok((record.narrow("events")?, record.narrow("unnormalized")?))
@@ -233,7 +234,7 @@ impl<E: Engine> Replays for E {
     fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure> {
         // Found outside the transaction that deletes: looking can take long, and others want to write.
         let what = "pruning raw events";
-        let wanted = values![SOURCE, before, count];
+        let wanted = values![self.source(), before, count];
         let events: Vec<i64> =
             self.scan(what, statement!("replay", "load_prunable"), &wanted, |row| {
                 row.of("raw_kalshi_trade_events").get("event_id")
@@ -242,8 +243,8 @@ impl<E: Engine> Replays for E {
             return Ok(0);
         }
         self.transact(what, Access::WriteScan, |work| {
-            let deleted =
-                work.execute(statement!("replay", "prune_events"), &values![SOURCE, events])?;
+            let deleted = work
+                .execute(statement!("replay", "prune_events"), &values![work.source(), events])?;
             // SQLite gives numbers of deleted events again when no higher one is left: no place may be above them.
             work.execute(statement!("replay", "lower_places"), &[])?;
             Ok(deleted)

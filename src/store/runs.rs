@@ -7,7 +7,6 @@ use super::engine::{Access, Engine, only, statement};
 use super::value::{Rows, integer, values};
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::SOURCE;
 use crate::failure::Failure;
 
 /// The part of a store that remembers runs.
@@ -125,7 +124,12 @@ impl<E: Engine> Runs for E {
             let totals = record.totals(events).into_iter();
             let totals: Rows<'_> =
                 totals.map(|(metric, reason, total)| values![metric, reason, total]).collect();
-            work.execute_each(statement!("runs", "add_totals"), &values![SOURCE], &totals, &[])?;
+            work.execute_each(
+                statement!("runs", "add_totals"),
+                &values![work.source()],
+                &totals,
+                &[],
+            )?;
             Ok(())
         })
     }

@@ -6,7 +6,7 @@ use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::completeness::{HourVolume, Score};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{SOURCE, Ticker};
+use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// What is added up here is called so in an error.
@@ -41,7 +41,7 @@ impl<E: Engine> Scores for E {
         markets: &[Ticker],
         until: Option<Timestamp>,
     ) -> Result<Vec<(Ticker, i64)>, Failure> {
-        let wanted = values![SOURCE, markets, until];
+        let wanted = values![self.source(), markets, until];
         self.scan(ADDING_UP, statement!("scores", "stored_lifetime"), &wanted, |row| {
             let record = row.of("prediction_market_trades");
             Ok((record.ticker("market_ticker")?, record.get("quantity_e2")?))
@@ -62,7 +62,7 @@ impl<E: Engine> Scores for E {
                 quantity_e2: record.get("quantity_e2")?,
             })
         };
-        let wanted = values![SOURCE, markets, from, until];
+        let wanted = values![self.source(), markets, from, until];
         self.scan(ADDING_UP, statement!("scores", "stored_by_hour"), &wanted, volume)
     }
 
@@ -70,7 +70,7 @@ impl<E: Engine> Scores for E {
         let rows: Rows<'_> = scores.iter().map(columns).collect();
         let latest = scores.iter().map(|score| values![&score.market, score.value()]);
         let latest: Rows<'_> = latest.collect();
-        let (source, now) = (values![SOURCE], values![now]);
+        let (source, now) = (values![self.source()], values![now]);
         self.transact("storing scores", Access::Alone(MARKETS), |work| {
             work.execute_each(statement!("scores", "insert_scores"), &source, &rows, &now)?;
             work.execute_each(statement!("scores", "mark_scores"), &source, &latest, &now)?;

@@ -7,7 +7,7 @@ use crate::domain::batch::Commit;
 use crate::domain::slice::{Slice, SliceKey, SliceStatus};
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{SOURCE, Ticker};
+use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// What is written here is called so in an error.
@@ -44,7 +44,7 @@ impl<E: Engine> Slices for E {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Slice>, Failure> {
-        let wanted = values![SOURCE, names, from, until];
+        let wanted = values![self.source(), names, from, until];
         self.read(
             "loading the ledger of backfills",
             statement!("slices", "load_slices"),
@@ -61,7 +61,7 @@ impl<E: Engine> Slices for E {
         };
         let slices: Rows<'_> = slices.iter().map(columns).collect();
         self.transact(STORING, Access::Write, |work| {
-            work.execute_each(add, &values![SOURCE], &slices, &values![now])?;
+            work.execute_each(add, &values![work.source()], &slices, &values![now])?;
             Ok(())
         })
     }
@@ -74,7 +74,7 @@ impl<E: Engine> Slices for E {
     ) -> Result<(), Failure> {
         let strips: Rows<'_> = strips.iter().map(columns).collect();
         let complete: Rows<'_> = complete.iter().map(key).collect();
-        let (source, now) = (values![SOURCE], values![now]);
+        let (source, now) = (values![self.source()], values![now]);
         self.transact(STORING, Access::Write, |work| {
             work.execute_each(statement!("slices", "add_slices"), &source, &strips, &now)?;
             work.execute_each(statement!("slices", "complete_slices"), &source, &complete, &now)?;
@@ -96,7 +96,7 @@ pub(super) fn advance(
             [market, tier, from, until, status, cursor, low, version, ingested.into()]
         })
         .collect();
-    let (source, now) = (values![SOURCE], values![commit.now()]);
+    let (source, now) = (values![work.source()], values![commit.now()]);
     work.execute_each(statement!("slices", "advance_slices"), &source, &moved, &now)?;
     Ok(())
 }

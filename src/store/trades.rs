@@ -5,7 +5,7 @@ use super::engine::{Access, Engine, Work, statement};
 use super::slices;
 use super::value::{Rows, Value, integer, values};
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
-use crate::domain::trade::{SOURCE, Ticker};
+use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// The part of a store that takes trades.
@@ -47,7 +47,7 @@ fn write(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Receipt, Fa
 /// did not take the update.
 fn advance(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Vec<Ticker>, Failure> {
     let updates = commit.checkpoints();
-    let (source, now) = (values![SOURCE], commit.now());
+    let (source, now) = (values![work.source()], commit.now());
     let rows: Rows<'_> = updates.iter().map(columns).collect();
     let advance = statement!("trades", "advance_checkpoints");
     let moved = work.execute_each_found(advance, &source, &rows, &values![now])?;

@@ -9,7 +9,7 @@ use super::value::{Rows, Value, values};
 use crate::domain::market::{FalseMark, Refusal, WatchChange, WatchRecord};
 use crate::domain::selection::{Target, Watch};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{SOURCE, Ticker};
+use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// One at a time compares the selection with what is on record, and writes what changed.
@@ -63,7 +63,10 @@ impl<E: Engine> Watches for E {
             if known.len() == names.len() {
                 return Ok(known);
             }
-            work.execute(statement!("watches", "select_watches"), &values![SOURCE, names, now])?;
+            work.execute(
+                statement!("watches", "select_watches"),
+                &values![work.source(), names, now],
+            )?;
             load(work, names)
         })
     }
@@ -77,7 +80,7 @@ impl<E: Engine> Watches for E {
         let joined = members(changes, |change| &change.joined);
         let left = members(changes, |change| &change.left);
         self.transact("storing the selection", Access::Alone(WATCHES), |work| {
-            let source = values![SOURCE];
+            let source = values![work.source()];
             work.execute_each(statement!("watches", "update_watches"), &source, &learnt, &[])?;
             work.execute_each(statement!("watches", "insert_members"), &source, &joined, &[])?;
             work.execute_each(statement!("watches", "delete_members"), &source, &left, &[])?;
@@ -93,10 +96,10 @@ impl<E: Engine> Watches for E {
     ) -> Result<bool, Failure> {
         let FalseMark { watch, claimed, reason } = mark;
         self.transact("lowering a false mark", Access::Write, |work| {
-            let marked = values![SOURCE, watch, *claimed];
+            let marked = values![work.source(), watch, *claimed];
             let is_lowered = work.execute(statement!("watches", "lower_mark"), &marked)? > 0;
             if is_lowered {
-                let noted = values![SOURCE, watch, *claimed, *reason, run, now];
+                let noted = values![work.source(), watch, *claimed, *reason, run, now];
                 work.execute(statement!("watches", "note_lowered_mark"), &noted)?;
             }
             Ok(is_lowered)
@@ -112,7 +115,7 @@ impl<E: Engine> Watches for E {
                 checked_at: record.get("checked_at")?,
             })
         };
-        let names = values![SOURCE, names];
+        let names = values![self.source(), names];
         self.read("loading refused names", statement!("watches", "load_refused"), &names, refusal)
     }
 
@@ -124,7 +127,7 @@ impl<E: Engine> Watches for E {
     ) -> Result<(), Failure> {
         let refused: Rows<'_> = refused.iter().map(|name| values![name]).collect();
         let lifted: Rows<'_> = lifted.iter().map(|name| values![name]).collect();
-        let (source, now) = (values![SOURCE], values![now]);
+        let (source, now) = (values![self.source()], values![now]);
         self.transact("storing refused names", Access::Alone(WATCHES), |work| {
             work.execute_each(statement!("watches", "refuse_name"), &source, &refused, &now)?;
             work.execute_each(statement!("watches", "forget_watch"), &source, &refused, &[])?;
@@ -135,7 +138,7 @@ impl<E: Engine> Watches for E {
     }
 
     fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure> {
-        let name = values![SOURCE, target.kind(), target.label()];
+        let name = values![self.source(), target.kind(), target.label()];
         only(self.read(
             "looking for a name",
             statement!("watches", "is_on_record"),
@@ -152,7 +155,7 @@ impl<E: Engine> Watches for E {
             let after = values![now, now.before(NOTED_AGAIN_AFTER)];
             work.execute_each(
                 statement!("watches", "note_selection"),
-                &values![SOURCE],
+                &values![work.source()],
                 &rows,
                 &after,
             )?;
@@ -162,7 +165,7 @@ impl<E: Engine> Watches for E {
 }
 
 fn load(work: &mut dyn Work, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
-    work.rows(statement!("watches", "load_watches"), &values![SOURCE, names], watch)
+    work.rows(statement!("watches", "load_watches"), &values![work.source(), names], watch)
 }
 
 /// What was learnt of an entry.

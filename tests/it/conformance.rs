@@ -9,6 +9,7 @@ use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
 use kalshi_ingest::domain::walk::Walk;
 use kalshi_ingest::failure::Kind;
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, RunRecord, Store};
 use std::time::Duration;
 
@@ -119,8 +120,10 @@ fn walk(batch: &mut Batch, checkpoint: &Checkpoint, pages: Vec<Page>) {
 
 fn a_fresh_database_is_migrated_once(database: &Database) {
     database.clear();
-    let mut store =
-        DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
+    let mut store = DatabaseUrl::parse(&database.url, &|_| None)
+        .unwrap()
+        .open(Missing::Create, VENUE.source)
+        .unwrap();
     assert_eq!(
         store.migrate(at(0)).unwrap(),
         [

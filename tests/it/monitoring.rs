@@ -14,6 +14,7 @@ use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
 use kalshi_ingest::domain::walk::Walk;
 use kalshi_ingest::failure::Kind;
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, RunRecord, Store};
 
 use crate::support::database::{Database, on_both_stores};
@@ -133,8 +134,10 @@ fn an_empty_database_has_nothing_to_show(database: &Database) {
 
 fn a_schema_that_lacks_a_step_is_named(database: &Database) {
     database.clear();
-    let mut store =
-        DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
+    let mut store = DatabaseUrl::parse(&database.url, &|_| None)
+        .unwrap()
+        .open(Missing::Create, VENUE.source)
+        .unwrap();
     let failure = store.check_schema().unwrap_err();
     assert_eq!(failure.kind, Kind::StoreRefused);
     let words = failure.to_string();

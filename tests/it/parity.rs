@@ -19,6 +19,7 @@ use std::fmt::Debug;
 use std::fs;
 
 use kalshi_ingest::failure::{Kind, one_line};
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, Store};
 use postgres::Client;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -94,7 +95,7 @@ impl World {
 impl Subject {
     fn open(url: &str) -> Subject {
         let url = DatabaseUrl::parse(url, &|_| None).unwrap();
-        Subject { store: url.open(Missing::Refuse).unwrap(), held: Held::default() }
+        Subject { store: url.open(Missing::Refuse, VENUE.source).unwrap(), held: Held::default() }
     }
 
     fn answer(&mut self, operation: &Operation) -> Answer {

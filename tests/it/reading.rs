@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::Kind;
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::DatabaseUrl;
 use kalshi_simulator::{Rules, seeded_trades};
 
@@ -228,7 +229,7 @@ fn a_file_that_is_written_to_while_it_is_read_is_read_again() {
     let database = Database::sqlite();
     let (_bench, path) = filled(&database);
     let url = DatabaseUrl::parse(&database.url, &|_| None).unwrap();
-    let mut store = url.open_to_read().unwrap();
+    let mut store = url.open_to_read(VENUE.source).unwrap();
     let now = Timestamp::from_micros(NOON_US);
     assert_eq!(store.report(now).unwrap()[0].trades_total, 30);
     rusqlite::Connection::open(&path)

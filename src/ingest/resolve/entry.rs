@@ -13,7 +13,7 @@ use crate::domain::selection::{Listed, Target, Watch};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, one_line};
-use crate::kalshi::{MarketList, MarketsPage};
+use crate::kalshi::{MarketList, MarketsPage, VENUE, means_combos};
 use crate::store::Store;
 
 /// Descriptions of markets kept until they are stored: some ten megabytes at most.
@@ -280,7 +280,7 @@ impl Resolver<'_> {
 
     /// What the archive has taken since the last look is on no list of the live tier.
     fn tell_archived(&mut self, target: &Target, since: &Since) {
-        if !since.is_long_gap() {
+        if !since.is_long_gap(VENUE.live_min) {
             return;
         }
         let mut jitter = self.jitter.clone();
@@ -317,7 +317,7 @@ impl Resolver<'_> {
 /// settled while nobody looked for long is on another one. Once an hour the open ones are asked for by
 /// status, too: a market with a closing time of nonsense is on no list by closing times.
 fn lists(target: &Target, since: &Since) -> Vec<MarketList> {
-    let all = MarketList { with_combos: target.is_combo(), ..MarketList::ALL };
+    let all = MarketList { with_combos: means_combos(target), ..MarketList::ALL };
     match target {
         Target::Event(event) => vec![MarketList { event: Some(event.clone()), ..all }],
         Target::Series(series) => {

@@ -7,12 +7,12 @@ use super::super::absence::{self, Alone};
 use super::super::list;
 use super::{Resolver, Target, WatchRecord};
 use crate::domain::lifecycle::{self, AGAIN_MAX, ENDED_LATELY};
-use crate::domain::market::{Absence, Known, Scope};
-use crate::domain::selection::{Listed, Watch, is_combo};
+use crate::domain::market::{Absence, Known, MarketScope};
+use crate::domain::selection::{Listed, Watch};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind, one_line};
-use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage};
+use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, VENUE, is_combo};
 
 /// Markets seen before that are asked for by name in one pass: what is due takes its turn.
 const LOOKS_MAX: usize = MARKETS_PER_REQUEST;
@@ -34,7 +34,7 @@ impl Resolver<'_> {
         let now = self.asker.exchange_now();
         let mut due = self.due(now);
         let mut over = Over::new();
-        let again = lifecycle::again(self.over(entries, now, &mut over)?, now);
+        let again = lifecycle::again(self.over(entries, now, &mut over)?, now, VENUE.live_max);
         let is_asked_anyway = !due.is_empty();
         if is_asked_anyway {
             // A request that is made anyway takes some along.
@@ -111,8 +111,8 @@ impl Resolver<'_> {
         let turn = usize::try_from(now.second().div_euclid(60)).unwrap_or(0) % stride;
         for (at, (watch, _)) in entries.iter().enumerate().skip(turn).step_by(stride) {
             let scope = match &watch.target {
-                Target::Event(event) => Scope::Event(event.as_str()),
-                Target::Series(series) => Scope::Series(series.as_str()),
+                Target::Event(event) => MarketScope::Event(event.as_str()),
+                Target::Series(series) => MarketScope::Series(series.as_str()),
                 Target::Market(_) | Target::All => continue,
             };
             let found = self.store.over_markets(scope, now.before(ENDED_LATELY), AGAIN_MAX)?;
@@ -131,7 +131,8 @@ impl Resolver<'_> {
     fn look_again(&mut self, again: &[Known], now: Timestamp) {
         let tickers: Vec<Ticker> = again.iter().map(|known| known.ticker.clone()).collect();
         let list = MarketList::named(&tickers);
-        let is_archived = again.iter().any(|known| lifecycle::is_archived(known, now));
+        let is_archived =
+            again.iter().any(|known| lifecycle::is_archived(known, now, VENUE.live_max));
         let list = if is_archived { list.archived() } else { list };
         let answer = self.asker.ask_at_most(1, &mut self.jitter, |client, left, clock| {
             client.markets(&list, None, left, clock)

@@ -6,7 +6,7 @@ use super::{Read, Syncer, Target, WatchChange, WatchRecord};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
-use crate::kalshi::{MarketList, MarketsPage};
+use crate::kalshi::{MarketList, MarketsPage, means_combos};
 use crate::retry::Policy;
 
 /// Events without live markets that the archive is asked about: if it has forgotten its list, each of
@@ -28,7 +28,7 @@ impl Syncer<'_> {
             // Everything always has something; and a run reads the changes again from the same mark.
             (Target::All | Target::Market(_), _) => Ok(true),
             (_, Some(_)) if !self.is_by_hand => Ok(true),
-            (Target::Series(series), Some(mark)) if !target.is_combo() => {
+            (Target::Series(series), Some(mark)) if !means_combos(target) => {
                 self.agree_on_changes(target, series, mark)
             }
             _ => self.agree_on_lists(target, record, empty, rows),

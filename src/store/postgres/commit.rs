@@ -9,7 +9,7 @@ use postgres::{Error, Row};
 use super::transaction::Transaction;
 use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, SOURCE, Side, Ticker, Trade};
+use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
 use crate::store::contract::RunId;
 use crate::store::engine::{Stored, sql};
 
@@ -17,6 +17,7 @@ use crate::store::engine::{Stored, sql};
 /// and of known ones: what is tried first is what most of the last commit's were.
 pub(super) fn store(
     transaction: &mut Transaction<'_>,
+    source: &'static str,
     run: RunId,
     commit: &Commit,
     expects_new: &mut bool,
@@ -24,7 +25,8 @@ pub(super) fn store(
     let now = commit.now().to_chrono();
     let mut stored = Stored::default();
     if !commit.rows().is_empty() {
-        let (inserted, conflicting) = write_trades(transaction, run, now, commit, *expects_new)?;
+        let (inserted, conflicting) =
+            write_trades(transaction, source, run, now, commit, *expects_new)?;
         *expects_new = inserted.len() * 2 > commit.rows().len();
         insert_events(transaction, run, now, commit, &inserted)?;
         stored.inserted = inserted;
@@ -39,6 +41,7 @@ pub(super) fn store(
 /// than what is stored, by market and payload.
 fn write_trades(
     transaction: &mut Transaction<'_>,
+    source: &'static str,
     run: i64,
     now: DateTime<Utc>,
     commit: &Commit,
@@ -50,17 +53,18 @@ fn write_trades(
         (all, Vec::new())
     } else {
         let events: Vec<&RawEvent> = all.iter().map(|at| event(*at)).collect();
-        compare(transaction, &events)?
+        compare(transaction, source, &events)?
     };
     let events: Vec<&RawEvent> = candidates.iter().map(|at| event(*at)).collect();
-    let inserted = insert_trades(transaction, run, now, &events)?;
+    let inserted = insert_trades(transaction, source, run, now, &events)?;
     let inserted: Vec<usize> = inserted.into_iter().map(|at| candidates[at]).collect();
     // Stored before, or by somebody else meanwhile.
     let is_new = |at: &usize| inserted.binary_search(at).is_ok();
     let again: Vec<&RawEvent> =
         candidates.iter().filter(|at| !is_new(at)).map(|at| event(*at)).collect();
-    conflicting.extend(compare(transaction, &again)?.1);
-    conflicting.extend(compare(transaction, &commit.variants().iter().collect::<Vec<_>>())?.1);
+    conflicting.extend(compare(transaction, source, &again)?.1);
+    conflicting
+        .extend(compare(transaction, source, &commit.variants().iter().collect::<Vec<_>>())?.1);
     conflicting.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
     Ok((inserted, conflicting))
 }
@@ -69,6 +73,7 @@ fn write_trades(
 /// something else than what is stored.
 fn compare(
     transaction: &mut Transaction<'_>,
+    source: &'static str,
     events: &[&RawEvent],
 ) -> Result<(Vec<usize>, Vec<Rejected>), Error> {
     if events.is_empty() {
@@ -78,7 +83,7 @@ fn compare(
     let rows = transaction.query_typed(
         sql!("postgres", "trades", "match_trades"),
         &[
-            (&SOURCE, Type::TEXT),
+            (&source, Type::TEXT),
             (&columns.ids, Type::TEXT_ARRAY),
             (&columns.markets, Type::TEXT_ARRAY),
             (&columns.is_yes, Type::BOOL_ARRAY),
@@ -142,6 +147,7 @@ impl<'a> Columns<'a> {
 /// Answers with the positions of the trades that were new.
 fn insert_trades(
     transaction: &mut Transaction<'_>,
+    source: &'static str,
     run: i64,
     now: DateTime<Utc>,
     events: &[&RawEvent],
@@ -154,7 +160,7 @@ fn insert_trades(
     let answer = transaction.query_typed_one(
         sql!("postgres", "trades", "insert_trades"),
         &[
-            (&SOURCE, Type::TEXT),
+            (&source, Type::TEXT),
             (&columns.ids, Type::TEXT_ARRAY),
             (&columns.markets, Type::TEXT_ARRAY),
             (&columns.is_yes, Type::BOOL_ARRAY),

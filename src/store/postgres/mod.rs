@@ -64,6 +64,7 @@ const SCHEMA_RIGHTS: &str = "select current_user::text as role,
 /// A store on a server.
 pub(super) struct PostgresStore {
     target: Target,
+    source: &'static str,
     client: Client,
     /// Whether most trades of the next commit are likely to be new.
     expects_new: bool,
@@ -157,8 +158,9 @@ fn is_lost(error: &postgres::Error) -> bool {
 }
 
 impl PostgresStore {
-    pub(super) fn connect(target: &Target) -> Result<PostgresStore, Failure> {
-        Ok(PostgresStore { client: target.connect()?, target: target.clone(), expects_new: true })
+    pub(super) fn connect(target: &Target, source: &'static str) -> Result<PostgresStore, Failure> {
+        let client = target.connect()?;
+        Ok(PostgresStore { target: target.clone(), source, client, expects_new: true })
     }
 
     fn applied(transaction: &mut Transaction<'_>) -> Result<Vec<Applied>, postgres::Error> {
@@ -265,18 +267,22 @@ impl PostgresStore {
 }
 
 impl Engine for PostgresStore {
+    fn source(&self) -> &'static str {
+        self.source
+    }
+
     fn transact<T>(
         &mut self,
         what: &str,
         access: Access,
         work: impl FnOnce(&mut dyn Work) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let expects_new = self.expects_new;
+        let (source, expects_new) = (self.source, self.expects_new);
         let transaction = match access {
             Access::Alone(lock) => self.alone(what, lock)?,
             _ => self.begin(what, &opening(access))?,
         };
-        let mut open = OpenWork { transaction, what, expects_new };
+        let mut open = OpenWork { transaction, what, source, expects_new };
         let done = work(&mut open)?;
         let expects_new = open.end(access)?;
         self.expects_new = expects_new;

@@ -19,6 +19,7 @@ use crate::store::value::{Rows, Value};
 pub(super) struct OpenWork<'t> {
     pub(super) transaction: Transaction<'t>,
     pub(super) what: &'t str,
+    pub(super) source: &'static str,
     /// Whether most trades of the next commit are likely to be new.
     pub(super) expects_new: bool,
 }
@@ -53,6 +54,10 @@ fn lent<'p>(parameters: &'p [Parameter<'_>]) -> Vec<(&'p (dyn ToSql + Sync), Typ
 }
 
 impl Work for OpenWork<'_> {
+    fn source(&self) -> &'static str {
+        self.source
+    }
+
     fn query(
         &mut self,
         statement: &Statement,
@@ -108,7 +113,7 @@ impl Work for OpenWork<'_> {
     }
 
     fn store_trades(&mut self, run: RunId, commit: &Commit) -> Result<Stored, Failure> {
-        commit::store(&mut self.transaction, run, commit, &mut self.expects_new)
+        commit::store(&mut self.transaction, self.source, run, commit, &mut self.expects_new)
             .map_err(because(self.what))
     }
 

@@ -4,19 +4,20 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 
 use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, SOURCE, Side, Ticker, Trade};
+use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
 use crate::store::contract::RunId;
 use crate::store::engine::{Stored, sql};
 
 /// Stores the trades and the events of a commit, inside the caller's transaction.
 pub(super) fn store(
     connection: &Connection,
+    source: &'static str,
     run: RunId,
     commit: &Commit,
 ) -> rusqlite::Result<Stored> {
     let now = commit.now().to_string();
     let mut stored = Stored::default();
-    let mut table = Table::of(connection)?;
+    let mut table = Table::of(connection, source)?;
     let mut conflicting = Vec::new();
     for (position, row) in commit.rows().iter().enumerate() {
         match table.insert(run, &now, &row.event)? {
@@ -49,6 +50,7 @@ enum Seen {
 
 /// The table of trades, with the statements that write it.
 struct Table<'a> {
+    source: &'static str,
     trades: CachedStatement<'a>,
     events: CachedStatement<'a>,
     stored: CachedStatement<'a>,
@@ -57,9 +59,10 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn of(connection: &'a Connection) -> rusqlite::Result<Table<'a>> {
+    fn of(connection: &'a Connection, source: &'static str) -> rusqlite::Result<Table<'a>> {
         let prepare = |sql| connection.prepare_cached(sql);
         Ok(Table {
+            source,
             trades: prepare(sql!("sqlite", "trades", "insert_trades"))?,
             events: prepare(sql!("sqlite", "trades", "insert_events"))?,
             stored: prepare(sql!("sqlite", "trades", "match_trades"))?,
@@ -78,7 +81,7 @@ impl<'a> Table<'a> {
         }
         let (id, market) = (&*trade.trade_id, trade.market.as_str());
         let stored = self.trades.execute(params![
-            SOURCE,
+            self.source,
             id,
             market,
             trade.side.as_str(),
@@ -101,7 +104,7 @@ impl<'a> Table<'a> {
     fn look(&mut self, event: &RawEvent, at: &str) -> rusqlite::Result<Option<Seen>> {
         let trade = &event.trade;
         let mut rows = self.stored.query(params![
-            SOURCE,
+            self.source,
             &*trade.trade_id,
             trade.market.as_str(),
             trade.side.as_str(),

@@ -37,6 +37,7 @@ const WAL_NAP: Duration = Duration::from_millis(20);
 pub(super) struct SqliteStore {
     /// Missing in memory.
     path: Option<PathBuf>,
+    source: &'static str,
     connection: Connection,
     /// Of a file that is read as one that nobody changes.
     stamp: Option<Stamp>,
@@ -67,34 +68,38 @@ fn because(what: &str) -> impl Fn(rusqlite::Error) -> Failure + '_ {
 }
 
 impl SqliteStore {
-    pub(super) fn open(path: &Path, missing: Missing) -> Result<SqliteStore, Failure> {
+    pub(super) fn open(
+        path: &Path,
+        missing: Missing,
+        source: &'static str,
+    ) -> Result<SqliteStore, Failure> {
         let connection = opening::to_write(path, missing)?;
-        Ok(SqliteStore::of(Some(path.to_owned()), connection, None))
+        Ok(SqliteStore { path: Some(path.to_owned()), ..SqliteStore::on(connection, source) })
     }
 
     /// To be read, by whoever may read the file; nothing is left behind.
-    pub(super) fn open_to_read(path: &Path) -> Result<SqliteStore, Failure> {
+    pub(super) fn open_to_read(path: &Path, source: &'static str) -> Result<SqliteStore, Failure> {
         let (connection, stamp) = opening::to_read(path)?;
-        Ok(SqliteStore::of(Some(path.to_owned()), connection, stamp))
+        Ok(SqliteStore {
+            path: Some(path.to_owned()),
+            stamp,
+            ..SqliteStore::on(connection, source)
+        })
     }
 
     /// Gone with the value.
-    pub(super) fn in_memory() -> Result<SqliteStore, Failure> {
+    pub(super) fn in_memory(source: &'static str) -> Result<SqliteStore, Failure> {
         let connection = Connection::open_in_memory().map_err(because("making a database"))?;
-        Ok(SqliteStore::on(connection))
+        Ok(SqliteStore::on(connection, source))
     }
 
     /// On a connection that is there.
-    pub(super) fn on(connection: Connection) -> SqliteStore {
-        SqliteStore::of(None, connection, None)
-    }
-
-    fn of(path: Option<PathBuf>, connection: Connection, stamp: Option<Stamp>) -> SqliteStore {
+    pub(super) fn on(connection: Connection, source: &'static str) -> SqliteStore {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         // Else a statement that compares or limits by a parameter is compiled anew whenever that is bound.
         // No plan of ours depends on a value. A build of SQLite that cannot do it is slower, no more.
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
-        SqliteStore { path, connection, stamp }
+        SqliteStore { path: None, source, connection, stamp: None }
     }
 
     fn configure(connection: &Connection) -> rusqlite::Result<()> {
@@ -159,6 +164,10 @@ impl SqliteStore {
 }
 
 impl Engine for SqliteStore {
+    fn source(&self) -> &'static str {
+        self.source
+    }
+
     fn transact<T>(
         &mut self,
         what: &str,
@@ -168,19 +177,22 @@ impl Engine for SqliteStore {
         match access {
             // Each statement is a transaction of its own.
             Access::Read | Access::Scan | Access::One => {
-                let done = work(&mut OpenWork { connection: &self.connection, what });
+                let done =
+                    work(&mut OpenWork { connection: &self.connection, what, source: self.source });
                 self.unbroken(done)
             }
             Access::ReadAsOne => {
                 let transaction = Transaction::to_read(&self.connection).map_err(because(what))?;
-                let done = work(&mut OpenWork { connection: &transaction, what });
+                let done =
+                    work(&mut OpenWork { connection: &transaction, what, source: self.source });
                 drop(transaction);
                 self.unbroken(done)
             }
             // It is the only writer from its beginning on: what it compares with stays as it is.
             Access::Write | Access::WriteScan | Access::Alone(_) | Access::Commit => {
                 let transaction = Transaction::to_write(&self.connection).map_err(because(what))?;
-                let done = work(&mut OpenWork { connection: &transaction, what })?;
+                let done =
+                    work(&mut OpenWork { connection: &transaction, what, source: self.source })?;
                 transaction.commit().map_err(because(what))?;
                 Ok(done)
             }
@@ -234,7 +246,8 @@ impl Engine for SqliteStore {
         // A file does not hang up; but one that was written to has to be looked at anew.
         if let (Some(path), Some(_)) = (&self.path, &self.stamp) {
             let (connection, stamp) = opening::to_read(path)?;
-            *self = SqliteStore::of(Some(path.clone()), connection, stamp);
+            let path = Some(path.clone());
+            *self = SqliteStore { path, stamp, ..SqliteStore::on(connection, self.source) };
         }
         Ok(())
     }

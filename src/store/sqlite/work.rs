@@ -17,6 +17,7 @@ use crate::store::value::{Rows, Value};
 pub(super) struct OpenWork<'c> {
     pub(super) connection: &'c Connection,
     pub(super) what: &'c str,
+    pub(super) source: &'static str,
 }
 
 impl ToSql for Value<'_> {
@@ -82,6 +83,10 @@ impl OpenWork<'_> {
 }
 
 impl Work for OpenWork<'_> {
+    fn source(&self) -> &'static str {
+        self.source
+    }
+
     fn query(
         &mut self,
         statement: &Statement,
@@ -134,7 +139,7 @@ impl Work for OpenWork<'_> {
     }
 
     fn store_trades(&mut self, run: RunId, commit: &Commit) -> Result<Stored, Failure> {
-        commit::store(self.connection, run, commit).map_err(because(self.what))
+        commit::store(self.connection, self.source, run, commit).map_err(because(self.what))
     }
 
     fn copy_trades_table(&mut self, name: &str) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! What is kept of names that were refused and of markets that are over.
 
-use kalshi_ingest::domain::market::{EventRecord, Refusal, Scope, WatchChange};
+use kalshi_ingest::domain::market::{EventRecord, MarketScope, Refusal, WatchChange};
 use kalshi_ingest::domain::selection::Target;
 use kalshi_ingest::store::Store;
 
@@ -92,7 +92,7 @@ fn what_is_stored_of_a_name_is_found(database: &Database) {
     assert!(store.is_on_record(&Target::Event(ticker("S-1"))).unwrap());
 }
 
-fn over(store: &mut dyn Store, scope: Scope<'_>, after: i64, count: usize) -> Vec<String> {
+fn over(store: &mut dyn Store, scope: MarketScope<'_>, after: i64, count: usize) -> Vec<String> {
     let found = store.over_markets(scope, at(after), count).unwrap();
     let mut names: Vec<String> = found.iter().map(|known| known.ticker.to_string()).collect();
     names.sort_unstable();
@@ -111,14 +111,14 @@ fn markets_that_are_over_take_their_turn(database: &Database) {
         // The later it ended, the longer ago it was looked at.
         store.save_markets(&[seen(row, ended)], &[], at(10_000 - ended)).unwrap();
     }
-    for scope in [Scope::Series("S"), Scope::Event("S-1")] {
+    for scope in [MarketScope::Series("S"), MarketScope::Event("S-1")] {
         let store = store.as_mut();
         assert_eq!(over(store, scope, 0, 10), ["S-1-0", "S-1-1", "S-1-3"], "nothing that trades");
         assert_eq!(over(store, scope, 0, 1), ["S-1-3"], "the one not looked at for longest");
         assert_eq!(over(store, scope, 9_000, 1), ["S-1-3"], "also if none ended lately");
         assert_eq!(over(store, scope, 9_000, 2), ["S-1-1", "S-1-3"]);
     }
-    assert_eq!(over(store.as_mut(), Scope::Series("T"), 0, 10), [""; 0]);
+    assert_eq!(over(store.as_mut(), MarketScope::Series("T"), 0, 10), [""; 0]);
 }
 
 fn events_tell_their_series(database: &Database) {

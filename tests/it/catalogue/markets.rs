@@ -2,7 +2,9 @@
 
 use std::sync::Barrier;
 
-use kalshi_ingest::domain::market::{Absence, EventRecord, Known, Market, Scope, Sighting, Status};
+use kalshi_ingest::domain::market::{
+    Absence, EventRecord, Known, Market, MarketScope, Sighting, Status,
+};
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::Price;
 use kalshi_ingest::failure::Kind;
@@ -31,7 +33,6 @@ on_both_stores! {
     a_series_is_taken_from_the_event,
     events_without_series_are_named_once,
     an_event_named_twice_is_its_last_word,
-    unsettled_markets_are_those_in_scope,
     markets_are_saved_all_or_none,
     twenty_thousand_markets_are_one_call,
     an_absence_that_is_told_twice_is_one_change,
@@ -304,7 +305,7 @@ fn a_believed_absence_is_an_end_until_the_market_is_back(database: &Database) {
     let gone = known(store, "A");
     assert_eq!((gone.status, gone.ended_at), (Status::Vanished, Some(at(200_060))));
     assert_eq!((gone.missing_since, gone.checked_at), (Some(at(200_000)), at(200_120)));
-    assert!(store.unsettled_markets(Scope::All).unwrap().is_empty());
+    assert!(store.unsettled_markets(MarketScope::All).unwrap().is_empty());
 
     assert_eq!(see(store, "A", "closed", 60), 1);
     let back = known(store, "A");
@@ -391,8 +392,8 @@ fn a_series_is_taken_from_the_event(database: &Database) {
 
 fn events_without_series_are_named_once(database: &Database) {
     let mut store = database.open();
-    let of = |name: &str, event: &str| Market {
-        event_ticker: event.into(),
+    let of = |name: &str, event_ticker: &str| Market {
+        event_ticker: event_ticker.into(),
         ..market(name, "finalized")
     };
     let markets = [of("A", "E2"), of("B", "E10"), of("C", "E2"), full()].map(|m| seen(m, 10));
@@ -412,37 +413,6 @@ fn an_event_named_twice_is_its_last_word(database: &Database) {
     let series =
         database.texts("select series_ticker as x from prediction_events order by event_ticker");
     assert_eq!(series, [some("S1"), some("S2"), some("S9")]);
-}
-
-fn unsettled_markets_are_those_in_scope(database: &Database) {
-    let mut store = database.open();
-    let of = |name: &str, status: &str, event: &str, series: Option<&str>| Market {
-        event_ticker: event.into(),
-        series: series.map(Box::from),
-        ..market(name, status)
-    };
-    let markets = [
-        of("C", "active", "E1", Some("S1")),
-        of("A", "disputed", "E1", Some("S1")),
-        of("B", "finalized", "E1", Some("S1")),
-        of("b", "some-word", "E2", Some("S1")),
-        of("D", "initialized", "E3", None),
-        of("V", "active", "E3", None),
-    ];
-    store.save_markets(&markets.map(|market| seen(market, 10)), &[], at(10)).unwrap();
-    miss(store.as_mut(), absent("V", true), 20);
-    for (scope, names) in [
-        (Scope::All, "A C D b"),
-        (Scope::Series("S1"), "A C b"),
-        (Scope::Event("E1"), "A C"),
-        (Scope::Event("E3"), "D"),
-        (Scope::Series("E1"), ""),
-        (Scope::Event(""), ""),
-    ] {
-        let unsettled = store.unsettled_markets(scope).unwrap();
-        let found: Vec<&str> = unsettled.iter().map(|known| known.ticker.as_str()).collect();
-        assert_eq!(found.join(" "), names, "{scope:?}");
-    }
 }
 
 fn markets_are_saved_all_or_none(database: &Database) {
@@ -475,7 +445,7 @@ fn twenty_thousand_markets_are_one_call(database: &Database) {
     assert_eq!(store.save_markets(&all("active", 10), &[], at(10)).unwrap(), 20_000);
     assert_eq!(store.save_markets(&all("active", 20), &[], at(20)).unwrap(), 0);
     assert_eq!(store.save_markets(&all("closed", 30), &[], at(30)).unwrap(), 20_000);
-    let unsettled = store.unsettled_markets(Scope::All).unwrap();
+    let unsettled = store.unsettled_markets(MarketScope::All).unwrap();
     assert_eq!(unsettled.len(), 20_000);
     let absent: Vec<Absence> = unsettled
         .into_iter()

@@ -1,10 +1,10 @@
 //! What belongs to what was selected.
 
-use kalshi_ingest::domain::market::{WatchChange, WatchRecord};
+use kalshi_ingest::domain::market::{Absence, Market, MarketScope, WatchChange, WatchRecord};
 use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::store::Store;
 
-use super::{at, instant, plain, rows, some, ticker, tickers};
+use super::{at, instant, market, plain, rows, seen, some, ticker, tickers};
 use crate::support::database::{Database, on_both_stores};
 
 on_both_stores! {
@@ -13,6 +13,7 @@ on_both_stores! {
     markets_join_and_leave,
     entries_do_not_share_their_markets,
     ten_thousand_markets_join_at_once,
+    unsettled_markets_are_those_in_scope,
 }
 
 fn change(watch: &str) -> WatchChange {
@@ -143,4 +144,36 @@ fn ten_thousand_markets_join_at_once(database: &Database) {
     let none = WatchChange { left: joined, ..change("*") };
     store.save_watches(&[none]).unwrap();
     assert!(watch(store.as_mut(), "*").members.is_empty());
+}
+
+fn unsettled_markets_are_those_in_scope(database: &Database) {
+    let mut store = database.open();
+    let of = |name: &str, status: &str, event: &str, series: Option<&str>| Market {
+        event_ticker: event.into(),
+        series: series.map(Box::from),
+        ..market(name, status)
+    };
+    let markets = [
+        of("C", "active", "E1", Some("S1")),
+        of("A", "disputed", "E1", Some("S1")),
+        of("B", "finalized", "E1", Some("S1")),
+        of("b", "some-word", "E2", Some("S1")),
+        of("D", "initialized", "E3", None),
+        of("V", "active", "E3", None),
+    ];
+    store.save_markets(&markets.map(|market| seen(market, 10)), &[], at(10)).unwrap();
+    let gone = Absence { ticker: ticker("V"), is_believed: true };
+    store.save_markets(&[], &[gone], at(20)).unwrap();
+    for (scope, names) in [
+        (MarketScope::All, "A C D b"),
+        (MarketScope::Series("S1"), "A C b"),
+        (MarketScope::Event("E1"), "A C"),
+        (MarketScope::Event("E3"), "D"),
+        (MarketScope::Series("E1"), ""),
+        (MarketScope::Event(""), ""),
+    ] {
+        let unsettled = store.unsettled_markets(scope).unwrap();
+        let found: Vec<&str> = unsettled.iter().map(|known| known.ticker.as_str()).collect();
+        assert_eq!(found.join(" "), names, "{scope:?}");
+    }
 }

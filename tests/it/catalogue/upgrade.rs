@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing};
 
 use super::{at, is_sqlite, see, ticker};
@@ -41,8 +42,10 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
              values ('kalshi', 'A', '{0}', '{0}', '{0}', 5)",
         at(1_000),
     ));
-    let mut store =
-        DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
+    let mut store = DatabaseUrl::parse(&database.url, &|_| None)
+        .unwrap()
+        .open(Missing::Create, VENUE.source)
+        .unwrap();
     assert_eq!(
         store.migrate(at(2_000)).unwrap(),
         [

@@ -126,6 +126,6 @@ fn a_replay_after_a_pruning_sees_what_is_new(database: &Database) {
     assert_eq!(store.prune(at(200), 100).unwrap(), 10);
     assert_eq!(count(database, "raw_kalshi_trade_events"), 0);
     receive(store.as_mut(), vec![event("A", "new", 9)], vec![], 300);
-    let place = store.replay_place(TRADES_TABLE, None, None).unwrap();
+    let place = store.replay_cursor(TRADES_TABLE, None, None).unwrap();
     assert_eq!(store.raw_events(&place, 10).unwrap().len(), 1, "{place:?}");
 }

@@ -156,13 +156,13 @@ fn a_replay_goes_on_where_it_was_ended(database: &Database) {
     let mut store = database.open();
     store.make_trades_table("other").unwrap();
     let (from, until) = (Some(at(10)), Some(at(20)));
-    let place = store.replay_place(TRADES_TABLE, from, until).unwrap();
+    let place = store.replay_cursor(TRADES_TABLE, from, until).unwrap();
     let expected = ReplayCursor { target: TRADES_TABLE.to_owned(), from, until, after_event: 0 };
     assert_eq!(place, expected, "none was begun");
 
     let moved = ReplayCursor { after_event: 5_000_000_000, ..place.clone() };
     store.replay(&moved, &[], at(900)).unwrap();
-    assert_eq!(database.open().replay_place(TRADES_TABLE, from, until).unwrap(), moved);
+    assert_eq!(database.open().replay_cursor(TRADES_TABLE, from, until).unwrap(), moved);
     for (target, from, until) in [
         ("other", from, until),
         (TRADES_TABLE, None, until),
@@ -170,19 +170,19 @@ fn a_replay_goes_on_where_it_was_ended(database: &Database) {
         (TRADES_TABLE, None, None),
         (TRADES_TABLE, from, Some(at(21))),
     ] {
-        let place = store.replay_place(target, from, until).unwrap();
+        let place = store.replay_cursor(target, from, until).unwrap();
         assert_eq!(place.after_event, 0, "another replay: {target} {from:?} {until:?}");
     }
 
     let other = ReplayCursor { target: "other".to_owned(), after_event: 3, ..moved.clone() };
     store.replay(&other, &[], at(900)).unwrap();
     store.replay(&ReplayCursor { after_event: 4, ..moved.clone() }, &[], at(900)).unwrap();
-    let held = store.replay_place(TRADES_TABLE, from, until).unwrap().after_event;
+    let held = store.replay_cursor(TRADES_TABLE, from, until).unwrap().after_event;
     assert_eq!(held, 5_000_000_000, "one that lags does not pull it back");
 
     store.finish_replay(&moved).unwrap();
-    assert_eq!(store.replay_place(TRADES_TABLE, from, until).unwrap().after_event, 0);
-    assert_eq!(store.replay_place("other", from, until).unwrap().after_event, 3);
+    assert_eq!(store.replay_cursor(TRADES_TABLE, from, until).unwrap().after_event, 0);
+    assert_eq!(store.replay_cursor("other", from, until).unwrap().after_event, 3);
     store.finish_replay(&moved).unwrap();
     assert_eq!(count(database, "replay_places"), 1);
 }
@@ -213,7 +213,7 @@ fn trades_and_place_are_one(database: &Database) {
     let failure = store.replay(&place, &replayed(&stored, &events), at(900)).unwrap_err();
     assert_eq!(failure.kind, Kind::StoreRefused);
     assert_eq!(database.trades().len(), 0);
-    assert_eq!(store.replay_place(TRADES_TABLE, None, None).unwrap().after_event, 0);
+    assert_eq!(store.replay_cursor(TRADES_TABLE, None, None).unwrap().after_event, 0);
 
     database.execute(if is_sqlite(database) {
         "drop trigger no; create trigger no before insert on replay_places

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, TRADES_TABLE};
 
 use super::{at, beginning, dump, fresh, is_sqlite, raw, slices};
@@ -49,8 +50,10 @@ fn a_database_of_the_second_release_is_brought_up(database: &Database) {
         at(1_000),
     ));
     let before = dump(database, TRADES_TABLE);
-    let mut store =
-        DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap();
+    let mut store = DatabaseUrl::parse(&database.url, &|_| None)
+        .unwrap()
+        .open(Missing::Create, VENUE.source)
+        .unwrap();
     assert_eq!(
         store.migrate(at(2_000)).unwrap(),
         ["003_history", "004_operations", "005_claims", "006_absence", "007_content", "008_names"]

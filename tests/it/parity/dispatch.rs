@@ -185,7 +185,7 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
             Ok(list(rows.into_iter().map(without_number).collect()))
         }
         History::ReplayCursor { target, from, until } => {
-            let place = store.replay_place(target, *from, *until)?;
+            let place = store.replay_cursor(target, *from, *until)?;
             let done = all_events(store)?.iter().filter(|at| **at <= place.after_event).count();
             Ok(vec![format!("{:?}, {done} done", (place.target, place.from, place.until))])
         }

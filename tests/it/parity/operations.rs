@@ -5,7 +5,7 @@ use kalshi_ingest::domain::checkpoint::{Correction, Retirement};
 use kalshi_ingest::domain::completeness::Score;
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
 use kalshi_ingest::domain::market::{
-    Absence, EventRecord, FalseMark, Scope, Sighting, WatchChange,
+    Absence, EventRecord, FalseMark, MarketScope, Sighting, WatchChange,
 };
 use kalshi_ingest::domain::page::{Page, Traded};
 use kalshi_ingest::domain::selection::{Target, Watch};
@@ -104,11 +104,11 @@ pub(super) enum Of {
 }
 
 impl Of {
-    pub(super) fn scope(&self) -> Scope<'_> {
+    pub(super) fn scope(&self) -> MarketScope<'_> {
         match self {
-            Of::All => Scope::All,
-            Of::Series(name) => Scope::Series(name),
-            Of::Event(name) => Scope::Event(name),
+            Of::All => MarketScope::All,
+            Of::Series(name) => MarketScope::Series(name),
+            Of::Event(name) => MarketScope::Event(name),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
 use kalshi_ingest::domain::time::Timestamp;
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, Store};
 use postgres::{Client, NoTls, Row};
 use tempfile::TempDir;
@@ -263,7 +264,7 @@ fn name_of(url: &str) -> String {
 
 fn open(url: &str) -> Box<dyn Store> {
     let url = DatabaseUrl::parse(url, &|_| None).unwrap();
-    let mut store = url.open(Missing::Create).unwrap();
+    let mut store = url.open(Missing::Create, VENUE.source).unwrap();
     store.migrate(Timestamp::from_seconds(0)).unwrap();
     store
 }

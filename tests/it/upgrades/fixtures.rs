@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, Store};
 
 use crate::parity::tables::{self, Tables};
@@ -51,7 +52,10 @@ pub(super) fn fill(database: &Database, count: usize) {
 
 /// The store of this build, which has not migrated.
 pub(super) fn open(database: &Database) -> Box<dyn Store> {
-    DatabaseUrl::parse(&database.url, &|_| None).unwrap().open(Missing::Create).unwrap()
+    DatabaseUrl::parse(&database.url, &|_| None)
+        .unwrap()
+        .open(Missing::Create, VENUE.source)
+        .unwrap()
 }
 
 /// Every row of every table.

@@ -1,0 +1,62 @@
+//! Kalshi as the rest of the program knows it: its name, its figures, and the names of its combos.
+
+use std::time::Duration;
+
+use crate::domain::selection::Target;
+use crate::domain::time::Timestamp;
+use crate::domain::trade::Ticker;
+use crate::domain::venue::Venue;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Kalshi's figures.
+///
+/// * A page of trades holds 1,000 rows at most: `limit` in the published specification.
+/// * The tape's rate is that of a busy evening, so that the first guess errs towards reading markets alone. Kalshi's own
+///   daily files give 2,144 trades a minute as the average of April 2026 and evenings of up to 4,100.
+/// * The first daily file is of 2021-06-30; half a year of room is left below it.
+/// * The live tier was seen to hold some sixty days: at least thirty are relied on, at most sixty-eight.
+pub const VENUE: Venue = Venue {
+    source: "kalshi",
+    rows_per_page: 1_000,
+    tape_rate: 4_000.0 / 60.0,
+    first_trades: Timestamp::from_seconds(1_609_459_200),
+    live_min: DAY.saturating_mul(30),
+    live_max: DAY.saturating_mul(68),
+};
+
+/// Every series, event and market of combos (multivariate markets) has a ticker that begins so.
+const COMBO_PREFIX: &str = "KXMVE";
+
+/// Whether a market, an event or a series is one of combos.
+pub fn is_combo(ticker: &Ticker) -> bool {
+    ticker.as_str().starts_with(COMBO_PREFIX)
+}
+
+/// Whether an entry of the selection means combos. Unless it does, they are left out of every list: there are more of
+/// them than of everything else.
+pub fn means_combos(target: &Target) -> bool {
+    match target {
+        Target::Market(ticker) | Target::Event(ticker) | Target::Series(ticker) => is_combo(ticker),
+        Target::All => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_combo_is_told_by_its_prefix_whatever_it_names() {
+        for (name, is_combo) in [
+            ("event:KXMVE-1", true),
+            ("series:KXMVESPORTS", true),
+            ("market:KXMVE-1-A", true),
+            ("market:XKXMVE-1", false),
+            ("series:KXA", false),
+            ("all", false),
+        ] {
+            assert_eq!(means_combos(&Target::of_name(name).unwrap()), is_combo, "{name}");
+        }
+    }
+}
