@@ -72,7 +72,7 @@ fn watch(entry: Spanned<Entry>, sla: Duration) -> Result<Watch, Mistake> {
     for (key, name, make) in named {
         if let Some(name) = name {
             let wrong = (name.span(), format!("{key} = {:?} is not a ticker", name.get_ref()));
-            let ticker = Ticker::new(name.get_ref()).filter(|ticker| !ticker.is_tape());
+            let ticker = Ticker::new(name.get_ref());
             targets.push(ticker.map(make).filter(Target::is_sayable).ok_or(wrong)?);
         }
     }

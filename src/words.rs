@@ -31,7 +31,7 @@ pub fn second(instant: Timestamp) -> String {
 
 /// The line that on-call reads: which market, how stale, and why if that is known.
 pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) -> String {
-    let market = &checkpoint.market;
+    let market = &checkpoint.scope;
     let (staleness, sla) = (duration(staleness), duration(sla));
     let mut line = match (checkpoint.complete_until, checkpoint.checked_until) {
         (until, Some(checked)) if until < Some(checked) => format!(

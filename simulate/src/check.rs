@@ -210,7 +210,7 @@ impl Check {
     fn slices(&mut self, commit: &Commit, truth: &Truth, began: i64) {
         for slice in commit.slices() {
             let (from, until) = (slice.key.from().micros(), slice.key.until().micros());
-            let name = slice.key.market().as_str().to_owned();
+            let name = slice.key.scope().as_str().to_owned();
             let asked = *self.slices.entry((name.clone(), from, until)).or_insert(began);
             // A live one that was read is complete once the archive was looked at again.
             let is_read = match slice.status {

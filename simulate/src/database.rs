@@ -17,6 +17,7 @@ use kalshi_ingest::domain::market::{
     WatchRecord,
 };
 use kalshi_ingest::domain::overview::Overview;
+use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::selection::{Target, Watch};
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
 use kalshi_ingest::domain::time::Timestamp;
@@ -418,8 +419,8 @@ impl Books for Connection {
 
 impl Checkpoints for Connection {
     hand_on! {
-        checkpoints(markets: &[Ticker], now: Timestamp) -> Vec<Checkpoint>;
-        checkpoints_on_record(markets: &[Ticker]) -> Vec<Checkpoint>;
+        checkpoints(scopes: &[Scope], now: Timestamp) -> Vec<Checkpoint>;
+        checkpoints_on_record(scopes: &[Scope]) -> Vec<Checkpoint>;
         newest_trade(until: Timestamp) -> Option<Timestamp>;
         report(now: Timestamp) -> Vec<MarketReport>;
     }
@@ -427,9 +428,9 @@ impl Checkpoints for Connection {
 
 impl Slices for Connection {
     hand_on! {
-        slices(names: &[Ticker], from: Timestamp, until: Timestamp) -> Vec<Slice>;
+        slices(scopes: &[Scope], from: Timestamp, until: Timestamp) -> Vec<Slice>;
         add_slices(slices: &[Slice], reset: bool, now: Timestamp) -> ();
-        complete_slices(complete: &[SliceKey], strips: &[Slice], now: Timestamp) -> ();
+        complete_slices(complete: &[SliceKey], gaps: &[Slice], now: Timestamp) -> ();
     }
 }
 

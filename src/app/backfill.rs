@@ -1,5 +1,6 @@
 //! `backfill`: completes a window of the past across both tiers, slice by slice.
 
+use crate::domain::scope::{GroupId, Scope};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::domain::backfill::{self, FillWindow, Lifespan, Scheme};
 use crate::domain::batch::Committed;
 use crate::domain::job::{Background, Job};
 use crate::domain::page::{Rules, Traded};
-use crate::domain::slice::{Slice, SliceKey, SliceStatus, group_name};
+use crate::domain::slice::{Slice, SliceKey, SliceStatus};
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -90,52 +91,52 @@ struct Filler {
 /// The slices that are wanted, under the names that they have in the ledger.
 struct Wanted {
     slices: Vec<SliceKey>,
-    /// All names that can have been read before: each market's, and those that cover it.
-    names: Vec<Ticker>,
-    covers: Vec<Ticker>,
-    /// The name of the tape read for these markets only, and whose rows are kept then. A strip of
+    /// All scopes that can have been read before: each market, and those that cover it.
+    scopes: Vec<Scope>,
+    covers: Vec<Scope>,
+    /// The tape read for these markets only, and whose rows are kept then. An archived gap of
     /// such a slice may be left from a run that chose so, whatever this one chooses.
-    group: Option<(Ticker, Arc<HashSet<Ticker>>)>,
+    group: Option<(Scope, Arc<HashSet<Ticker>>)>,
     /// Whether finished slices are read again: they were set back before.
     force: bool,
 }
 
 impl Wanted {
     fn new(want: &Want, lifespans: &[Lifespan], span: FillWindow, rate: TapeRate) -> Wanted {
-        let (tape, force) = (Ticker::tape(), want.force);
+        let force = want.force;
         if want.selection.is_all() {
-            let slices = backfill::tape_slices(&tape, span);
-            let (names, covers) = (vec![tape.clone()], vec![tape]);
-            return Wanted { slices, names, covers, group: None, force };
+            let slices = backfill::tape_slices(&Scope::Tape, span);
+            let (scopes, covers) = (vec![Scope::Tape], vec![Scope::Tape]);
+            return Wanted { slices, scopes, covers, group: None, force };
         }
         let markets: Vec<Ticker> =
             lifespans.iter().map(|lifespan| lifespan.market.clone()).collect();
-        let name = group_name(&markets);
-        let scheme = name
-            .clone()
-            .map_or(Scheme::Markets, |name| backfill::scheme(lifespans, span, rate, name));
-        let covers: Vec<Ticker> = name.iter().cloned().chain([tape]).collect();
-        let names: Vec<Ticker> = markets.iter().chain(&covers).cloned().collect();
+        let group = GroupId::of(&markets);
+        let scheme = backfill::scheme(lifespans, span, rate, group.clone());
+        let group = Scope::Group(group);
+        let covers = vec![group.clone(), Scope::Tape];
+        let own = markets.iter().cloned().map(Scope::Market);
+        let scopes: Vec<Scope> = own.chain(covers.iter().cloned()).collect();
         let slices = match scheme {
             Scheme::Markets => lifespans
                 .iter()
                 .flat_map(|lifespan| backfill::market_slices(lifespan, span))
                 .collect(),
-            Scheme::Tape(name) => backfill::tape_slices(&name, span),
+            Scheme::Tape(group) => backfill::tape_slices(&Scope::Group(group), span),
         };
-        let group = name.map(|name| (name, Arc::new(markets.into_iter().collect())));
-        Wanted { slices, names, covers, group, force }
+        let group = Some((group, Arc::new(markets.into_iter().collect())));
+        Wanted { slices, scopes, covers, group, force }
     }
 
     /// Whose rows of a slice are kept; `None`: all of them.
     fn keep(&self, slice: &Slice) -> Option<Arc<HashSet<Ticker>>> {
-        let (_, markets) = self.group.as_ref().filter(|(name, _)| name == slice.key.market())?;
+        let (_, markets) = self.group.as_ref().filter(|(group, _)| group == slice.key.scope())?;
         Some(Arc::clone(markets))
     }
 
     /// What is left of them, from the ledger as it is now.
     fn left(&self, store: &mut dyn Store, span: FillWindow) -> Result<Vec<Slice>, Failure> {
-        let mut ledger = store.slices(&self.names, span.from, span.until)?;
+        let mut ledger = store.slices(&self.scopes, span.from, span.until)?;
         if self.force {
             // What other windows left finished is to be read again as well.
             let own: HashSet<&SliceKey> = self.slices.iter().collect();
@@ -323,7 +324,7 @@ impl Filler {
         wanted: &Wanted,
         span: FillWindow,
     ) -> Result<(), Failure> {
-        let ledger = store.slices(&wanted.names, span.from, span.until)?;
+        let ledger = store.slices(&wanted.scopes, span.from, span.until)?;
         if !ledger.iter().any(|slice| slice.status == SliceStatus::Read) {
             return Ok(());
         }
@@ -332,15 +333,15 @@ impl Filler {
         // An answer from a cache that is older than the reading proves nothing about it.
         let look = look.filter(|(_, as_of)| as_of.after(DATE_SLACK) >= read_until);
         let Some((cutoff, _)) = look else { return Ok(()) };
-        let (complete, strips) = backfill::confirm(&ledger, cutoff);
-        for strip in &strips {
+        let (complete, archived_gaps) = backfill::confirm(&ledger, cutoff);
+        for archived_gap in &archived_gaps {
             log::info!(
                 "the archive has grown over {} of {}; reading that again",
-                report::window(strip.key.from(), strip.key.until()),
-                strip.key.market()
+                report::window(archived_gap.key.from(), archived_gap.key.until()),
+                archived_gap.key.scope()
             );
         }
-        store.complete_slices(&complete, &strips, self.now())
+        store.complete_slices(&complete, &archived_gaps, self.now())
     }
 
     /// Reads what is left, oldest first.

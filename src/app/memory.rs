@@ -87,7 +87,7 @@ impl Memory {
         let is_old = |row: &Checkpoint| {
             let lowest = Walk::new(row, rules).lower_edge();
             let is_below = lowest.is_none_or(|edge| now.since(edge) > VENUE.live_min);
-            is_below && !(row.market.is_tape() && row.complete_until.is_none())
+            is_below && !(row.scope.is_tape() && row.complete_until.is_none())
         };
         if !active.iter().any(is_old) {
             return rules;

@@ -76,7 +76,7 @@ fn rebuild(
             // One that was a trade when it came may have come while our clock was behind.
             let now =
                 raw.rejected.as_ref().map_or_else(|| outside.clock.now(), |_| raw.received_at);
-            match kalshi::normalize(&raw.payload, &raw.market, now.max(raw.received_at)) {
+            match kalshi::normalize(&raw.payload, &raw.scope, now.max(raw.received_at)) {
                 Ok(event) => {
                     let (run_id, received_at) = (raw.run_id, raw.received_at);
                     trades.push((raw.rejected.is_some(), Replayed { run_id, received_at, event }));

@@ -20,6 +20,7 @@ use crate::domain::lifecycle;
 use crate::domain::market::WatchChange;
 use crate::domain::page::{Rules, Traded};
 use crate::domain::plan::{self, Outlook};
+use crate::domain::scope::Scope;
 use crate::domain::selection::Selection;
 use crate::domain::tally::Tally;
 use crate::domain::tape::BEGINS_AGO;
@@ -154,7 +155,7 @@ impl Pass {
         store.note_selection(self.selection.watches(), now)?;
         let roster = super::roster_on_record(&self.selection, store, now)?;
         self.markets = roster.len();
-        let checkpoints = store.checkpoints(&roster.tickers(), now)?;
+        let checkpoints = store.checkpoints(&roster.scopes(), now)?;
         let overview = store.overview(now)?;
         // Nobody answers this pass: what is on record says also if our clock was set back since.
         let known = ExchangeClock::remembered(record.base(now), record.offset_us());
@@ -177,8 +178,8 @@ impl Pass {
         let heard_until = self.clocks().earlier();
         say(judge_resolution(&mut self.verdict, &resolved, heard_until));
         self.markets = resolved.roster.len();
-        let tickers = resolved.roster.tickers();
-        let mut committed = Committed::new(store.checkpoints(&tickers, self.now())?);
+        let scopes = resolved.roster.scopes();
+        let mut committed = Committed::new(store.checkpoints(&scopes, self.now())?);
         let reopened: Vec<Ticker> =
             self.retirements(&committed, &resolved, Retirement::Reopen).collect();
         self.retire_or_reopen(store, &mut committed, &reopened, Retirement::Reopen)?;
@@ -211,7 +212,7 @@ impl Pass {
             return synced;
         }
         Memory::tell_clock(&self.asker);
-        let checkpoints = self.committed(&outcome.committed, &tickers, store);
+        let checkpoints = self.at_the_end(&outcome.committed, &scopes, store);
         let now = self.clocks();
         say(self.verdict.judge_staleness(&checkpoints, &resolved.roster, now));
         synced
@@ -225,8 +226,8 @@ impl Pass {
         resolved: &Resolved,
         memory: &mut Memory,
     ) -> Result<bool, Failure> {
-        let is_silent = |(market, until): (&Ticker, &Timestamp)| {
-            outcome.committed.get(market).is_some_and(|row| memory::is_silent(row, *until))
+        let is_silent = |(scope, until): (&Scope, &Timestamp)| {
+            outcome.committed.get(scope).is_some_and(|row| memory::is_silent(row, *until))
         };
         let mut leaving = self.retirements(&outcome.committed, resolved, Retirement::Retire);
         let is_untraded = |ticker: Ticker| is_untraded(&outcome.committed, &ticker);
@@ -243,9 +244,7 @@ impl Pass {
         let Outcome { committed, heard, .. } = outcome;
         if !is_shown {
             // Where the exchange shows no trade at all, a market that nobody has described is not silent.
-            heard.retain(|market, _| {
-                committed.get(market).is_some_and(|row| row.level_at.is_some())
-            });
+            heard.retain(|scope, _| committed.get(scope).is_some_and(|row| row.level_at.is_some()));
         }
         let now = self.now();
         let is_plausible = memory.judge_silence(head, shown, needs, &self.asker, now);
@@ -325,7 +324,7 @@ impl Pass {
         Now { exchange: self.asker.exchange_now(), ours: self.now() }
     }
 
-    /// The markets for which it is time to stand so.
+    /// The markets for which it is time to retire or to be reopened.
     fn retirements<'l>(
         &self,
         committed: &'l Committed,
@@ -333,9 +332,8 @@ impl Pass {
         wanted: Retirement,
     ) -> impl Iterator<Item = Ticker> + 'l {
         let late_max = self.rules.overlap + self.rules.settle;
-        let markets = resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape());
-        markets.filter_map(move |(ticker, demand)| {
-            let (checkpoint, known) = (committed.get(ticker)?, resolved.known.get(ticker));
+        resolved.roster.markets().filter_map(move |(ticker, demand)| {
+            let (checkpoint, known) = (committed.market(ticker)?, resolved.known.get(ticker));
             let retirement = lifecycle::retirement(known, demand.listed, checkpoint, late_max)?;
             (retirement == wanted).then(|| ticker.clone())
         })
@@ -355,18 +353,18 @@ impl Pass {
 
     /// The checkpoints at the end of the pass. What another pass moved is read again; if the
     /// database is gone by now, the rest has to do.
-    fn committed(
+    fn at_the_end(
         &self,
         committed: &Committed,
-        tickers: &[Ticker],
+        scopes: &[Scope],
         store: &mut dyn Store,
     ) -> Vec<Checkpoint> {
         let known: Vec<Checkpoint> =
-            tickers.iter().filter_map(|ticker| committed.get(ticker).cloned()).collect();
-        if known.len() == tickers.len() {
+            scopes.iter().filter_map(|scope| committed.get(scope).cloned()).collect();
+        if known.len() == scopes.len() {
             return known;
         }
-        store.checkpoints(tickers, self.now()).unwrap_or(known)
+        store.checkpoints(scopes, self.now()).unwrap_or(known)
     }
 
     /// Brings the metadata up to date if it is time to.
@@ -393,14 +391,16 @@ fn traded(
     let mut traded: HashMap<Ticker, Traded> =
         resolved.known.iter().map(|(ticker, known)| (ticker.clone(), known.traded())).collect();
     let is_unseen = |row: &&Checkpoint| {
-        let said = traded.get(&row.market).copied().unwrap_or_default();
+        let said = row.scope.market().and_then(|market| traded.get(market)).copied();
+        let said = said.unwrap_or_default();
         row.anchor.is_none() && matches!(said, Traded::Never(_) | Traded::Unknown)
     };
     let alone = jobs.iter().filter_map(|job| match job {
         Job::Market(row) => Some(row),
         Job::Tape { .. } | Job::Slice { .. } => None,
     });
-    let unseen: Vec<Ticker> = alone.filter(is_unseen).map(|row| row.market.clone()).collect();
+    let unseen: Vec<Ticker> =
+        alone.filter(is_unseen).filter_map(|row| row.scope.market().cloned()).collect();
     if !unseen.is_empty() {
         let stored = store.stored_lifetime(&unseen, None)?.into_iter();
         traded.extend(stored.map(|(market, _)| (market, Traded::Stored)));
@@ -410,7 +410,7 @@ fn traded(
 
 /// Whether a market retires because of silence alone: no list ever showed a trade of it.
 fn is_untraded(committed: &Committed, market: &Ticker) -> bool {
-    committed.get(market).is_some_and(|row| row.anchor.is_none())
+    committed.market(market).is_some_and(|row| row.anchor.is_none())
 }
 
 /// Retired markets need not be remembered as members of what was selected.

@@ -10,6 +10,7 @@ use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{State, state};
 use crate::domain::market::{MarketScope, WatchRecord};
 use crate::domain::overview::Overview;
+use crate::domain::scope::Scope;
 use crate::domain::selection::{Listed, Roster, Selection, Target, Watch};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -55,12 +56,12 @@ pub(super) fn status(
     let mut is_answered = !reports.is_empty() || !selection.is_empty();
     let mut is_mistyped = false;
     if named.is_empty() {
-        reports.retain(|report| selection.shard().holds(&report.checkpoint.market));
+        reports.retain(|report| selection.shard().holds_scope(&report.checkpoint.scope));
         if !is_answered {
             log::error!("no market was ever selected on this database; check --database-url");
         }
     } else {
-        reports.retain(|report| roster.demand(&report.checkpoint.market).is_some());
+        reports.retain(|report| roster.demand(&report.checkpoint.scope).is_some());
         for target in unknown(named, &reports, &records, store)? {
             is_answered = false;
             is_mistyped |= target != Target::All;
@@ -72,16 +73,19 @@ pub(super) fn status(
     }
     let is_any_unresolved = tell_unresolved(&overview, &selection, now);
     let sla = sla.unwrap_or(SLA_DEFAULT);
-    let sla_of = |market: &Ticker| roster.demand(market).map_or(sla, |demand| demand.sla);
+    let sla_of = |scope: &Scope| roster.demand(scope).map_or(sla, |demand| demand.sla);
     let text = match output {
         Output::Table => {
             let colour = io::stdout().is_terminal()
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
                 && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-            let is_named = |ticker: &Ticker| {
-                selection.watches().iter().any(|w| w.target == Target::Market(ticker.clone()))
+            let is_named = |scope: &Scope| {
+                let is_its = |ticker: &Ticker| {
+                    selection.watches().iter().any(|w| w.target == Target::Market(ticker.clone()))
+                };
+                scope.market().is_some_and(is_its)
             };
-            let is_shown = |row: &Checkpoint| row.retired_at.is_none() || is_named(&row.market);
+            let is_shown = |row: &Checkpoint| row.retired_at.is_none() || is_named(&row.scope);
             let before = reports.len();
             reports.retain(|report| is_shown(&report.checkpoint));
             report::table(&reports, before - reports.len(), clocks, &sla_of, colour)
@@ -90,7 +94,7 @@ pub(super) fn status(
         Output::Csv => report::csv(&reports, clocks, &sla_of),
     };
     super::answer(&text, outside)?;
-    let is_stale = |row: &Checkpoint| state(row, clocks, sla_of(&row.market)) == State::Stale;
+    let is_stale = |row: &Checkpoint| state(row, clocks, sla_of(&row.scope)) == State::Stale;
     let any_stale = is_any_unresolved || reports.iter().any(|report| is_stale(&report.checkpoint));
     Ok(exit(*check, Found { is_answered, is_stale: any_stale, is_mistyped }))
 }
@@ -124,7 +128,8 @@ fn add_stored(
     store: &mut dyn Store,
     roster: &mut Roster,
 ) -> Result<(), Failure> {
-    let read: Vec<Ticker> = reports.iter().map(|row| row.checkpoint.market.clone()).collect();
+    let markets = reports.iter().filter_map(|row| row.checkpoint.scope.market().cloned());
+    let read: Vec<Ticker> = markets.collect();
     for watch in named.watches() {
         let scope = match &watch.target {
             Target::Event(event) => MarketScope::Event(event.as_str()),
@@ -163,14 +168,15 @@ fn unknown(
     records: &[WatchRecord],
     store: &mut dyn Store,
 ) -> Result<Vec<Target>, Failure> {
-    let is_read = |market: &Ticker| {
-        !named.shard().holds(market) || reports.iter().any(|row| row.checkpoint.market == *market)
+    let is_read = |scope: &Scope| {
+        !named.shard().holds_scope(scope)
+            || reports.iter().any(|row| row.checkpoint.scope == *scope)
     };
     let mut unknown = Vec::new();
     for target in named.watches().iter().map(|watch| &watch.target) {
         let was_selected = match target {
-            Target::Market(market) => is_read(market),
-            Target::All => is_read(&Ticker::tape()),
+            Target::Market(market) => is_read(&market.clone().into()),
+            Target::All => is_read(&Scope::Tape),
             Target::Event(_) | Target::Series(_) => {
                 records.iter().any(|record| record.watch == target.name())
             }

@@ -72,7 +72,7 @@ impl Witnesses {
     ) -> Result<(), Failure> {
         let mut old: BTreeMap<&Ticker, Lifespan> = BTreeMap::new();
         for (key, lifespan) in
-            blanks.iter().filter(|(key, _)| !self.said.contains_key(key.market()))
+            blanks.iter().filter(|(_, lifespan)| !self.said.contains_key(&lifespan.market))
         {
             let is_of_now = lifespan.seen_at.is_some_and(|at| self.begun <= at);
             if !is_of_now && (doubts.contains(key) || !speaks_of(lifespan, key)) {
@@ -100,9 +100,9 @@ impl Witnesses {
         store: &mut dyn Store,
     ) -> Result<HashSet<SliceKey>, Failure> {
         let mut markets: BTreeMap<Timestamp, Vec<Ticker>> = BTreeMap::new();
-        for (key, lifespan) in blanks {
+        for (_, lifespan) in blanks {
             if let Some(until) = self.said(lifespan).counted_until() {
-                markets.entry(until).or_default().push(key.market().clone());
+                markets.entry(until).or_default().push(lifespan.market.clone());
             }
         }
         let mut stored: HashMap<Ticker, i64> = HashMap::new();
@@ -110,7 +110,7 @@ impl Witnesses {
             stored.extend(store.stored_lifetime(&markets, Some(until))?);
         }
         let is_accounted_for = |(key, lifespan): &&Blank<'_>| {
-            let stored_e2 = stored.get(key.market()).copied().unwrap_or(0);
+            let stored_e2 = stored.get(&lifespan.market).copied().unwrap_or(0);
             self.said(lifespan).accounts_for(key, stored_e2)
         };
         Ok(blanks.iter().filter(is_accounted_for).map(|(key, _)| key.clone()).collect())
@@ -134,9 +134,9 @@ impl Witnesses {
             );
         }
         let told: Vec<(SliceKey, Candles)> = fresh
-            .filter_map(|(key, _)| {
-                let hours = measured.hours.get(key.market());
-                let is_refused = measured.refused.contains(key.market());
+            .filter_map(|(key, lifespan)| {
+                let hours = measured.hours.get(&lifespan.market);
+                let is_refused = measured.refused.contains(&lifespan.market);
                 let told = hours.map(|hours| Candles::Hours(hours.clone()));
                 Some((key.clone(), told.or(is_refused.then_some(Candles::Refused))?))
             })
@@ -154,14 +154,14 @@ impl Witnesses {
         store: &mut dyn Store,
     ) -> Result<Vec<SliceKey>, Failure> {
         let told = blanks.iter().filter(|(key, _)| self.candles.contains_key(key));
-        let stored = stored_hours(told.clone().map(|(key, _)| key), store)?;
-        let is_vouched = |key: &&SliceKey| {
-            let Some(candles) = self.candles.get(*key) else { return false };
-            let stored = stored.get(key.market()).map_or(&[][..], Vec::as_slice);
+        let stored = stored_hours(told.clone(), store)?;
+        let is_vouched = |(key, lifespan): &&Blank<'_>| {
+            let Some(candles) = self.candles.get(key) else { return false };
+            let stored = stored.get(&lifespan.market).map_or(&[][..], Vec::as_slice);
             let word: Word = candles.say(key, stored, asker.exchange_now());
-            is_borne_out(accounted.contains(*key), candles, word, doubts.contains(*key))
+            is_borne_out(accounted.contains(key), candles, word, doubts.contains(key))
         };
-        Ok(told.map(|(key, _)| key).filter(is_vouched).cloned().collect())
+        Ok(told.filter(is_vouched).map(|(key, _)| key.clone()).collect())
     }
 }
 
@@ -173,8 +173,10 @@ fn by_times<'a>(
     let lifespans: HashMap<&Ticker, &Lifespan> =
         lifespans.iter().map(|lifespan| (&lifespan.market, lifespan)).collect();
     let blanks = slices.iter().filter(|slice| is_blank(slice));
-    let known =
-        blanks.filter_map(|slice| Some((slice.key.clone(), *lifespans.get(slice.key.market())?)));
+    let known = blanks.filter_map(|slice| {
+        let market = slice.key.scope().market()?;
+        Some((slice.key.clone(), *lifespans.get(market)?))
+    });
     let (outside, within): (Vec<_>, Vec<_>) =
         known.partition(|(key, lifespan)| is_outside(lifespan, key));
     (outside.into_iter().map(|(key, _)| key).collect(), within)
@@ -182,12 +184,12 @@ fn by_times<'a>(
 
 /// What is stored by the hour around these slices.
 fn stored_hours<'a>(
-    keys: impl Iterator<Item = &'a SliceKey> + Clone,
+    blanks: impl Iterator<Item = &'a Blank<'a>> + Clone,
     store: &mut dyn Store,
 ) -> Result<HashMap<Ticker, Vec<HourVolume>>, Failure> {
-    let from = keys.clone().map(|key| hours_around(key).0).min();
-    let until = keys.clone().map(|key| hours_around(key).1).max();
-    let markets: HashSet<Ticker> = keys.map(|key| key.market().clone()).collect();
+    let from = blanks.clone().map(|(key, _)| hours_around(key).0).min();
+    let until = blanks.clone().map(|(key, _)| hours_around(key).1).max();
+    let markets: HashSet<Ticker> = blanks.map(|(_, lifespan)| lifespan.market.clone()).collect();
     let markets: Vec<Ticker> = markets.into_iter().collect();
     let mut stored: HashMap<Ticker, Vec<HourVolume>> = HashMap::new();
     if let Some((from, until)) = from.zip(until) {

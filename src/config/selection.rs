@@ -27,7 +27,7 @@ pub(super) fn selection(
         let typed = with_commas(typed);
         for text in typed.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
             // '*' names the tape's checkpoint, which is no market's.
-            let ticker = Ticker::new(text).filter(|ticker| !ticker.is_tape());
+            let ticker = Ticker::new(text);
             let target = ticker.map(make).filter(Target::is_sayable).ok_or_else(|| {
                 Failure::config(format!(
                     "--{flag} {text:?} is not a ticker, like KXHIGHNY-26NOV22-T50"

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::market::{Market, Status};
+use super::scope::{GroupId, Scope};
 use super::slice::{Slice, SliceKey, SliceStatus};
 use super::tier::Tier;
 use super::time::Timestamp;
@@ -76,13 +77,13 @@ impl FillWindow {
 pub enum Scheme {
     /// Each by itself.
     Markets,
-    /// All of them together from the tape, under this name.
-    Tape(Ticker),
+    /// All of them together from the tape, as this group.
+    Tape(GroupId),
 }
 
 /// What is cheaper: the tape costs a request per thousand trades of the exchange, a market at least
 /// one for each of its slices.
-pub fn scheme(lifespans: &[Lifespan], span: FillWindow, tape: TapeRate, group: Ticker) -> Scheme {
+pub fn scheme(lifespans: &[Lifespan], span: FillWindow, tape: TapeRate, group: GroupId) -> Scheme {
     let alone: usize = lifespans.iter().map(|lifespan| market_slices(lifespan, span).len()).sum();
     let pages = tape.pages(span.until.since(span.from));
     if pages < alone { Scheme::Tape(group) } else { Scheme::Markets }
@@ -96,17 +97,17 @@ pub fn market_slices(lifespan: &Lifespan, span: FillWindow) -> Vec<SliceKey> {
     let until = lifespan
         .close_time
         .map_or(span.until, |at| at.after(LIFESPAN_MARGIN).ceil().min(span.until));
-    cut(&lifespan.market, FillWindow { from, until, ..span }, MARKET_SLICE)
+    cut(&lifespan.market.clone().into(), FillWindow { from, until, ..span }, MARKET_SLICE)
 }
 
 /// All slices of the tape within the span, oldest first.
-pub fn tape_slices(name: &Ticker, span: FillWindow) -> Vec<SliceKey> {
-    cut(name, span, TAPE_SLICE)
+pub fn tape_slices(scope: &Scope, span: FillWindow) -> Vec<SliceKey> {
+    cut(scope, span, TAPE_SLICE)
 }
 
 /// Cut at the cutoff, where it is no longer settled, and at multiples of `length` so that another window meets the same slices.
 /// What is not longer than `length` is not cut for that.
-fn cut(name: &Ticker, span: FillWindow, length: Duration) -> Vec<SliceKey> {
+fn cut(scope: &Scope, span: FillWindow, length: Duration) -> Vec<SliceKey> {
     let FillWindow { from, until, cutoff, settled_until } = span;
     let mut edges = BTreeSet::from([from, until]);
     edges.extend([cutoff.floor(), settled_until.floor()]);
@@ -123,7 +124,7 @@ fn cut(name: &Ticker, span: FillWindow, length: Duration) -> Vec<SliceKey> {
     let tier = |at: Timestamp| if at < cutoff.floor() { Tier::Archive } else { Tier::Live };
     edges
         .windows(2)
-        .filter_map(|pair| SliceKey::new(name.clone(), tier(pair[0]), pair[0], pair[1]))
+        .filter_map(|pair| SliceKey::new(scope.clone(), tier(pair[0]), pair[0], pair[1]))
         .collect()
 }
 
@@ -134,12 +135,13 @@ pub fn split(
     until: Timestamp,
     cutoff: Timestamp,
 ) -> Vec<SliceKey> {
-    cut(market, FillWindow { from, until, cutoff, settled_until: until }, Duration::MAX)
+    let window = FillWindow { from, until, cutoff, settled_until: until };
+    cut(&market.clone().into(), window, Duration::MAX)
 }
 
-/// What the ledger says, by name.
+/// The ledger, sorted out.
 struct LedgerView<'a> {
-    complete: HashMap<&'a Ticker, Vec<(Timestamp, Timestamp)>>,
+    complete: HashMap<&'a Scope, Vec<(Timestamp, Timestamp)>>,
     open: BTreeMap<&'a SliceKey, &'a Slice>,
     read: Vec<&'a SliceKey>,
 }
@@ -152,7 +154,7 @@ impl<'a> LedgerView<'a> {
             let key = &slice.key;
             match slice.status {
                 SliceStatus::Complete => {
-                    let spans = view.complete.entry(key.market()).or_default();
+                    let spans = view.complete.entry(key.scope()).or_default();
                     spans.push((key.from(), key.until()));
                 }
                 SliceStatus::Read => view.read.push(key),
@@ -165,32 +167,32 @@ impl<'a> LedgerView<'a> {
         view
     }
 
-    /// What is complete under any of these names, sorted.
-    fn done<'n>(&self, names: impl Iterator<Item = &'n Ticker>) -> Vec<(Timestamp, Timestamp)> {
+    /// The spans that are complete in any of these scopes, sorted.
+    fn done<'n>(&self, scopes: impl Iterator<Item = &'n Scope>) -> Vec<(Timestamp, Timestamp)> {
         let mut done: Vec<(Timestamp, Timestamp)> =
-            names.filter_map(|name| self.complete.get(name)).flatten().copied().collect();
+            scopes.filter_map(|scope| self.complete.get(scope)).flatten().copied().collect();
         done.sort_unstable();
         done
     }
 }
 
 /// What is left to do of the wanted slices, given the ledger, oldest first: what is neither complete nor
-/// read, what is read and not confirmed yet, and the strips that the latter wait for. Names in `covers`
+/// read, what is read and not confirmed yet, and the archived gaps that the latter wait for. The scopes in `covers`
 /// cover every market: the tape, read for all of them.
-pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Ticker]) -> Vec<Slice> {
+pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Scope]) -> Vec<Slice> {
     let view = LedgerView::of(ledger);
     let mut left: BTreeMap<SliceKey, Slice> = BTreeMap::new();
     for key in wanted {
-        let done = view.done(covers.iter().chain([key.market()]));
+        let done = view.done(covers.iter().chain([key.scope()]));
         for (from, until) in gaps(key.from(), key.until(), &done) {
             let Some(gap) = key.with_window(from, until) else { continue };
             let known = view.open.get(&gap).map(|slice| (*slice).clone());
             left.insert(gap.clone(), known.unwrap_or_else(|| Slice::new(gap)));
         }
     }
-    let is_strip = |slice: &Slice| {
+    let is_archived_gap = |slice: &Slice| {
         let waits = |read: &&SliceKey| {
-            read.market() == slice.key.market()
+            read.scope() == slice.key.scope()
                 && read.from() <= slice.key.from()
                 && slice.key.until() <= read.until()
         };
@@ -198,32 +200,32 @@ pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Ticker]) -> Vec<S
             && slice.key.tier() == Tier::Archive
             && view.read.iter().any(waits)
     };
-    for slice in ledger.iter().filter(|slice| is_strip(slice)) {
+    for slice in ledger.iter().filter(|slice| is_archived_gap(slice)) {
         left.insert(slice.key.clone(), slice.clone());
     }
     left.into_values().collect()
 }
 
 /// Which slices read from the live tier are complete, now that the cutoff is known again; and for the
-/// others the strips that the cutoff has passed over, to be read from the archive first.
+/// others the archived gaps that the cutoff has passed over, to be read from the archive first.
 pub fn confirm(ledger: &[Slice], cutoff: Timestamp) -> (Vec<SliceKey>, Vec<Slice>) {
     let view = LedgerView::of(ledger);
-    let (mut complete, mut strips) = (Vec::new(), Vec::new());
+    let (mut complete, mut archived_gaps) = (Vec::new(), Vec::new());
     for key in &view.read {
         let edge = cutoff.ceil().min(key.until());
-        let done = view.done([key.market()].into_iter());
+        let done = view.done([key.scope()].into_iter());
         let missing: Vec<SliceKey> = gaps(key.from(), edge, &done)
             .into_iter()
             .filter_map(|(from, until)| {
-                SliceKey::new(key.market().clone(), Tier::Archive, from, until)
+                SliceKey::new(key.scope().clone(), Tier::Archive, from, until)
             })
             .collect();
         if missing.is_empty() {
             complete.push((*key).clone());
         }
-        strips.extend(missing.into_iter().map(Slice::new));
+        archived_gaps.extend(missing.into_iter().map(Slice::new));
     }
-    (complete, strips)
+    (complete, archived_gaps)
 }
 
 /// What sorted spans leave of `[from, until)`.

@@ -61,7 +61,7 @@ fn a_window_is_cut_at_the_cutoff_and_at_fixed_instants() {
         let keys = market_slices(&lifespan(None, None), span(from, until, cutoff));
         assert_eq!(text(&keys), expected, "{why}");
     }
-    let hours = tape_slices(&Ticker::tape(), span(1_800, 9_000, 5_000));
+    let hours = tape_slices(&Scope::Tape, span(1_800, 9_000, 5_000));
     assert_eq!(
         text(&hours),
         "archive 1800..3600, archive 3600..5000, live 5000..7200, live 7200..9000",
@@ -102,12 +102,12 @@ fn what_is_complete_is_not_wanted_again() {
         (
             vec![slice(Tier::Live, 60, 100, Read), slice(Tier::Archive, 60, 70, Open)],
             "archive 0..60, archive 60..70, live 60..100",
-            "a strip is waited for",
+            "a archived gap is waited for",
         ),
         (
             vec![slice(Tier::Live, 60, 100, Complete), slice(Tier::Archive, 60, 70, Open)],
             "archive 0..60",
-            "a strip that nobody waits for",
+            "a archived gap that nobody waits for",
         ),
         (
             vec![slice(Tier::Archive, 0, 60, Complete), slice(Tier::Live, 60, 100, Complete)],
@@ -118,9 +118,9 @@ fn what_is_complete_is_not_wanted_again() {
         let left = left(wanted(), &ledger, &[]);
         assert_eq!(text(left.iter().map(|slice| &slice.key)), expected, "{why}");
     }
-    let tape = SliceKey::new(Ticker::tape(), Tier::Live, at(0), at(90)).unwrap();
+    let tape = SliceKey::new(Scope::Tape, Tier::Live, at(0), at(90)).unwrap();
     let ledger = [Slice { status: Complete, ..Slice::new(tape) }];
-    let left = left(wanted(), &ledger, &[Ticker::tape()]);
+    let left = left(wanted(), &ledger, &[Scope::Tape]);
     assert_eq!(
         text(left.iter().map(|slice| &slice.key)),
         "live 90..100",
@@ -131,26 +131,26 @@ fn what_is_complete_is_not_wanted_again() {
 #[test]
 fn a_slice_of_the_live_tier_waits_for_what_the_archive_has_grown_over() {
     let read = slice(Tier::Live, 60, 100, SliceStatus::Read);
-    for (cutoff, strip, is_complete, expected, why) in [
+    for (cutoff, archived_gap, is_complete, expected, why) in [
         (60, None, true, "", "the cutoff has not moved"),
         (50, None, true, "", "nor moved back"),
         (70, None, false, "archive 60..70", "it passed over ten seconds"),
         (500, None, false, "archive 60..100", "over all of it"),
-        (70, Some((60, 70)), true, "", "the strip is read"),
+        (70, Some((60, 70)), true, "", "the archived gap is read"),
         (80, Some((60, 70)), false, "archive 70..80", "and moved again"),
     ] {
-        let strip =
-            strip.map(|(from, until)| slice(Tier::Archive, from, until, SliceStatus::Complete));
-        let ledger: Vec<Slice> = [read.clone()].into_iter().chain(strip).collect();
-        let (complete, strips) = confirm(&ledger, at(cutoff));
+        let archived_gap = archived_gap
+            .map(|(from, until)| slice(Tier::Archive, from, until, SliceStatus::Complete));
+        let ledger: Vec<Slice> = [read.clone()].into_iter().chain(archived_gap).collect();
+        let (complete, archived_gaps) = confirm(&ledger, at(cutoff));
         assert_eq!(!complete.is_empty(), is_complete, "{why}");
-        assert_eq!(text(strips.iter().map(|slice| &slice.key)), expected, "{why}");
+        assert_eq!(text(archived_gaps.iter().map(|slice| &slice.key)), expected, "{why}");
     }
 }
 
 #[test]
 fn the_tape_is_read_when_it_takes_fewer_requests() {
-    let group = || Ticker::new("*group").unwrap();
+    let group = || GroupId::of(&[market()]);
     let lifespans = vec![lifespan(None, None); 100];
     let hour = span(0, 3_600, 0);
     assert_eq!(
@@ -191,18 +191,18 @@ fn a_span_that_is_read_again_is_cut_at_the_cutoff_only() {
 #[test]
 fn a_strip_is_waited_for_by_the_slice_that_holds_it() {
     use SliceStatus::{Open, Read};
-    let strip = |from, until| slice(Tier::Archive, from, until, Open);
+    let archived_gap = |from, until| slice(Tier::Archive, from, until, Open);
     let read = slice(Tier::Live, 60, 100, Read);
     let other = SliceKey::new(Ticker::new("KY").unwrap(), Tier::Archive, at(60), at(70)).unwrap();
-    for (strip, is_wanted, why) in [
-        (strip(60, 100), true, "all of it"),
-        (strip(59, 70), false, "it begins below"),
-        (strip(90, 101), false, "it ends above"),
-        (slice(Tier::Live, 60, 70, Open), false, "what is live is no strip"),
+    for (archived_gap, is_wanted, why) in [
+        (archived_gap(60, 100), true, "all of it"),
+        (archived_gap(59, 70), false, "it begins below"),
+        (archived_gap(90, 101), false, "it ends above"),
+        (slice(Tier::Live, 60, 70, Open), false, "what is live is no archived gap"),
         (Slice::new(other), false, "another market's"),
     ] {
-        let left = left(Vec::new(), &[read.clone(), strip.clone()], &[]);
-        assert_eq!(left.contains(&strip), is_wanted, "{why}");
+        let left = left(Vec::new(), &[read.clone(), archived_gap.clone()], &[]);
+        assert_eq!(left.contains(&archived_gap), is_wanted, "{why}");
     }
 }
 
@@ -237,7 +237,7 @@ proptest! {
         from in 0_i64..200 * DAY, length in 1_i64..200 * DAY, cutoff in 0_i64..400 * DAY,
     ) {
         let wanted = span(from, from + length, cutoff);
-        for keys in [market_slices(&lifespan(None, None), wanted), tape_slices(&Ticker::tape(), wanted)] {
+        for keys in [market_slices(&lifespan(None, None), wanted), tape_slices(&Scope::Tape, wanted)] {
             prop_assert_eq!(keys[0].from(), wanted.from);
             prop_assert_eq!(keys.last().unwrap().until(), wanted.until);
             for pair in keys.windows(2) {

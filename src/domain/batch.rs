@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::checkpoint::{Change, Checkpoint, Claim, Correction, Progress, Retirement};
 use super::page::{Row, TapeSpan, Walked};
+use super::scope::Scope;
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::time::Timestamp;
 use super::trade::{RawEvent, Rejected, Ticker};
@@ -15,14 +16,14 @@ use super::trade::{RawEvent, Rejected, Ticker};
 /// The checkpoints as they are committed, by market: what a pass believes the database holds.
 #[derive(Debug, Default)]
 pub struct Committed {
-    checkpoints: HashMap<Ticker, Checkpoint>,
+    checkpoints: HashMap<Scope, Checkpoint>,
     slices: HashMap<SliceKey, Slice>,
 }
 
 impl Committed {
     /// Starts from what was loaded.
     pub fn new(checkpoints: impl IntoIterator<Item = Checkpoint>) -> Committed {
-        let checkpoints = checkpoints.into_iter().map(|row| (row.market.clone(), row)).collect();
+        let checkpoints = checkpoints.into_iter().map(|row| (row.scope.clone(), row)).collect();
         Committed { checkpoints, slices: HashMap::new() }
     }
 
@@ -37,9 +38,14 @@ impl Committed {
         self.slices.values()
     }
 
-    /// The committed state of one market.
-    pub fn get(&self, market: &Ticker) -> Option<&Checkpoint> {
-        self.checkpoints.get(market)
+    /// The committed state of a market or the tape.
+    pub fn get(&self, scope: &Scope) -> Option<&Checkpoint> {
+        self.checkpoints.get(scope)
+    }
+
+    /// The committed state of the market of this ticker.
+    pub fn market(&self, ticker: &Ticker) -> Option<&Checkpoint> {
+        self.get(&ticker.clone().into())
     }
 
     /// The committed states, in no order.
@@ -51,10 +57,10 @@ impl Committed {
     /// dropped: this pass no longer knows their state and will not touch them again.
     pub fn apply(&mut self, commit: Commit, receipt: &Receipt) {
         for update in commit.checkpoints {
-            if receipt.overtaken.contains(&update.next.market) {
-                self.checkpoints.remove(&update.next.market);
+            if receipt.overtaken.contains(&update.next.scope) {
+                self.checkpoints.remove(&update.next.scope);
             } else {
-                self.checkpoints.insert(update.next.market.clone(), update.next);
+                self.checkpoints.insert(update.next.scope.clone(), update.next);
             }
         }
         for slice in commit.slices {
@@ -68,7 +74,7 @@ impl Committed {
 pub struct Batch {
     rows: Vec<Row>,
     rejected: Vec<Rejected>,
-    changes: BTreeMap<Ticker, Change>,
+    changes: BTreeMap<Scope, Change>,
     tape: TapeSpan,
     slices: BTreeMap<SliceKey, SliceProgress>,
     broken: BTreeSet<SliceKey>,
@@ -94,8 +100,8 @@ impl Batch {
         }
         self.rows.extend(rows);
         self.rejected.extend(rejected);
-        for (market, progress) in progress {
-            self.changes.entry(market).or_default().progress.push(progress);
+        for (scope, progress) in progress {
+            self.changes.entry(scope).or_default().progress.push(progress);
         }
         if let Some(TapeSpan { trades, span }) = tape {
             self.tape.trades += trades;
@@ -104,26 +110,27 @@ impl Batch {
     }
 
     /// The newest trade of each market that has rows here, and of the tape when that was read.
-    fn note_newest(&mut self, scope: &Ticker, rows: &[Row]) {
-        let mut note = |market: &Ticker, at: Timestamp| {
-            let newest = match self.changes.get_mut(market) {
+    fn note_newest(&mut self, scope: &Scope, rows: &[Row]) {
+        let mut note = |scope: &Scope, at: Timestamp| {
+            let newest = match self.changes.get_mut(scope) {
                 Some(change) => &mut change.last_trade_at,
-                None => &mut self.changes.entry(market.clone()).or_default().last_trade_at,
+                None => &mut self.changes.entry(scope.clone()).or_default().last_trade_at,
             };
             *newest = (*newest).max(Some(at));
         };
         if let Some(newest) = rows.iter().map(|row| row.event.trade.traded_at).max() {
             note(scope, newest);
         }
-        for trade in rows.iter().map(|row| &row.event.trade).filter(|trade| trade.market != *scope)
-        {
-            note(&trade.market, trade.traded_at);
+        for trade in rows.iter().map(|row| &row.event.trade) {
+            if !scope.is_market(&trade.market) {
+                note(&trade.market.clone().into(), trade.traded_at);
+            }
         }
     }
 
     /// Records that a market could not be read to the end, and why.
-    pub fn fail(&mut self, market: Ticker, error: String) {
-        self.changes.entry(market).or_default().error = Some(error);
+    pub fn fail(&mut self, scope: Scope, error: String) {
+        self.changes.entry(scope).or_default().error = Some(error);
     }
 
     /// Records that a slice could not be read to the end: a cursor that a failure followed is not
@@ -133,24 +140,24 @@ impl Batch {
     }
 
     /// Records that a market is over and fully drained, or that it is back after all.
-    pub fn set_retirement(&mut self, market: Ticker, retirement: Retirement) {
-        self.changes.entry(market).or_default().retirement = Some(retirement);
+    pub fn set_retirement(&mut self, scope: Scope, retirement: Retirement) {
+        self.changes.entry(scope).or_default().retirement = Some(retirement);
     }
 
     /// Records up to when a market was heard to have nothing more.
-    pub fn check(&mut self, market: Ticker, until: Timestamp) {
-        let change = self.changes.entry(market).or_default();
+    pub fn check(&mut self, scope: Scope, until: Timestamp) {
+        let change = self.changes.entry(scope).or_default();
         change.checked_until = change.checked_until.max(Some(until));
     }
 
     /// Records that something claimed of a market is false.
-    pub fn correct(&mut self, market: Ticker, correction: Correction) {
-        self.changes.entry(market).or_default().progress.push(Progress::Corrected(correction));
+    pub fn correct(&mut self, scope: Scope, correction: Correction) {
+        self.changes.entry(scope).or_default().progress.push(Progress::Corrected(correction));
     }
 
     /// Records how much is still to be read of a market that was never level.
-    pub fn leave(&mut self, market: Ticker, span: Duration) {
-        self.changes.entry(market).or_default().left = Some(span);
+    pub fn leave(&mut self, scope: Scope, span: Duration) {
+        self.changes.entry(scope).or_default().left = Some(span);
     }
 
     /// How many rows would be sent.
@@ -176,14 +183,13 @@ impl Batch {
         let offered = rows.len();
         rows.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
         let variants = take_variants(&mut rows);
-        rejected.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
-        rejected.dedup_by(|later, kept| {
-            (&later.market, &later.payload) == (&kept.market, &kept.payload)
-        });
+        rejected.sort_by(|a, b| (&a.scope, &a.payload).cmp(&(&b.scope, &b.payload)));
+        rejected
+            .dedup_by(|later, kept| (&later.scope, &later.payload) == (&kept.scope, &kept.payload));
         let checkpoints = changes
             .into_iter()
-            .filter_map(|(market, change)| {
-                let row = committed.get(&market)?;
+            .filter_map(|(scope, change)| {
+                let row = committed.get(&scope)?;
                 let (next, corrections) = row.after(&change, run, now);
                 Some(CheckpointUpdate { expected_version: row.version, next, corrections })
             })
@@ -332,7 +338,7 @@ pub struct Receipt {
     /// Events that contradict a stored trade and were not kept before.
     pub conflicting: Vec<Rejected>,
     /// Markets whose checkpoint another pass had moved; theirs stays, ours is dropped.
-    pub overtaken: Vec<Ticker>,
+    pub overtaken: Vec<Scope>,
 }
 
 #[cfg(test)]

@@ -56,16 +56,16 @@ fn whatever_is_recorded_of_a_market_reaches_its_checkpoint() {
     let (claim, claimed) = (Claim::CompleteUntil, time("95"));
     let lowered = Correction { claim, claimed, proven: Some(time("50")), reason };
     let records: [(Record, Look); 4] = [
-        (|batch| batch.fail(market(), "gone".into()), |row| row.failures == 1),
+        (|batch| batch.fail(market().into(), "gone".into()), |row| row.failures == 1),
         (
-            |batch| batch.set_retirement(market(), Retirement::Retire),
+            |batch| batch.set_retirement(market().into(), Retirement::Retire),
             |row| row.retired_at.is_some(),
         ),
-        (|batch| batch.leave(market(), Duration::from_secs(9)), |row| row.left.is_some()),
+        (|batch| batch.leave(market().into(), Duration::from_secs(9)), |row| row.left.is_some()),
         (
             |batch| {
-                batch.check(market(), time("200"));
-                batch.check(market(), time("150"));
+                batch.check(market().into(), time("200"));
+                batch.check(market().into(), time("150"));
             },
             |row| row.checked_until == Some(time("200")),
         ),
@@ -85,7 +85,7 @@ fn whatever_is_recorded_of_a_market_reaches_its_checkpoint() {
         assert!(!update.is_lowered() && update.corrections().is_empty());
     }
     let mut batch = Batch::default();
-    batch.correct(market(), lowered.clone());
+    batch.correct(market().into(), lowered.clone());
     let commit = batch.seal(&committed, 1, time("300"));
     let [update] = commit.checkpoints() else { panic!("{commit:?}") };
     assert_eq!((update.corrections(), update.is_lowered()), (&[lowered][..], true));
@@ -95,7 +95,7 @@ fn whatever_is_recorded_of_a_market_reaches_its_checkpoint() {
     // The claim itself moves back for no other correction.
     let mut batch = Batch::default();
     let (claim, claimed) = (Claim::CheckedUntil, time("95"));
-    batch.correct(market(), Correction { claim, claimed, proven: None, reason });
+    batch.correct(market().into(), Correction { claim, claimed, proven: None, reason });
     assert!(!batch.seal(&committed, 1, time("300")).checkpoints()[0].is_lowered());
 }
 
@@ -146,7 +146,7 @@ fn a_slice_that_is_broken_off_goes_on_by_time() {
 fn a_market_that_another_pass_got_ahead_on_is_dropped() {
     let mut committed = Committed::new([state_from("new")]);
     let commit = batch_of("@100 a99 >c1").seal(&committed, 1, time("100"));
-    let receipt = Receipt { overtaken: vec![market()], ..Receipt::default() };
+    let receipt = Receipt { overtaken: vec![market().into()], ..Receipt::default() };
     committed.apply(commit, &receipt);
-    assert!(committed.get(&market()).is_none());
+    assert!(committed.get(&market().into()).is_none());
 }

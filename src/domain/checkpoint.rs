@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::evidence::Anchor;
+use super::scope::Scope;
 use super::time::Timestamp;
-use super::trade::Ticker;
 
 /// A half-open span of exchange time `[from, until)` with edges on whole seconds.
 ///
@@ -78,8 +78,8 @@ impl Left {
 /// One row of `ingestion_checkpoints`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The market.
-    pub market: Ticker,
+    /// What it is about: a market, or the tape.
+    pub scope: Scope,
     /// Where the claim of completeness begins; `None`: wherever the exchange's live data began.
     pub complete_from: Option<Timestamp>,
     /// Everything before this instant is stored; `None` until the first walk is finished.
@@ -118,10 +118,10 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint of a market that was never read.
-    pub fn first(market: Ticker, now: Timestamp) -> Checkpoint {
+    /// The checkpoint of what was never read.
+    pub fn first(scope: impl Into<Scope>, now: Timestamp) -> Checkpoint {
         Checkpoint {
-            market,
+            scope: scope.into(),
             complete_from: None,
             complete_until: None,
             checked_until: None,

@@ -80,6 +80,7 @@ impl Course for SliceWalk {
 mod tests {
     use super::*;
     use crate::domain::checkpoint::Checkpoint;
+    use crate::domain::scope::Scope;
     use crate::domain::slice::{Slice, SliceKey};
     use crate::domain::slice_walk::SliceKnown;
     use crate::domain::tier::Tier;
@@ -91,7 +92,7 @@ mod tests {
     fn every_course_goes_on_by_cursor_and_by_time_where_that_is_refused() {
         let market = Ticker::new("KX").unwrap();
         let key = SliceKey::new(market.clone(), Tier::Live, time("0"), time("1000")).unwrap();
-        let first = Checkpoint::first(Ticker::tape(), time("0"));
+        let first = Checkpoint::first(Scope::Tape, time("0"));
         let tape = Checkpoint { complete_until: Some(time("500")), ..first };
         let courses: [Box<dyn Course>; 3] = [
             Box::new(Walk::new(&Checkpoint::first(market, time("0")), RULES)),

@@ -7,6 +7,7 @@ use super::checkpoint::Checkpoint;
 use super::course::Course;
 use super::evidence::Anchor;
 use super::page::{Rules, Traded};
+use super::scope::Scope;
 use super::slice::{Slice, SliceKey};
 use super::slice_walk::{SliceKnown, SliceWalk};
 use super::tape::TapeWalk;
@@ -53,7 +54,7 @@ impl Background {
     /// What is known of a slice.
     fn known(&self, key: &SliceKey) -> SliceKnown {
         SliceKnown {
-            traded: self.traded(key.market()),
+            traded: self.traded(key.scope()),
             is_vouched: self.vouched.contains(key),
             is_unsettled: self.is_unsettled(key),
         }
@@ -66,28 +67,29 @@ impl Background {
     }
 
     /// Whether a market has ever traded, as far as its description says.
-    fn traded(&self, market: &Ticker) -> Traded {
-        self.traded.get(market).copied().unwrap_or_default()
+    fn traded(&self, scope: &Scope) -> Traded {
+        let market = scope.market();
+        market.and_then(|market| self.traded.get(market)).copied().unwrap_or_default()
     }
 }
 
 impl Job {
-    /// What is read: a market, or the tape.
-    pub fn scope(&self) -> Ticker {
+    /// What is read.
+    pub fn scope(&self) -> Scope {
         match self {
-            Job::Market(checkpoint) => checkpoint.market.clone(),
-            Job::Tape { .. } => Ticker::tape(),
-            Job::Slice { slice, .. } => slice.key.market().clone(),
+            Job::Market(checkpoint) => checkpoint.scope.clone(),
+            Job::Tape { .. } => Scope::Tape,
+            Job::Slice { slice, .. } => slice.key.scope().clone(),
         }
     }
 
-    /// Whose checkpoints it is about.
-    pub fn markets(&self) -> Vec<Ticker> {
+    /// The checkpoints that it is about, by scope.
+    pub fn scopes(&self) -> Vec<Scope> {
         match self {
             Job::Market(_) | Job::Slice { .. } => vec![self.scope()],
             Job::Tape { tape, riders } => {
-                let own = tape.iter().map(|row| row.market.clone());
-                own.chain(riders.iter().map(|row| row.market.clone())).collect()
+                let own = tape.iter().map(|row| row.scope.clone());
+                own.chain(riders.iter().map(|row| row.scope.clone())).collect()
             }
         }
     }
@@ -112,7 +114,7 @@ impl Job {
     pub fn begin(&self, rules: Rules, background: &Background) -> Box<dyn Course> {
         match self {
             Job::Market(checkpoint) => {
-                let traded = background.traded(&checkpoint.market);
+                let traded = background.traded(&checkpoint.scope);
                 Box::new(Walk::new(checkpoint, rules).traded(traded))
             }
             Job::Tape { tape: Some(tape), riders } => {

@@ -176,11 +176,12 @@ pub fn traded_again(
     checkpoints: &[Checkpoint],
     newest: impl Fn(&Ticker) -> Option<Timestamp>,
 ) -> Vec<Ticker> {
-    let is_back = |row: &&Checkpoint| {
-        row.retired_at.is_some()
-            && newest(&row.market).is_some_and(|at| Some(at) > row.carried_until())
+    let back = |row: &Checkpoint| {
+        let market = row.scope.market().filter(|_| row.retired_at.is_some())?;
+        let is_back = newest(market).is_some_and(|at| Some(at) > row.carried_until());
+        is_back.then(|| market.clone())
     };
-    checkpoints.iter().filter(is_back).map(|row| row.market.clone()).collect()
+    checkpoints.iter().filter_map(back).collect()
 }
 
 #[cfg(test)]

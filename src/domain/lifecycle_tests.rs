@@ -365,7 +365,7 @@ fn what_ended_lately_is_asked_for_again_before_what_ended_long_ago() {
 #[test]
 fn a_trade_above_what_was_read_takes_a_retired_market_back() {
     let retired = Checkpoint { retired_at: Some(ago(50)), ..complete(100) };
-    let market = retired.market.clone();
+    let market = retired.scope.market().unwrap().clone();
     for (row, seen, is_back) in [
         (retired.clone(), Some(99), true),
         (retired.clone(), Some(100), false),

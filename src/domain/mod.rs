@@ -4,6 +4,7 @@ pub mod fixed;
 pub mod time;
 pub mod venue;
 pub mod trade;
+pub mod scope;
 pub mod market;
 pub mod exchange_record;
 pub mod sync_mark;

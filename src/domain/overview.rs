@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
 use super::freshness::{Now, State, staleness, state};
+use super::scope::Scope;
 use super::selection::{Selection, Shard, Target, Watch};
 use super::time::Timestamp;
 use super::trade::Ticker;
@@ -178,8 +179,8 @@ pub struct Summary {
     pub target: Target,
     /// How stale its markets may be.
     pub sla: Duration,
-    /// Its markets that are not retired.
-    pub markets: Vec<Ticker>,
+    /// Its markets that are not retired; the tape counts as one.
+    pub markets: Vec<Scope>,
     /// The staleness of the worst of them, or of the list of them.
     pub lag: Duration,
     /// Markets staler than the SLA; one more if the list of them is.
@@ -216,8 +217,8 @@ impl Overview {
 
     /// What the entries of this selection come to, by label; if it names none, those that are selected.
     pub fn summaries(&self, selection: Option<&Selection>, now: Now) -> Vec<Summary> {
-        let checkpoints: HashMap<&Ticker, &Checkpoint> =
-            self.active.iter().map(|row| (&row.market, row)).collect();
+        let checkpoints: HashMap<&Scope, &Checkpoint> =
+            self.active.iter().map(|row| (&row.scope, row)).collect();
         let shard = selection.map_or(Shard::WHOLE, Selection::shard);
         let watches: Vec<Watch> = match selection.filter(|selection| !selection.is_empty()) {
             Some(selection) => selection.watches().to_vec(),
@@ -241,30 +242,33 @@ impl Overview {
         &self,
         watch: Watch,
         shard: Shard,
-        checkpoints: &HashMap<&Ticker, &Checkpoint>,
+        checkpoints: &HashMap<&Scope, &Checkpoint>,
         now: Now,
     ) -> Summary {
         let Watch { target, sla } = watch;
         let entry = self.entries.iter().find(|entry| entry.watch.target == target);
-        let markets: Vec<Ticker> = match &target {
-            Target::Market(ticker) => vec![ticker.clone()],
-            Target::All => vec![Ticker::tape()],
-            _ => entry.map(|entry| entry.members.clone()).unwrap_or_default(),
+        let scopes: Vec<Scope> = match &target {
+            Target::Market(ticker) => vec![ticker.clone().into()],
+            Target::All => vec![Scope::Tape],
+            Target::Event(_) | Target::Series(_) => {
+                let members = entry.map(|entry| entry.members.as_slice()).unwrap_or_default();
+                members.iter().cloned().map(Scope::Market).collect()
+            }
         };
         let is_known = entry.is_some()
-            || markets.iter().any(|market| {
-                let is_retired = |row: &Checkpoint| row.market == *market;
-                checkpoints.contains_key(market) || self.retired.iter().any(is_retired)
+            || scopes.iter().any(|scope| {
+                let is_retired = |row: &Checkpoint| row.scope == *scope;
+                checkpoints.contains_key(scope) || self.retired.iter().any(is_retired)
             });
-        let is_ours = |ticker: &Ticker| shard.holds(ticker) && checkpoints.contains_key(ticker);
-        let markets: Vec<Ticker> = markets.into_iter().filter(is_ours).collect();
+        let is_ours = |scope: &Scope| shard.holds_scope(scope) && checkpoints.contains_key(scope);
+        let scopes: Vec<Scope> = scopes.into_iter().filter(is_ours).collect();
         let resolved_at = entry.filter(|_| target.is_resolved()).map(|entry| entry.resolved_at);
         let completeness = self.scores.iter().find(|scored| target.has(scored)).cloned();
         let mut summary = Summary::new(target, sla, completeness);
         summary.is_unknown = !is_known;
-        for market in markets {
-            summary.count(checkpoints[&market], now);
-            summary.markets.push(market);
+        for scope in scopes {
+            summary.count(checkpoints[&scope], now);
+            summary.markets.push(scope);
         }
         // It is evidence, by the earlier of the two clocks.
         let earlier = now.earlier();
@@ -309,7 +313,7 @@ impl Summary {
     }
 
     fn absorb(&mut self, other: Summary) {
-        let known: HashSet<Ticker> = self.markets.iter().cloned().collect();
+        let known: HashSet<Scope> = self.markets.iter().cloned().collect();
         self.sla = self.sla.min(other.sla);
         self.lag = self.lag.max(other.lag);
         // Who is counted twice is one of few: such entries stand for the same market.
@@ -321,7 +325,7 @@ impl Summary {
         self.unresolved_since = least(self.unresolved_since, other.unresolved_since);
         self.completeness = self.completeness.take().or(other.completeness);
         self.is_unknown &= other.is_unknown;
-        self.markets.extend(other.markets.into_iter().filter(|market| !known.contains(market)));
+        self.markets.extend(other.markets.into_iter().filter(|scope| !known.contains(scope)));
     }
 
     /// How many markets it has that are not retired.

@@ -33,7 +33,7 @@ fn row(market: &str, ago: i64) -> Checkpoint {
         complete_until: Some(until),
         last_success_at: Some(until),
         level_at: Some(until),
-        ..Checkpoint::first(ticker(market), at(1))
+        ..Checkpoint::first(Scope::parse(market).unwrap(), at(1))
     }
 }
 
@@ -57,7 +57,7 @@ fn an_entry_is_as_bad_as_its_worst_market() {
         ..Overview::default()
     };
     let [summary] = &overview.summaries(None, now())[..] else { panic!("not one") };
-    let markets: Vec<&str> = summary.markets.iter().map(Ticker::as_str).collect();
+    let markets: Vec<&str> = summary.markets.iter().map(Scope::as_str).collect();
     assert_eq!(markets, ["A1", "A2", "A3", "A4"], "a retired one is none of them");
     assert_eq!((summary.stale, summary.failing, summary.behind), (1, 1, 1));
     assert_eq!(summary.lag, Duration::from_secs(61));
@@ -132,7 +132,7 @@ fn two_entries_of_one_name_are_one_line() {
     let overview = Overview { entries, active, ..Overview::default() };
     let [summary] = &overview.summaries(None, now())[..] else { panic!("not one line") };
     assert_eq!((summary.sla, summary.stale), (Duration::from_secs(30), 1));
-    assert_eq!(summary.markets, [ticker("X"), ticker("Y")]);
+    assert_eq!(summary.markets, ["X", "Y"].map(|name| Scope::from(ticker(name))));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::checkpoint::{Correction, Progress};
 use super::evidence::{Anchor, ClockPair, Evidence};
+use super::scope::Scope;
 use super::slice::SliceProgress;
 use super::tier::Tier;
 use super::time::Timestamp;
@@ -54,8 +55,8 @@ impl Rules {
 /// One request for trades. Every filter is sent on every page: cursors carry none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Whose trades; everybody's when it is the [tape](Ticker::is_tape).
-    pub market: Ticker,
+    /// Whose trades.
+    pub scope: Scope,
     /// Where they are.
     pub tier: Tier,
     /// Where to go on; `None` for the newest page within the bounds.
@@ -201,14 +202,14 @@ pub struct Row {
 #[derive(Debug)]
 pub struct Walked {
     /// What was read: a market, or the tape.
-    pub(super) scope: Ticker,
+    pub(super) scope: Scope,
     pub(super) rows: Vec<Row>,
     pub(super) rejected: Vec<Rejected>,
-    pub(super) progress: Vec<(Ticker, Progress)>,
+    pub(super) progress: Vec<(Scope, Progress)>,
     pub(super) tape: Option<TapeSpan>,
     pub(super) slice: Option<SliceProgress>,
     /// Up to when each of these was heard to have nothing more.
-    pub(super) heard: Vec<(Ticker, Timestamp)>,
+    pub(super) heard: Vec<(Scope, Timestamp)>,
     /// The newest trade of the tape, if this is its newest page.
     pub(super) head: Option<Anchor>,
     /// The newest trades on this page of the tape of markets that it was not read for.
@@ -217,7 +218,7 @@ pub struct Walked {
 
 impl Walked {
     /// Up to when each of these markets was heard to have nothing more: what freshness is made of.
-    pub fn heard(&self) -> &[(Ticker, Timestamp)] {
+    pub fn heard(&self) -> &[(Scope, Timestamp)] {
         &self.heard
     }
 
@@ -232,7 +233,7 @@ impl Walked {
     }
 
     /// What was found false.
-    pub fn corrections(&self) -> impl Iterator<Item = (&Ticker, &Correction)> {
+    pub fn corrections(&self) -> impl Iterator<Item = (&Scope, &Correction)> {
         self.progress.iter().filter_map(|(market, progress)| match progress {
             Progress::Corrected(correction) => Some((market, correction)),
             Progress::Continues(_) | Progress::Completed(_) | Progress::Spoke => None,

@@ -28,7 +28,7 @@ pub struct Outlook {
 /// that never answers must not keep the others waiting.
 pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Job> {
     let (mut tapes, markets): (Vec<_>, Vec<_>) =
-        checkpoints.into_iter().partition(|row| row.market.is_tape());
+        checkpoints.into_iter().partition(|row| row.scope.is_tape());
     let tape = tapes.pop();
     // A market with a walk to finish is not level, and one never read has everything to read.
     let (mut level, mut alone): (Vec<_>, Vec<_>) =
@@ -39,7 +39,7 @@ pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Job> {
     };
     alone.append(&mut level);
     let rank = |row: &Checkpoint| {
-        (row.failures, row.complete_until.unwrap_or(row.first_selected_at), row.market.clone())
+        (row.failures, row.complete_until.unwrap_or(row.first_selected_at), row.scope.clone())
     };
     alone.sort_by_cached_key(rank);
     let is_tape_read = tape.is_some() || !riders.is_empty();

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::super::checkpoint::{OpenWalk, Window};
 use super::super::evidence::Anchor;
+use super::super::scope::Scope;
 use super::super::trade::Ticker;
 use super::*;
 
@@ -25,7 +26,7 @@ fn ago(seconds: i64) -> Timestamp {
 }
 
 fn fresh(name: &str) -> Checkpoint {
-    Checkpoint::first(Ticker::new(name).unwrap(), ago(0))
+    Checkpoint::first(Scope::parse(name).unwrap(), ago(0))
 }
 
 /// The same, read to its end if it is complete at all.
@@ -50,7 +51,7 @@ fn claiming_from(row: Checkpoint, seconds_ago: i64) -> Checkpoint {
 
 /// `[* A B]` for the tape and its riders, then those read alone.
 fn text(jobs: &[Job]) -> String {
-    let name = |row: &Checkpoint| row.market.to_string();
+    let name = |row: &Checkpoint| row.scope.to_string();
     let words = jobs.iter().map(|job| match job {
         Job::Market(row) => name(row),
         Job::Tape { tape, riders } => {
@@ -209,8 +210,8 @@ fn row() -> impl Strategy<Value = Checkpoint> {
 fn rows() -> impl Strategy<Value = Vec<Checkpoint>> {
     (vec(row(), 0..40), prop::option::of(row())).prop_map(|(rows, tape)| {
         let named =
-            |(at, row)| Checkpoint { market: Ticker::new(&format!("M{at}")).unwrap(), ..row };
-        let tape = tape.map(|row| Checkpoint { market: Ticker::tape(), ..row });
+            |(at, row)| Checkpoint { scope: Ticker::new(&format!("M{at}")).unwrap().into(), ..row };
+        let tape = tape.map(|row| Checkpoint { scope: Scope::Tape, ..row });
         rows.into_iter().enumerate().map(named).chain(tape).collect()
     })
 }
@@ -252,13 +253,13 @@ proptest! {
             Outlook { tape, overlap: Duration::from_secs(overlap.into()), ..OUTLOOK };
         let planned = plan(rows.clone(), outlook);
         let (riders, alone, tapes) = parts(&planned);
-        let name = |row: &&Checkpoint| row.market.clone();
-        let mut read: Vec<Ticker> = riders.iter().chain(&alone).map(name).collect();
-        let is_tape_selected = rows.last().is_some_and(|row| row.market.is_tape());
+        let name = |row: &&Checkpoint| row.scope.clone();
+        let mut read: Vec<Scope> = riders.iter().chain(&alone).map(name).collect();
+        let is_tape_selected = rows.last().is_some_and(|row| row.scope.is_tape());
         if is_tape_selected {
-            read.push(Ticker::tape());
+            read.push(Scope::Tape);
         }
-        let all: BTreeSet<Ticker> = rows.iter().map(|row| row.market.clone()).collect();
+        let all: BTreeSet<Scope> = rows.iter().map(|row| row.scope.clone()).collect();
         prop_assert_eq!(read.len(), all.len(), "nobody twice");
         prop_assert_eq!(read.into_iter().collect::<BTreeSet<_>>(), all, "nobody left out");
         let latest = NOW.after(CLOCK_SLACK);

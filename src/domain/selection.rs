@@ -1,9 +1,9 @@
 //! What the user wants read: entries that stand for one market, for many, or for the tape.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::scope::Scope;
 use super::trade::{Ticker, fingerprint};
 
 /// What one entry of the selection stands for.
@@ -116,7 +116,16 @@ impl Shard {
     /// FNV-1a, finished with a mixing step since tickers differ in their last characters only. It
     /// must never change: two shards of different builds would read a market twice or not at all.
     pub fn holds(self, ticker: &Ticker) -> bool {
-        let mut hash = fingerprint(ticker.as_str().bytes());
+        self.holds_text(ticker.as_str())
+    }
+
+    /// The same of any scope: the tape falls into one share as well.
+    pub fn holds_scope(self, scope: &Scope) -> bool {
+        self.holds_text(scope.as_str())
+    }
+
+    fn holds_text(self, text: &str) -> bool {
+        let mut hash = fingerprint(text.bytes());
         hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         hash ^= hash >> 33;
         hash % u64::from(self.count) == u64::from(self.index)
@@ -189,7 +198,7 @@ impl Selection {
                 Target::Market(ticker) => {
                     roster.add(self.shard, ticker.clone(), watch.sla, Listed::No);
                 }
-                Target::All => roster.add(self.shard, Ticker::tape(), watch.sla, Listed::No),
+                Target::All => roster.add_tape(self.shard, watch.sla),
                 Target::Event(_) | Target::Series(_) => {}
             }
         }
@@ -215,56 +224,82 @@ pub struct Demand {
     pub listed: Listed,
 }
 
-/// Which markets a pass is about; the tape is one of them under its own name.
+/// What a pass is about: markets, and the tape if it was selected.
 #[derive(Clone, Debug, Default)]
-pub struct Roster(BTreeMap<Ticker, Demand>);
+pub struct Roster {
+    markets: BTreeMap<Ticker, Demand>,
+    tape: Option<Demand>,
+}
+
+impl Demand {
+    /// The stricter of both.
+    fn and(self, other: Demand) -> Demand {
+        Demand { sla: self.sla.min(other.sla), listed: self.listed.max(other.listed) }
+    }
+}
 
 impl Roster {
     /// Adds a market of the shard; one that is there already gets the stricter SLA.
     pub fn add(&mut self, shard: Shard, ticker: Ticker, sla: Duration, listed: Listed) {
-        if !shard.holds(&ticker) {
+        if shard.holds(&ticker) {
+            let demand = Demand { sla, listed };
+            let kept = self.markets.entry(ticker).or_insert(demand);
+            *kept = kept.and(demand);
+        }
+    }
+
+    /// Adds the tape, if it falls into the shard.
+    fn add_tape(&mut self, shard: Shard, sla: Duration) {
+        if !shard.holds_scope(&Scope::Tape) {
             return;
         }
-        match self.0.entry(ticker) {
-            Entry::Vacant(entry) => {
-                entry.insert(Demand { sla, listed });
-            }
-            Entry::Occupied(mut entry) => {
-                let demand = entry.get_mut();
-                demand.sla = demand.sla.min(sla);
-                demand.listed = demand.listed.max(listed);
-            }
-        }
+        let demand = Demand { sla, listed: Listed::No };
+        self.tape = Some(self.tape.map_or(demand, |kept| kept.and(demand)));
     }
 
     /// Takes a market off.
     pub fn remove(&mut self, ticker: &Ticker) {
-        self.0.remove(ticker);
+        self.markets.remove(ticker);
+    }
+
+    /// What is asked of a market or the tape; `None` when it is not on the roster.
+    pub fn demand(&self, scope: &Scope) -> Option<Demand> {
+        match scope {
+            Scope::Tape => self.tape,
+            Scope::Group(_) => None,
+            Scope::Market(ticker) => self.market(ticker),
+        }
     }
 
     /// What is asked of a market; `None` when it is not on the roster.
-    pub fn demand(&self, ticker: &Ticker) -> Option<Demand> {
-        self.0.get(ticker).copied()
+    pub fn market(&self, ticker: &Ticker) -> Option<Demand> {
+        self.markets.get(ticker).copied()
     }
 
-    /// All, by ticker.
-    pub fn iter(&self) -> impl Iterator<Item = (&Ticker, Demand)> {
-        self.0.iter().map(|(ticker, demand)| (ticker, *demand))
+    /// The markets, by ticker.
+    pub fn markets(&self) -> impl Iterator<Item = (&Ticker, Demand)> {
+        self.markets.iter().map(|(ticker, demand)| (ticker, *demand))
     }
 
-    /// All tickers, sorted.
+    /// The tickers of the markets, sorted.
     pub fn tickers(&self) -> Vec<Ticker> {
-        self.0.keys().cloned().collect()
+        self.markets.keys().cloned().collect()
     }
 
-    /// How many there are.
+    /// Everything on it, sorted.
+    pub fn scopes(&self) -> Vec<Scope> {
+        let tape = self.tape.map(|_| Scope::Tape);
+        tape.into_iter().chain(self.markets.keys().cloned().map(Scope::Market)).collect()
+    }
+
+    /// How many markets there are, the tape counted as one.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.markets.len() + usize::from(self.tape.is_some())
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 }
 
@@ -302,7 +337,10 @@ mod tests {
 
     #[test]
     fn the_split_never_changes() {
-        let of_eight = |text| (0..8).find(|at| Shard::new(*at, 8).unwrap().holds(&ticker(text)));
+        let of_eight = |text| {
+            let scope = Scope::parse(text).unwrap();
+            (0..8).find(|at| Shard::new(*at, 8).unwrap().holds_scope(&scope))
+        };
         let held = ["*", "KXHIGHNY-26NOV22-B50", "KXBTCD-26NOV22-T99000", "A"].map(of_eight);
         assert_eq!(held, [Some(2), Some(4), Some(6), Some(1)]);
     }
@@ -319,10 +357,10 @@ mod tests {
         let mut roster = selection.named();
         roster.add(Shard::WHOLE, ticker("A"), minutes(1), Listed::Open);
         assert_eq!(
-            roster.demand(&ticker("A")),
+            roster.market(&ticker("A")),
             Some(Demand { sla: minutes(1), listed: Listed::Open })
         );
-        assert_eq!(roster.tickers(), [Ticker::tape(), ticker("A")]);
+        assert_eq!(roster.scopes(), [Scope::Tape, ticker("A").into()]);
     }
 
     /// What kind, how it is shown, and whether the exchange has to name its markets, is sayable, is a combo.
@@ -382,9 +420,9 @@ mod tests {
         }
         let held: Vec<Ticker> = names.into_iter().filter(|name| shard.holds(name)).collect();
         assert_eq!((roster.len(), roster.is_empty(), roster.tickers()), (held.len(), false, held));
-        assert_eq!(roster.iter().count(), roster.len());
+        assert_eq!(roster.markets().count(), roster.len());
         roster.remove(&ticker("A"));
-        assert_eq!(roster.demand(&ticker("A")), None);
+        assert_eq!(roster.market(&ticker("A")), None);
         assert_eq!(shard.to_string().replace('/', "-of-"), shard.file_name());
         assert_eq!(Shard::new(1, 3).unwrap().to_string(), "1/3");
     }

@@ -2,24 +2,28 @@
 //! the ledger of backfills.
 
 use super::checkpoint::Window;
+use super::scope::Scope;
 use super::tier::Tier;
 use super::time::Timestamp;
-use super::trade::{Ticker, fingerprint};
 
 /// What identifies a slice. Sorted, the oldest comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SliceKey {
     window: Window,
-    market: Ticker,
+    scope: Scope,
     tier: Tier,
 }
 
 impl SliceKey {
-    /// `market` may also be the tape, for all markets or for some (see [`group_name`]). `None`
-    /// unless the edges are whole seconds, the first before the second.
-    pub fn new(market: Ticker, tier: Tier, from: Timestamp, until: Timestamp) -> Option<SliceKey> {
+    /// `None` unless the edges are whole seconds, the first before the second.
+    pub fn new(
+        scope: impl Into<Scope>,
+        tier: Tier,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Option<SliceKey> {
         let window = Window::new(Some(from), until).filter(|_| from < until)?;
-        Some(SliceKey { window, market, tier })
+        Some(SliceKey { window, scope: scope.into(), tier })
     }
 
     /// Its window.
@@ -29,7 +33,7 @@ impl SliceKey {
 
     /// The same of another window.
     pub fn with_window(&self, from: Timestamp, until: Timestamp) -> Option<SliceKey> {
-        SliceKey::new(self.market.clone(), self.tier, from, until)
+        SliceKey::new(self.scope.clone(), self.tier, from, until)
     }
 
     /// The first instant.
@@ -42,9 +46,9 @@ impl SliceKey {
         self.window.until()
     }
 
-    /// Whose it is.
-    pub fn market(&self) -> &Ticker {
-        &self.market
+    /// What is read: a market, the tape, or the tape for some markets.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Where it is read.
@@ -110,12 +114,6 @@ impl Slice {
     }
 }
 
-/// The name in the ledger of the tape read for some markets only: `*` and a fingerprint of which.
-pub fn group_name(markets: &[Ticker]) -> Option<Ticker> {
-    let hash = fingerprint(markets.iter().flat_map(|market| market.as_str().bytes().chain([0])));
-    Ticker::new(&format!("*{hash:016x}-{}", markets.len()))
-}
-
 /// What storing some rows proves of a slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SliceProgress {
@@ -135,17 +133,5 @@ mod tests {
         assert_eq!(all.map(SliceStatus::as_str), ["open", "read", "complete"]);
         assert_eq!(all.map(|status| SliceStatus::parse(status.as_str())), all.map(Some));
         assert_eq!(SliceStatus::parse("closed"), None);
-    }
-
-    /// A ledger holds it: a run of another build has to find the slices of the same markets again.
-    #[test]
-    fn the_name_of_a_group_never_changes() {
-        let name = |tickers: &[&str]| {
-            let markets: Vec<Ticker> =
-                tickers.iter().filter_map(|text| Ticker::new(text)).collect();
-            group_name(&markets).unwrap().to_string()
-        };
-        assert_eq!(name(&["KXA", "KXB"]), "*46e708897c4f7d6e-2");
-        assert_ne!(name(&["KXA", "KXB"]), name(&["KXAK", "XB"]), "where one ends counts");
     }
 }

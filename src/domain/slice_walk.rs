@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{OpenWalk, Progress};
 use super::page::{End, Guard, Page, Rules, Step, Traded, Walked};
+use super::scope::Scope;
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::tier::Tier;
 use super::time::Timestamp;
@@ -48,7 +49,10 @@ impl SliceWalk {
         rules: Rules,
     ) -> SliceWalk {
         let key = slice.key.clone();
-        let market = if keep.is_some() { Ticker::tape() } else { key.market().clone() };
+        let scope = match key.scope() {
+            Scope::Group(_) => Scope::Tape,
+            scope => scope.clone(),
+        };
         let open = OpenWalk {
             window: key.window(),
             cursor: slice.cursor.clone(),
@@ -56,7 +60,7 @@ impl SliceWalk {
             anchor: None,
         };
         let SliceKnown { traded, is_vouched, is_unsettled } = known;
-        let walk = Walk::of_window(market, key.tier(), &open, is_vouched, rules).traded(traded);
+        let walk = Walk::of_window(scope, key.tier(), &open, is_vouched, rules).traded(traded);
         let position = (slice.cursor.clone(), slice.low);
         SliceWalk {
             walk,
@@ -97,7 +101,8 @@ impl SliceWalk {
         let mut walked = self.walk.page(page);
         if let Some(keep) = &self.keep {
             walked.rows.retain(|row| keep.contains(&row.event.trade.market));
-            walked.rejected.retain(|row| row.market.is_tape() || keep.contains(&row.market));
+            let is_kept = |market: &Ticker| keep.contains(market);
+            walked.rejected.retain(|row| row.scope.market().is_none_or(is_kept));
         }
         let progress = walked.progress.pop().map(|(_, progress)| progress);
         self.is_proven |= matches!(progress, Some(Progress::Completed(_)));
@@ -143,6 +148,7 @@ impl SliceWalk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::scope::GroupId;
     use crate::domain::walk::tests::transcript::{RULES, page_from, request_text, time};
 
     /// What was stored before the end of the list is believed is counted for the slice, which has come
@@ -187,8 +193,8 @@ mod tests {
     }
 
     fn slice_walk(market: &str, tier: Tier, known: SliceKnown) -> SliceWalk {
-        let market = Ticker::new(market).unwrap();
-        let key = SliceKey::new(market, tier, time("100000"), time("103600")).unwrap();
+        let scope = Scope::parse(market).unwrap();
+        let key = SliceKey::new(scope, tier, time("100000"), time("103600")).unwrap();
         SliceWalk::new(&Slice::new(key), None, known, RULES)
     }
 
@@ -460,8 +466,10 @@ mod tests {
     /// Of the tape that is read for some markets, what names no market may be anybody's.
     #[test]
     fn a_slice_of_the_tape_keeps_what_is_its_markets_or_nobodys() {
-        let key = SliceKey::new(Ticker::new("*some").unwrap(), Tier::Live, time("0"), time("1000"));
-        let keep = Arc::new(HashSet::from([Ticker::new("A").unwrap()]));
+        let market = Ticker::new("A").unwrap();
+        let group = Scope::Group(GroupId::of(std::slice::from_ref(&market)));
+        let key = SliceKey::new(group, Tier::Live, time("0"), time("1000"));
+        let keep = Arc::new(HashSet::from([market]));
         let slice = Slice::new(key.unwrap());
         let mut walk = SliceWalk::new(&slice, Some(keep), SliceKnown::default(), RULES);
         let walked = walk.page(page_from("@9000 A:a900 B:b800 !A:x !B:y !*:z"));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::checkpoint::{Checkpoint, Completed, Level, Progress, Window};
 use super::evidence::Anchor;
 use super::page::{Page, Row, Rules, Step, TapeSpan, Walked};
+use super::scope::Scope;
 use super::time::Timestamp;
 use super::trade::Ticker;
 use super::walk::Walk;
@@ -81,7 +82,7 @@ impl TapeWalk {
         let first_selected_at = from.unwrap_or(Timestamp::from_seconds(0));
         let nobody = Checkpoint {
             complete_until: from,
-            ..Checkpoint::first(Ticker::tape(), first_selected_at)
+            ..Checkpoint::first(Scope::Tape, first_selected_at)
         };
         TapeWalk::new(&nobody, newest, false, riders, rules)
     }
@@ -113,7 +114,7 @@ impl TapeWalk {
             let is_unseen = row.anchor.is_none() && row.last_trade_at.is_none();
             let rider =
                 Rider { complete_from, from, edge, newest: None, is_unseen, has_spoken: false };
-            Some((row.market.clone(), rider))
+            Some((row.scope.market()?.clone(), rider))
         };
         let riders = riders.iter().filter_map(rider).collect();
         TapeWalk { walk, keeps_all, riders, reads_from: LATEST, trades: 0 }
@@ -145,9 +146,8 @@ impl TapeWalk {
         if !self.keeps_all {
             walked.progress.clear();
             // What names no market may be anybody's, also a rider's.
-            walked
-                .rejected
-                .retain(|row| row.market.is_tape() || self.riders.contains_key(&row.market));
+            let is_a_riders = |market: &Ticker| self.riders.contains_key(market);
+            walked.rejected.retain(|row| row.scope.market().is_none_or(is_a_riders));
         }
         for Row { event, .. } in &walked.rows {
             let (market, at) = (&event.trade.market, event.trade.traded_at);
@@ -166,7 +166,7 @@ impl TapeWalk {
             self.reads_from = self.reads_from.min(lower_edge.unwrap_or(EARLIEST));
             let heard = walked.heard.pop().map(|(_, until)| until);
             if self.keeps_all {
-                walked.heard.extend(heard.map(|until| (Ticker::tape(), until)));
+                walked.heard.extend(heard.map(|until| (Scope::Tape, until)));
             }
             self.complete_riders(window, level, heard, &mut walked);
         }
@@ -198,7 +198,7 @@ impl TapeWalk {
             let Some(rider) = self.riders.get_mut(market) else { continue };
             if rider.is_unseen && !rider.has_spoken {
                 rider.has_spoken = true;
-                walked.progress.push((market.clone(), Progress::Spoke));
+                walked.progress.push((market.clone().into(), Progress::Spoke));
             }
         }
     }
@@ -230,8 +230,8 @@ impl TapeWalk {
             let (anchor, level) = if rider.has_spoken { (None, None) } else { (newest, level) };
             let completed =
                 Completed { window: gained, anchor, footing: None, level, is_ridden: true };
-            walked.progress.push((ticker.clone(), Progress::Completed(completed)));
-            walked.heard.extend(heard.map(|until| (ticker.clone(), until)));
+            walked.progress.push((ticker.clone().into(), Progress::Completed(completed)));
+            walked.heard.extend(heard.map(|until| (ticker.clone().into(), until)));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::walk::properties::model::{Exchange, Trouble};
 #[derive(Default)]
 pub(super) struct Store {
     /// Of everything that was ever selected.
-    pub(super) checkpoints: BTreeMap<Ticker, Checkpoint>,
+    pub(super) checkpoints: BTreeMap<Scope, Checkpoint>,
     pub(super) stored: BTreeSet<String>,
     /// Passes begun so far.
     pub(super) runs: i64,
@@ -38,7 +38,7 @@ impl Store {
         }
         for update in commit.checkpoints() {
             let next = update.next();
-            let held = self.checkpoints.get_mut(&next.market).expect("it was loaded");
+            let held = self.checkpoints.get_mut(&next.scope).expect("it was loaded");
             if update.expected_version() == held.version {
                 // The stores guard this in SQL as well; here nothing may lean on that.
                 let until = held.complete_until;
@@ -46,7 +46,7 @@ impl Store {
                 assert!(may_move, "moved back from {until:?}: {next:?}");
                 *held = next.clone();
             } else {
-                receipt.overtaken.push(next.market.clone());
+                receipt.overtaken.push(next.scope.clone());
             }
         }
         receipt
@@ -75,7 +75,7 @@ pub(super) struct Pass {
     readers: Vec<Reader>,
     batch: Batch,
     committed: Committed,
-    loaded: BTreeMap<Ticker, Checkpoint>,
+    loaded: BTreeMap<Scope, Checkpoint>,
     rules: Rules,
     run: i64,
     newest: Option<Anchor>,
@@ -142,10 +142,10 @@ impl Pass {
             && let End::Guarded(guard) = end
         {
             // What the tape does not give is still to be had market by market.
-            let (mut failed, instead) = (reader.job.markets(), reader.job.clone().instead());
-            failed.retain(|market| instead.is_empty() || market.is_tape());
-            for market in failed {
-                self.batch.fail(market, guard.to_string());
+            let (mut failed, instead) = (reader.job.scopes(), reader.job.clone().instead());
+            failed.retain(|scope| instead.is_empty() || scope.is_tape());
+            for scope in failed {
+                self.batch.fail(scope, guard.to_string());
             }
             for job in instead {
                 let course = job.begin(self.rules, &Background::default());
@@ -170,13 +170,13 @@ impl Pass {
 
     fn assert_only_what_was_selected(&self, commit: &Commit) {
         for trade in commit.rows().iter().map(|row| &row.event.trade) {
-            let held = self.loaded.get(&trade.market).expect("a trade of nobody's");
+            let held = self.loaded.get(&trade.market.clone().into()).expect("a trade of nobody's");
             let is_claimed = held.complete_from.is_none_or(|from| from <= trade.traded_at);
             assert!(is_claimed, "below the claim: {trade:?}");
         }
         for row in commit.rejected() {
-            let is_anybodys = row.market.is_tape();
-            assert!(is_anybodys || self.loaded.contains_key(&row.market), "{row:?}");
+            let is_anybodys = row.scope.is_tape();
+            assert!(is_anybodys || self.loaded.contains_key(&row.scope), "{row:?}");
         }
     }
 }

@@ -77,8 +77,14 @@ struct World {
     is_misled: bool,
 }
 
+const NAMES: [&str; MARKETS] = ["A", "B", "C", "D"];
+
+fn scope(at: usize) -> Scope {
+    NAMES.get(at).map_or(Scope::Tape, |text| Scope::parse(text).unwrap())
+}
+
 fn ticker(at: usize) -> Ticker {
-    ["A", "B", "C", "D"].get(at).map_or(Ticker::tape(), |text| Ticker::new(text).unwrap())
+    Ticker::new(NAMES[at]).unwrap()
 }
 
 impl World {
@@ -120,17 +126,17 @@ impl World {
                 (0..count).for_each(|_| self.exchange.make(&market, at, sort));
             }
             Act::Select(market) => {
-                let first = Checkpoint::first(ticker(market), now);
-                self.store.checkpoints.entry(ticker(market)).or_insert(first);
+                let first = Checkpoint::first(scope(market), now);
+                self.store.checkpoints.entry(scope(market)).or_insert(first);
             }
             Act::SetRetirement(market, retirement) => {
                 let mut batch = Batch::default();
-                batch.set_retirement(ticker(market), retirement);
+                batch.set_retirement(scope(market), retirement);
                 let committed = Committed::new(self.store.checkpoints.values().cloned());
                 self.store.commit(&batch.seal(&committed, 0, now));
             }
             Act::Level(market) => {
-                if let Some(row) = self.store.checkpoints.get(&ticker(market)).cloned() {
+                if let Some(row) = self.store.checkpoints.get(&scope(market)).cloned() {
                     self.undisturbed(&[Job::Market(row)], 1);
                 }
             }
@@ -161,7 +167,7 @@ impl World {
         let (mut tape, mut riders, mut jobs) = (None, Vec::new(), Vec::new());
         for row in active.cloned() {
             let is_complete = row.complete_until.is_some();
-            let at = (0..MARKETS).find(|at| ticker(*at) == row.market);
+            let at = (0..MARKETS).find(|at| scope(*at) == row.scope);
             match at {
                 None if mix.keeps_all => tape = Some(row),
                 None => {}
@@ -181,8 +187,8 @@ impl World {
     }
 
     fn claims(&self, row: &Made) -> impl Iterator<Item = &Checkpoint> {
-        let checkpoints = [row.market.clone(), Ticker::tape()];
-        let held = checkpoints.map(|market| self.store.checkpoints.get(&market));
+        let checkpoints = [row.market.clone().into(), Scope::Tape];
+        let held = checkpoints.map(|scope| self.store.checkpoints.get(&scope));
         let at = row.at;
         let is_above = move |held: &&Checkpoint| held.complete_from.is_none_or(|from| from <= at);
         held.into_iter().flatten().filter(is_above)
@@ -244,16 +250,16 @@ impl World {
     }
 
     fn assert_all_are_level(&self) {
-        let is_read = |market: &Ticker| {
+        let is_read = |scope: &Scope| {
             let since = self.ago(SINCE_AGO - 10);
             let is_readable = |row: &&Made| {
-                matches!(row.sort, Sort::Readable) && (!market.is_tape() || since <= row.at)
+                matches!(row.sort, Sort::Readable) && (!scope.is_tape() || since <= row.at)
             };
-            let is_its = |row: &Made| market.is_tape() || row.market == *market;
+            let is_its = |row: &Made| scope.holds(&row.market);
             self.exchange.made.iter().filter(is_readable).any(is_its)
         };
         // Of a market without a readable trade, which nobody has described, nothing can be claimed.
-        for held in self.store.checkpoints.values().filter(|held| is_read(&held.market)) {
+        for held in self.store.checkpoints.values().filter(|held| is_read(&held.scope)) {
             assert!(held.level_at.is_some(), "{held:?}");
             assert_eq!((&held.walk, held.failures), (&None, 0), "{held:?}");
         }

@@ -20,7 +20,7 @@ mod properties;
 /// * `ask REQUEST | ANSWER | ROWS | CHANGES`: all checkpoints that are changed, with `;` between.
 fn play(transcript: &str) {
     let mut rules = RULES;
-    let mut held: BTreeMap<Ticker, Checkpoint> = BTreeMap::new();
+    let mut held: BTreeMap<Scope, Checkpoint> = BTreeMap::new();
     let mut walk = None;
     let mut newest = None;
     let mut reason = "";
@@ -33,18 +33,18 @@ fn play(transcript: &str) {
             "rules" => rest.split(' ').for_each(|change| change_rule(&mut rules, change)),
             "have" => {
                 let (name, state) = rest.split_once(' ').unwrap();
-                let market = ticker(name);
+                let market = scope(name);
                 let row = state_from(state);
                 // Trades of it were seen before, unless it is said to be `silent`.
                 let last_trade_at = row.last_trade_at.or(row.complete_until.map(|_| time("0")));
                 let last_trade_at = last_trade_at.filter(|_| !name.starts_with("SILENT"));
-                let row = Checkpoint { market: market.clone(), last_trade_at, ..row };
+                let row = Checkpoint { scope: market.clone(), last_trade_at, ..row };
                 held.insert(market, row);
             }
             "newest" => newest = page_from(rest).newest(),
             "of-all" | "of-riders" => {
                 let (tapes, riders): (Vec<_>, Vec<_>) =
-                    held.values().cloned().partition(|row| row.market.is_tape());
+                    held.values().cloned().partition(|row| row.scope.is_tape());
                 walk = Some(match word {
                     "of-all" => TapeWalk::of_all(&tapes[0], &riders, rules),
                     _ => TapeWalk::of_riders(&riders, newest.clone(), rules),
@@ -66,11 +66,11 @@ fn play(transcript: &str) {
     }
 }
 
-fn ask(walk: &mut TapeWalk, held: &mut BTreeMap<Ticker, Checkpoint>, rest: &str, why: &str) {
+fn ask(walk: &mut TapeWalk, held: &mut BTreeMap<Scope, Checkpoint>, rest: &str, why: &str) {
     let columns: Vec<&str> = rest.split('|').map(str::trim).collect();
     let [request, answer, rows, moved] = columns[..] else { panic!("{why}") };
     let Step::Fetch(asked) = walk.next() else { panic!("it is over: {why}") };
-    assert!(asked.market.is_tape(), "{why}");
+    assert!(asked.scope.is_tape(), "{why}");
     assert_eq!(request_text(&asked), request, "{why}");
     let mut batch = Batch::default();
     batch.push(walk.page(page_from(answer)));
@@ -98,8 +98,8 @@ fn ask(walk: &mut TapeWalk, held: &mut BTreeMap<Ticker, Checkpoint>, rest: &str,
     assert_eq!(states.join("; "), moved, "{why}");
 }
 
-fn ticker(name: &str) -> Ticker {
-    if name == "*" { Ticker::tape() } else { Ticker::new(name).unwrap() }
+fn scope(name: &str) -> Scope {
+    Scope::parse(name).unwrap()
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn broken_answers_complete_nobody() {
 
 #[test]
 fn the_newest_trade_of_each_rider_and_of_the_tape_is_noted() {
-    let row = |name: &str| Checkpoint { market: ticker(name), ..state_from("done ..95") };
+    let row = |name: &str| Checkpoint { scope: scope(name), ..state_from("done ..95") };
     let riders = [row("A"), row("B")];
     let mut walk = TapeWalk::of_all(&row("*"), &riders, RULES);
     let mut batch = Batch::default();
@@ -247,7 +247,7 @@ fn the_newest_trade_of_each_rider_and_of_the_tape_is_noted() {
     batch.push(walk.page(page_from("@160 B:b110")));
     let commit = batch.seal(&Committed::new([row("*"), row("A"), row("B")]), 1, time("0"));
     let updates = commit.checkpoints().iter().map(CheckpointUpdate::next);
-    let newest: Vec<_> = updates.map(|row| (row.market.as_str(), row.last_trade_at)).collect();
+    let newest: Vec<_> = updates.map(|row| (row.scope.as_str(), row.last_trade_at)).collect();
     let expected = [("*", 150), ("A", 140), ("B", 130)];
     let expected = expected.map(|(name, second)| (name, Some(Timestamp::from_seconds(second))));
     assert_eq!(newest, expected, "C has no checkpoint; its trade is the newest of the tape");
@@ -255,7 +255,7 @@ fn the_newest_trade_of_each_rider_and_of_the_tape_is_noted() {
 
 #[test]
 fn how_busy_the_tape_is_counts_everybodys_trades_in_the_span_that_was_read() {
-    let riders = [Checkpoint { market: ticker("A"), ..state_from("done ..95") }];
+    let riders = [Checkpoint { scope: scope("A"), ..state_from("done ..95") }];
     let mut walk = TapeWalk::of_riders(&riders, None, RULES);
     let mut batch = Batch::default();
     batch.push(walk.page(page_from("@160 A:a154 B:b150 >c1")));
@@ -288,7 +288,7 @@ fn a_rider_that_was_silent_and_speaks_is_read_alone_next() {
          ask 84.. | @160 SILENT:a150 B:b140 SILENT:z94 C:c80 | a b z* | B done ..150 ^b140; SILENT done ..150
          level",
     );
-    let row = Checkpoint { market: ticker("SILENT"), ..state_from("done ..95") };
+    let row = Checkpoint { scope: scope("SILENT"), ..state_from("done ..95") };
     let mut walk = TapeWalk::of_riders(std::slice::from_ref(&row), None, RULES);
     let mut batch = Batch::default();
     batch.push(walk.page(page_from("@160 SILENT:a150 C:c94 >c")));
@@ -302,7 +302,7 @@ fn a_rider_that_was_silent_and_speaks_is_read_alone_next() {
 
 #[test]
 fn only_the_newest_page_says_which_trade_of_the_tape_is_the_newest() {
-    let row = Checkpoint { market: ticker("A"), ..state_from("done ..95") };
+    let row = Checkpoint { scope: scope("A"), ..state_from("done ..95") };
     let rules = Rules { step: Some(Duration::from_secs(60)), ..RULES };
     let mut walk = TapeWalk::of_riders(&[row], None, rules);
     for (answer, newest, why) in [
@@ -316,20 +316,21 @@ fn only_the_newest_page_says_which_trade_of_the_tape_is_the_newest() {
         let walked = walk.page(page_from(answer));
         assert_eq!(walked.head().map(|head| head.at), newest.map(time), "{why}");
     }
-    let row = Checkpoint { market: ticker("A"), ..state_from("done ..95 ^z94") };
+    let row = Checkpoint { scope: scope("A"), ..state_from("done ..95 ^z94") };
     let walked = Walk::new(&row, RULES).page(page_from("@160 A:a150 A:z94"));
     assert_eq!(walked.head(), None, "a market's is not the tape's");
 }
 
 #[test]
 fn markets_that_the_tape_was_not_read_for_are_named_with_their_newest_trade() {
-    let row = |name: &str| Checkpoint { market: ticker(name), ..state_from("done ..95") };
+    let row = |name: &str| Checkpoint { scope: scope(name), ..state_from("done ..95") };
     let riders = [row("A")];
     for mut walk in
         [TapeWalk::of_riders(&riders, None, RULES), TapeWalk::of_all(&row("*"), &riders, RULES)]
     {
         let walked = walk.page(page_from("@160 C:c150 A:a140 B:b130 C:d120 >c1"));
-        let expected = BTreeMap::from([(ticker("B"), time("130")), (ticker("C"), time("150"))]);
+        let expected = ["B", "C"].map(|name| scope(name).market().unwrap().clone());
+        let expected = expected.into_iter().zip([time("130"), time("150")]).collect();
         assert_eq!(walked.strangers(), &expected);
     }
 }
@@ -339,7 +340,7 @@ fn markets_that_the_tape_was_not_read_for_are_named_with_their_newest_trade() {
 #[test]
 fn a_rider_is_as_silent_as_the_tape() {
     let row = Checkpoint {
-        market: ticker("A"),
+        scope: scope("A"),
         last_trade_at: Some(time("90")),
         ..state_from("done ..150")
     };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::fixed;
+use super::scope::{Scope, is_reserved};
 use super::time::Timestamp;
 
 /// A market's ticker. Cheap to clone: every trade of a page shares one.
@@ -17,12 +18,13 @@ const TRADE_ID_LEN_MAX: usize = 200;
 
 impl Ticker {
     /// `None` unless it is 1 to 200 ASCII characters, visible ones and blanks between them: archived
-    /// tickers hold blanks, commas and `>`.
+    /// tickers hold blanks, commas and `>`. The texts of a [scope](super::scope) that is no market are no tickers.
     pub fn new(text: &str) -> Option<Ticker> {
         let is_ticker = (1..=TICKER_LEN_MAX).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
             && !text.starts_with(' ')
-            && !text.ends_with(' ');
+            && !text.ends_with(' ')
+            && !is_reserved(text);
         is_ticker.then(|| Ticker(Arc::from(text)))
     }
 
@@ -30,17 +32,6 @@ impl Ticker {
     /// a ticker with a blank. Questions about one ticker can name any.
     pub fn is_listable(&self) -> bool {
         !self.0.contains([',', ' '])
-    }
-
-    /// What stands for all markets of the exchange together, where a market's ticker is meant
-    /// otherwise: read without a filter, it is the tape.
-    pub fn tape() -> Ticker {
-        Ticker(Arc::from("*"))
-    }
-
-    /// Whether it stands for the tape.
-    pub fn is_tape(&self) -> bool {
-        &*self.0 == "*"
     }
 
     /// The ticker's text.
@@ -204,7 +195,7 @@ impl RawEvent {
         ];
         let fields: Vec<String> = fields.into_iter().flatten().collect();
         Some(Rejected {
-            market: seen.market.clone(),
+            scope: seen.market.clone().into(),
             trade_id: Some(seen.trade_id.clone()),
             payload: self.payload.clone(),
             reason: format!("{CONFLICT}: {}", fields.join("; ")),
@@ -224,8 +215,8 @@ pub struct RawEvent {
 /// An event that normalization refused: kept in the raw table with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// The event's market, or the one whose page it came in when it names none.
-    pub market: Ticker,
+    /// The event's market, or what was read when it names none.
+    pub scope: Scope,
     /// Its id, when that much can be read.
     pub trade_id: Option<Box<str>>,
     /// How it was said, byte for byte; what no store can hold as a JSON string.

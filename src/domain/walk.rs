@@ -24,9 +24,10 @@ use std::collections::BTreeMap;
 use super::checkpoint::{Claim, Correction, OpenWalk, Progress};
 use super::evidence::{Anchor, Evidence};
 use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Traded, Walked};
+use super::scope::Scope;
 use super::tier::Tier;
 use super::time::{CLOCK_SLACK, Timestamp};
-use super::trade::{RawEvent, Rejected, Ticker};
+use super::trade::{RawEvent, Rejected};
 use states::{Chain, Depth, Held, Question, Repeats, Seen, Span, Start};
 
 /// So many passes in a row have to miss an anchor that was the newest trade, before it counts as busted:
@@ -53,7 +54,7 @@ enum Turn {
 /// The state machine of one market's walk in one pass.
 #[derive(Clone, Debug)]
 pub struct Walk {
-    market: Ticker,
+    scope: Scope,
     tier: Tier,
     rules: Rules,
     traded: Traded,
@@ -80,9 +81,9 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// The market being read.
-    pub fn market(&self) -> &Ticker {
-        &self.market
+    /// What is being read.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// What to ask next, or how it ended.
@@ -99,7 +100,7 @@ impl Walk {
             _ => None,
         };
         Step::Fetch(PageRequest {
-            market: self.market.clone(),
+            scope: self.scope.clone(),
             tier: if self.chain.question == Question::Archive { Tier::Archive } else { self.tier },
             cursor,
             // A second lower, too: what it brings from below the edge is not kept.
@@ -117,7 +118,7 @@ impl Walk {
         let reach = match self.held.expected.anchor() {
             // Whatever is claimed: all above the newest trade that is stored is read.
             Some(anchor) => Some(edge.min(anchor.at)),
-            None if self.held.is_read || self.market.is_tape() => Some(edge),
+            None if self.held.is_read || self.scope.is_tape() => Some(edge),
             // It was only ever silent.
             None => None,
         };
@@ -183,7 +184,7 @@ impl Walk {
     pub fn page(&mut self, page: Page) -> Walked {
         let spoken = self.end_silence(&page);
         let mut walked = self.read(page);
-        walked.progress.splice(0..0, spoken.map(|progress| (self.market.clone(), progress)));
+        walked.progress.splice(0..0, spoken.map(|progress| (self.scope.clone(), progress)));
         walked
     }
 
@@ -251,7 +252,7 @@ impl Walk {
         if let (Start::Ago(ago), Some(newest)) = (self.start, &newest) {
             self.start = Start::At(newest.at.before(ago).floor());
         }
-        newest.filter(|_| is_newest && self.market.is_tape())
+        newest.filter(|_| is_newest && self.scope.is_tape())
     }
 
     /// No claim is later than both clocks: nobody has seen that yet.
@@ -302,7 +303,7 @@ impl Walk {
                     let (cursor, anchor) = (Some(cursor.clone()), self.next_anchor());
                     let open = OpenWalk { window, cursor, low, anchor };
                     if !is_looking_back && !self.is_above_the_window() {
-                        walked.progress.push((self.market.clone(), Progress::Continues(open)));
+                        walked.progress.push((self.scope.clone(), Progress::Continues(open)));
                     }
                 }
                 self.ask(question);
@@ -312,7 +313,7 @@ impl Walk {
             Turn::Idle => self.end = Some(End::Level),
             Turn::Silent => {
                 let heard = self.seen.evidence.as_ref().and_then(Evidence::heard_until);
-                walked.heard.extend(heard.map(|until| (self.market.clone(), until)));
+                walked.heard.extend(heard.map(|until| (self.scope.clone(), until)));
                 self.end = Some(End::Level);
             }
             Turn::Widen => self.widen(),
@@ -355,7 +356,7 @@ impl Walk {
             |at: Timestamp| self.held.claim.filter(|edge| at < *edge).map(|e| e.since(at));
         let row = |event: RawEvent| Row { late_by: late_by(event.trade.traded_at), event, seen_at };
         Walked {
-            scope: self.market.clone(),
+            scope: self.scope.clone(),
             rows: self.kept(events).into_iter().map(row).collect(),
             rejected,
             progress: Vec::new(),

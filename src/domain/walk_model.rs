@@ -1,6 +1,8 @@
 //! What the properties of the walk are tried on: an exchange (which those of the tape ask, too), a
 //! store and a pass, each as small as its promises allow.
 
+use crate::domain::scope::Scope;
+use crate::domain::trade::Ticker;
 use std::time::Duration;
 
 use std::collections::BTreeSet;
@@ -117,11 +119,11 @@ impl Made {
     }
 
     /// As it stands on a page of `scope`.
-    pub(in crate::domain) fn rejected(&self, scope: &Ticker) -> Rejected {
+    pub(in crate::domain) fn rejected(&self, scope: &Scope) -> Rejected {
         let is_named = !matches!(self.sort, Sort::Nameless);
-        let market = if is_named { self.market.clone() } else { scope.clone() };
+        let scope = if is_named { self.market.clone().into() } else { scope.clone() };
         let payload = self.id.as_str().into();
-        Rejected { market, trade_id: None, payload, reason: "unreadable".into() }
+        Rejected { scope, trade_id: None, payload, reason: "unreadable".into() }
     }
 }
 
@@ -194,9 +196,9 @@ impl Exchange {
         if let (Some(min), Some(max)) = (request.min_ts, request.max_ts) {
             assert!(min < max, "an exchange may refuse {request:?}");
         }
-        let scope = &request.market;
+        let scope = &request.scope;
         let is_asked = |row: &&Made| {
-            (scope.is_tape() || row.market == *scope)
+            scope.holds(&row.market)
                 && request.min_ts.is_none_or(|min| self.min.is_ordered(second(min), row.at))
                 && request.max_ts.is_none_or(|max| self.max.is_ordered(row.at, second(max)))
         };
@@ -291,7 +293,7 @@ impl Store {
                 assert!(may_move, "moved back from {held:?}: {next:?}");
                 self.checkpoint = next.clone();
             } else {
-                receipt.overtaken.push(next.market.clone());
+                receipt.overtaken.push(next.scope.clone());
             }
         }
         receipt
@@ -340,7 +342,7 @@ impl Pass {
             && self.end.replace(end).is_none()
             && let End::Guarded(guard) = end
         {
-            self.batch.fail(market(), guard.to_string());
+            self.batch.fail(market().into(), guard.to_string());
         }
     }
 

@@ -6,6 +6,7 @@ pub(in crate::domain) mod transcript;
 use super::*;
 use crate::domain::batch::{Batch, Committed, Receipt};
 use crate::domain::checkpoint::Checkpoint;
+use crate::domain::trade::Ticker;
 use transcript::{RULES, page_from, play, time};
 
 #[test]
@@ -474,7 +475,7 @@ fn what_is_stored_outvotes_a_description_and_an_empty_list() {
             committed.apply(commit, &Receipt::default());
         }
         assert!(matches!(walk.next(), Step::Done(_)), "it ends");
-        let after = committed.get(&row.market).unwrap();
+        let after = committed.get(&row.scope).unwrap();
         assert!(after.complete_until <= Some(at), "{failures} passes failed: {after:?}");
     }
 }

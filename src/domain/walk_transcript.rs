@@ -1,5 +1,6 @@
 //! How the transcripts of the walk are written and played.
 
+use crate::domain::trade::Ticker;
 use std::time::Duration;
 
 use std::fmt::Write as _;
@@ -54,7 +55,11 @@ pub(in crate::domain) fn play(transcript: &str) {
                 let columns: Vec<&str> = rest.split('|').map(str::trim).collect();
                 let [request, answer, rows, state] = columns[..] else { panic!("{line}") };
                 let Step::Fetch(asked) = walk.next() else { panic!("it is over: {why}") };
-                assert_eq!((&asked.market, &*request_text(&asked)), (&market(), request), "{why}");
+                assert_eq!(
+                    (&asked.scope, &*request_text(&asked)),
+                    (&market().into(), request),
+                    "{why}"
+                );
                 let mut batch = Batch::default();
                 batch.push(walk.page(page_from(answer)));
                 let mut committed = Committed::new([checkpoint.clone()]);
@@ -71,7 +76,7 @@ pub(in crate::domain) fn play(transcript: &str) {
                 assert_eq!(stored.trim_end(), rows, "{why}");
                 let before = state_text(&checkpoint);
                 committed.apply(commit, &Receipt::default());
-                checkpoint = committed.get(&market()).unwrap().clone();
+                checkpoint = committed.market(&market()).unwrap().clone();
                 let after = state_text(&checkpoint);
                 assert_eq!(if after == before { "=" } else { &after }, state, "{why}");
             }
@@ -223,10 +228,12 @@ pub(in crate::domain) fn page_from(answer: &str) -> Page {
             (">", cursor) => page.cursor = Some(cursor.to_owned()),
             ("?", _) => page.foreign += 1,
             ("!", word) => {
-                let (market, id) = named(word);
-                let reason = "unreadable".into();
-                let rejected = Rejected { market, trade_id: None, payload: id.into(), reason };
-                page.rejected.push(rejected);
+                let (scope, id) = match word.split_once(':') {
+                    Some((scope, id)) => (Scope::parse(scope).unwrap(), id),
+                    None => (market().into(), word),
+                };
+                let (payload, reason) = (id.into(), "unreadable".into());
+                page.rejected.push(Rejected { scope, trade_id: None, payload, reason });
             }
             _ => page.events.push(event(word)),
         }

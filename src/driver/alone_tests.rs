@@ -77,7 +77,7 @@ fn a_useless_tape_is_replaced_market_by_market() {
         assert_eq!(outcome.done.len(), 6);
         assert_eq!((levels(&outcome), outcome.unread), (5, 0));
         let tape = outcome.done.iter().find(|done| done.scope.is_tape()).unwrap();
-        assert!(tape.markets.is_empty(), "for its riders it was not over");
+        assert!(tape.scopes.is_empty(), "for its riders it was not over");
         assert!(matches!(tape.ended, Ended::Guarded(Guard::ForeignRows) | Ended::Failed(_)));
         let failures: Vec<u32> = stage.checkpoints.values().map(|row| row.failures).collect();
         assert_eq!(failures, [0; 5]);
@@ -215,13 +215,13 @@ proptest! {
         let stored = u64::try_from(stage.stored.len()).unwrap();
         prop_assert_eq!(outcome.tally.events_ingested, stored);
         prop_assert!(outcome.done.len() <= 6);
-        let ended: usize = outcome.done.iter().map(|done| done.markets.len()).sum();
+        let ended: usize = outcome.done.iter().map(|done| done.scopes.len()).sum();
         prop_assert_eq!(ended + outcome.unread, 5);
-        for (market, row) in &stage.checkpoints {
+        for (scope, row) in &stage.checkpoints {
             let Some(until) = row.complete_until else { continue };
             let is_claimed = |at| at < until;
             let missing = stage.trades.iter().find(|trade| {
-                trade.market == *market
+                scope.is_market(&trade.market)
                     && is_claimed(trade.traded_at)
                     && !stage.stored.contains(&*trade.trade_id)
                     && !is_of_tape
@@ -235,6 +235,6 @@ proptest! {
             stage.pass(stage.checkpoints.values().cloned().map(Job::Market).collect(), seed);
         }
         prop_assert!(stage.is_whole(), "{:?}", stage.checkpoints);
-        prop_assert!(stage.checkpoints.contains_key(&ticker("KXA")));
+        prop_assert!(stage.checkpoints.contains_key(&ticker("KXA").into()));
     }
 }

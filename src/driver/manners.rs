@@ -9,9 +9,9 @@ use super::Moment;
 use crate::domain::checkpoint::Correction;
 use crate::domain::exchange_record::{Asking, ComeBack};
 use crate::domain::page::Walked;
+use crate::domain::scope::Scope;
 use crate::domain::tally::{Retries, RetryReason};
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind, one_line};
 use crate::pace::Pace;
 
@@ -86,8 +86,8 @@ pub enum Notice {
     },
     /// Something that was claimed is false.
     Corrected {
-        /// Of which market.
-        market: Ticker,
+        /// Of what.
+        scope: Scope,
         /// What is false, and what is left of it.
         correction: Correction,
     },
@@ -96,8 +96,8 @@ pub enum Notice {
 impl Notice {
     /// Of what a walk found false.
     pub fn of_corrections(walked: &Walked) -> impl Iterator<Item = Notice> {
-        walked.corrections().map(|(market, correction)| Notice::Corrected {
-            market: market.clone(),
+        walked.corrections().map(|(scope, correction)| Notice::Corrected {
+            scope: scope.clone(),
             correction: correction.clone(),
         })
     }
@@ -126,10 +126,10 @@ impl fmt::Display for Notice {
                 "{line}; going on from the last commit in {:.1} s (attempt {attempt} of {attempts_max})",
                 wait.as_secs_f64()
             ),
-            Notice::Corrected { market, correction } => {
+            Notice::Corrected { scope, correction } => {
                 let Correction { claim, claimed, proven, reason } = correction;
                 let left = proven.map_or("nothing".to_owned(), |proven| proven.to_string());
-                write!(f, "{market}: {} was {claimed} and is {left} now: {reason}", claim.as_str())
+                write!(f, "{scope}: {} was {claimed} and is {left} now: {reason}", claim.as_str())
             }
         }
     }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::domain::job::Job;
 use crate::domain::page::Guard;
+use crate::domain::scope::Scope;
 use crate::domain::slice::SliceKey;
-use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind, one_line};
 
 use super::Stop;
@@ -56,9 +56,9 @@ impl Ended {
 #[derive(Debug)]
 pub struct Done {
     /// What was read: a market, or the tape.
-    pub scope: Ticker,
+    pub scope: Scope,
     /// Whose checkpoints it was about.
-    pub markets: Vec<Ticker>,
+    pub scopes: Vec<Scope>,
     /// Which slice it was, in a backfill.
     pub slice: Option<SliceKey>,
     /// How it ended.
@@ -100,13 +100,13 @@ impl Queue {
     /// A job is over. Where nothing of the answers about the tape can be believed, its riders are read one
     /// by one: for them it is not over.
     pub fn done(&mut self, job: Job, ended: Ended) -> Done {
-        let (scope, mut markets) = (job.scope(), job.markets());
+        let (scope, mut scopes) = (job.scope(), job.scopes());
         let slice = job.slice_key().cloned();
         let instead = if ended.is_useless() { job.instead() } else { Vec::new() };
         if !instead.is_empty() {
-            markets.retain(Ticker::is_tape);
+            scopes.retain(Scope::is_tape);
             self.jobs.extend(instead);
         }
-        Done { scope, markets, slice, ended }
+        Done { scope, scopes, slice, ended }
     }
 }

@@ -1,5 +1,6 @@
 //! What the driver is tried on: an exchange, a store and a clock, each a value that does as a script says.
 
+use crate::domain::scope::Scope;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ pub(super) struct Stage {
     /// How many rows each commit had, and when it began.
     pub(super) commits: Vec<(usize, Duration)>,
     pub(super) stored: BTreeSet<String>,
-    pub(super) checkpoints: BTreeMap<Ticker, Checkpoint>,
+    pub(super) checkpoints: BTreeMap<Scope, Checkpoint>,
     /// What was asked, and when.
     pub(super) asked: Vec<(PageRequest, Duration)>,
     pub(super) said: Vec<String>,
@@ -108,7 +109,7 @@ impl Stage {
     /// The checkpoint of a market that was never read.
     pub(super) fn fresh(&mut self, market: &str) -> Checkpoint {
         let row = Checkpoint::first(ticker(market), NOW);
-        self.checkpoints.insert(row.market.clone(), row.clone());
+        self.checkpoints.insert(row.scope.clone(), row.clone());
         row
     }
 
@@ -116,7 +117,7 @@ impl Stage {
     pub(super) fn level(&mut self, market: &str, seconds: u64) -> Checkpoint {
         let until = Some(NOW.before(Duration::from_secs(seconds)));
         let row = Checkpoint { complete_until: until, last_trade_at: until, ..self.fresh(market) };
-        self.checkpoints.insert(row.market.clone(), row.clone());
+        self.checkpoints.insert(row.scope.clone(), row.clone());
         row
     }
 
@@ -173,7 +174,7 @@ impl Stage {
         self.elapsed += self.answer_takes;
         let fault = match &self.tape {
             Fault::None => self.faults.pop_front().unwrap_or(Fault::None),
-            tape if request.market.is_tape() => tape.clone(),
+            tape if request.scope.is_tape() => tape.clone(),
             _ => Fault::None,
         };
         let failed = |kind, message: &str| Err(Failure::new(kind, message));
@@ -201,7 +202,7 @@ impl Stage {
         let key = |trade: &Trade| format!("{:020}/{}", trade.traded_at.micros(), trade.trade_id);
         let is_asked = |trade: &&Trade| {
             let second = trade.traded_at.second();
-            (request.market.is_tape() || trade.market == request.market)
+            request.scope.holds(&trade.market)
                 && request.min_ts.is_none_or(|min| min <= second)
                 && request.max_ts.is_none_or(|max| second <= max)
                 && request.cursor.as_ref().is_none_or(|cursor| key(trade) < *cursor)
@@ -239,9 +240,9 @@ impl Stage {
         }
         for update in commit.checkpoints() {
             let next = update.next();
-            let held = &self.checkpoints[&next.market];
+            let held = &self.checkpoints[&next.scope];
             assert_eq!(held.version, update.expected_version(), "overtaken by itself");
-            self.checkpoints.insert(next.market.clone(), next.clone());
+            self.checkpoints.insert(next.scope.clone(), next.clone());
         }
         Ok(receipt)
     }
@@ -251,7 +252,7 @@ impl Stage {
         let ids: HashSet<&str> = self.trades.iter().map(|trade| &*trade.trade_id).collect();
         let is_claimed = |market: &Ticker| {
             let newest = self.trades.iter().find(|trade| trade.market == *market);
-            let row = &self.checkpoints[market];
+            let row = &self.checkpoints[&Scope::Market(market.clone())];
             row.walk.is_none()
                 && row.complete_until.map(Timestamp::second)
                     == newest.map(|trade| trade.traded_at.second())

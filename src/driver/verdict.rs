@@ -158,7 +158,7 @@ impl Verdict {
 
     fn judge_unread(&mut self, outcome: &Outcome) -> Lines {
         let is_late = |done: &&Done| matches!(done.ended, Ended::OutOfTime);
-        let late = outcome.done.iter().filter(is_late).map(|done| done.markets.len());
+        let late = outcome.done.iter().filter(is_late).map(|done| done.scopes.len());
         let unread = outcome.unread + late.sum::<usize>();
         if outcome.unread > 0 && outcome.stop == Stop::Level {
             let message = "a reader ended without a word; please report this as a bug";
@@ -205,7 +205,7 @@ impl Verdict {
         now: Now,
     ) -> Lines {
         let judged = checkpoints.iter().filter_map(|checkpoint| {
-            Some(self.judge_market(checkpoint, roster.demand(&checkpoint.market)?.sla, now))
+            Some(self.judge_market(checkpoint, roster.demand(&checkpoint.scope)?.sla, now))
         });
         judged.collect()
     }

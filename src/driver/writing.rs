@@ -9,6 +9,7 @@ use super::{Done, Moment, Stop};
 use crate::domain::batch::{Batch, Commit, Committed, Receipt};
 use crate::domain::evidence::Anchor;
 use crate::domain::page::Walked;
+use crate::domain::scope::Scope;
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Rejected, Ticker};
@@ -65,7 +66,7 @@ pub struct Outcome {
     /// Why the database stopped taking rows, if it did.
     pub store_failure: Option<Failure>,
     /// Up to when each market was heard to have nothing more.
-    pub heard: HashMap<Ticker, Timestamp>,
+    pub heard: HashMap<Scope, Timestamp>,
     /// The newest trade of the tape, if that was read.
     pub head: Option<Anchor>,
     /// The newest trades on the tape of markets that it was not read for.
@@ -118,7 +119,7 @@ pub struct Writing {
     first_rejected: Option<String>,
     first_conflicting: Option<String>,
     store_failure: Option<Failure>,
-    heard: HashMap<Ticker, Timestamp>,
+    heard: HashMap<Scope, Timestamp>,
     head: Option<Anchor>,
     strangers: BTreeMap<Ticker, Timestamp>,
 }
@@ -222,14 +223,14 @@ impl Writing {
 
     fn take_end(&mut self, done: Done) {
         if let Some(trouble) = done.ended.trouble() {
-            for market in &done.markets {
-                self.batch.fail(market.clone(), trouble.clone());
+            for scope in &done.scopes {
+                self.batch.fail(scope.clone(), trouble.clone());
             }
             if let Some(slice) = &done.slice {
                 self.batch.break_off(slice.clone());
             }
         }
-        self.markets_done += done.markets.len();
+        self.markets_done += done.scopes.len();
         self.done.push(done);
     }
 
@@ -256,9 +257,10 @@ impl Writing {
         self.tally.add(&commit, &receipt);
         if let Some(rejected) = receipt.rejected.first().and_then(|at| commit.rejected().get(*at)) {
             self.first_rejected
-                .get_or_insert_with(|| format!("{}: {}", rejected.market, rejected.reason));
+                .get_or_insert_with(|| format!("{}: {}", rejected.scope, rejected.reason));
         }
-        if let Some(Rejected { market, trade_id, reason, .. }) = receipt.conflicting.first() {
+        if let Some(Rejected { scope: market, trade_id, reason, .. }) = receipt.conflicting.first()
+        {
             let id = trade_id.as_deref().unwrap_or_default();
             self.first_conflicting.get_or_insert_with(|| format!("{market}: trade {id} {reason}"));
         }

@@ -39,7 +39,7 @@ pub fn take_books(
     let mut taken = Taken::default();
     let mut trading = trading(resolved);
     let is_listed = |(_, demand): &(&Ticker, Demand)| demand.listed == Listed::Open;
-    let roster = resolved.roster.iter().filter(is_listed);
+    let roster = resolved.roster.markets().filter(is_listed);
     let mut open: BTreeSet<Ticker> = roster.map(|(ticker, _)| ticker.clone()).collect();
     taken.troubles.extend(unknown_status(resolved).filter(|_| asker.stopped().is_none()));
     if selection.is_all() {
@@ -127,16 +127,16 @@ fn trading(resolved: &Resolved) -> BTreeSet<Ticker> {
         let status = resolved.known.get(ticker).map(|known| &known.status);
         listed == Listed::Open || matches!(status, Some(Status::Active | Status::Inactive))
     };
-    let roster = resolved.roster.iter().filter(|(ticker, _)| !ticker.is_tape());
+    let roster = resolved.roster.markets();
     roster.filter(|(t, demand)| trades(t, demand.listed)).map(|(t, _)| t.clone()).collect()
 }
 
 /// Markets of which the exchange has not said yet whether they trade.
 fn unknown_status(resolved: &Resolved) -> Option<Failure> {
     let is_unknown = |(ticker, listed): (&Ticker, Listed)| {
-        !ticker.is_tape() && listed != Listed::Open && !resolved.known.contains_key(ticker)
+        listed != Listed::Open && !resolved.known.contains_key(ticker)
     };
-    let roster = resolved.roster.iter().map(|(ticker, demand)| (ticker, demand.listed));
+    let roster = resolved.roster.markets().map(|(ticker, demand)| (ticker, demand.listed));
     let unknown: Vec<(&Ticker, Listed)> = roster.filter(|of| is_unknown(*of)).collect();
     let (first, _) = unknown.first()?;
     let more = match unknown.len() - 1 {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use crate::domain::batch::{Batch, Committed};
 use crate::domain::freshness;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 use crate::kalshi::VENUE;
 use crate::store::{RunId, Store};
@@ -15,7 +15,7 @@ use crate::store::{RunId, Store};
 #[derive(Debug)]
 pub struct Closing<'a> {
     /// Up to when each market was heard to have nothing more; empty where silence is not plausible.
-    pub heard: &'a HashMap<Ticker, Timestamp>,
+    pub heard: &'a HashMap<Scope, Timestamp>,
     /// The exchange's now.
     pub exchange: Timestamp,
     /// Ours.
@@ -31,16 +31,16 @@ pub fn close(
 ) -> Result<(), Failure> {
     let mut batch = Batch::default();
     for row in committed.iter().filter(|row| row.retired_at.is_none()) {
-        let heard = closing.heard.get(&row.market).copied();
+        let heard = closing.heard.get(&row.scope).copied();
         let (checked, correction) = freshness::check(row, heard, closing.exchange);
         if let Some(correction) = correction {
-            batch.correct(row.market.clone(), correction);
+            batch.correct(row.scope.clone(), correction);
         }
         if let Some(until) = checked {
-            batch.check(row.market.clone(), until);
+            batch.check(row.scope.clone(), until);
         }
         if let Some(span) = freshness::left(row, closing.exchange, VENUE.first_trades) {
-            batch.leave(row.market.clone(), span);
+            batch.leave(row.scope.clone(), span);
         }
     }
     if batch.is_empty() {

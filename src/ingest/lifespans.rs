@@ -105,8 +105,7 @@ pub fn list_without_storing(
             list_entry(&watch.target, asker, &mut jitter, &mut add)?;
         }
     }
-    let named: Vec<Ticker> =
-        selection.named().tickers().into_iter().filter(|ticker| !ticker.is_tape()).collect();
+    let named: Vec<Ticker> = selection.named().tickers();
     for batch in named.chunks(MARKETS_PER_REQUEST) {
         let answer = list::by_name(asker, &mut jitter, Policy::default().attempts_max, batch)?;
         if let Some(answer) = answer {

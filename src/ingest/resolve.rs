@@ -66,8 +66,7 @@ pub fn resolve(
             resolver.roster.add(selection.shard(), member.clone(), watch.sla, Listed::No);
         }
     }
-    let mut tickers = resolver.roster.tickers();
-    tickers.retain(|ticker| !ticker.is_tape());
+    let tickers = resolver.roster.tickers();
     if !tickers.is_empty() {
         let known = resolver.store.known_markets(&tickers)?;
         resolver.known = known.into_iter().map(|known| (known.ticker.clone(), known)).collect();

@@ -6,6 +6,7 @@ use crate::domain::batch::{Batch, Committed};
 use crate::domain::checkpoint::Retirement;
 use crate::domain::lifecycle;
 use crate::domain::market::{MarketScope, WatchChange};
+use crate::domain::scope::Scope;
 use crate::domain::selection::{Selection, Target};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -30,7 +31,7 @@ pub fn retire_or_reopen(
             Retirement::Retire => log::info!("{market} is over and fully drained: retired"),
             Retirement::Reopen => log::warn!("{market} was retired and trades again: reopened"),
         }
-        batch.set_retirement(market, retirement);
+        batch.set_retirement(market.into(), retirement);
     }
     let commit = batch.seal(committed, run, now);
     let receipt = store.commit(run, &commit)?;
@@ -52,7 +53,8 @@ pub fn take_back_traded(
     if seen.is_empty() {
         return Ok(Vec::new());
     }
-    let checkpoints = store.checkpoints_on_record(&seen)?;
+    let scopes: Vec<Scope> = seen.into_iter().map(Scope::Market).collect();
+    let checkpoints = store.checkpoints_on_record(&scopes)?;
     let back = lifecycle::traded_again(&checkpoints, |market| newest.get(market).copied());
     if back.is_empty() {
         return Ok(Vec::new());

@@ -14,7 +14,7 @@ pub(super) fn tell(notices: impl IntoIterator<Item = Notice>) {
 
 /// What a page held, for those who asked to be told.
 pub(super) fn tell_page(request: &PageRequest, page: &Page) {
-    let market = &request.market;
+    let market = &request.scope;
     log::debug!(
         "{market}: {} trades{}, {} refused, {}",
         page.events.len(),
@@ -37,12 +37,12 @@ pub(super) fn tell_commit(commit: &Commit, receipt: &Receipt) {
     for rejected in receipt.rejected.iter().map(|at| &commit.rejected()[*at]) {
         log::debug!(
             "{}: event {} is kept in the raw table only: {}",
-            rejected.market,
+            rejected.scope,
             rejected.trade_id.as_deref().unwrap_or("without a readable id"),
             rejected.reason,
         );
     }
-    for Rejected { market, trade_id, reason, .. } in &receipt.conflicting {
+    for Rejected { scope: market, trade_id, reason, .. } in &receipt.conflicting {
         let id = trade_id.as_deref().unwrap_or_default();
         log::debug!("{market}: trade {id} is kept in the raw table only: {reason}");
     }

@@ -10,8 +10,9 @@ use super::normalize;
 use super::rows::{self, Row};
 use super::wire::{CutoffBody, ErrorBody, ExchangeStatus, Text, TradesPage};
 use crate::domain::page::Page;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Rejected, Ticker};
+use crate::domain::trade::Rejected;
 use crate::failure::{Failure, Kind};
 
 const CURSOR_LEN_MAX: usize = 4_096;
@@ -35,7 +36,7 @@ pub(super) fn cursor(text: Option<&Text<'_>>) -> Result<Option<String>, Failure>
 /// [`Kind::ExchangeUnreadable`]. A trade is not from the future as long as either clock says so.
 pub(super) fn page(
     body: &[u8],
-    asked: &Ticker,
+    asked: &Scope,
     exchange_now: Timestamp,
     our_now: Timestamp,
 ) -> Result<Page, Failure> {
@@ -49,15 +50,15 @@ pub(super) fn page(
         our_now,
     };
     let now = exchange_now.max(our_now);
-    let is_wanted = |market: &Ticker| asked.is_tape() || market == asked;
+    let is_wanted = |scope: &Scope| scope.market().is_none_or(|market| asked.holds(market));
     for row in list.rows {
         let read = match row {
             Row::Sound(payload) => normalize::event(payload, asked, now),
             Row::Broken(broken) => Err(normalize::broken(broken, asked)),
         };
         match read {
-            Ok(event) if is_wanted(&event.trade.market) => page.events.push(event),
-            Err(rejected) if is_wanted(&rejected.market) => page.rejected.push(rejected),
+            Ok(event) if asked.holds(&event.trade.market) => page.events.push(event),
+            Err(rejected) if is_wanted(&rejected.scope) => page.rejected.push(rejected),
             Ok(_) | Err(Rejected { .. }) => page.foreign += 1,
         }
     }
@@ -160,8 +161,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn asked() -> Ticker {
-        Ticker::new("KX-A").unwrap()
+    fn asked() -> Scope {
+        Scope::parse("KX-A").unwrap()
     }
 
     fn now() -> Timestamp {
@@ -246,7 +247,7 @@ mod tests {
         ]) {
             assert!(rejected.payload.starts_with(begin), "{}", rejected.payload);
             assert_eq!((rejected.trade_id.as_deref(), rejected.reason.as_str()), (id, reason));
-            assert_eq!(rejected.market, asked());
+            assert_eq!(rejected.scope, asked());
         }
     }
 

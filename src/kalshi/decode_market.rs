@@ -297,7 +297,7 @@ fn foreign(asked: &Ticker, answered: &str) -> Failure {
 
 /// No market of the exchange has the name of the tape.
 pub(super) fn market_ticker(text: &Text<'_>) -> Option<Ticker> {
-    Ticker::new(text.as_str()).filter(|ticker| !ticker.is_tape())
+    Ticker::new(text.as_str())
 }
 
 fn market(payload: &str) -> Result<Market, String> {

@@ -5,6 +5,7 @@
 use super::rows::{self, Row};
 use super::{candles, decode, decode_market};
 use crate::domain::market::Sighting;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Ticker, is_trade_id};
 
@@ -14,8 +15,8 @@ const NOW: Timestamp = Timestamp::from_seconds(1_785_002_400);
 const ESCAPED_MAX: usize = 6;
 
 /// Whose answer it could be.
-fn asked() -> [Option<Ticker>; 2] {
-    [Ticker::new("KX-A"), Some(Ticker::tape())]
+fn asked() -> [Option<Scope>; 2] {
+    [Scope::parse("KX-A"), Some(Scope::Tape)]
 }
 
 /// A page of trades.
@@ -26,7 +27,7 @@ pub(crate) fn page(body: &[u8]) {
         let mut length = 0;
         for event in &page.events {
             assert!(is_trade_id(&event.trade.trade_id), "an id is none");
-            assert!(asked.is_tape() || event.trade.market == *asked, "a row is foreign");
+            assert!(asked.holds(&event.trade.market), "a row is foreign");
             length += check_payload(&event.payload);
         }
         for rejected in &page.rejected {
@@ -57,7 +58,7 @@ pub(crate) fn markets(body: &[u8]) {
     if let Ok(page) = decode_market::markets(body, NOW) {
         page.markets.iter().for_each(check_market);
     }
-    for asked in asked().iter().flatten() {
+    for asked in asked().iter().flatten().filter_map(Scope::market) {
         if let Ok(Some(page)) = decode_market::market_of(body, asked, NOW) {
             page.markets.iter().for_each(check_market);
         }
@@ -67,7 +68,7 @@ pub(crate) fn markets(body: &[u8]) {
 /// Events, and one event by its own route.
 pub(crate) fn events(body: &[u8]) {
     let _ = decode_market::events(body);
-    for asked in asked().iter().flatten() {
+    for asked in asked().iter().flatten().filter_map(Scope::market) {
         let _ = decode_market::event_of(body, asked);
     }
 }
@@ -82,7 +83,7 @@ pub(crate) fn candles(body: &[u8]) {
 
 /// Order books.
 pub(crate) fn books(body: &[u8]) {
-    let asked: Vec<Ticker> = asked().into_iter().flatten().collect();
+    let asked: Vec<Ticker> = asked().iter().flatten().filter_map(Scope::market).cloned().collect();
     let Ok(answer) = decode_market::books(body, &asked, NOW) else { return };
     for book in &answer.books {
         check_payload(&book.levels);

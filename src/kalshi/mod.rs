@@ -25,11 +25,12 @@ pub use single::EventsPage;
 pub use transport::Transport;
 pub use venue::{VENUE, is_combo, means_combos};
 
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{RawEvent, Rejected, Ticker};
+use crate::domain::trade::{RawEvent, Rejected};
 
-/// Reads one raw event as it would be read today; `asked` is the market that it is kept under, and
+/// Reads one raw event as it would be read today; `asked` is the scope that it is kept under, and
 /// it was there by `now`.
-pub fn normalize(payload: &str, asked: &Ticker, now: Timestamp) -> Result<RawEvent, Rejected> {
+pub fn normalize(payload: &str, asked: &Scope, now: Timestamp) -> Result<RawEvent, Rejected> {
     normalize::event(payload, asked, now)
 }

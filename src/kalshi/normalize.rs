@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::rows::Broken;
 use super::wire::{EventKey, Text, TradeEvent};
 use crate::domain::fixed;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade, is_trade_id};
 use crate::failure::shortened;
@@ -15,8 +16,12 @@ use crate::failure::shortened;
 /// A trade dated longer than this after now is nonsense; up to it a clock may be wrong.
 const FUTURE_MAX: Duration = Duration::from_secs(86_400);
 
+/// Why a text is no ticker; a `*` alone is the name of the tape in our columns.
+const NO_TICKER: &str =
+    "ticker is not 1 to 200 visible ASCII characters, or is a name that is reserved";
+
 /// Reads one event that came on a page of `asked` and was there by `now`.
-pub(super) fn event(payload: &str, asked: &Ticker, now: Timestamp) -> Result<RawEvent, Rejected> {
+pub(super) fn event(payload: &str, asked: &Scope, now: Timestamp) -> Result<RawEvent, Rejected> {
     let read = || {
         let wire: TradeEvent<'_> = serde_json::from_str(payload).map_err(|error| words(&error))?;
         trade(&wire, asked, now)
@@ -28,7 +33,7 @@ pub(super) fn event(payload: &str, asked: &Ticker, now: Timestamp) -> Result<Raw
 }
 
 /// What is kept of an event that is no JSON.
-pub(super) fn broken(row: Broken, asked: &Ticker) -> Rejected {
+pub(super) fn broken(row: Broken, asked: &Scope) -> Rejected {
     rejected(&row.legible, row.payload, asked, &row.reason)
 }
 
@@ -39,33 +44,29 @@ fn words(error: &serde_json::Error) -> String {
 }
 
 /// The keys are those of `legible`, as far as it has any.
-fn rejected(legible: &str, payload: Box<str>, asked: &Ticker, reason: &str) -> Rejected {
+fn rejected(legible: &str, payload: Box<str>, asked: &Scope, reason: &str) -> Rejected {
     let key: EventKey<'_> = serde_json::from_str(legible).unwrap_or_default();
     let text = |raw: Option<&RawValue>| -> Option<String> { serde_json::from_str(raw?.get()).ok() };
     Rejected {
-        market: text(key.ticker)
+        scope: text(key.ticker)
             .and_then(|ticker| Ticker::new(&ticker))
-            .unwrap_or_else(|| asked.clone()),
+            .map_or_else(|| asked.clone(), Scope::Market),
         trade_id: text(key.trade_id).filter(|id| is_trade_id(id)).map(String::into_boxed_str),
         payload,
         reason: shortened(reason),
     }
 }
 
-fn trade(wire: &TradeEvent<'_>, asked: &Ticker, now: Timestamp) -> Result<Trade, String> {
+fn trade(wire: &TradeEvent<'_>, asked: &Scope, now: Timestamp) -> Result<Trade, String> {
     let trade_id = required(wire.trade_id.as_ref(), "trade_id")?;
     if !is_trade_id(trade_id) {
         return Err("trade_id is not 1 to 200 visible ASCII characters".to_owned());
     }
     let ticker = required(wire.ticker.as_ref(), "ticker")?;
-    let market = if ticker == asked.as_str() {
-        asked.clone()
-    } else {
-        Ticker::new(ticker).ok_or("ticker is not 1 to 200 visible ASCII characters")?
+    let market = match asked.market() {
+        Some(market) if market.as_str() == ticker => market.clone(),
+        _ => Ticker::new(ticker).ok_or(NO_TICKER)?,
     };
-    if market.is_tape() {
-        return Err("ticker is the name that the tape has here".to_owned());
-    }
     let traded_at = traded_at(required(wire.created_time.as_ref(), "created_time")?, now)?;
     let side = side(wire)?;
     Ok(Trade {

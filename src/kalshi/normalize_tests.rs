@@ -7,7 +7,7 @@ fn asked() -> Ticker {
 }
 
 fn event(payload: &str, asked: &Ticker) -> Result<RawEvent, Rejected> {
-    super::event(payload, asked, Timestamp::from_seconds(1_785_000_000))
+    super::event(payload, &asked.clone().into(), Timestamp::from_seconds(1_785_000_000))
 }
 
 /// An event of today's shape with `change` applied: `field=json` sets, `-field` removes.

@@ -7,6 +7,7 @@ use super::client::{Client, Question};
 use super::decode;
 use crate::clock::Clock;
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::scope::Scope;
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -46,7 +47,7 @@ impl Client {
             answered_also_with: &[],
         };
         self.get(&question, left, clock, |body, answered_at| {
-            decode::page(body, &Ticker::tape(), answered_at, clock.now())
+            decode::page(body, &Scope::Tape, answered_at, clock.now())
         })
     }
 
@@ -58,15 +59,13 @@ impl Client {
         clock: &dyn Clock,
     ) -> Result<Page, Failure> {
         let mut query = vec![("limit", VENUE.rows_per_page.to_string())];
-        if !request.market.is_tape() {
-            query.push(("ticker", request.market.to_string()));
-        }
+        query.extend(request.scope.market().map(|market| ("ticker", market.to_string())));
         let bounds = [("min_ts", request.min_ts), ("max_ts", request.max_ts)];
         query.extend(
             bounds.into_iter().filter_map(|(name, value)| Some((name, value?.to_string()))),
         );
         query.extend(request.cursor.clone().map(|cursor| ("cursor", cursor)));
-        let about = if request.market.is_tape() { "the tape" } else { request.market.as_str() };
+        let about = request.scope.market().map_or("the tape", Ticker::as_str);
         let path = match request.tier {
             Tier::Live => self.trades_path(),
             Tier::Archive => "/historical/trades",
@@ -79,7 +78,7 @@ impl Client {
             answered_also_with: &[],
         };
         self.get(&question, left, clock, |body, answered_at| {
-            decode::page(body, &request.market, answered_at, clock.now())
+            decode::page(body, &request.scope, answered_at, clock.now())
         })
     }
 }

@@ -54,7 +54,7 @@ pub fn slices(left: &[Slice], tape: TapeRate, rate: f64) -> String {
     if left.is_empty() {
         return "nothing is left to read\n".to_owned();
     }
-    let width = left.iter().map(|slice| slice.key.market().as_str().len()).max().unwrap_or(0);
+    let width = left.iter().map(|slice| slice.key.scope().as_str().len()).max().unwrap_or(0);
     let width = width.clamp(6, NAME_WIDTH_MAX);
     let mut text = format!(
         "{:width$}  {:<7}  {:<20}  {:<20}  {:>8}\n",
@@ -63,7 +63,7 @@ pub fn slices(left: &[Slice], tape: TapeRate, rate: f64) -> String {
     let mut total = 0_usize;
     for slice in left {
         let key = &slice.key;
-        let is_tape = key.market().as_str().starts_with('*');
+        let is_tape = key.scope().market().is_none();
         let pages = if is_tape { tape.pages(key.until().since(key.from())) } else { 1 };
         total = total.saturating_add(pages);
         let mark = if is_tape { "" } else { "+" };
@@ -71,7 +71,7 @@ pub fn slices(left: &[Slice], tape: TapeRate, rate: f64) -> String {
         let _ = writeln!(
             text,
             "{:width$}  {:<7}  {:<20}  {:<20}  {:>8}",
-            shortened(key.market().as_str(), width),
+            shortened(key.scope().as_str(), width),
             key.tier().as_str(),
             second(key.from()),
             second(key.until()),

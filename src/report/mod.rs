@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::domain::freshness::{Now, State, staleness, state};
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::ingest::Synced;
 use crate::store::{MarketReport, RunRecord};
 use crate::words::{duration, second};
@@ -101,7 +101,7 @@ fn paint(state: State) -> &'static str {
 }
 
 /// How stale each market may be.
-pub type SlaOf<'a> = &'a dyn Fn(&Ticker) -> Duration;
+pub type SlaOf<'a> = &'a dyn Fn(&Scope) -> Duration;
 
 /// One row per market, at most 100 columns wide; the last error of each failing market below.
 ///
@@ -116,7 +116,7 @@ pub fn table(
     if reports.is_empty() && hidden == 0 {
         return "no market; select one with: kalshi-ingest run --market TICKER\n".to_owned();
     }
-    let longest = reports.iter().map(|r| r.checkpoint.market.as_str().len()).max().unwrap_or(0);
+    let longest = reports.iter().map(|r| r.checkpoint.scope.as_str().len()).max().unwrap_or(0);
     let width = longest.clamp(6, TABLE_WIDTH - WIDTH_BESIDE_MARKET);
     let mut text = format!(
         "{:width$}  {:<7}  {:<14}  {:>8}  {:>10}  {:>7}  {:>11}\n",
@@ -125,7 +125,7 @@ pub fn table(
     let mut errors = String::new();
     for report in reports {
         let checkpoint = &report.checkpoint;
-        let state = state(checkpoint, clocks, sla_of(&checkpoint.market));
+        let state = state(checkpoint, clocks, sla_of(&checkpoint.scope));
         let word = format!("{:<7}", state.as_str());
         let word = if colour { format!("{}{word}\u{1b}[0m", paint(state)) } else { word };
         let until = checkpoint
@@ -135,7 +135,7 @@ pub fn table(
             State::Retired => "-".to_owned(),
             _ => duration(staleness(checkpoint, clocks)),
         };
-        let market = shortened(checkpoint.market.as_str(), width);
+        let market = shortened(checkpoint.scope.as_str(), width);
         let _ = writeln!(
             text,
             "{market:width$}  {word}  {until:<14}  {age:>8}  {:>10}  {:>7}  {:>11}",
@@ -147,13 +147,13 @@ pub fn table(
             let _ = writeln!(
                 errors,
                 "{} failed {} time{} in a row: {error}",
-                checkpoint.market,
+                checkpoint.scope,
                 checkpoint.failures,
                 if checkpoint.failures == 1 { "" } else { "s" },
             );
         }
     }
-    let slas = || reports.iter().map(|report| sla_of(&report.checkpoint.market));
+    let slas = || reports.iter().map(|report| sla_of(&report.checkpoint.scope));
     let sla = match (slas().min(), slas().max()) {
         (Some(least), Some(most)) if least < most => {
             format!("SLA {} to {}", duration(least), duration(most))
@@ -178,9 +178,9 @@ pub fn json(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String 
         .iter()
         .map(|report| {
             let checkpoint = &report.checkpoint;
-            let sla = sla_of(&checkpoint.market);
+            let sla = sla_of(&checkpoint.scope);
             serde_json::json!({
-                "market": checkpoint.market.as_str(),
+                "market": checkpoint.scope.as_str(),
                 "state": state(checkpoint, clocks, sla).as_str(),
                 "complete_from": text(checkpoint.complete_from),
                 "complete_until": text(checkpoint.complete_until),
@@ -214,9 +214,9 @@ pub fn csv(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String {
     );
     for report in reports {
         let checkpoint = &report.checkpoint;
-        let sla = sla_of(&checkpoint.market);
+        let sla = sla_of(&checkpoint.scope);
         let fields = [
-            checkpoint.market.to_string(),
+            checkpoint.scope.to_string(),
             state(checkpoint, clocks, sla).as_str().to_owned(),
             instant(checkpoint.complete_from),
             instant(checkpoint.complete_until),

@@ -18,7 +18,7 @@ fn report(market: &str, stale_s: i64, error: Option<&str>) -> MarketReport {
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const SLA: Duration = Duration::from_secs(300);
 
-fn five_minutes(_: &Ticker) -> Duration {
+fn five_minutes(_: &Scope) -> Duration {
     SLA
 }
 

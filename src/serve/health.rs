@@ -110,7 +110,7 @@ fn words(summary: &Summary, overview: &Overview, now: Timestamp) -> Option<Strin
     let worst = overview
         .active
         .iter()
-        .filter(|row| summary.markets.contains(&row.market))
+        .filter(|row| summary.markets.contains(&row.scope))
         .filter(|row| state(row, clocks, summary.sla) == State::Stale)
         .max_by_key(|row| staleness(row, clocks))
         .map(|row| (row, staleness(row, clocks)));

@@ -13,6 +13,7 @@ use super::health::Status;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{Now, staleness, state};
 use crate::domain::overview::{DAY_STEP, Overview, RunRow, Scored, Summary, Totals};
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 
@@ -102,15 +103,15 @@ fn watch(summary: &Summary) -> Value {
 
 /// The markets that are selected, and those that retired last.
 fn markets(overview: &Overview, summaries: &[Summary], clocks: Now) -> Value {
-    let mut places: BTreeMap<&Ticker, Vec<&Summary>> = BTreeMap::new();
+    let mut watched: BTreeMap<&Scope, Vec<&Summary>> = BTreeMap::new();
     for summary in summaries {
-        for market in &summary.markets {
-            places.entry(market).or_default().push(summary);
+        for scope in &summary.markets {
+            watched.entry(scope).or_default().push(summary);
         }
     }
     let scores: HashMap<&Ticker, &Scored> =
         overview.scores.iter().map(|scored| (&scored.market, scored)).collect();
-    let active = overview.active.iter().filter_map(|row| Some((row, places.get(&row.market)?)));
+    let active = overview.active.iter().filter_map(|row| Some((row, watched.get(&row.scope)?)));
     let active = active.map(|(row, watches)| market(row, watches, &scores, clocks));
     let retired = overview.retired.iter().map(|row| market(row, &[], &scores, clocks));
     active.chain(retired).collect()
@@ -125,7 +126,7 @@ fn market(
     let sla = watches.iter().map(|summary| summary.sla).min().unwrap_or_default();
     let labels: Vec<&str> = watches.iter().map(|summary| summary.label.as_str()).collect();
     json!({
-        "market": row.market.as_str(),
+        "market": row.scope.as_str(),
         "watches": labels,
         "state": state(row, clocks, sla).as_str(),
         "staleness_seconds": staleness(row, clocks).as_secs_f64(),
@@ -135,7 +136,7 @@ fn market(
         "last_success_at": text(row.last_success_at),
         "failures": row.failures,
         "last_error": row.last_error,
-        "score": scores.get(&row.market).map(|scored| scored.score),
+        "score": row.scope.market().and_then(|market| scores.get(market)).map(|scored| scored.score),
         "retired_at": text(row.retired_at),
     })
 }

@@ -6,22 +6,19 @@ use super::engine::{Access, Engine, Work, only, statement};
 use super::rows::{Row, checkpoint};
 use super::value::values;
 use crate::domain::checkpoint::Checkpoint;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// The part of a store that tells checkpoints.
 pub trait Checkpoints {
-    /// The checkpoints of `markets`, in any order; one is made, as first selected now, for each
-    /// market that has none.
-    fn checkpoints(
-        &mut self,
-        markets: &[Ticker],
-        now: Timestamp,
-    ) -> Result<Vec<Checkpoint>, Failure>;
+    /// The checkpoints of these scopes, in any order; one is made, as first selected now, for each
+    /// that has none.
+    fn checkpoints(&mut self, scopes: &[Scope], now: Timestamp)
+    -> Result<Vec<Checkpoint>, Failure>;
 
-    /// The checkpoints of those of these markets that have one, in any order. Reads only.
-    fn checkpoints_on_record(&mut self, markets: &[Ticker]) -> Result<Vec<Checkpoint>, Failure>;
+    /// The checkpoints of those of these scopes that have one, in any order. Reads only.
+    fn checkpoints_on_record(&mut self, scopes: &[Scope]) -> Result<Vec<Checkpoint>, Failure>;
 
     /// The newest trade, not after `until`, that any pass has seen.
     fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure>;
@@ -47,24 +44,24 @@ const REPORT_SPAN: Duration = Duration::from_secs(3_600);
 impl<E: Engine> Checkpoints for E {
     fn checkpoints(
         &mut self,
-        markets: &[Ticker],
+        scopes: &[Scope],
         now: Timestamp,
     ) -> Result<Vec<Checkpoint>, Failure> {
         self.transact("loading checkpoints", Access::One, |work| {
-            let known = load(work, markets)?;
-            if known.len() == markets.len() {
+            let known = load(work, scopes)?;
+            if known.len() == scopes.len() {
                 return Ok(known);
             }
             work.execute(
                 statement!("checkpoints", "select_markets"),
-                &values![work.source(), markets, now],
+                &values![work.source(), scopes, now],
             )?;
-            load(work, markets)
+            load(work, scopes)
         })
     }
 
-    fn checkpoints_on_record(&mut self, markets: &[Ticker]) -> Result<Vec<Checkpoint>, Failure> {
-        self.transact("loading checkpoints", Access::Read, |work| load(work, markets))
+    fn checkpoints_on_record(&mut self, scopes: &[Scope]) -> Result<Vec<Checkpoint>, Failure> {
+        self.transact("loading checkpoints", Access::Read, |work| load(work, scopes))
     }
 
     fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure> {
@@ -91,10 +88,10 @@ impl<E: Engine> Checkpoints for E {
     }
 }
 
-fn load(work: &mut dyn Work, markets: &[Ticker]) -> Result<Vec<Checkpoint>, Failure> {
+fn load(work: &mut dyn Work, scopes: &[Scope]) -> Result<Vec<Checkpoint>, Failure> {
     work.rows(
         statement!("checkpoints", "load_checkpoints"),
-        &values![work.source(), markets],
+        &values![work.source(), scopes],
         checkpoint,
     )
 }

@@ -3,8 +3,9 @@
 use super::engine::{Access, Engine, Work, only, statement};
 use super::rows::Row;
 use super::value::{Rows, Value, values};
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{CONFLICT, RawEvent, Side, Ticker};
+use crate::domain::trade::{CONFLICT, RawEvent, Side};
 use crate::failure::Failure;
 
 /// One at a time makes tables.
@@ -19,8 +20,8 @@ pub struct StoredRawEvent {
     pub run_id: i64,
     /// When.
     pub received_at: Timestamp,
-    /// Its market, or that on whose page it came.
-    pub market: Ticker,
+    /// Its market, or what was read when it came.
+    pub scope: Scope,
     /// The exchange's JSON, byte for byte.
     pub payload: Box<str>,
     /// Why it was no trade then; `None` if it was one.
@@ -137,7 +138,7 @@ impl<E: Engine> Replays for E {
                 event_id: record.get("event_id")?,
                 run_id: record.get("run_id")?,
                 received_at: record.get("received_at")?,
-                market: record.ticker("market_ticker")?,
+                scope: record.scope("market_ticker")?,
                 payload: record.get("payload")?,
                 rejected: record.get("rejected")?,
             })

@@ -4,6 +4,7 @@ use postgres::types::{FromSql, Type};
 
 use crate::domain::checkpoint::{Checkpoint, Left, OpenWalk, Quiet, Window};
 use crate::domain::evidence::Anchor;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
@@ -158,6 +159,10 @@ impl Record<'_> {
         parse(&self.get::<Box<str>>(column)?).ok_or_else(|| self.damaged(column))
     }
 
+    pub(super) fn scope(&self, column: &str) -> Result<Scope, Failure> {
+        self.parsed(column, Scope::parse)
+    }
+
     pub(super) fn ticker(&self, column: &str) -> Result<Ticker, Failure> {
         self.parsed(column, Ticker::new)
     }
@@ -192,7 +197,7 @@ pub(super) fn checkpoint(row: Row<'_>) -> Result<Checkpoint, Failure> {
     let quiet = instant("quiet_until")?.zip(record.get("quiet_run")?);
     let left = record.get::<Option<f64>>("left_seconds")?.zip(instant("left_at")?);
     Ok(Checkpoint {
-        market: record.ticker("market_ticker")?,
+        scope: record.scope("market_ticker")?,
         complete_from: instant("complete_from")?,
         complete_until: instant("complete_until")?,
         checked_until: instant("checked_until")?,

@@ -4,6 +4,7 @@ use super::engine::{Access, Engine, Work, statement};
 use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::batch::Commit;
+use crate::domain::scope::Scope;
 use crate::domain::slice::{Slice, SliceKey, SliceStatus};
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
@@ -15,10 +16,10 @@ const STORING: &str = "storing the ledger of backfills";
 
 /// The part of a store that holds the slices of backfills.
 pub trait Slices {
-    /// The slices of these names (markets, the tape, groups) that touch `[from, until)`, by key.
+    /// The slices of these scopes that touch `[from, until)`, by key.
     fn slices(
         &mut self,
-        names: &[Ticker],
+        scopes: &[Scope],
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Slice>, Failure>;
@@ -27,12 +28,12 @@ pub trait Slices {
     /// set back to what is given, one version on. One transaction, whatever their number.
     fn add_slices(&mut self, slices: &[Slice], reset: bool, now: Timestamp) -> Result<(), Failure>;
 
-    /// Slices read from the live tier that are complete now that `strips` are on record for what the
-    /// cutoff has passed over; both in one transaction. Only slices with the status `read` change.
+    /// Slices read from the live tier that are complete now that `gaps` are on record for the parts that
+    /// the cutoff has passed over; both in one transaction. Only slices with the status `read` change.
     fn complete_slices(
         &mut self,
         complete: &[SliceKey],
-        strips: &[Slice],
+        gaps: &[Slice],
         now: Timestamp,
     ) -> Result<(), Failure>;
 }
@@ -40,11 +41,11 @@ pub trait Slices {
 impl<E: Engine> Slices for E {
     fn slices(
         &mut self,
-        names: &[Ticker],
+        scopes: &[Scope],
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Slice>, Failure> {
-        let wanted = values![self.source(), names, from, until];
+        let wanted = values![self.source(), scopes, from, until];
         self.read(
             "loading the ledger of backfills",
             statement!("slices", "load_slices"),
@@ -69,14 +70,14 @@ impl<E: Engine> Slices for E {
     fn complete_slices(
         &mut self,
         complete: &[SliceKey],
-        strips: &[Slice],
+        gaps: &[Slice],
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let strips: Rows<'_> = strips.iter().map(columns).collect();
+        let gaps: Rows<'_> = gaps.iter().map(columns).collect();
         let complete: Rows<'_> = complete.iter().map(key).collect();
         let (source, now) = (values![self.source()], values![now]);
         self.transact(STORING, Access::Write, |work| {
-            work.execute_each(statement!("slices", "add_slices"), &source, &strips, &now)?;
+            work.execute_each(statement!("slices", "add_slices"), &source, &gaps, &now)?;
             work.execute_each(statement!("slices", "complete_slices"), &source, &complete, &now)?;
             Ok(())
         })
@@ -92,8 +93,8 @@ pub(super) fn advance(
     let moved = commit.slices().iter().zip(new_by_slice(commit, inserted));
     let moved: Rows<'_> = moved
         .map(|(slice, ingested)| {
-            let [market, tier, from, until, status, cursor, low, version] = columns(slice);
-            [market, tier, from, until, status, cursor, low, version, ingested.into()]
+            let [scope, tier, from, until, status, cursor, low, version] = columns(slice);
+            [scope, tier, from, until, status, cursor, low, version, ingested.into()]
         })
         .collect();
     let (source, now) = (values![work.source()], values![commit.now()]);
@@ -103,13 +104,13 @@ pub(super) fn advance(
 
 /// The columns that identify a slice.
 fn key(key: &SliceKey) -> [Value<'_>; 4] {
-    values![key.market(), key.tier().as_str(), key.from(), key.until()]
+    values![key.scope(), key.tier().as_str(), key.from(), key.until()]
 }
 
 fn columns(slice: &Slice) -> [Value<'_>; 8] {
-    let [market, tier, from, until] = key(&slice.key);
+    let [scope, tier, from, until] = key(&slice.key);
     let (status, cursor) = (slice.status.as_str().into(), slice.cursor.as_deref().into());
-    [market, tier, from, until, status, cursor, slice.low.into(), slice.version.into()]
+    [scope, tier, from, until, status, cursor, slice.low.into(), slice.version.into()]
 }
 
 /// Reads a row of `load_slices.sql`.
@@ -117,7 +118,7 @@ fn slice(row: Row<'_>) -> Result<Slice, Failure> {
     let record = row.of("ingestion_windows");
     let tier = record.parsed("tier", Tier::parse)?;
     let (from, until) = (record.get("window_from")?, record.get("window_until")?);
-    let key = SliceKey::new(record.ticker("market_ticker")?, tier, from, until);
+    let key = SliceKey::new(record.scope("market_ticker")?, tier, from, until);
     Ok(Slice {
         key: key.ok_or_else(|| record.damaged("window_from, window_until"))?,
         status: record.parsed("status", SliceStatus::parse)?,
@@ -137,11 +138,12 @@ fn new_by_slice(commit: &Commit, inserted: &[usize]) -> Vec<i64> {
         trades().map(|trade| (&trade.market, trade.traded_at)).collect();
     by_market.sort_unstable();
     let count = |slice: &Slice| {
-        let (market, from, until) = (slice.key.market(), slice.key.from(), slice.key.until());
-        if market.as_str().starts_with('*') {
-            below(&times, &until) - below(&times, &from)
-        } else {
-            below(&by_market, &(market, until)) - below(&by_market, &(market, from))
+        let (from, until) = (slice.key.from(), slice.key.until());
+        match slice.key.scope().market() {
+            Some(market) => {
+                below(&by_market, &(market, until)) - below(&by_market, &(market, from))
+            }
+            None => below(&times, &until) - below(&times, &from),
         }
     };
     commit.slices().iter().map(|slice| i64::try_from(count(slice)).unwrap_or(i64::MAX)).collect()

@@ -5,7 +5,7 @@ use super::engine::{Access, Engine, Work, statement};
 use super::slices;
 use super::value::{Rows, Value, integer, values};
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
-use crate::domain::trade::Ticker;
+use crate::domain::scope::Scope;
 use crate::failure::Failure;
 
 /// The part of a store that takes trades.
@@ -45,7 +45,7 @@ fn write(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Receipt, Fa
 
 /// Moves the checkpoints and records what was found false of those that moved; answers with the markets whose row
 /// did not take the update.
-fn advance(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Vec<Ticker>, Failure> {
+fn advance(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Vec<Scope>, Failure> {
     let updates = commit.checkpoints();
     let (source, now) = (values![work.source()], commit.now());
     let rows: Rows<'_> = updates.iter().map(columns).collect();
@@ -60,7 +60,7 @@ fn advance(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Vec<Ticke
     )?;
     let is_left = |at: &usize| moved.binary_search(at).is_err();
     let left = (0..updates.len()).filter(is_left);
-    Ok(left.map(|at| updates[at].next().market.clone()).collect())
+    Ok(left.map(|at| updates[at].next().scope.clone()).collect())
 }
 
 fn columns(update: &CheckpointUpdate) -> [Value<'_>; 26] {
@@ -68,7 +68,7 @@ fn columns(update: &CheckpointUpdate) -> [Value<'_>; 26] {
     let walk = next.walk.as_ref();
     let (anchor, walk_anchor) = (next.anchor.as_ref(), walk.and_then(|walk| walk.anchor.as_ref()));
     values![
-        &next.market,
+        &next.scope,
         update.expected_version(),
         next.complete_from,
         next.complete_until,
@@ -98,7 +98,7 @@ fn columns(update: &CheckpointUpdate) -> [Value<'_>; 26] {
 }
 
 fn corrections(update: &CheckpointUpdate) -> impl Iterator<Item = [Value<'_>; 5]> {
-    let market = &update.next().market;
+    let market = &update.next().scope;
     update.corrections().iter().map(move |found| {
         values![market, found.claim.as_str(), found.claimed, found.proven, found.reason]
     })

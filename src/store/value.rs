@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, Ticker};
 
@@ -62,6 +63,8 @@ from! {
     Option<bool> => |is_so| Value::Bool(is_so);
     Timestamp => |instant| Value::Instant(Some(instant));
     Option<Timestamp> => |instant| Value::Instant(instant);
+    &'v Scope => |scope| Value::Text(Some(Cow::Borrowed(scope.as_str())));
+    &'v [Scope] => |scopes| Value::Names(Some(scopes.iter().map(Scope::as_str).collect()));
     &'v [Ticker] => |tickers| Value::Names(Some(tickers.iter().map(Ticker::as_str).collect()));
     &'v [String] => |names| Value::Names(Some(names.iter().map(String::as_str).collect()));
     &'v [Box<str>] => |names| Value::Names(Some(names.iter().map(|name| &**name).collect()));

@@ -7,11 +7,11 @@ use kalshi_ingest::clock::{Clock as _, TurnedClock};
 use kalshi_ingest::domain::page::PageRequest;
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::kalshi::{Access, Client, Endpoint};
 use kalshi_simulator::{Exchange, Rules, seeded_trades};
 
 use crate::support::bench::NOON_US;
+use crate::support::scope;
 
 const LEFT: Duration = Duration::from_secs(10);
 const HOUR_US: i64 = 3_600_000_000;
@@ -26,7 +26,7 @@ fn an_answer_speaks_as_of_its_date_less_its_age() {
     let client = Client::new(Access { endpoint, signer: None, connections: 1, proxy: None });
     let clock = Arc::new(TurnedClock::start(Timestamp::from_micros(NOON_US), 1));
     let request = PageRequest {
-        market: Ticker::new("KXA").unwrap(),
+        scope: scope("KXA"),
         tier: Tier::Live,
         min_ts: None,
         max_ts: None,

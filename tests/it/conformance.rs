@@ -4,6 +4,7 @@ use kalshi_ingest::domain::batch::{Batch, Committed, Receipt};
 use kalshi_ingest::domain::checkpoint::{Checkpoint, Claim, Correction};
 use kalshi_ingest::domain::evidence::Anchor;
 use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
+use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
@@ -14,6 +15,7 @@ use kalshi_ingest::store::{DatabaseUrl, Missing, RunRecord, Store};
 use std::time::Duration;
 
 use crate::support::database::{Database, on_both_stores};
+use crate::support::scope;
 
 on_both_stores! {
     a_fresh_database_is_migrated_once,
@@ -69,7 +71,7 @@ fn event(market: &str, id: &str, second: i64) -> RawEvent {
 
 fn refused(market: &str, payload: &str) -> Rejected {
     Rejected {
-        market: ticker(market),
+        scope: scope(market),
         trade_id: None,
         payload: payload.into(),
         reason: "count_fp is missing".to_owned(),
@@ -89,7 +91,7 @@ fn page(events: Vec<RawEvent>, cursor: Option<&str>, now: i64) -> Page {
 }
 
 fn load(store: &mut dyn Store, market: &str) -> Checkpoint {
-    let mut rows = store.checkpoints(&[ticker(market)], at(1)).unwrap();
+    let mut rows = store.checkpoints(&[scope(market)], at(1)).unwrap();
     assert_eq!(rows.len(), 1);
     rows.remove(0)
 }
@@ -159,13 +161,13 @@ fn a_schema_changed_by_hand_is_refused(database: &Database) {
 
 fn a_selected_market_is_stale_from_then_on(database: &Database) {
     let mut store = database.open();
-    let markets = [ticker("A"), ticker("B")];
+    let markets = ["A", "B"].map(scope);
     for now in [100, 200] {
         let mut rows = store.checkpoints(&markets[..1], at(now)).unwrap();
         assert_eq!(rows.remove(0), Checkpoint::first(ticker("A"), at(100)), "asked at {now}");
     }
     let mut rows = store.checkpoints(&markets, at(300)).unwrap();
-    rows.sort_by(|a, b| a.market.cmp(&b.market));
+    rows.sort_by(|a, b| a.scope.cmp(&b.scope));
     let since: Vec<i64> = rows.iter().map(|row| row.first_selected_at.second()).collect();
     assert_eq!(since, [100, 300], "each from its own first time");
 }
@@ -191,7 +193,7 @@ fn every_field_of_a_checkpoint_survives(database: &Database) {
     assert_eq!(walk.anchor, anchor("t2", 1_500_544_670));
 
     let mut batch = Batch::default();
-    batch.fail(ticker("A"), "it's gone".to_owned());
+    batch.fail(scope("A"), "it's gone".to_owned());
     let sealed = batch.seal(&Committed::new([open]), 7, at(9_999));
     let expected = sealed.checkpoints()[0].next().clone();
     store.commit(7, &sealed).unwrap();
@@ -210,8 +212,8 @@ fn what_was_heard_and_what_is_left_survive(database: &Database) {
     let level = load(store.as_mut(), "A");
     commit(store.as_mut(), &level, quiet());
     let mut batch = Batch::default();
-    batch.check(ticker("A"), at(990));
-    batch.leave(ticker("B"), Duration::from_millis(1_500));
+    batch.check(scope("A"), at(990));
+    batch.leave(scope("B"), Duration::from_millis(1_500));
     let ledger = Committed::new([load(store.as_mut(), "A"), load(store.as_mut(), "B")]);
     let sealed = batch.seal(&ledger, 8, at(9_999));
     let expected: Vec<Checkpoint> =
@@ -234,13 +236,13 @@ fn a_claim_that_is_found_false_moves_back_and_is_on_record(database: &Database) 
         let (claimed, proven) = (at(500), Some(at(until)));
         let reason = "it's \"false\"";
         let claim = Claim::CompleteUntil;
-        batch.correct(ticker("A"), Correction { claim, claimed, proven, reason });
+        batch.correct(scope("A"), Correction { claim, claimed, proven, reason });
         batch.seal(&Committed::new([before.clone()]), 8, at(9_999))
     };
     assert!(store.commit(8, &lower(400)).unwrap().overtaken.is_empty());
     assert_eq!(load(store.as_mut(), "A").complete_until, Some(at(400)));
     // One who comes too late corrects nothing, and records nothing.
-    assert_eq!(store.commit(9, &lower(300)).unwrap().overtaken, [ticker("A")]);
+    assert_eq!(store.commit(9, &lower(300)).unwrap().overtaken, [scope("A")]);
     assert_eq!(load(store.as_mut(), "A").complete_until, Some(at(400)));
     let rows = database
         .texts("select claim || ' ' || run_id || ' ' || reason as x from claim_corrections");
@@ -366,7 +368,7 @@ fn a_stale_ledger_loses_cleanly(database: &Database) {
     // Another pass that loaded the same checkpoint, and is later with an earlier window.
     let late = vec![page(vec![event("A", "t1", 500)], None, 1_000)];
     let receipt = commit(store.as_mut(), &checkpoint, late);
-    assert_eq!((receipt.inserted, receipt.overtaken), (vec![0], vec![ticker("A")]));
+    assert_eq!((receipt.inserted, receipt.overtaken), (vec![0], vec![scope("A")]));
     assert_eq!(load(store.as_mut(), "A").complete_until, Some(at(600)), "the winner's");
     assert_eq!(database.trades().len(), 2, "true rows are kept all the same");
 }
@@ -377,7 +379,7 @@ fn completeness_never_moves_back_even_by_hand(database: &Database) {
     let until = "2030-01-01T00:00:00.000000Z";
     database.execute(&format!("update ingestion_checkpoints set complete_until = '{until}'"));
     let receipt = commit(store.as_mut(), &checkpoint, vec![page(Vec::new(), None, 1_000)]);
-    assert_eq!(receipt.overtaken, [ticker("A")]);
+    assert_eq!(receipt.overtaken, [scope("A")]);
     assert_eq!(load(store.as_mut(), "A").complete_until, Timestamp::parse_rfc3339(until));
 }
 
@@ -392,7 +394,7 @@ fn ten_thousand_rows_are_one_commit(database: &Database) {
 
 fn a_thousand_checkpoints_are_one_commit(database: &Database) {
     let mut store = database.open();
-    let markets: Vec<Ticker> = (0..1_000).map(|n| ticker(&format!("M{n:04}"))).collect();
+    let markets: Vec<Scope> = (0..1_000).map(|n| scope(&format!("M{n:04}"))).collect();
     let checkpoints = store.checkpoints(&markets, at(1)).unwrap();
     let mut batch = Batch::default();
     for checkpoint in &checkpoints {
@@ -478,7 +480,7 @@ fn the_report_counts_what_is_stored(database: &Database) {
     let rows = store.report(at(9_000)).unwrap();
     let seen: Vec<_> = rows
         .iter()
-        .map(|row| (row.checkpoint.market.as_str(), row.trades_total, row.trades_last_hour))
+        .map(|row| (row.checkpoint.scope.as_str(), row.trades_total, row.trades_last_hour))
         .collect();
     assert_eq!(seen, [("A", 3, 2), ("B", 0, 0)]);
 }

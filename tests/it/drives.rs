@@ -8,7 +8,6 @@ use kalshi_ingest::domain::batch::Committed;
 use kalshi_ingest::domain::job::{Background, Job};
 use kalshi_ingest::domain::page::Rules;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::ingest::{self, Asker, Drive, Ended, Source, Stop};
 use kalshi_ingest::kalshi::{Access, Client, Endpoint};
 use kalshi_ingest::pace::Pace;
@@ -17,6 +16,7 @@ use kalshi_simulator::{Exchange, Rules as Manner, seeded_trades};
 
 use crate::support::bench::{DAY_US, NOON_US};
 use crate::support::database::{Database, on_both_stores};
+use crate::support::scopes;
 
 on_both_stores!(every_drive_stores_the_same);
 
@@ -33,9 +33,8 @@ fn pass(database: &Database, exchange: &Exchange, (drive, dice): (Drive, Dice)) 
     let budget = Budget::new(clock.clone(), Duration::from_secs(60), StopFlag::default());
     let asker = Asker::new(client, Pace::new(1_000.0), Policy::default(), budget, dice);
     let mut store = database.open();
-    let tickers: Vec<Ticker> = MARKETS.iter().filter_map(|name| Ticker::new(name)).collect();
     let run = store.begin_run("run", clock.now()).unwrap();
-    let checkpoints = store.checkpoints(&tickers, clock.now()).unwrap();
+    let checkpoints = store.checkpoints(&scopes(&MARKETS), clock.now()).unwrap();
     let jobs = checkpoints.iter().cloned().map(Job::Market).collect();
     let rules = Rules { pages_max: 100, ..Rules::EXACT };
     let source = Arc::new(Source::new(Arc::new(asker.driven(drive)), rules, Background::default()));

@@ -20,6 +20,7 @@ use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ti
 use kalshi_ingest::store::{ReplayCursor, Replayed, Store, StoredRawEvent};
 
 use crate::support::database::Database;
+use crate::support::{scope, scopes};
 
 const RULES: Rules = Rules {
     overlap: Duration::ZERO,
@@ -46,7 +47,7 @@ fn is_sqlite(database: &Database) -> bool {
 }
 
 fn key(market: &str, tier: Tier, from: i64, until: i64) -> SliceKey {
-    SliceKey::new(ticker(market), tier, at(from), at(until)).unwrap()
+    SliceKey::new(scope(market), tier, at(from), at(until)).unwrap()
 }
 
 /// A slice of the live tier of which nothing is read.
@@ -59,7 +60,7 @@ fn with_status(slice: Slice, status: SliceStatus) -> Slice {
 }
 
 fn slices(store: &mut dyn Store, names: &[&str]) -> Vec<Slice> {
-    store.slices(&tickers(names), at(-1_000_000), at(1_000_000_000)).unwrap()
+    store.slices(&scopes(names), at(-1_000_000), at(1_000_000_000)).unwrap()
 }
 
 fn event_at(market: &str, id: &str, micros: i64, quantity_e2: i64) -> RawEvent {
@@ -81,7 +82,7 @@ fn event(market: &str, id: &str, second: i64) -> RawEvent {
 
 fn refused(market: &str, id: Option<&str>, payload: &str) -> Rejected {
     Rejected {
-        market: ticker(market),
+        scope: scope(market),
         trade_id: id.map(Box::from),
         payload: payload.into(),
         reason: "count_fp is missing".to_owned(),
@@ -105,7 +106,8 @@ fn page(mut events: Vec<RawEvent>, cursor: Option<&str>) -> Page {
 fn walked(slice: &Slice, mut page: Page) -> Walked {
     if page.cursor.is_none() && !page.events.is_empty() {
         let below = slice.key.from().micros() - 1;
-        page.events.push(event_at(slice.key.market().as_str(), "below", below, 1));
+        let market = slice.key.scope().market().map_or("ANY", Ticker::as_str);
+        page.events.push(event_at(market, "below", below, 1));
     }
     let known = SliceKnown { is_vouched: true, ..SliceKnown::default() };
     SliceWalk::new(slice, None, known, RULES).page(page)

@@ -104,7 +104,7 @@ fn assert_no_checkpoint_is_ahead(
     let reports = database.open().report(Timestamp::from_seconds(0)).unwrap();
     let stored = database.trade_ids();
     for checkpoint in reports.into_iter().map(|report| report.checkpoint) {
-        for trade in truth.iter().filter(|trade| trade.1 == checkpoint.market.as_str()) {
+        for trade in truth.iter().filter(|trade| trade.1 == checkpoint.scope.as_str()) {
             let at = Timestamp::from_micros(trade.5);
             let is_complete = checkpoint.complete_until.is_some_and(|until| at < until);
             let is_walked = checkpoint.walk.as_ref().is_some_and(|walk| {

@@ -18,6 +18,7 @@ use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, RunRecord, Store};
 
 use crate::support::database::{Database, on_both_stores};
+use crate::support::scope;
 
 on_both_stores! {
     an_empty_database_has_nothing_to_show,
@@ -102,7 +103,7 @@ fn store_trades(store: &mut dyn Store, run: i64, ids: &[&str]) {
         payload: format!("{{\"trade_id\":\"{id}\"}}").into(),
     });
     let rejected = Rejected {
-        market: ticker("A"),
+        scope: scope("A"),
         trade_id: None,
         payload: format!("{{\"odd\":\"{}\"}}", ids.join("")).into(),
         reason: "count_fp is missing".to_owned(),
@@ -115,7 +116,7 @@ fn store_trades(store: &mut dyn Store, run: i64, ids: &[&str]) {
         exchange_now: at(NOON),
         our_now: at(NOON),
     };
-    let checkpoint = store.checkpoints(&[ticker("A")], at(NOON)).unwrap().remove(0);
+    let checkpoint = store.checkpoints(&[scope("A")], at(NOON)).unwrap().remove(0);
     let mut batch = Batch::default();
     batch.push(Walk::new(&checkpoint, Rules::EXACT).page(page));
     store.commit(run, &batch.seal(&Committed::new([checkpoint]), run, at(NOON))).unwrap();
@@ -291,7 +292,7 @@ fn the_latest_score_of_a_market_counts(database: &Database) {
     let sightings = ["A", "B", "OLD", "REST"].map(|name| sighting(name, "KXA"));
     store.save_markets(&sightings, &[], at(NOON)).unwrap();
     store.note_selection(&[series("KXA", 60)], at(NOON)).unwrap();
-    store.checkpoints(&[ticker("A")], at(NOON)).unwrap();
+    store.checkpoints(&[scope("A")], at(NOON)).unwrap();
     let of =
         |market: &str, stored: i64| Score::of_sums(ticker(market), stored, 100, Basis::Lifetime);
     store.save_scores(&[of("A", 10), of("B", 90)], at(NOON - 50)).unwrap();
@@ -307,7 +308,7 @@ fn the_latest_score_of_a_market_counts(database: &Database) {
 
 fn retired_markets_are_shown_apart(database: &Database) {
     let mut store = database.open();
-    store.checkpoints(&["A", "B", "C"].map(ticker), at(NOON)).unwrap();
+    store.checkpoints(&["A", "B", "C"].map(scope), at(NOON)).unwrap();
     for (market, second) in [("A", 10), ("B", 20)] {
         let at = at(NOON + second);
         database.execute(&format!(
@@ -316,7 +317,7 @@ fn retired_markets_are_shown_apart(database: &Database) {
     }
     let overview = seen(store.as_mut());
     let names = |rows: &[kalshi_ingest::domain::checkpoint::Checkpoint]| -> Vec<String> {
-        rows.iter().map(|row| row.market.to_string()).collect()
+        rows.iter().map(|row| row.scope.to_string()).collect()
     };
     assert_eq!(names(&overview.active), ["C"]);
     assert_eq!(

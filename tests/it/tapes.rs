@@ -60,13 +60,13 @@ fn assert_claims_hold(bench: &Bench<'_>, why: &str) {
     };
     for row in reports.into_iter().map(|report| report.checkpoint) {
         let Some(until) = row.complete_until else { continue };
-        for trade in of(row.market.as_str()) {
+        for trade in of(row.scope.as_str()) {
             let at = Timestamp::from_micros(trade.created_us);
             let is_claimed = row.complete_from.is_none_or(|from| from <= at) && at < until;
             assert!(
                 !is_claimed || stored.contains(&trade.trade_id),
                 "{why}: {} claims {until} without {at}",
-                row.market
+                row.scope
             );
         }
     }

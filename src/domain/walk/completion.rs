@@ -33,8 +33,8 @@ impl Walk {
         let corrections = std::mem::take(&mut self.corrections);
         let (after, before): (Vec<_>, Vec<_>) =
             corrections.into_iter().partition(|row| row.claim == Claim::CompleteFrom);
-        let market = self.market.clone();
-        let corrected = |row: Correction| (market.clone(), Progress::Corrected(row));
+        let scope = self.scope.clone();
+        let corrected = |row: Correction| (scope.clone(), Progress::Corrected(row));
         walked.progress.extend(before.into_iter().map(corrected));
         let (level, anchor) = (self.level(), self.next_anchor());
         let window = self.window().or_else(|| self.window_of_silence());
@@ -43,11 +43,11 @@ impl Walk {
         let footing = self.seen.footing.or(self.seen.low).filter(|_| !is_inherited);
         let completed =
             Completed { window, anchor: anchor.clone(), footing, level, is_ridden: false };
-        walked.progress.push((market.clone(), Progress::Completed(completed)));
+        walked.progress.push((scope.clone(), Progress::Completed(completed)));
         walked.progress.extend(after.into_iter().map(corrected));
         if level.is_some() {
             let heard = self.seen.evidence.as_ref().and_then(Evidence::heard_until);
-            walked.heard.extend(heard.map(|until| (market.clone(), until)));
+            walked.heard.extend(heard.map(|until| (scope.clone(), until)));
         }
         match (&self.span, window) {
             (Span::Inherited { .. } | Span::Step { .. }, Some(window)) => {
@@ -145,8 +145,8 @@ impl Walk {
             let level = Some(Level { quiet_until });
             let (window, anchor) = (Some(window), Some(newest));
             let completed = Completed { window, anchor, footing: None, level, is_ridden: false };
-            walked.progress.push((self.market.clone(), Progress::Completed(completed)));
-            walked.heard.extend(quiet_until.map(|until| (self.market.clone(), until)));
+            walked.progress.push((self.scope.clone(), Progress::Completed(completed)));
+            walked.heard.extend(quiet_until.map(|until| (self.scope.clone(), until)));
         }
         self.end = Some(End::Level);
         walked

@@ -60,7 +60,7 @@ impl Walk {
     /// list goes on below is no proof that it reaches up to here. An archive that is behind answers so.
     pub(super) fn is_blank_beside_many(&self, page: &Page) -> bool {
         let Span::Given { until, is_vouched: false, .. } = self.span else { return false };
-        if !self.market.is_tape() || self.chain.question != Question::Confirm(until) {
+        if !self.scope.is_tape() || self.chain.question != Question::Confirm(until) {
             return false;
         }
         let below = Density::of(page);
@@ -85,7 +85,7 @@ impl Walk {
 
     /// Up to where the question of this step reaches; `None`: to the newest trade that there is.
     pub(super) fn above_edge(&self, step: usize) -> Option<Timestamp> {
-        let reach = TAPE_REACHES.get(step).filter(|_| self.market.is_tape())?;
+        let reach = TAPE_REACHES.get(step).filter(|_| self.scope.is_tape())?;
         Some(self.span.until()?.after(*reach))
     }
 
@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::domain::checkpoint::{Checkpoint, Progress};
     use crate::domain::page::{End, Rules, Step, Traded};
+    use crate::domain::scope::Scope;
     use crate::domain::trade::Ticker;
 
     /// A page without rows that names a cursor is no end of a list.
@@ -147,7 +148,7 @@ mod tests {
         let row = Checkpoint {
             complete_until: Some(time("100")),
             level_at: Some(time("100")),
-            ..Checkpoint::first(Ticker::tape(), time("0"))
+            ..Checkpoint::first(Scope::Tape, time("0"))
         };
         let step = Some(Duration::from_secs(600));
         let mut walk = Walk::new(&row, Rules { step, ..RULES });

@@ -103,7 +103,7 @@ impl Walk {
             };
         }
         match self.traded {
-            _ if self.market.is_tape() => Turn::Idle,
+            _ if self.scope.is_tape() => Turn::Idle,
             Traded::Ever { .. } | Traded::Stored
                 if !matches!(self.held.expected, Expected::Archived) =>
             {
@@ -136,6 +136,7 @@ mod tests {
     use super::*;
     use crate::domain::checkpoint::Checkpoint;
     use crate::domain::page::{End, Rules, Step};
+    use crate::domain::scope::Scope;
     use crate::domain::trade::Ticker;
 
     /// Whether the second question about the end of the list is spared; each trade is of 0.01 contract.
@@ -231,7 +232,7 @@ mod tests {
     /// Everybody's trades are on it: that there are none at all is no answer.
     #[test]
     fn a_tape_that_shows_nothing_says_nothing() {
-        let never = Checkpoint::first(Ticker::tape(), time("0"));
+        let never = Checkpoint::first(Scope::Tape, time("0"));
         let read = Checkpoint { complete_until: Some(time("95")), ..never.clone() };
         for row in [never, read] {
             let mut walk = Walk::new(&row, RULES);

@@ -41,7 +41,7 @@ impl Walk {
             let is_asked = self.repeats.has_asked(at);
             return Some(if is_asked { Err(Guard::Hole) } else { Ok(Question::Below(at)) });
         }
-        let is_top = self.chain.question == Question::First && self.market.is_tape();
+        let is_top = self.chain.question == Question::First && self.scope.is_tape();
         let until = self.span.until().filter(|_| is_top)?;
         let expected = match self.rules.tape_rate {
             Some(rate) if here.is_unknown() => Density::of_rate(rate),
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::domain::checkpoint::Checkpoint;
     use crate::domain::page::{End, Rules, Step};
-    use crate::domain::trade::Ticker;
+    use crate::domain::scope::Scope;
 
     /// They may be the trades that were to be expected.
     #[test]
@@ -134,7 +134,7 @@ mod tests {
     /// A step of the tape ends below trades that were shown: many may be missing between them and its first row.
     #[test]
     fn a_step_of_the_tape_that_begins_late_is_asked_for_again_by_how_busy_the_tape_is() {
-        let first = Checkpoint::first(Ticker::tape(), time("0"));
+        let first = Checkpoint::first(Scope::Tape, time("0"));
         let row = Checkpoint { complete_until: Some(time("1000")), ..first };
         let busy: Vec<String> = (1_001..1_100).rev().map(|at| format!(" A:b{at}")).collect();
         let busy = busy.concat();

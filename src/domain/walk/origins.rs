@@ -8,9 +8,9 @@ use crate::domain::checkpoint::{Checkpoint, Claim, Correction, OpenWalk};
 use crate::domain::density::Density;
 use crate::domain::evidence::Anchor;
 use crate::domain::page::{Rules, Traded};
+use crate::domain::scope::Scope;
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 
 impl Walk {
     /// Takes up what the checkpoint left, or opens a new window above it.
@@ -18,7 +18,7 @@ impl Walk {
         let held = Held::of(checkpoint, rules);
         let is_archived = matches!(held.expected, Expected::Archived);
         let mut walk = Walk {
-            market: checkpoint.market.clone(),
+            scope: checkpoint.scope.clone(),
             tier: Tier::Live,
             rules,
             traded: Traded::Unknown,
@@ -73,13 +73,13 @@ impl Walk {
     /// A walk of this one window, begun before or not, and of nothing else. `is_vouched`: other figures of the
     /// exchange's say as well that nothing of it is missing.
     pub(in crate::domain) fn of_window(
-        market: Ticker,
+        scope: Scope,
         tier: Tier,
         open: &OpenWalk,
         is_vouched: bool,
         rules: Rules,
     ) -> Walk {
-        let nobody = Checkpoint::first(market, open.window.until());
+        let nobody = Checkpoint::first(scope, open.window.until());
         let mut walk = Walk::new(&nobody, rules);
         let (until, stopped_at) = (open.window.until(), open.low);
         walk.span = Span::Given { until, stopped_at, is_vouched };

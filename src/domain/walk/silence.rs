@@ -36,7 +36,7 @@ impl Walk {
         let is_news = |at: Timestamp| archived.is_none_or(|cutoff| cutoff <= at);
         let mut times = page.events.iter().map(|event| event.trade.traded_at);
         let is_spoken = !self.held.is_read && times.clone().any(is_news);
-        if !is_spoken || self.market.is_tape() || matches!(self.span, Span::Given { .. }) {
+        if !is_spoken || self.scope.is_tape() || matches!(self.span, Span::Given { .. }) {
             return None;
         }
         let from = self.held.complete_from;

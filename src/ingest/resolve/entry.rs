@@ -9,6 +9,7 @@ use super::super::list::{self, Listing};
 use super::Resolver;
 use crate::domain::market::{Sighting, WatchChange, WatchRecord};
 use crate::domain::membership::{self, Row, Since};
+use crate::domain::scope::Scope;
 use crate::domain::selection::{Listed, Target, Watch};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -177,15 +178,15 @@ impl Resolver<'_> {
         if ended.is_empty() {
             return Ok(());
         }
-        let tickers: Vec<Ticker> = ended.iter().map(|row| row.market.ticker.clone()).collect();
-        let read = self.store.checkpoints_on_record(&tickers)?;
-        let retired: BTreeSet<Ticker> = { read.into_iter() }
+        let scopes: Vec<Scope> = ended.iter().map(|row| row.market.ticker.clone().into()).collect();
+        let read = self.store.checkpoints_on_record(&scopes)?;
+        let retired: BTreeSet<Scope> = { read.into_iter() }
             .filter(|row| row.retired_at.is_some())
-            .map(|row| row.market)
+            .map(|row| row.scope)
             .collect();
         for sighting in ended {
             let market = &sighting.market;
-            if market.status.is_over() && retired.contains(&market.ticker) {
+            if market.status.is_over() && retired.contains(&Scope::Market(market.ticker.clone())) {
                 continue;
             }
             let ticker = market.ticker.clone();
@@ -231,7 +232,7 @@ impl Resolver<'_> {
                     }
                 }
                 let is_contradicted = shown.joined.iter().chain(&record.members).any(|ticker| {
-                    self.roster.demand(ticker).is_some_and(|demand| demand.listed == Listed::Open)
+                    self.roster.market(ticker).is_some_and(|demand| demand.listed == Listed::Open)
                 });
                 if !is_contradicted {
                     return Ok(Word::Empty);

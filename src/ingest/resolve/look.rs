@@ -8,6 +8,7 @@ use super::super::list;
 use super::{Resolver, Target, WatchRecord};
 use crate::domain::lifecycle::{self, AGAIN_MAX, ENDED_LATELY};
 use crate::domain::market::{Absence, Known, MarketScope};
+use crate::domain::scope::Scope;
 use crate::domain::selection::{Listed, Watch};
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Ticker;
@@ -78,7 +79,7 @@ impl Resolver<'_> {
     /// Those never seen first, then those not looked at for longest.
     fn due(&self, now: Timestamp) -> Vec<Ticker> {
         let mut due: Vec<(Option<Timestamp>, Ticker)> = Vec::new();
-        for (ticker, demand) in self.roster.iter().filter(|(ticker, _)| !ticker.is_tape()) {
+        for (ticker, demand) in self.roster.markets() {
             let known = self.known.get(ticker);
             let is_departed = self.accounted.contains(ticker);
             if lifecycle::is_due(known, demand.listed, is_departed, now) {
@@ -103,7 +104,7 @@ impl Resolver<'_> {
         let is_over = |(ticker, _): &(&Ticker, _)| {
             self.known.get(*ticker).is_some_and(|known| known.status.is_over())
         };
-        for (ticker, _) in self.roster.iter().filter(is_over) {
+        for (ticker, _) in self.roster.markets().filter(is_over) {
             over.insert(ticker.clone(), self.known[ticker].clone());
         }
         // Many entries take turns, by the minute.
@@ -173,7 +174,7 @@ impl Resolver<'_> {
             let ticker = sighting.market.ticker.clone();
             self.remember(&sighting);
             let is_listed =
-                self.roster.demand(&ticker).is_some_and(|demand| demand.listed == Listed::Open);
+                self.roster.market(&ticker).is_some_and(|demand| demand.listed == Listed::Open);
             if !is_listed && lifecycle::is_open(&self.known[&ticker], now) {
                 self.left_out.insert(ticker);
             }
@@ -228,13 +229,14 @@ impl Resolver<'_> {
 
     /// Most combos never trade, and are deleted when they settle: those of which something is stored.
     fn traded_combos(&mut self, missing: &[Ticker]) -> Result<BTreeSet<Ticker>, Failure> {
-        let combos: Vec<Ticker> = missing.iter().filter(|t| is_combo(t)).cloned().collect();
+        let combos: Vec<Scope> =
+            missing.iter().filter(|t| is_combo(t)).cloned().map(Scope::Market).collect();
         if combos.is_empty() {
             return Ok(BTreeSet::new());
         }
         let rows = self.store.checkpoints_on_record(&combos)?;
         let has_traded = rows.into_iter().filter(|row| row.last_trade_at.is_some());
-        Ok(has_traded.map(|row| row.market).collect())
+        Ok(has_traded.filter_map(|row| row.scope.market().cloned()).collect())
     }
 
     /// Nobody can say yet: it is read on, and asked for again.

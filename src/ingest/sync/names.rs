@@ -19,7 +19,7 @@ impl Syncer<'_> {
         let mut tickers = roster.tickers();
         let is_refused =
             |ticker: &Ticker| self.refused.contains(&Target::Market(ticker.clone()).name());
-        tickers.retain(|ticker| !ticker.is_tape() && !is_refused(ticker));
+        tickers.retain(|ticker| !is_refused(ticker));
         if tickers.is_empty() {
             return Ok(());
         }

@@ -65,7 +65,7 @@ fn write_trades(
     conflicting.extend(compare(transaction, source, &again)?.1);
     conflicting
         .extend(compare(transaction, source, &commit.variants().iter().collect::<Vec<_>>())?.1);
-    conflicting.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
+    conflicting.sort_by(|a, b| (&a.scope, &a.payload).cmp(&(&b.scope, &b.payload)));
     Ok((inserted, conflicting))
 }
 
@@ -220,7 +220,7 @@ fn insert_rejected(
         return Ok(Vec::new());
     }
     let events = || rejected.iter();
-    let markets: Vec<&str> = events().map(|event| event.market.as_str()).collect();
+    let markets: Vec<&str> = events().map(|event| event.scope.as_str()).collect();
     let ids: Vec<Option<&str>> = events().map(|event| event.trade_id.as_deref()).collect();
     let payloads: Vec<&str> = events().map(|event| &*event.payload).collect();
     let reasons: Vec<&str> = events().map(|event| event.reason.as_str()).collect();
@@ -238,7 +238,7 @@ fn insert_rejected(
     let position = |row: &Row| {
         let (market, payload): (&str, &str) = (row.get(0), row.get(1));
         let key =
-            |event: &Rejected| (event.market.as_str(), &*event.payload).cmp(&(market, payload));
+            |event: &Rejected| (event.scope.as_str(), &*event.payload).cmp(&(market, payload));
         rejected.binary_search_by(key).ok()
     };
     Ok(kept.iter().filter_map(position).collect())

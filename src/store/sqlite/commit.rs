@@ -34,7 +34,7 @@ pub(super) fn store(
         }
     }
     // In the order in which PostgreSQL keeps them, so that a replay meets the same events in turn.
-    conflicting.sort_by(|a, b| (&a.market, &a.payload).cmp(&(&b.market, &b.payload)));
+    conflicting.sort_by(|a, b| (&a.scope, &a.payload).cmp(&(&b.scope, &b.payload)));
     let kept = insert_rejected(connection, run, &now, &conflicting)?;
     stored.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
     stored.rejected = insert_rejected(connection, run, &now, commit.rejected())?;
@@ -150,7 +150,7 @@ fn insert_rejected(
     let mut statement = connection.prepare_cached(sql!("sqlite", "trades", "insert_rejected"))?;
     let mut kept = Vec::new();
     for (position, event) in events.iter().enumerate() {
-        let (market, id) = (event.market.as_str(), event.trade_id.as_deref());
+        let (market, id) = (event.scope.as_str(), event.trade_id.as_deref());
         if statement.execute(params![run, now, market, id, &*event.payload, event.reason])? > 0 {
             kept.push(position);
         }

@@ -4,8 +4,9 @@ use kalshi_ingest::domain::market::{EventRecord, MarketScope, Refusal, WatchChan
 use kalshi_ingest::domain::selection::Target;
 use kalshi_ingest::store::Store;
 
-use super::{at, market, see, seen, ticker, tickers};
+use super::{at, market, see, seen, ticker};
 use crate::support::database::{Database, on_both_stores};
+use crate::support::scopes;
 
 on_both_stores! {
     a_refused_name_is_kept_until_it_is_lifted,
@@ -54,15 +55,14 @@ fn a_refused_name_is_no_entry_unless_it_was_known(database: &Database) {
 
 fn a_refused_market_retires_unless_it_traded(database: &Database) {
     let mut store = database.open();
-    let markets = tickers(&["A", "B"]);
-    store.checkpoints(&markets, at(10)).unwrap();
+    store.checkpoints(&scopes(&["A", "B"]), at(10)).unwrap();
     database.execute(
         "update ingestion_checkpoints set last_trade_at = '2026-07-25T00:00:00.000000Z' where market_ticker = 'B'",
     );
     store.save_refusals(&names(&["market:A", "market:B"]), &[], at(30)).unwrap();
-    let left = store.checkpoints_on_record(&tickers(&["A", "B", "C"])).unwrap();
+    let left = store.checkpoints_on_record(&scopes(&["A", "B", "C"])).unwrap();
     let mut left: Vec<(&str, bool)> =
-        left.iter().map(|row| (row.market.as_str(), row.retired_at.is_some())).collect();
+        left.iter().map(|row| (row.scope.as_str(), row.retired_at.is_some())).collect();
     left.sort_unstable();
     assert_eq!(left, [("A", true), ("B", false)]);
 }
@@ -72,7 +72,7 @@ fn what_is_stored_of_a_name_is_found(database: &Database) {
     let mut row = market("S-1-A", "active");
     (row.event_ticker, row.series) = ("S-1".into(), Some("S".into()));
     store.save_markets(&[seen(row, 100)], &[], at(100)).unwrap();
-    store.checkpoints(&tickers(&["N"]), at(10)).unwrap();
+    store.checkpoints(&scopes(&["N"]), at(10)).unwrap();
     for (target, is_there) in [
         (Target::Market(ticker("S-1-A")), true),
         (Target::Event(ticker("S-1")), true),

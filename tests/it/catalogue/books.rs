@@ -10,6 +10,7 @@ use kalshi_ingest::store::{RunRecord, Store};
 
 use super::{at, instant, is_sqlite, plain, rows, scaled, some, ticker};
 use crate::support::database::{Database, on_both_stores};
+use crate::support::scope;
 
 on_both_stores! {
     every_figure_of_a_book_is_stored_exactly,
@@ -148,7 +149,7 @@ fn the_tape_is_as_busy_as_the_last_runs_say(database: &Database) {
 
 fn the_tapes_row_counts_all_trades(database: &Database) {
     let mut store = database.open();
-    store.checkpoints(&["*", "A", "C"].map(ticker), at(1)).unwrap();
+    store.checkpoints(&["*", "A", "C"].map(scope), at(1)).unwrap();
     let (price, quantity) =
         if is_sqlite(database) { ("price_e4", "quantity_e2") } else { ("price", "quantity") };
     for (source, id, market, traded_at) in [
@@ -170,7 +171,7 @@ fn the_tapes_row_counts_all_trades(database: &Database) {
         .report(at(9_000))
         .unwrap()
         .into_iter()
-        .map(|row| (row.checkpoint.market.to_string(), row.trades_total, row.trades_last_hour))
+        .map(|row| (row.checkpoint.scope.to_string(), row.trades_total, row.trades_last_hour))
         .collect();
     let row = |market: &str, total, last_hour| (market.to_owned(), total, last_hour);
     assert_eq!(counts, [row("*", 3, 2), row("A", 2, 1), row("C", 0, 0)]);

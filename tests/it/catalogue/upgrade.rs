@@ -6,8 +6,9 @@ use std::path::Path;
 use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing};
 
-use super::{at, is_sqlite, see, ticker};
+use super::{at, is_sqlite, see};
 use crate::support::database::{Database, on_both_stores};
+use crate::support::scope;
 
 on_both_stores! {
     a_database_of_the_first_release_is_brought_up,
@@ -60,7 +61,7 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
     );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");
 
-    let checkpoint = store.checkpoints(&[ticker("A")], at(3_000)).unwrap().remove(0);
+    let checkpoint = store.checkpoints(&[scope("A")], at(3_000)).unwrap().remove(0);
     assert_eq!((checkpoint.complete_until, checkpoint.version), (Some(at(1_000)), 5));
     let run = "select count(*) as x from ingestion_runs where run_id = 1 and requests = 17
         and exit_code = 3 and tape_trades is null and tape_seconds is null";

@@ -87,7 +87,7 @@ fn only_new_trades_are_counted(database: &Database) {
 fn a_slice_counts_what_lies_in_it(database: &Database) {
     let mut store = database.open();
     let tape = fresh("*", 0, 100);
-    let group = fresh("*00ff-2", 50, 100);
+    let group = fresh("*46e708897c4f7d6e-2", 50, 100);
     let low = fresh("A", 0, 50);
     let high = fresh("A", 50, 100);
     let other = fresh("B", 0, 100);
@@ -191,7 +191,7 @@ fn a_thousand_slices_are_one_commit(database: &Database) {
     let given: Vec<Slice> = (0..1_000).map(|n| fresh(&format!("M{n:04}"), 0, 100)).collect();
     store.add_slices(&given, false, at(50)).unwrap();
     let pages = given.iter().map(|slice| {
-        let market = slice.key.market().as_str();
+        let market = slice.key.scope().as_str();
         let events = (0..3).map(|n| event(market, &format!("{market}-{n}"), n)).collect();
         (slice, page(events, None))
     });

@@ -4,8 +4,9 @@ use kalshi_ingest::domain::slice::{Slice, SliceStatus};
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
 
-use super::{at, count, fresh, instant, is_sqlite, key, slices, tickers, with_status};
+use super::{at, count, fresh, instant, is_sqlite, key, slices, with_status};
 use crate::support::database::{Database, on_both_stores};
+use crate::support::scopes;
 
 on_both_stores! {
     every_field_of_a_slice_survives,
@@ -30,11 +31,11 @@ fn every_field_of_a_slice_survives(database: &Database) {
             low: Some(Timestamp::from_micros(-3_600_000_001)),
             version: i64::MAX - 1,
         },
-        with_status(fresh("*0123-2", 3_600, 7_200), SliceStatus::Read),
+        with_status(fresh("*46e708897c4f7d6e-2", 3_600, 7_200), SliceStatus::Read),
         with_status(fresh("A", 3_600, 253_402_300_799), SliceStatus::Complete),
     ];
     store.add_slices(&given, false, at(50)).unwrap();
-    let mut stored = slices(store.as_mut(), &["A", "*", "*0123-2"]);
+    let mut stored = slices(store.as_mut(), &["A", "*", "*46e708897c4f7d6e-2"]);
     stored.sort_by_key(|slice| given.iter().position(|given| given.key == slice.key));
     assert_eq!(stored, given);
     let created = instant(database, "created_at");
@@ -75,7 +76,7 @@ fn only_slices_that_touch_the_window_are_answered(database: &Database) {
     store.add_slices(&given, false, at(50)).unwrap();
     store.add_slices(&[fresh("B", 100, 200)], false, at(50)).unwrap();
     let found = |store: &mut dyn kalshi_ingest::store::Store, names: &[&str], from, until| {
-        let found = store.slices(&tickers(names), from, until).unwrap();
+        let found = store.slices(&scopes(names), from, until).unwrap();
         let edges = |slice: &Slice| (slice.key.from().second(), slice.key.until().second());
         found.iter().map(edges).collect::<Vec<_>>()
     };

@@ -33,7 +33,7 @@ fn raw_events_come_by_number_as_received(database: &Database) {
         .iter()
         .map(|raw| {
             assert_eq!(raw.run_id, 7);
-            (raw.received_at, raw.market.as_str(), &*raw.payload, raw.rejected.as_deref())
+            (raw.received_at, raw.scope.as_str(), &*raw.payload, raw.rejected.as_deref())
         })
         .collect();
     let payload = |id: &str| event("A", id, 8).payload;

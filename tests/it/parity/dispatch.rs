@@ -56,7 +56,7 @@ fn of_store(store: &mut dyn store::Store, held: &mut Held, operation: &Store) ->
             held.locks.extend(lock);
             Ok(one(is_taken))
         }
-        Store::Checkpoints { markets, now } => store.checkpoints(markets, *now).map(any_order),
+        Store::Checkpoints { scopes, now } => store.checkpoints(scopes, *now).map(any_order),
         Store::Commit { run, now, believed, work } => {
             held.look(store, *believed, work, *now)?;
             let commit = match work {
@@ -94,16 +94,16 @@ impl Held {
         }
         match work {
             Work::Pass { walks, marks } => {
-                let markets = sealing::markets(walks, marks);
-                let known = store.checkpoints(&markets, now)?;
-                self.checkpoints = known.into_iter().map(|row| (row.market.clone(), row)).collect();
+                let scopes = sealing::scopes(walks, marks);
+                let known = store.checkpoints(&scopes, now)?;
+                self.checkpoints = known.into_iter().map(|row| (row.scope.clone(), row)).collect();
             }
             Work::Backfill { slices, broken } => {
                 let keys = slices.iter().map(|walked| &walked.key).chain(broken);
                 let mut known = Vec::new();
                 for key in keys {
                     known.extend(store.slices(
-                        std::slice::from_ref(key.market()),
+                        std::slice::from_ref(key.scope()),
                         key.from(),
                         key.until(),
                     )?);
@@ -127,8 +127,8 @@ fn of_catalogue(store: &mut dyn store::Store, operation: &Catalogue) -> Cells {
             store.save_refusals(refused, lifted, *now).map(one)
         }
         Catalogue::IsOnRecord { target } => store.is_on_record(target).map(one),
-        Catalogue::CheckpointsOnRecord { markets } => {
-            store.checkpoints_on_record(markets).map(any_order)
+        Catalogue::CheckpointsOnRecord { scopes } => {
+            store.checkpoints_on_record(scopes).map(any_order)
         }
         Catalogue::OverMarkets { of, ended_after, count_max } => {
             store.over_markets(of.scope(), *ended_after, *count_max).map(any_order)
@@ -164,7 +164,7 @@ fn of_exchanges(store: &mut dyn store::Store, operation: &Exchanges) -> Cells {
 
 fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
     match operation {
-        History::Slices { names, from, until } => store.slices(names, *from, *until).map(list),
+        History::Slices { scopes, from, until } => store.slices(scopes, *from, *until).map(list),
         History::AddSlices { slices, reset, now } => {
             store.add_slices(slices, *reset, *now).map(one)
         }

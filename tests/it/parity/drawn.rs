@@ -4,10 +4,10 @@ use kalshi_ingest::domain::checkpoint::{Claim, Correction, Retirement};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::evidence::Anchor;
 use kalshi_ingest::domain::market::{EventRecord, FalseMark, WatchChange};
+use kalshi_ingest::domain::scope::{GroupId, Scope};
 use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::store::{Replayed, TRADES_TABLE};
 use proptest::collection::vec;
 use proptest::option;
@@ -15,9 +15,9 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::made::{
-    self, BEGINS, absence, at, book, come_back, distinct, distinct_markets, event, event_name,
-    exchange_key, exchange_record, market, markets, name, now, pages, record, run, series_name,
-    sighting, some_instant, span, target, ticker, title, traded, watch, words,
+    self, BEGINS, absence, at, book, come_back, distinct, distinct_scopes, event, event_name,
+    exchange_key, exchange_record, market, markets, name, now, pages, record, run, scope, scopes,
+    series_name, sighting, some_instant, span, target, ticker, title, traded, watch, words,
 };
 use super::operations::{
     Believed, Catalogue, Exchanges, History, Mark, Of, Operation, Oversight, SliceWalked, Spot,
@@ -82,7 +82,7 @@ fn store() -> impl Strategy<Value = Store> {
         6 => (command, now()).prop_map(|(command, now)| Store::BeginRun { command: command.to_owned(), now }),
         5 => (run(), record()).prop_map(|(run, record)| Store::FinishRun { run, record }),
         2 => lock.prop_map(|name| Store::TryLock { name: name.to_owned() }),
-        2 => (distinct_markets(), now()).prop_map(|(markets, now)| Store::Checkpoints { markets, now }),
+        2 => (distinct_scopes(), now()).prop_map(|(scopes, now)| Store::Checkpoints { scopes, now }),
         3 => now().prop_map(|now| Store::Report { now }),
     ]
 }
@@ -119,7 +119,7 @@ fn walked() -> impl Strategy<Value = Walked> {
 
 fn slice_walked() -> impl Strategy<Value = SliceWalked> {
     let read = slice_key().prop_flat_map(|key| {
-        let market = Some(key.market().clone()).filter(|market| !market.as_str().starts_with('*'));
+        let market = key.scope().market().cloned();
         (Just(key), pages(market))
     });
     (read, traded(), any::<bool>()).prop_map(|((key, pages), traded, is_confirmed)| SliceWalked {
@@ -143,11 +143,11 @@ fn mark() -> impl Strategy<Value = Mark> {
         .prop_map(|(claim, claimed, proven, reason)| Correction { claim, claimed, proven, reason });
     let retirement = select(&[Retirement::Retire, Retirement::Reopen][..]);
     prop_oneof![
-        (market(), words()).prop_map(|(market, error)| Mark::Fail(market, error)),
-        (market(), retirement).prop_map(|(market, retirement)| Mark::Retire(market, retirement)),
-        (market(), at()).prop_map(|(market, until)| Mark::Check(market, until)),
-        (market(), correction).prop_map(|(market, correction)| Mark::Correct(market, correction)),
-        (market(), span()).prop_map(|(market, span)| Mark::Leave(market, span)),
+        (scope(), words()).prop_map(|(scope, error)| Mark::Fail(scope, error)),
+        (scope(), retirement).prop_map(|(scope, retirement)| Mark::Retire(scope, retirement)),
+        (scope(), at()).prop_map(|(scope, until)| Mark::Check(scope, until)),
+        (scope(), correction).prop_map(|(scope, correction)| Mark::Correct(scope, correction)),
+        (scope(), span()).prop_map(|(scope, span)| Mark::Leave(scope, span)),
     ]
 }
 
@@ -205,7 +205,7 @@ fn reads_of_catalogue() -> impl Strategy<Value = Catalogue> {
         at().prop_map(|until| Catalogue::NewestTrade { until }),
         names().prop_map(|names| Catalogue::Refusals { names }),
         target().prop_map(|target| Catalogue::IsOnRecord { target }),
-        markets().prop_map(|markets| Catalogue::CheckpointsOnRecord { markets }),
+        scopes().prop_map(|scopes| Catalogue::CheckpointsOnRecord { scopes }),
         (of(), at(), 0_usize..4).prop_map(|(of, ended_after, count_max)| Catalogue::OverMarkets {
             of,
             ended_after,
@@ -240,7 +240,8 @@ fn exchanges() -> impl Strategy<Value = Exchanges> {
 }
 
 fn slice_key() -> impl Strategy<Value = SliceKey> {
-    let whose = prop_oneof![3 => market(), 1 => Just(Ticker::tape()), 1 => Just(ticker("*00ff-2"))];
+    let group = Scope::Group(GroupId::of(&[ticker("A"), ticker("B")]));
+    let whose = prop_oneof![3 => scope(), 1 => Just(Scope::Tape), 1 => Just(group)];
     let tier = select(&[Tier::Live, Tier::Archive][..]);
     let edges = select(&[(-6, 0), (-6, 6), (0, 6), (-3_600, 0)][..]);
     (whose, tier, edges).prop_map(|(whose, tier, (from, until))| {
@@ -304,7 +305,7 @@ fn history() -> impl Strategy<Value = History> {
     let table = || select(&TARGETS[..]).prop_map(str::to_owned);
     let bound = || option::weighted(0.3, now());
     prop_oneof![
-        2 => (markets(), at(), at()).prop_map(|(names, from, until)| History::Slices { names, from, until }),
+        2 => (scopes(), at(), at()).prop_map(|(scopes, from, until)| History::Slices { scopes, from, until }),
         4 => (slices(), any::<bool>(), now())
             .prop_map(|(slices, reset, now)| History::AddSlices { slices, reset, now }),
         2 => (distinct(vec(slice_key(), 0..3)), slices(), now())

@@ -13,6 +13,7 @@ use super::operations::{
     Believed, Catalogue, History, Operation, Oversight, SliceWalked, Spot, Store, Work,
 };
 use super::{Seen, World};
+use crate::support::scope;
 
 const NOW: Timestamp = Timestamp::from_seconds(BEGINS + 10);
 
@@ -83,8 +84,8 @@ fn a_replay_of_no_trade_needs_no_table() {
 #[test]
 fn markets_that_retired_together_are_in_the_order_of_their_names() {
     let names = ["c", "b", "a", "B", "A"];
-    let markets = names.map(ticker).into();
-    let mut operations = vec![Operation::Store(Store::Checkpoints { markets, now: NOW })];
+    let scopes = names.map(scope).into();
+    let mut operations = vec![Operation::Store(Store::Checkpoints { scopes, now: NOW })];
     operations.extend(names.map(|name| {
         let refused = vec![format!("market:{name}")];
         Operation::Catalogue(Catalogue::SaveRefusals { refused, lifted: Vec::new(), now: NOW })

@@ -7,6 +7,7 @@ use kalshi_ingest::domain::book::{Book, Level, Snapshot};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
 use kalshi_ingest::domain::market::{Absence, Market, Sighting, Status};
 use kalshi_ingest::domain::page::{Page, Traded};
+use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::selection::{Target, Watch};
 use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::time::Timestamp;
@@ -38,12 +39,21 @@ pub(super) fn market() -> impl Strategy<Value = Ticker> {
 }
 
 pub(super) fn markets() -> impl Strategy<Value = Vec<Ticker>> {
-    vec(prop_oneof![8 => market(), 1 => Just(Ticker::tape())], 0..5)
+    vec(market(), 0..5)
+}
+
+pub(super) fn scope() -> impl Strategy<Value = Scope> {
+    market().prop_map(Scope::Market)
+}
+
+/// Now and then the tape among the markets.
+pub(super) fn scopes() -> impl Strategy<Value = Vec<Scope>> {
+    vec(prop_oneof![8 => scope(), 1 => Just(Scope::Tape)], 0..5)
 }
 
 /// Each at most once.
-pub(super) fn distinct_markets() -> impl Strategy<Value = Vec<Ticker>> {
-    distinct(markets())
+pub(super) fn distinct_scopes() -> impl Strategy<Value = Vec<Scope>> {
+    distinct(scopes())
 }
 
 pub(super) fn distinct<T: Ord + std::fmt::Debug>(
@@ -181,10 +191,10 @@ fn event_of(market: impl Strategy<Value = Ticker>) -> impl Strategy<Value = RawE
 
 fn rejected() -> impl Strategy<Value = Rejected> {
     let reason = select(&["count_fp is missing", "it is no JSON"][..]);
-    let market = prop_oneof![6 => market(), 1 => Just(Ticker::tape())];
-    (market, option::of(select(&IDS[..])), payload(), reason).prop_map(
-        |(market, id, payload, reason)| Rejected {
-            market,
+    let scope = prop_oneof![6 => scope(), 1 => Just(Scope::Tape)];
+    (scope, option::of(select(&IDS[..])), payload(), reason).prop_map(
+        |(scope, id, payload, reason)| Rejected {
+            scope,
             trade_id: id.map(Box::from),
             payload,
             reason: reason.to_owned(),

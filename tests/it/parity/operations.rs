@@ -8,6 +8,7 @@ use kalshi_ingest::domain::market::{
     Absence, EventRecord, FalseMark, MarketScope, Sighting, WatchChange,
 };
 use kalshi_ingest::domain::page::{Page, Traded};
+use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::selection::{Target, Watch};
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
 use kalshi_ingest::domain::time::Timestamp;
@@ -36,7 +37,7 @@ pub(super) enum Store {
     BeginRun { command: String, now: Timestamp },
     FinishRun { run: i64, record: RunRecord },
     TryLock { name: String },
-    Checkpoints { markets: Vec<Ticker>, now: Timestamp },
+    Checkpoints { scopes: Vec<Scope>, now: Timestamp },
     Commit { run: i64, now: Timestamp, believed: Believed, work: Work },
     Report { now: Timestamp },
 }
@@ -51,7 +52,7 @@ pub(super) enum Catalogue {
     Refusals { names: Vec<String> },
     SaveRefusals { refused: Vec<String>, lifted: Vec<String>, now: Timestamp },
     IsOnRecord { target: Target },
-    CheckpointsOnRecord { markets: Vec<Ticker> },
+    CheckpointsOnRecord { scopes: Vec<Scope> },
     OverMarkets { of: Of, ended_after: Timestamp, count_max: usize },
     SeriesOfEvents { events: Vec<Box<str>> },
     KnownMarkets { tickers: Vec<Ticker> },
@@ -73,7 +74,7 @@ pub(super) enum Exchanges {
 
 #[derive(Clone, Debug)]
 pub(super) enum History {
-    Slices { names: Vec<Ticker>, from: Timestamp, until: Timestamp },
+    Slices { scopes: Vec<Scope>, from: Timestamp, until: Timestamp },
     AddSlices { slices: Vec<Slice>, reset: bool, now: Timestamp },
     CompleteSlices { complete: Vec<SliceKey>, strips: Vec<Slice>, now: Timestamp },
     StoredLifetime { markets: Vec<Ticker>, until: Option<Timestamp> },
@@ -167,9 +168,9 @@ pub(super) struct SliceWalked {
 /// What a pass says of a market besides its walks.
 #[derive(Clone, Debug)]
 pub(super) enum Mark {
-    Fail(Ticker, String),
-    Retire(Ticker, Retirement),
-    Check(Ticker, Timestamp),
-    Correct(Ticker, Correction),
-    Leave(Ticker, Duration),
+    Fail(Scope, String),
+    Retire(Scope, Retirement),
+    Check(Scope, Timestamp),
+    Correct(Scope, Correction),
+    Leave(Scope, Duration),
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use kalshi_ingest::domain::batch::{Batch, Commit, Committed};
 use kalshi_ingest::domain::checkpoint::Checkpoint;
 use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
+use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
 use kalshi_ingest::domain::slice_walk::{SliceKnown, SliceWalk};
 use kalshi_ingest::domain::tape::TapeWalk;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::domain::walk::Walk;
 
 use super::operations::{Mark, SliceWalked, Walked, Whose};
@@ -20,26 +20,29 @@ use super::operations::{Mark, SliceWalked, Walked, Whose};
 const RULES: Rules = Rules { overlap: Duration::from_secs(60), pages_max: 100, ..Rules::EXACT };
 
 /// What is believed to be on record, by its key.
-pub(super) type Checkpoints = HashMap<Ticker, Checkpoint>;
+pub(super) type Checkpoints = HashMap<Scope, Checkpoint>;
 pub(super) type Slices = HashMap<SliceKey, Slice>;
 
-/// The markets whose checkpoints a pass needs.
-pub(super) fn markets(walks: &[Walked], marks: &[Mark]) -> Vec<Ticker> {
+/// The scopes whose checkpoints a pass needs.
+pub(super) fn scopes(walks: &[Walked], marks: &[Mark]) -> Vec<Scope> {
     let walked = walks.iter().flat_map(|walk| match &walk.whose {
-        Whose::Market(market) => vec![market.clone()],
-        Whose::Tape { riders, .. } => [&[Ticker::tape()], &riders[..]].concat(),
+        Whose::Market(market) => vec![market.clone().into()],
+        Whose::Tape { riders, .. } => {
+            let riders = riders.iter().cloned().map(Scope::Market);
+            std::iter::once(Scope::Tape).chain(riders).collect()
+        }
     });
     let marked = marks.iter().map(|mark| match mark {
-        Mark::Fail(market, _)
-        | Mark::Retire(market, _)
-        | Mark::Check(market, _)
-        | Mark::Correct(market, _)
-        | Mark::Leave(market, _) => market.clone(),
+        Mark::Fail(scope, _)
+        | Mark::Retire(scope, _)
+        | Mark::Check(scope, _)
+        | Mark::Correct(scope, _)
+        | Mark::Leave(scope, _) => scope.clone(),
     });
-    let mut markets: Vec<Ticker> = walked.chain(marked).collect();
-    markets.sort();
-    markets.dedup();
-    markets
+    let mut scopes: Vec<Scope> = walked.chain(marked).collect();
+    scopes.sort();
+    scopes.dedup();
+    scopes
 }
 
 /// A commit of a pass.
@@ -55,23 +58,24 @@ pub(super) fn pass(
     }
     for mark in marks.iter().cloned() {
         match mark {
-            Mark::Fail(market, error) => batch.fail(market, error),
-            Mark::Retire(market, retirement) => batch.set_retirement(market, retirement),
-            Mark::Check(market, until) => batch.check(market, until),
-            Mark::Correct(market, correction) => batch.correct(market, correction),
-            Mark::Leave(market, span) => batch.leave(market, span),
+            Mark::Fail(scope, error) => batch.fail(scope, error),
+            Mark::Retire(scope, retirement) => batch.set_retirement(scope, retirement),
+            Mark::Check(scope, until) => batch.check(scope, until),
+            Mark::Correct(scope, correction) => batch.correct(scope, correction),
+            Mark::Leave(scope, span) => batch.leave(scope, span),
         }
     }
     batch.seal(&Committed::new(known.values().cloned()), run, now)
 }
 
 fn push_walk(batch: &mut Batch, known: &Checkpoints, walked: &Walked, now: Timestamp) {
-    let checkpoint = |market: &Ticker| {
-        known.get(market).cloned().unwrap_or_else(|| Checkpoint::first(market.clone(), now))
+    let checkpoint = |scope: &Scope| {
+        known.get(scope).cloned().unwrap_or_else(|| Checkpoint::first(scope.clone(), now))
     };
     match &walked.whose {
         Whose::Market(market) => {
-            let mut walk = Walk::new(&checkpoint(market), RULES).traded(walked.traded);
+            let mut walk =
+                Walk::new(&checkpoint(&market.clone().into()), RULES).traded(walked.traded);
             for page in &walked.pages {
                 batch.push(walk.page(page.clone()));
             }
@@ -80,9 +84,10 @@ fn push_walk(batch: &mut Batch, known: &Checkpoints, walked: &Walked, now: Times
             }
         }
         Whose::Tape { keeps_all, riders } => {
-            let riders: Vec<Checkpoint> = riders.iter().map(checkpoint).collect();
+            let riders: Vec<Checkpoint> =
+                { riders.iter() }.map(|market| checkpoint(&market.clone().into())).collect();
             let mut walk = if *keeps_all {
-                TapeWalk::of_all(&checkpoint(&Ticker::tape()), &riders, RULES)
+                TapeWalk::of_all(&checkpoint(&Scope::Tape), &riders, RULES)
             } else {
                 TapeWalk::of_riders(&riders, None, RULES)
             };

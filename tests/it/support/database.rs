@@ -251,7 +251,7 @@ impl Database {
             .report(Timestamp::from_seconds(0))
             .unwrap()
             .into_iter()
-            .find(|report| report.checkpoint.market.as_str() == market);
+            .find(|report| report.checkpoint.scope.as_str() == market);
         checkpoints?.checkpoint.complete_until.map(Timestamp::second)
     }
 }

@@ -1,0 +1,166 @@
+//! What a question, a walk, a checkpoint or a slice is about. It is text only in its column.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::trade::{Ticker, fingerprint};
+
+/// What is read. Sorted as its texts are, but for tickers that begin with one of `!"#$%&'()`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The tape: all markets of the exchange, read without a ticker.
+    Tape,
+    /// The tape, read for some markets only.
+    Group(GroupId),
+    /// One market.
+    Market(Ticker),
+}
+
+/// Which markets the tape is read for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(Arc<str>);
+
+const TAPE: &str = "*";
+
+impl GroupId {
+    /// The group of these markets: a fingerprint of their tickers in this order, and how many they are. It never changes:
+    /// a run of another build has to find the slices of the same markets again.
+    pub fn of(markets: &[Ticker]) -> GroupId {
+        let hash =
+            fingerprint(markets.iter().flat_map(|market| market.as_str().bytes().chain([0])));
+        GroupId(format!("{TAPE}{hash:016x}-{}", markets.len()).into())
+    }
+}
+
+impl Scope {
+    /// Reads the text of a column; `None` if it is of no scope.
+    pub fn parse(text: &str) -> Option<Scope> {
+        match text {
+            TAPE => Some(Scope::Tape),
+            _ if is_group(text) => Some(Scope::Group(GroupId(text.into()))),
+            _ => Ticker::new(text).map(Scope::Market),
+        }
+    }
+
+    /// The text of its column.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Scope::Tape => TAPE,
+            Scope::Group(group) => &group.0,
+            Scope::Market(ticker) => ticker.as_str(),
+        }
+    }
+
+    /// Whether it is the tape for all markets.
+    pub fn is_tape(&self) -> bool {
+        matches!(self, Scope::Tape)
+    }
+
+    /// The market, if it is about one.
+    pub fn market(&self) -> Option<&Ticker> {
+        match self {
+            Scope::Market(ticker) => Some(ticker),
+            Scope::Tape | Scope::Group(_) => None,
+        }
+    }
+
+    /// Whether it is the market of this ticker.
+    pub fn is_market(&self, ticker: &Ticker) -> bool {
+        self.market() == Some(ticker)
+    }
+
+    /// Whether a trade of this market belongs to it.
+    pub fn holds(&self, ticker: &Ticker) -> bool {
+        self.market().is_none_or(|own| own == ticker)
+    }
+}
+
+/// Whether a text is reserved for a scope that is no market: no ticker is written so.
+pub(super) fn is_reserved(text: &str) -> bool {
+    text == TAPE || is_group(text)
+}
+
+fn is_group(text: &str) -> bool {
+    let parts = text.strip_prefix(TAPE).and_then(|rest| rest.split_once('-'));
+    parts.is_some_and(|(hash, count)| {
+        hash.len() == 16
+            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && !count.is_empty()
+            && count.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+impl From<Ticker> for Scope {
+    fn from(ticker: Ticker) -> Scope {
+        Scope::Market(ticker)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tickers(names: &[&str]) -> Vec<Ticker> {
+        names.iter().filter_map(|name| Ticker::new(name)).collect()
+    }
+
+    /// A ledger holds it: a run of another build has to find the slices of the same markets again.
+    #[test]
+    fn the_text_of_a_group_never_changes() {
+        let name = |names: &[&str]| Scope::Group(GroupId::of(&tickers(names))).to_string();
+        assert_eq!(name(&["KXA", "KXB"]), "*46e708897c4f7d6e-2");
+        assert_ne!(name(&["KXA", "KXB"]), name(&["KXAK", "XB"]), "where one ends counts");
+    }
+
+    #[test]
+    fn a_scope_is_read_as_it_was_stored() {
+        let group = Scope::Group(GroupId::of(&tickers(&["KXA"])));
+        for scope in [Scope::Tape, group, Scope::Market(Ticker::new("KXA-1").unwrap())] {
+            assert_eq!(Scope::parse(scope.as_str()), Some(scope));
+        }
+        for text in ["", "a\tb", " KXA"] {
+            assert_eq!(Scope::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_ticker_is_read_as_another_scope() {
+        for (text, is_ticker) in [
+            ("*", false),
+            ("*46e708897c4f7d6e-2", false),
+            ("*46e708897c4f7d6e-", true),
+            ("*46e708897c4f7d6-2", true),
+            ("*46e708897c4f7d6g-2", true),
+            ("*A", true),
+            ("KX*", true),
+        ] {
+            assert_eq!(Ticker::new(text).is_some(), is_ticker, "{text}");
+            let is_market = Scope::parse(text).is_some_and(|scope| scope.market().is_some());
+            assert_eq!(is_market, is_ticker, "{text}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_sorted_as_their_texts_are() {
+        let group = Scope::Group(GroupId::of(&tickers(&["KXA"])));
+        let market = |name: &str| Scope::Market(Ticker::new(name).unwrap());
+        let sorted = [Scope::Tape, group, market("0"), market("KXA"), market("KXB")];
+        assert!(sorted.is_sorted());
+        assert!(sorted.iter().map(Scope::as_str).is_sorted());
+    }
+
+    #[test]
+    fn the_tape_holds_the_trades_of_all_markets_and_a_market_its_own() {
+        let [own, other] = ["KXA", "KXB"].map(|name| Ticker::new(name).unwrap());
+        assert!(Scope::Tape.holds(&own) && Scope::Group(GroupId::of(&[])).holds(&own));
+        assert!(Scope::Market(own.clone()).holds(&own));
+        assert!(!Scope::Market(own.clone()).holds(&other));
+        assert!(Scope::Market(own.clone()).is_market(&own) && !Scope::Tape.is_market(&own));
+    }
+}
