@@ -53,3 +53,4 @@ mod kills;
 mod lost_answers;
 mod perseverance;
 mod tidy;
+mod circles;
