@@ -54,3 +54,4 @@ mod lost_answers;
 mod perseverance;
 mod tidy;
 mod circles;
+mod contract;
