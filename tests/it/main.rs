@@ -20,6 +20,7 @@ mod hostile;
 mod statuses;
 mod telling;
 mod serving;
+mod descriptors;
 mod passes;
 mod demo;
 mod drives;
