@@ -137,6 +137,7 @@ impl ConnectionString {
     fn refusal(&self, error: postgres::Error, asked: SslMode, is_encrypted: bool) -> Refusal {
         let code = error.code().map(postgres::error::SqlState::code);
         // The client has no better name for these two than its words.
+        // See docs/upstream.md#postgres-the-kind-of-an-error
         let is = |words: &str| code.is_none() && error.to_string() == words;
         // Starting up, shutting down or recovering is as good as not being there.
         let is_absent = code == Some("57P03") || is("error connecting to server");
@@ -223,7 +224,7 @@ enum Unasked {
 }
 
 /// The client's own limit ends with the handshake of TCP: a server that accepts and then says
-/// nothing is left to itself by this one.
+/// nothing is left to itself by this one. See docs/upstream.md#postgres-a-time-limit-that-ends-early
 fn within_timeout<T>(config: Config, tls: T) -> Result<Result<Client, postgres::Error>, Unasked>
 where
     T: MakeTlsConnect<Socket> + Send + 'static,
@@ -233,6 +234,7 @@ where
 {
     let limit = config.get_connect_timeout().copied();
     // The client makes such a runtime and panics if it cannot. What this one held is free again.
+    // See docs/upstream.md#postgres-a-panic-without-a-descriptor
     drop(Builder::new_current_thread().enable_all().build().map_err(Unasked::Short)?);
     let (sender, receiver) = mpsc::channel();
     let connect = move || {
