@@ -186,6 +186,10 @@ class SpecificationTest(unittest.TestCase):
                 "the field `title` of `event` may be absent now",
             ),
             (
+                lambda root: root["components"]["schemas"]["Level"].update(items={"type": "number"}),
+                "the field `no_dollars` of `book_sides` holds lists of something else than strings now",
+            ),
+            (
                 lambda root: root["components"]["responses"]["Refusal"].pop("content"),
                 "the answer with the status 400 is no longer described as JSON",
             ),
