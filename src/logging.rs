@@ -21,6 +21,7 @@ pub fn set_run_id(run: i64) {
 
 /// What libraries say below this level is not logged, whatever was asked for: they print whole URLs and
 /// headers, and with them keys, signatures and the secret paths of others.
+/// See docs/upstream.md#ureq-secrets-in-the-trace
 const LEVEL_OF_LIBRARIES: Level = Level::Warn;
 
 /// A log that lets libraries say little.

@@ -13,7 +13,7 @@ use crate::ingest::PassProgress;
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// A pass's bar: markets done, trades stored. `None` where nobody would see it: a hidden one has a thread
-/// that ticks as well.
+/// that ticks as well. See docs/upstream.md#indicatif-the-thread-of-a-hidden-bar
 pub struct Bar(Option<ProgressBar>);
 
 impl Bar {

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use crate::cli;
 use crate::domain::selection::{OfName, Target, Watch};
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use crate::failure::Failure;
 
 #[derive(Deserialize)]

@@ -70,7 +70,7 @@ pub fn come_back_line(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::trade::Ticker;
+    use crate::domain::ticker::Ticker;
 
     #[test]
     fn spans_read_like_people_say_them() {

@@ -20,8 +20,8 @@ use kalshi_ingest::domain::overview::Overview;
 use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::selection::{Target, Watch};
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
+use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::failure::{Failure, Kind};
 use kalshi_ingest::store::{
     Books, Checkpoints, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock, MarketReport,

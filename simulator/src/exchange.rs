@@ -1,25 +1,19 @@
-//! The handle everybody holds: the world, the plan of faults, the record of requests, behind one
-//! lock. What an answer says is decided by the router; this file only keeps the state.
+//! The handle everybody holds: the state behind one lock. The router decides each answer.
 
-use std::cell::Cell;
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::asked::{Asked, RequestLog};
-use crate::fault::{Fault, FaultPlan};
+use crate::asked::Asked;
+use crate::fault::Fault;
 use crate::http::{self, Answer, Server};
 use crate::path_faults::PathFaults;
-use crate::rate_limit::RateLimiter;
 use crate::router;
 use crate::rules::Rules;
+use crate::state::{State, is_world_held, with_world_held};
 use crate::trade::Trade;
 use crate::world::World;
-
-type PageHook = Box<dyn FnMut(&mut World, u64) + Send>;
-type Uptime = Box<dyn Fn() -> Duration + Send>;
-type Observer = Box<dyn FnMut(&Asked) + Send>;
 
 /// A simulated exchange. Clones share one world; any number of servers may serve it.
 #[derive(Clone)]
@@ -27,40 +21,11 @@ pub struct Exchange {
     state: Arc<Mutex<State>>,
 }
 
-pub(crate) struct State {
-    pub(crate) world: World,
-    pub(crate) faults: FaultPlan,
-    pub(crate) path_faults: PathFaults,
-    pub(crate) limiter: RateLimiter,
-    pub(crate) trades_request_count: u64,
-    uptime: Uptime,
-    page_hook: Option<PageHook>,
-    observer: Option<Observer>,
-    log: RequestLog,
-}
-
-thread_local! {
-    /// Whether this thread is inside a function that was handed the locked world.
-    static HOLDS_WORLD: Cell<bool> = const { Cell::new(false) };
-}
-
 impl Exchange {
     /// An exchange without trades and markets whose clock is the machine's.
     #[must_use]
     pub fn new(rules: Rules) -> Exchange {
-        let started = Instant::now();
-        let state = State {
-            world: World::new(rules),
-            faults: FaultPlan::default(),
-            path_faults: PathFaults::default(),
-            limiter: RateLimiter::default(),
-            trades_request_count: 0,
-            uptime: Box::new(move || started.elapsed()),
-            page_hook: None,
-            observer: None,
-            log: RequestLog::default(),
-        };
-        Exchange { state: Arc::new(Mutex::new(state)) }
+        Exchange { state: Arc::new(Mutex::new(State::new(rules))) }
     }
 
     /// Serves on a free port of 127.0.0.1 until the server is dropped.
@@ -264,48 +229,10 @@ impl Exchange {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         assert!(
-            !HOLDS_WORLD.get(),
+            !is_world_held(),
             "the exchange was called by a function that holds its world: use the world instead"
         );
         // A panic in a test's function is reported by the server; the world itself stays whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl State {
-    /// Microseconds for which it has been up.
-    pub(crate) fn uptime_us(&self) -> i64 {
-        i64::try_from((self.uptime)().as_micros()).expect("not 290,000 years of uptime")
-    }
-
-    /// Counts a trades request and lets the test's function change the world before the answer.
-    pub(crate) fn begin_trades_request(&mut self) -> u64 {
-        self.trades_request_count += 1;
-        let number = self.trades_request_count;
-        if let Some(hook) = &mut self.page_hook {
-            with_world_held(|| hook(&mut self.world, number));
-        }
-        number
-    }
-
-    fn record(&mut self, asked: Asked) {
-        if let Some(observer) = &mut self.observer {
-            with_world_held(|| observer(&asked));
-        }
-        self.log.push(asked);
-    }
-}
-
-/// Runs a function of the caller's while this thread has the lock, and has [`Exchange::lock`] say
-/// so instead of hanging.
-fn with_world_held<T>(run: impl FnOnce() -> T) -> T {
-    struct Release;
-    impl Drop for Release {
-        fn drop(&mut self) {
-            HOLDS_WORLD.set(false);
-        }
-    }
-    HOLDS_WORLD.set(true);
-    let _release = Release;
-    run()
 }

@@ -30,10 +30,10 @@
 //! assert_eq!(exchange.market("KXTEST-1-A").unwrap().result, "yes");
 //! ```
 //!
-//! Layers, lowest first: `timestamp`, `text`, `random`, `clock`, `period`, `trade`, `tape`,
-//! `phantom`, `market`, `book`, `catalogue`, `cursor`, `candle` know no HTTP; `http` knows no
-//! exchange; `routes` hold one resource each; `router` admits requests to them; `exchange` keeps
-//! the state.
+//! Layers, lowest first: `digits`, `timestamp`, `text`, `random`, `clock`, `period`, `trade`,
+//! `tape`, `phantom`, `market`, `book`, `catalogue`, `cursor`, `candle` know no HTTP; `http` knows
+//! no exchange; `routes` hold one resource each; `state` is what the router reads and changes;
+//! `router` admits requests to the routes; `exchange` has the lock.
 
 mod asked;
 mod book;
@@ -41,6 +41,7 @@ mod candle;
 mod catalogue;
 mod clock;
 mod cursor;
+mod digits;
 mod exchange;
 mod exchange_markets;
 mod fault;
@@ -50,6 +51,7 @@ mod market;
 mod path_faults;
 mod period;
 mod phantom;
+mod public_key;
 mod random;
 mod rate_limit;
 mod recorded;
@@ -58,8 +60,10 @@ mod router;
 mod routes;
 mod rules;
 mod signing;
+mod state;
 mod tape;
 mod text;
+mod tier;
 mod timestamp;
 mod trade;
 mod world;
@@ -72,11 +76,11 @@ pub use fault::{Fault, RetryAfter};
 pub use generate::{seeded_book, seeded_trades};
 pub use http::{Answer, Delivery, Server};
 pub use market::{Market, Status};
+pub use public_key::PublicKey;
 pub use rules::{
     ErrorShape, ExchangeStatus, Framing, ListEnd, MalformedCursor, MarketVolume, MaxTs, RateClock,
     RateLimit, Rules, UnknownSeries, ZeroLimit,
 };
-pub use signing::PublicKey;
 pub use trade::{Shape, Trade};
 pub use world::World;
 

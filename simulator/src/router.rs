@@ -2,15 +2,15 @@
 //! a resource answers is in its file under `routes`.
 
 use crate::asked::Asked;
-use crate::exchange::State;
 use crate::fault::Fault;
-use crate::http::{Reply, Request};
+use crate::http::{Reply, Request, target};
 use crate::refusal;
-use crate::routes::trades::Tier;
 use crate::routes::{
     books, candles, events, exchange_status, fault, historical_cutoff, markets, series, trades,
 };
 use crate::rules::RateClock;
+use crate::state::State;
+use crate::tier::Tier;
 use crate::world::World;
 use crate::{BASE_PATH, signing, timestamp};
 
@@ -176,10 +176,4 @@ impl Resource {
             Resource::ExchangeStatus => exchange_status::answer(&world.rules),
         }
     }
-}
-
-/// A request target; locations without a host lead back to the same one.
-pub(crate) fn target(path: &str, raw_query: &str) -> String {
-    let mark = if raw_query.is_empty() { "" } else { "?" };
-    format!("{path}{mark}{raw_query}")
 }

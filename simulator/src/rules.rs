@@ -3,7 +3,7 @@
 
 use clap::ValueEnum;
 
-use crate::signing::PublicKey;
+use crate::public_key::PublicKey;
 
 /// The exchange's behaviour. All fields may be changed while it runs.
 #[derive(Clone, Debug)]

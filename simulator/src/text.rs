@@ -1,6 +1,8 @@
 //! Writing JSON the way the exchange does: compact, keys in alphabetical order, money and counts as
 //! decimal text.
 
+use crate::digits::push_number;
+
 /// A JSON string.
 pub(crate) fn quoted(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
@@ -37,19 +39,6 @@ pub(crate) fn push_dollars_e6(text: &mut String, price_e6: u32) {
     } else {
         push_number(text, fraction.into(), 6);
     }
-}
-
-/// Adds a number with at least so many digits. Written out because each trade has a dozen.
-pub(crate) fn push_number(text: &mut String, value: u64, len: usize) {
-    let mut digits = [b'0'; 20];
-    let (mut at, mut rest) = (digits.len(), value);
-    while rest > 0 {
-        at -= 1;
-        digits[at] += u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-    }
-    let at = at.min(digits.len().saturating_sub(len));
-    text.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// Dollars from ten-thousandths.

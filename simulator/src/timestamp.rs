@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 
-use crate::text::push_number;
+use crate::digits::push_number;
 
 /// One second in microseconds.
 pub(crate) const SECOND_US: i64 = 1_000_000;

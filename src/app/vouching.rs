@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use crate::domain::backfill::Lifespan;
 use crate::domain::completeness::HourVolume;
 use crate::domain::slice::{Slice, SliceKey};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::domain::vouching::{
     Candles, Said, Word, hours_around, is_blank, is_borne_out, is_outside, speaks_of,
 };

@@ -228,6 +228,7 @@ pub struct DemoArgs {
 /// Flags of `backfill`.
 #[derive(Clone, Debug, Args)]
 // clap's own would list the flags that came from the environment.
+// See docs/upstream.md#clap-variables-in-the-usage
 #[command(override_usage = "kalshi-ingest backfill [OPTIONS] --from <INSTANT> --to <INSTANT>")]
 pub struct BackfillArgs {
     /// The first instant: RFC 3339 or YYYY-MM-DD

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::SelectionArgs;
 use crate::domain::selection::{OfName, Selection, Shard, Target, Watch};
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use crate::failure::Failure;
 use crate::watchlist;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::market::{Market, Status};
 use super::scope::{GroupId, Scope};
 use super::slice::{Slice, SliceKey, SliceStatus};
+use super::ticker::Ticker;
 use super::tier::Tier;
 use super::time::Timestamp;
-use super::trade::Ticker;
 use super::venue::TapeRate;
 
 /// A market longer than this is read in parts: a kill or a changed window costs at most one.

@@ -10,8 +10,9 @@ use super::checkpoint::{Change, Checkpoint, Claim, Correction, Progress, Retirem
 use super::page::{Row, TapeSpan, Walked};
 use super::scope::Scope;
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
+use super::ticker::Ticker;
 use super::time::Timestamp;
-use super::trade::{RawEvent, Rejected, Ticker};
+use super::trade::{RawEvent, Rejected};
 
 /// The checkpoints as they are committed, by market: what a pass believes the database holds.
 #[derive(Debug, Default)]

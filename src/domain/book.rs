@@ -2,8 +2,9 @@
 //!
 //! The exchange shows bids only: an offer to sell YES at `p` is a bid for NO at a dollar less `p`.
 
+use super::ticker::Ticker;
 use super::time::Timestamp;
-use super::trade::{Price, Quantity, Ticker};
+use super::trade::{Price, Quantity};
 
 /// What was bid for at one price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

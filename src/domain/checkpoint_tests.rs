@@ -1,7 +1,7 @@
 //! The rules by which a checkpoint moves.
 
 use super::*;
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(second)

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::ticker::Ticker;
 use super::time::Timestamp;
-use super::trade::Ticker;
 
 /// An hour, in which candles are compared.
 pub const HOUR_SECONDS: i64 = 3_600;

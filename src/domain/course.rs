@@ -83,8 +83,8 @@ mod tests {
     use crate::domain::scope::Scope;
     use crate::domain::slice::{Slice, SliceKey};
     use crate::domain::slice_walk::SliceKnown;
+    use crate::domain::ticker::Ticker;
     use crate::domain::tier::Tier;
-    use crate::domain::trade::Ticker;
     use crate::domain::walk::tests::transcript::{RULES, page_from, request_text, time};
 
     /// Whoever drives a walk follows its cursor, and says so if that is refused.

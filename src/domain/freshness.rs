@@ -142,7 +142,7 @@ pub fn state(checkpoint: &Checkpoint, now: Now, sla: Duration) -> State {
 mod tests {
     use super::*;
     use crate::domain::checkpoint::{Left, OpenWalk, Window};
-    use crate::domain::trade::Ticker;
+    use crate::domain::ticker::Ticker;
 
     #[test]
     fn each_instant_is_judged_by_the_clock_it_was_told_by() {

@@ -11,9 +11,9 @@ use super::scope::Scope;
 use super::slice::{Slice, SliceKey};
 use super::slice_walk::{SliceKnown, SliceWalk};
 use super::tape::TapeWalk;
+use super::ticker::Ticker;
 use super::tier::Tier;
 use super::time::Timestamp;
-use super::trade::Ticker;
 use super::walk::Walk;
 
 /// One walk to be done.

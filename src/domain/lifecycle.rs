@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::checkpoint::{Checkpoint, Retirement};
 use super::market::{Known, Market, Status};
 use super::selection::Listed;
+use super::ticker::Ticker;
 use super::time::Timestamp;
-use super::trade::Ticker;
 
 /// A market that trades is looked at this often, unless a list shows it anyway.
 const LOOK_LIVE: Duration = Duration::from_secs(15 * 60);

@@ -2,7 +2,7 @@
 
 use super::super::checkpoint::{OpenWalk, Window};
 use super::super::evidence::Anchor;
-use super::super::trade::Ticker;
+use super::super::ticker::Ticker;
 use super::*;
 
 /// How long the live tier holds a settled market.

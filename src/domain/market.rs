@@ -1,8 +1,9 @@
 //! A market's metadata as the exchange tells it, and what is remembered of it between passes.
 
 use super::page::Traded;
+use super::ticker::Ticker;
 use super::time::Timestamp;
-use super::trade::{Price, Ticker};
+use super::trade::Price;
 
 /// Where a market is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::market::{Market, Status, WatchRecord};
+use super::ticker::fingerprint;
 use super::time::Timestamp;
-use super::trade::fingerprint;
 
 /// How far below the last evidence a list begins: answers of a cache, and closing times that moved.
 const MARGIN: Duration = Duration::from_secs(3_600);
@@ -97,7 +97,7 @@ pub fn is_emptiness_known(record: &WatchRecord, has_open: bool, ours: Timestamp)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::trade::Ticker;
+    use crate::domain::ticker::Ticker;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_seconds(second)

@@ -3,8 +3,9 @@
 pub mod fixed;
 pub mod time;
 pub mod venue;
-pub mod trade;
+pub mod ticker;
 pub mod scope;
+pub mod trade;
 pub mod market;
 pub mod exchange_record;
 pub mod sync_mark;

@@ -8,8 +8,8 @@ use super::checkpoint::Checkpoint;
 use super::freshness::{Now, State, staleness, state};
 use super::scope::Scope;
 use super::selection::{Selection, Shard, Target, Watch};
+use super::ticker::Ticker;
 use super::time::Timestamp;
-use super::trade::Ticker;
 
 /// An entry that no pass has selected for so long, while others were, has been taken out; or for three times
 /// its SLA, if that is longer: whose passes stopped must become stale before it is forgotten.

@@ -8,9 +8,10 @@ use super::checkpoint::{Correction, Progress};
 use super::evidence::{Anchor, ClockPair, Evidence};
 use super::scope::Scope;
 use super::slice::SliceProgress;
+use super::ticker::Ticker;
 use super::tier::Tier;
 use super::time::Timestamp;
-use super::trade::{RawEvent, Rejected, Ticker};
+use super::trade::{RawEvent, Rejected};
 
 /// How walks are done; the same for every market of a pass.
 #[derive(Clone, Copy, Debug)]

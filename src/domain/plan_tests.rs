@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::checkpoint::{OpenWalk, Window};
 use super::super::evidence::Anchor;
 use super::super::scope::Scope;
-use super::super::trade::Ticker;
+use super::super::ticker::Ticker;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000_000);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::trade::{Ticker, fingerprint};
+use super::ticker::{TAPE, Ticker, fingerprint, is_group};
 
 /// What is read. Sorted as its texts are, but for tickers that begin with one of `!"#$%&'()`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,8 +19,6 @@ pub enum Scope {
 /// Which markets the tape is read for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(Arc<str>);
-
-const TAPE: &str = "*";
 
 impl GroupId {
     /// The group of these markets: a fingerprint of their tickers in this order, and how many they are. It never changes:
@@ -73,21 +71,6 @@ impl Scope {
     pub fn holds(&self, ticker: &Ticker) -> bool {
         self.market().is_none_or(|own| own == ticker)
     }
-}
-
-/// Whether a text is reserved for a scope that is no market: no ticker is written so.
-pub(super) fn is_reserved(text: &str) -> bool {
-    text == TAPE || is_group(text)
-}
-
-fn is_group(text: &str) -> bool {
-    let parts = text.strip_prefix(TAPE).and_then(|rest| rest.split_once('-'));
-    parts.is_some_and(|(hash, count)| {
-        hash.len() == 16
-            && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
-            && !count.is_empty()
-            && count.bytes().all(|byte| byte.is_ascii_digit())
-    })
 }
 
 impl From<Ticker> for Scope {

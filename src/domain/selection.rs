@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::scope::Scope;
-use super::trade::{Ticker, fingerprint};
+use super::ticker::{Ticker, fingerprint};
 
 /// What one entry of the selection stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,9 +7,9 @@ use super::checkpoint::{OpenWalk, Progress};
 use super::page::{End, Guard, Page, Rules, Step, Traded, Walked};
 use super::scope::Scope;
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
+use super::ticker::Ticker;
 use super::tier::Tier;
 use super::time::Timestamp;
-use super::trade::Ticker;
 use super::walk::Walk;
 
 /// What is known of a slice beside its answers.

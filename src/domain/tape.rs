@@ -11,8 +11,8 @@ use super::checkpoint::{Checkpoint, Completed, Level, Progress, Window};
 use super::evidence::Anchor;
 use super::page::{Page, Row, Rules, Step, TapeSpan, Walked};
 use super::scope::Scope;
+use super::ticker::Ticker;
 use super::time::Timestamp;
-use super::trade::Ticker;
 use super::walk::Walk;
 
 /// The longest window read from the tape, unless the rules name one. After an outage the oldest comes first, so that what is

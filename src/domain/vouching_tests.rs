@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::market::Status;
+use crate::domain::ticker::Ticker;
 use crate::domain::tier::Tier;
-use crate::domain::trade::Ticker;
 
 const HOUR: i64 = HOUR_SECONDS;
 

@@ -2,7 +2,7 @@
 //! store and a pass, each as small as its promises allow.
 
 use crate::domain::scope::Scope;
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use std::time::Duration;
 
 use std::collections::BTreeSet;

@@ -6,7 +6,7 @@ pub(in crate::domain) mod transcript;
 use super::*;
 use crate::domain::batch::{Batch, Committed, Receipt};
 use crate::domain::checkpoint::Checkpoint;
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use transcript::{RULES, page_from, play, time};
 
 #[test]

@@ -1,6 +1,6 @@
 //! How the transcripts of the walk are written and played.
 
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use std::time::Duration;
 
 use std::fmt::Write as _;

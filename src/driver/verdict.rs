@@ -320,7 +320,7 @@ impl Verdict {
 mod tests {
     use super::super::stage::Stage;
     use super::*;
-    use crate::domain::trade::Ticker;
+    use crate::domain::ticker::Ticker;
 
     fn refused() -> Failure {
         Failure::new(Kind::ExchangeRefused, "there is no such series")

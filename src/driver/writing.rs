@@ -11,8 +11,9 @@ use crate::domain::evidence::Anchor;
 use crate::domain::page::Walked;
 use crate::domain::scope::Scope;
 use crate::domain::tally::Tally;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Rejected, Ticker};
+use crate::domain::trade::Rejected;
 use crate::failure::{Failure, Kind};
 
 /// A batch this large is committed: larger ones are hardly faster to store and cost memory.

@@ -3,8 +3,8 @@
 
 use super::asker::Asker;
 use crate::domain::selection::Target;
+use crate::domain::ticker::Ticker;
 use crate::domain::tier::Tier;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 use crate::kalshi::MarketsPage;
 use crate::retry::Jitter;

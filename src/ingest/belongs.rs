@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::asker::Asker;
 use super::broken::Broken;
 use crate::domain::market::{EventRecord, Market};
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use crate::failure::{Failure, Kind};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage, is_combo};
 use crate::retry::Jitter;

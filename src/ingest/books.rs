@@ -9,7 +9,7 @@ use super::resolve::Resolved;
 use crate::domain::book::Snapshot;
 use crate::domain::market::Status;
 use crate::domain::selection::{Demand, Listed, Selection};
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use crate::failure::{Failure, Kind};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList};
 use crate::retry::{Jitter, Policy};

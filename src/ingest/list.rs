@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::absence::{self, Alone};
 use super::asker::Asker;
 use super::broken::Broken;
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, is_combo};
 use crate::retry::Jitter;

@@ -18,8 +18,8 @@ use crate::domain::market::{
 };
 use crate::domain::selection::{Selection, Shard, Target, Watch};
 use crate::domain::sync_mark::{Heard, is_from_a_future, latest_credible_trade};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::{Failure, one_line};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, VENUE, is_combo, means_combos};
 use crate::retry::{Jitter, Policy};

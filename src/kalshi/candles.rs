@@ -13,8 +13,8 @@ use super::rows::{self, ListBody};
 use super::wire::Text;
 use crate::clock::Clock;
 use crate::domain::completeness::{HOUR_SECONDS, HourVolume};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
 
 /// What one request for many markets answers at most, all candles together.

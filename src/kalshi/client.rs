@@ -344,6 +344,7 @@ fn unanswered(what: &str, error: ureq::Error) -> Failure {
 }
 
 /// Whether the other side's certificate was looked at and refused. It arrives inside an I/O error.
+/// See docs/upstream.md#ureq-a-refused-certificate
 fn is_untrusted(error: &ureq::Error) -> bool {
     let inner = match error {
         ureq::Error::Rustls(inner) => Some(inner),

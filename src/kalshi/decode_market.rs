@@ -10,8 +10,9 @@ use super::wire::Text;
 use crate::domain::book::{Book, Level, Snapshot};
 use crate::domain::fixed;
 use crate::domain::market::{EventRecord, Market, Sighting, Status};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Price, Quantity, Ticker};
+use crate::domain::trade::{Price, Quantity};
 use crate::failure::{Failure, Kind};
 
 /// One decoded answer.

@@ -6,8 +6,9 @@ use super::rows::{self, Row};
 use super::{candles, decode, decode_market};
 use crate::domain::market::Sighting;
 use crate::domain::scope::Scope;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Ticker, is_trade_id};
+use crate::domain::trade::is_trade_id;
 
 /// What the exchange and we say the time is.
 const NOW: Timestamp = Timestamp::from_seconds(1_785_002_400);

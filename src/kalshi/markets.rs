@@ -10,9 +10,9 @@ use super::client::{Client, Question};
 use super::decode_market::{self, BookAnswer, MarketsPage};
 use crate::clock::Clock;
 use crate::domain::market::{EventRecord, Market};
+use crate::domain::ticker::Ticker;
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
 
 /// How many tickers one request names: 500 were seen to work and 800 to be too long for a URL.

@@ -9,8 +9,9 @@ use super::rows::Broken;
 use super::wire::{EventKey, Text, TradeEvent};
 use crate::domain::fixed;
 use crate::domain::scope::Scope;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade, is_trade_id};
+use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade, is_trade_id};
 use crate::failure::shortened;
 
 /// A trade dated longer than this after now is nonsense; up to it a clock may be wrong.

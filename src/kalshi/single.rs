@@ -13,8 +13,8 @@ use super::markets::{foreign_row, in_path, list_question};
 use super::wire::Text;
 use crate::clock::Clock;
 use crate::domain::selection::Target;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// Events with their markets are large: so many at once.

@@ -8,9 +8,9 @@ use super::decode;
 use crate::clock::Clock;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::scope::Scope;
+use crate::domain::ticker::Ticker;
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// The exchange's own default for a page.

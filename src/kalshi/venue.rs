@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::selection::Target;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::domain::venue::Venue;
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::freshness::Now;
 use crate::domain::overview::{Entry, Scored, Totals};
 use crate::domain::selection::{Shard, Target, Watch};
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 
 fn last() -> LastRun {
     LastRun {

@@ -1,6 +1,6 @@
 //! Requests to `http://` targets through a proxy: as curl does, the proxy is sent the request itself,
 //! with the whole URL. The library would have it open a tunnel, which many proxies allow to port 443
-//! alone.
+//! alone. See docs/upstream.md#ureq-a-tunnel-for-plain-http
 
 use std::fmt;
 

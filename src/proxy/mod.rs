@@ -30,7 +30,7 @@ pub struct Proxy {
 }
 
 /// An agent that asks through this proxy, or through none. Left to itself the library would look at
-/// the environment in its own way.
+/// the environment in its own way. See docs/upstream.md#ureq-variables-of-proxies
 pub(crate) fn agent(config: ConfigBuilder<AgentScope>, proxy: Option<&Proxy>) -> Agent {
     match proxy {
         Some(proxy) if proxy.is_forwarding => {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::checkpoint::Checkpoint;
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 
 fn report(market: &str, stale_s: i64, error: Option<&str>) -> MarketReport {
     let at = Timestamp::from_seconds;

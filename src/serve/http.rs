@@ -5,6 +5,7 @@
 //! for its client to ask something: of the client that holds the most of them. So whoever asks at
 //! once is answered at once, whatever others do.
 
+use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,9 +18,11 @@ use super::answers::Answer;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long what a client still sends is thrown away, so that it reads our answer first.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// Connections at once, of all clients and of one.
-const PLACES: usize = 256;
-const PLACES_EACH: usize = 128;
+/// Connections at once, where there are descriptors for them; one client holds half of them at most.
+const PLACES_MAX: usize = 256;
+const PLACES_MIN: usize = 8;
+/// Descriptors that are no places: the database, the listeners and the log have some twelve of them.
+const DESCRIPTORS_KEPT: usize = 32;
 /// Far more than any client of ours says.
 const HEAD_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
@@ -49,7 +52,9 @@ pub(super) fn start(
     listeners: Vec<TcpListener>,
     respond: impl Fn(&Request) -> Answer + Send + Sync + 'static,
 ) -> std::io::Result<()> {
-    let house = Arc::new(House { respond: Box::new(respond), guests: Mutex::default() });
+    let limits = fs::read_to_string("/proc/self/limits").ok();
+    let guests = Mutex::new(Guests::new(places(limits.as_deref())));
+    let house = Arc::new(House { respond: Box::new(respond), guests });
     for listener in listeners {
         let house = Arc::clone(&house);
         thread::Builder::new().name("door".to_owned()).spawn(move || house.receive(&listener))?;
@@ -57,13 +62,22 @@ pub(super) fn start(
     Ok(())
 }
 
+/// How many places there are under these limits of a process, as Linux writes them: with as many as
+/// there are descriptors, whoever comes would wait for one of those who say nothing to be let go.
+fn places(limits: Option<&str>) -> usize {
+    let line = limits.and_then(|text| text.lines().find_map(|l| l.strip_prefix("Max open files")));
+    let soft = line.and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
+    let room = soft.map_or(PLACES_MAX, |descriptors| descriptors.saturating_sub(DESCRIPTORS_KEPT));
+    room.clamp(PLACES_MIN, PLACES_MAX)
+}
+
 struct House {
     respond: Box<Respond>,
     guests: Mutex<Guests>,
 }
 
-#[derive(Default)]
 struct Guests {
+    places: usize,
     last: u64,
     /// The longest here first.
     all: Vec<Guest>,
@@ -78,12 +92,16 @@ struct Guest {
 }
 
 impl Guests {
+    fn new(places: usize) -> Guests {
+        Guests { places, last: 0, all: Vec::new() }
+    }
+
     /// Lets one in, and another one out where there is no place left.
     fn admit(&mut self, client: IpAddr, stream: Arc<TcpStream>) -> u64 {
         let held = |client: IpAddr| self.all.iter().filter(|guest| guest.client == client).count();
-        let busiest = if held(client) >= PLACES_EACH {
+        let busiest = if held(client) >= self.places / 2 {
             Some(client)
-        } else if self.all.len() >= PLACES {
+        } else if self.all.len() >= self.places {
             self.all.iter().map(|guest| guest.client).max_by_key(|client| held(*client))
         } else {
             None
@@ -321,7 +339,7 @@ mod tests {
     fn left_of(clients: &[u8], asked: &[u64]) -> Vec<u64> {
         let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let stream = Arc::new(TcpStream::connect(door.local_addr().unwrap()).unwrap());
-        let mut guests = Guests::default();
+        let mut guests = Guests::new(PLACES_MAX);
         for client in clients {
             let client = IpAddr::from([10, 0, 0, *client]);
             let number = guests.admit(client, Arc::clone(&stream));
@@ -334,13 +352,33 @@ mod tests {
 
     #[test]
     fn who_waits_longest_without_a_word_makes_room() {
-        let left = left_of(&[1; PLACES_EACH + 2], &[1]);
-        assert_eq!(left.len(), PLACES_EACH, "one client has its share");
+        let left = left_of(&[1; PLACES_MAX / 2 + 2], &[1]);
+        assert_eq!(left.len(), PLACES_MAX / 2, "one client has its share");
         assert_eq!(left[..2], [1, 4], "who has asked stays, the oldest others go");
-        let many: Vec<u8> = (0..PLACES)
+        let many: Vec<u8> = (0..PLACES_MAX)
             .map(|n| if n < 100 { 1 } else { 2 + u8::try_from(n % 10).unwrap() })
             .collect();
         let left = left_of(&[&many[..], &[200]].concat(), &[]);
-        assert_eq!((left.len(), left[0]), (PLACES, 2), "the client with the most gives way");
+        assert_eq!((left.len(), left[0]), (PLACES_MAX, 2), "the client with the most gives way");
+    }
+
+    #[test]
+    fn there_are_no_more_places_than_descriptors() {
+        let limits = |soft: &str| {
+            format!(
+                "Limit  Soft Limit  Hard Limit\nMax open files  {soft}  1048576  files\nMax x  1\n"
+            )
+        };
+        for (soft, expected) in [
+            ("1024", PLACES_MAX),
+            ("unlimited", PLACES_MAX),
+            ("64", 32),
+            ("41", 9),
+            ("16", PLACES_MIN),
+            ("0", PLACES_MIN),
+        ] {
+            assert_eq!(places(Some(&limits(soft))), expected, "{soft}");
+        }
+        assert_eq!((places(None), places(Some(""))), (PLACES_MAX, PLACES_MAX), "elsewhere");
     }
 }

@@ -14,8 +14,8 @@ use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{Now, staleness, state};
 use crate::domain::overview::{DAY_STEP, Overview, RunRow, Scored, Summary, Totals};
 use crate::domain::scope::Scope;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 
 /// One file: what it needs is in it.
 const PAGE: &str = include_str!("page.html");

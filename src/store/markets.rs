@@ -8,8 +8,8 @@ use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::backfill::Lifespan;
 use crate::domain::market::{Absence, EventRecord, Known, MarketScope, Sighting, Status};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// One at a time compares markets with what is on record, and writes what changed.

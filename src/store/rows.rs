@@ -5,8 +5,8 @@ use postgres::types::{FromSql, Type};
 use crate::domain::checkpoint::{Checkpoint, Left, OpenWalk, Quiet, Window};
 use crate::domain::evidence::Anchor;
 use crate::domain::scope::Scope;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
 
 /// A row of either database.

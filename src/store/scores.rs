@@ -5,8 +5,8 @@ use super::markets::MARKETS;
 use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::completeness::{HourVolume, Score};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// What is added up here is called so in an error.

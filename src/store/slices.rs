@@ -6,9 +6,9 @@ use super::value::{Rows, Value, values};
 use crate::domain::batch::Commit;
 use crate::domain::scope::Scope;
 use crate::domain::slice::{Slice, SliceKey, SliceStatus};
+use crate::domain::ticker::Ticker;
 use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// What is written here is called so in an error.

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use crate::domain::scope::Scope;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Price, Ticker};
+use crate::domain::trade::Price;
 
 /// One parameter. Its kind is known also when it is null.
 #[derive(Clone, Debug, PartialEq)]

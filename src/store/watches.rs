@@ -8,8 +8,8 @@ use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::market::{FalseMark, Refusal, WatchChange, WatchRecord};
 use crate::domain::selection::{Target, Watch};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::Failure;
 
 /// One at a time compares the selection with what is on record, and writes what changed.

@@ -7,8 +7,8 @@ mod books;
 mod upgrade;
 
 use kalshi_ingest::domain::market::{Known, Market, Sighting, Status};
+use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::store::Store;
 
 use crate::support::database::Database;

@@ -14,9 +14,10 @@ use kalshi_ingest::domain::batch::{Batch, Committed, Receipt};
 use kalshi_ingest::domain::page::{Page, Rules, Walked};
 use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
 use kalshi_ingest::domain::slice_walk::{SliceKnown, SliceWalk};
+use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
+use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
 use kalshi_ingest::store::{ReplayCursor, Replayed, Store, StoredRawEvent};
 
 use crate::support::database::Database;

@@ -27,8 +27,8 @@ const MARKET: &str = "KXA-1-B";
 
 /// A server, ended with the value.
 pub(crate) struct Serving {
-    base: String,
-    process: Child,
+    pub(crate) base: String,
+    pub(crate) process: Child,
 }
 
 pub(crate) struct Heard {
@@ -45,8 +45,13 @@ impl Heard {
 
 impl Serving {
     pub(crate) fn start(database_url: &str, flags: &[&str]) -> Serving {
+        let program = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
+        Serving::start_by(program, database_url, flags)
+    }
+
+    /// The same by a command that starts the program with what follows.
+    pub(crate) fn start_by(mut command: Command, database_url: &str, flags: &[&str]) -> Serving {
         let base = free_address().to_string();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kalshi-ingest"));
         command.args(["serve", "--listen", &base, "--database-url", database_url]);
         let process = command.args(flags).stderr(Stdio::piped()).spawn().unwrap();
         let serving = Serving { base, process };
@@ -72,7 +77,7 @@ impl Serving {
         Heard { status, head: head.to_lowercase(), body: body.to_owned() }
     }
 
-    fn ask_once(&self, method: &str, path: &str) -> Heard {
+    pub(crate) fn ask_once(&self, method: &str, path: &str) -> Heard {
         let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         self.raw(request.as_bytes())
     }
@@ -102,7 +107,7 @@ impl Serving {
     }
 
     /// Its exit status after this signal.
-    fn end(mut self, signal: &str) -> Option<i32> {
+    pub(crate) fn end(mut self, signal: &str) -> Option<i32> {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
         self.process.wait().unwrap().code()
@@ -127,7 +132,7 @@ impl Drop for Serving {
 }
 
 /// A database after one pass, with a market that is complete until now.
-fn filled(database: &Database) -> Bench<'_> {
+pub(crate) fn filled(database: &Database) -> Bench<'_> {
     let bench = Bench::new(database, Rules::default());
     let now = chrono::Utc::now().timestamp_micros();
     bench.set_now(now);

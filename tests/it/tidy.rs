@@ -304,6 +304,25 @@ fn every_link_in_the_documents_leads_somewhere() {
     assert!(looked > 30, "{looked} links");
 }
 
+/// A workaround that is gone takes its report along, and none is without one.
+#[test]
+fn each_fault_of_a_library_has_a_report_and_the_place_that_works_around_it() {
+    const PAGE: &str = "docs/upstream.md";
+    let page = read(PAGE);
+    let reports: BTreeSet<String> =
+        page.lines().filter(|line| line.starts_with("## ")).map(anchor).collect();
+    let mut linked = BTreeSet::new();
+    for (name, text) in ["src", "crates"].map(|directory| files(directory, ".rs")).concat() {
+        for link in text.split(&format!("{PAGE}#")).skip(1) {
+            let link = link.split(|c: char| !c.is_alphanumeric() && c != '-').next().unwrap();
+            assert!(reports.contains(link), "{name}: {PAGE} has no #{link}");
+            linked.insert(link.to_owned());
+        }
+    }
+    assert_eq!(linked, reports);
+    assert!(!reports.is_empty());
+}
+
 #[test]
 fn the_changelog_begins_with_this_version() {
     let changelog = read("CHANGELOG.md");

@@ -11,9 +11,11 @@ mod resolve;
 mod certificate;
 mod verify;
 mod stream;
-mod negotiate;
 mod options;
 mod connection_string;
+mod negotiate;
+mod exposure;
+mod connect;
 
 pub use self::connection_string::ConnectionString;
 pub use self::error::{Error, ErrorKind};

@@ -3,14 +3,16 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
 use postgres::config::SslMode;
 use postgres::tls::{MakeTlsConnect, TlsConnect};
 use postgres::{Client, Config, Socket};
 use rustls::pki_types::ServerName;
+use tokio::runtime::Builder;
 
 use super::resolve::Server;
 use super::tls::{Check, Mode};
@@ -111,13 +113,15 @@ impl ConnectionString {
         };
         let is_encrypted = is_agreed.load(Ordering::SeqCst);
         match connected {
-            Some(Ok(client)) => Ok((client, is_encrypted)),
-            Some(Err(error)) => Err(self.refusal(error, ssl_mode, is_encrypted)),
-            None => Err(Refusal::Absent(self.error(
-                ErrorKind::Unavailable,
-                &self.usual_advice(),
-                "no answer in time",
-            ))),
+            Ok(Ok(client)) => Ok((client, is_encrypted)),
+            Ok(Err(error)) => Err(self.refusal(error, ssl_mode, is_encrypted)),
+            Err(Unasked::Silent) => {
+                Err(Refusal::Absent(self.absent(&self.usual_advice(), "no answer in time")))
+            }
+            Err(Unasked::Short(error)) => {
+                let advice = "let this process have more open files or threads";
+                Err(Refusal::Absent(self.absent(advice, error)))
+            }
         }
     }
 
@@ -136,6 +140,7 @@ impl ConnectionString {
     fn refusal(&self, error: postgres::Error, asked: SslMode, is_encrypted: bool) -> Refusal {
         let code = error.code().map(postgres::error::SqlState::code);
         // The client has no better name for these two than its words.
+        // See docs/upstream.md#postgres-the-kind-of-an-error
         let is = |words: &str| code.is_none() && error.to_string() == words;
         // Starting up, shutting down or recovering is as good as not being there.
         let is_absent = code == Some("57P03") || is("error connecting to server");
@@ -213,22 +218,42 @@ fn both(last: Refusal, first: &Error) -> Refusal {
     }
 }
 
+/// Why it is not known what the server would say.
+enum Unasked {
+    /// The time is over.
+    Silent,
+    /// This process has no descriptor or no thread left for a connection.
+    Short(io::Error),
+}
+
 /// The client's own limit ends with the handshake of TCP: a server that accepts and then says
-/// nothing is left to itself by this one. `None`: the time is over.
-fn within_timeout<T>(config: Config, tls: T) -> Option<Result<Client, postgres::Error>>
+/// nothing is left to itself by this one. See docs/upstream.md#postgres-a-time-limit-that-ends-early
+fn within_timeout<T>(config: Config, tls: T) -> Result<Result<Client, postgres::Error>, Unasked>
 where
     T: MakeTlsConnect<Socket> + Send + 'static,
     T::TlsConnect: Send,
     T::Stream: Send,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
-    let Some(limit) = config.get_connect_timeout().copied() else {
-        return Some(config.connect(tls));
-    };
+    let limit = config.get_connect_timeout().copied();
+    // The client makes such a runtime and panics if it cannot. What this one held is free again.
+    // See docs/upstream.md#postgres-a-panic-without-a-descriptor
+    drop(Builder::new_current_thread().enable_all().build().map_err(Unasked::Short)?);
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
+    let connect = move || {
         // Nobody may be waiting any more.
         let _ = sender.send(config.connect(tls));
-    });
-    receiver.recv_timeout(limit).ok()
+    };
+    thread::Builder::new().spawn(connect).map_err(Unasked::Short)?;
+    let answered = match limit {
+        Some(limit) => receiver.recv_timeout(limit),
+        None => receiver.recv().map_err(RecvTimeoutError::from),
+    };
+    answered.map_err(|error| match error {
+        RecvTimeoutError::Timeout => Unasked::Silent,
+        // Its thread panicked: somebody else took the descriptors in the moment between.
+        RecvTimeoutError::Disconnected => {
+            Unasked::Short(io::Error::other("the client gave up without a word"))
+        }
+    })
 }

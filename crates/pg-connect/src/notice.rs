@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use crate::negotiate::Endpoint;
-use crate::tls::Check;
-
 /// One line that is worth logging. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,57 +17,6 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Notice::Warning(line) | Notice::Detail(line) => f.write_str(line),
-        }
-    }
-}
-
-/// The warning that somebody on the way could read along, or be somebody else; `None` if all is
-/// well or nothing leaves the machine.
-pub(crate) fn of_strangers(
-    host: &str,
-    endpoint: &Endpoint,
-    is_encrypted: bool,
-    check: Check,
-) -> Option<Notice> {
-    match endpoint {
-        Endpoint::Address(address) if !address.to_canonical().is_loopback() => {}
-        _ => return None,
-    }
-    let wrong = match (is_encrypted, check) {
-        (false, _) => "not encrypted",
-        (true, Check::Nothing) => "encrypted but the server's certificate is not checked",
-        (true, Check::Chain | Check::Host) => return None,
-    };
-    let line = format!("the connection to {host} is {wrong}; set sslmode=verify-full");
-    Some(Notice::Warning(line))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-
-    #[test]
-    fn only_what_leaves_the_machine_is_warned_of() {
-        let endpoint = |text: &str| Endpoint::Address(text.parse().unwrap());
-        for (endpoint, is_encrypted, check, words) in [
-            (endpoint("192.0.2.1"), false, Check::Nothing, Some("not encrypted")),
-            (endpoint("192.0.2.1"), false, Check::Host, Some("not encrypted")),
-            (endpoint("2001:db8::1"), true, Check::Nothing, Some("certificate is not checked")),
-            (endpoint("192.0.2.1"), true, Check::Chain, None),
-            (endpoint("192.0.2.1"), true, Check::Host, None),
-            (endpoint("127.0.0.2"), false, Check::Nothing, None),
-            (endpoint("::1"), false, Check::Nothing, None),
-            (endpoint("::ffff:127.0.0.1"), false, Check::Nothing, None),
-            (Endpoint::Socket(PathBuf::from("/tmp")), false, Check::Nothing, None),
-        ] {
-            let said = of_strangers("db.example", &endpoint, is_encrypted, check);
-            assert_eq!(said.is_some(), words.is_some(), "{endpoint:?} {said:?}");
-            if let (Some(Notice::Warning(said)), Some(words)) = (said, words) {
-                assert!(said.contains(words) && said.contains("db.example"), "{said}");
-                assert!(said.ends_with("set sslmode=verify-full"), "{said}");
-            }
         }
     }
 }

@@ -33,6 +33,7 @@ fn is_about_the_name(error: &TlsError) -> bool {
 }
 
 /// An authority's certificate shown as a server's. Its dates were found good before that.
+/// See docs/upstream.md#rustls-webpki-a-trusted-certificate
 fn is_about_an_authority(error: &TlsError) -> bool {
     let TlsError::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))

@@ -11,6 +11,6 @@ mod stop;
 pub use reply::Answer;
 pub use reply::Delivery;
 pub(crate) use reply::Reply;
-pub(crate) use request::Request;
+pub(crate) use request::{Request, target};
 pub use server::Server;
 pub(crate) use server::serve;

@@ -161,6 +161,12 @@ fn header(line: &str) -> Option<(String, String)> {
     Some((name.to_ascii_lowercase(), value.trim().to_owned()))
 }
 
+/// A request target; locations without a host lead back to the same one.
+pub(crate) fn target(path: &str, raw_query: &str) -> String {
+    let mark = if raw_query.is_empty() { "" } else { "?" };
+    format!("{path}{mark}{raw_query}")
+}
+
 fn pairs(query: &str) -> Vec<(String, String)> {
     let parts = query.split('&').filter(|part| !part.is_empty());
     parts

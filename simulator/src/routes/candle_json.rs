@@ -1,9 +1,9 @@
 //! A candle as the exchange writes it: each tier has names of its own.
 
 use super::market_json::Prices as Quotes;
-use super::trades::Tier;
 use crate::candle::Candle;
 use crate::text::{Object, dollars_e4, dollars_e6, quoted};
+use crate::tier::Tier;
 
 const DOLLAR_E4: i64 = 10_000;
 

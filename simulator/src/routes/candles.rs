@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use super::market_json::Prices as Quotes;
-use super::trades::Tier;
 use super::{candle_json, paging};
 use crate::candle;
 use crate::catalogue::Listed;
@@ -13,6 +12,7 @@ use crate::market::Market;
 use crate::period::Period;
 use crate::refusal;
 use crate::text::{array, quoted};
+use crate::tier::Tier;
 use crate::world::World;
 
 /// How many candles a request may be about: of one market, and of several together. Counted are

@@ -51,7 +51,10 @@ pub(crate) fn one(world: &World, request: &Request, event_ticker: &str) -> Reply
     let Some(group) = world.group(event_ticker) else { return refusal::not_found(&world.rules) };
     let mut body = Object::new();
     body.raw("event", &event_json(world, group, is_nested));
-    if !is_nested && !is_bare {
+    if is_nested {
+        // Required by the specification, also where the markets are in the event.
+        body.raw("markets", "[]");
+    } else if !is_bare {
         put_markets(&mut body, world, group);
     }
     Reply::json(200, body.end())

@@ -3,9 +3,8 @@
 
 use crate::cursor;
 use crate::fault::{Fault, RetryAfter};
-use crate::http::{Delivery, Reply, Request};
+use crate::http::{Delivery, Reply, Request, target};
 use crate::refusal;
-use crate::router;
 use crate::timestamp::{SECOND_US, http_date};
 use crate::world::World;
 
@@ -40,7 +39,7 @@ pub(crate) fn instead(world: &World, request: &Request, fault: Fault) -> Option<
         Fault::Redirect => {
             let mark = if request.raw_query.is_empty() { "" } else { "&" };
             let query = format!("{}{mark}redirected=1", request.raw_query);
-            Some(Reply::redirect(302, router::target(&request.path, &query)))
+            Some(Reply::redirect(302, target(&request.path, &query)))
         }
         Fault::EmptyList => empty_list(request),
         Fault::EmptyPageWithCursor => empty_page(request),

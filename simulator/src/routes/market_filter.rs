@@ -1,11 +1,11 @@
 //! Which markets a request is about.
 
 use super::paging;
-use super::trades::Tier;
 use crate::catalogue::{Listed, Place};
 use crate::http::Request;
 use crate::market::{Market, Status};
 use crate::rules::Rules;
+use crate::tier::Tier;
 use crate::timestamp::SECOND_US;
 use crate::world::World;
 

@@ -1,10 +1,10 @@
 //! `GET /markets`, `/markets/{ticker}`, and their twins under `/historical`.
 
 use super::market_filter::Filter;
-use super::trades::Tier;
 use super::{market_json, paging};
 use crate::http::{Reply, Request};
 use crate::refusal;
+use crate::tier::Tier;
 use crate::world::World;
 
 /// How many rows if the request does not say, and how many at most.

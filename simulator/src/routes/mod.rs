@@ -14,3 +14,4 @@ mod paging;
 pub(crate) mod series;
 pub(crate) mod trades;
 mod trades_fault;
+mod trades_page;

@@ -1,39 +1,19 @@
 //! `GET /markets/trades` and `GET /historical/trades`: filters, pages, cursors.
 
-use std::sync::Arc;
-
+use super::trades_page::{Page, Query};
 use super::{fault as any_fault, paging, trades_fault};
 use crate::cursor;
 use crate::fault::Fault;
 use crate::http::{Reply, Request};
 use crate::refusal;
 use crate::rules::{MalformedCursor, Rules};
-use crate::tape::{Event, Key, Selection};
+use crate::tape::Selection;
+use crate::tier::Tier;
 use crate::timestamp::SECOND_US;
 use crate::world::World;
 
 /// How many rows if the request does not say, and how many at most.
 const LIMITS: (usize, usize) = (100, 1000);
-
-/// Which side of the cutoff a request is served from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tier {
-    Live,
-    Historical,
-}
-
-/// Some rows and where the next ones start.
-pub(super) struct Page {
-    pub(super) rows: Vec<Arc<Event>>,
-    /// The row after which the next page starts; `None` at the end of the list.
-    pub(super) next: Option<Key>,
-}
-
-/// A request understood.
-pub(super) struct Query<'a> {
-    pub(super) selection: Selection<'a>,
-    pub(super) limit: usize,
-}
 
 pub(crate) fn answer(
     world: &World,

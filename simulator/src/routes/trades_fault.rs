@@ -1,6 +1,6 @@
 //! What a fault does to a page of trades.
 
-use super::trades::{Page, Query};
+use super::trades_page::{Page, Query};
 use crate::cursor;
 use crate::fault::Fault;
 use crate::random::SplitMix64;

@@ -106,7 +106,7 @@ mod tests {
     use crate::domain::checkpoint::{Checkpoint, Progress};
     use crate::domain::page::{End, Rules, Step, Traded};
     use crate::domain::scope::Scope;
-    use crate::domain::trade::Ticker;
+    use crate::domain::ticker::Ticker;
 
     /// A page without rows that names a cursor is no end of a list.
     #[test]

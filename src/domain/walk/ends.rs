@@ -137,7 +137,7 @@ mod tests {
     use crate::domain::checkpoint::Checkpoint;
     use crate::domain::page::{End, Rules, Step};
     use crate::domain::scope::Scope;
-    use crate::domain::trade::Ticker;
+    use crate::domain::ticker::Ticker;
 
     /// Whether the second question about the end of the list is spared; each trade is of 0.01 contract.
     #[test]

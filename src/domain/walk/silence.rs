@@ -68,7 +68,7 @@ mod tests {
     use crate::domain::checkpoint::Checkpoint;
     use crate::domain::evidence::Anchor;
     use crate::domain::page::Rules;
-    use crate::domain::trade::Ticker;
+    use crate::domain::ticker::Ticker;
 
     /// The checkpoint after one page of a market that was taken for silent.
     fn after(answer: &str, row: &Checkpoint) -> Checkpoint {

@@ -10,8 +10,8 @@ use crate::domain::lifecycle::{self, AGAIN_MAX, ENDED_LATELY};
 use crate::domain::market::{Absence, Known, MarketScope};
 use crate::domain::scope::Scope;
 use crate::domain::selection::{Listed, Watch};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, VENUE, is_combo};
 

@@ -3,8 +3,8 @@
 use super::super::absence::{self, Behind, Events};
 use super::super::broken::Broken;
 use super::{Read, Syncer, Target, WatchChange, WatchRecord};
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Ticker;
 use crate::failure::{Failure, Kind};
 use crate::kalshi::{MarketList, MarketsPage, means_combos};
 use crate::retry::Policy;

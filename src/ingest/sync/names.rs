@@ -7,7 +7,7 @@ use super::super::list::{self, ByName};
 use super::{
     ALONE_MAX, Absence, Heard, Known, Syncer, Target, WatchChange, lifecycle, record_name,
 };
-use crate::domain::trade::Ticker;
+use crate::domain::ticker::Ticker;
 use crate::failure::Failure;
 use crate::kalshi::{MARKETS_PER_REQUEST, is_combo};
 use crate::retry::Policy;

@@ -8,8 +8,9 @@ use postgres::{Error, Row};
 
 use super::transaction::Transaction;
 use crate::domain::batch::Commit;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
+use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
 use crate::store::contract::RunId;
 use crate::store::engine::{Stored, sql};
 

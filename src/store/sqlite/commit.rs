@@ -3,8 +3,9 @@
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use crate::domain::batch::Commit;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Ticker, Trade};
+use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
 use crate::store::contract::RunId;
 use crate::store::engine::{Stored, sql};
 

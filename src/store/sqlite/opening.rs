@@ -165,7 +165,15 @@ fn check_readable(path: &Path) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(does_not_exist(path)),
         Err(error) => {
-            let message = format!("no read permission on {} for user {}", path.display(), me());
+            let message = match error.kind() {
+                std::io::ErrorKind::PermissionDenied => {
+                    format!("no read permission on {} for user {}", path.display(), me())
+                }
+                _ => format!(
+                    "opening {} to read failed; check the file and the limits of this process",
+                    path.display()
+                ),
+            };
             Err(Failure::new(Kind::StoreUnavailable, message).because(error))
         }
     }

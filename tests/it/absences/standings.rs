@@ -183,8 +183,8 @@ fn combos_that_never_traded_are_gone_at_once(database: &Database) {
 
 fn a_retired_market_on_the_tape_is_taken_back(database: &Database) {
     use kalshi_ingest::domain::selection::{Selection, Shard, Target, Watch};
+    use kalshi_ingest::domain::ticker::Ticker;
     use kalshi_ingest::domain::time::Timestamp;
-    use kalshi_ingest::domain::trade::Ticker;
     let (bench, mut seed) = (bench(database), 0);
     live(&bench, &["--series", "KXS"], 2, &mut seed, true);
     bench.exchange.settle_market("KXS-1-A", "yes", 10_000);

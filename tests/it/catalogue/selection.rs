@@ -1,7 +1,7 @@
 //! What belongs to what was selected.
 
 use kalshi_ingest::domain::market::{Absence, Market, MarketScope, WatchChange, WatchRecord};
-use kalshi_ingest::domain::trade::Ticker;
+use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::store::Store;
 
 use super::{at, instant, market, plain, rows, seen, some, ticker, tickers};

@@ -11,8 +11,8 @@ use kalshi_ingest::domain::page::{Page, Traded};
 use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::selection::{Target, Watch};
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
+use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::domain::trade::Ticker;
 use kalshi_ingest::store::{ExchangeKey, Replayed, RunRecord};
 use std::time::Duration;
 
