@@ -1,5 +1,6 @@
 //! Rules about the documents, as tests.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use clap::CommandFactory as _;
 use kalshi_ingest::cli::Cli;
 use kalshi_ingest::exit::Exit;
 
-use super::{files, read, root};
+use super::{LAYERS, files, layer, read, root};
 
 #[test]
 fn the_reference_lists_every_exit_status() {
@@ -129,5 +130,78 @@ fn the_crontab_example_is_a_command_line_we_take() {
         let words = std::iter::once("kalshi-ingest").chain(command.split_whitespace());
         let cli = Cli::read(words);
         assert!(cli.is_ok(), "{line}: {}", cli.unwrap_err());
+    }
+}
+
+/// The most lines of the map of the code.
+const ARCHITECTURE_LINES_MAX: usize = 150;
+
+#[test]
+fn the_architecture_is_a_map() {
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(
+        lines <= ARCHITECTURE_LINES_MAX,
+        "ARCHITECTURE.md has {lines} lines: a reason is a record in docs/decisions"
+    );
+}
+
+/// The modules that `mod.rs` has besides those of its tests.
+fn modules(file: &str) -> BTreeSet<String> {
+    let text = read(file);
+    let lines: Vec<&str> = text.lines().collect();
+    let is_tested = |at: usize| at > 0 && lines[at - 1] == "#[cfg(test)]";
+    let named = (0..lines.len()).filter(|at| !is_tested(*at)).filter_map(|at| {
+        let line = lines[at].trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+        line.strip_prefix("mod ")?.split_once(';').map(|(name, _)| name.to_owned())
+    });
+    named.collect()
+}
+
+#[test]
+fn the_architecture_names_every_module_once_in_the_order_of_the_layers() {
+    let architecture = read("ARCHITECTURE.md");
+    let section = architecture.split("\n## Layers\n").nth(1).unwrap();
+    let block = section.split("```").nth(1).unwrap();
+    let (mut above, mut listed) = ("", Vec::new());
+    let mut parts: Vec<(&str, &str)> = Vec::new();
+    for line in block.lines().skip(1) {
+        let names = line.trim_start().split("  ").next().unwrap().split_whitespace();
+        if line.starts_with(' ') {
+            parts.extend(names.map(|name| (above, name)));
+            continue;
+        }
+        for name in names {
+            above = name.trim_end_matches('/');
+            listed.push(above);
+        }
+    }
+    let order: Vec<usize> = listed.iter().map(|name| layer(name)).collect();
+    assert!(order.is_sorted(), "{listed:?}");
+    let sorted = |mut names: Vec<&str>| {
+        names.sort_unstable();
+        names.join(" ")
+    };
+    assert_eq!(sorted(listed), sorted(LAYERS.concat()));
+    for module in ["domain", "driver", "kalshi", "store", "ingest", "serve", "app"] {
+        let named = parts.iter().filter(|(above, _)| *above == module).map(|(_, name)| *name);
+        let there = modules(&format!("src/{module}/mod.rs"));
+        assert_eq!(sorted(named.collect()), sorted(there.iter().map(String::as_str).collect()));
+    }
+}
+
+#[test]
+fn the_index_lists_every_decision_under_its_title() {
+    let index = read("docs/decisions/README.md");
+    let index = index.split_whitespace().collect::<Vec<_>>().join(" ");
+    let records = files("docs/decisions", ".md");
+    for (name, text) in records.iter().filter(|(name, _)| !name.ends_with("README.md")) {
+        let file = name.rsplit('/').next().unwrap();
+        let number = file.split('-').next().unwrap();
+        let title = text.lines().next().unwrap().strip_prefix(&format!("# {number}: ")).unwrap();
+        let entry = format!("[{number}]({file}): {title}");
+        assert!(index.contains(&entry), "docs/decisions/README.md has no {entry:?}");
+        for heading in ["## Context", "## Decision", "## Consequences"] {
+            assert!(text.contains(&format!("\n{heading}\n")), "{name} has no {heading}");
+        }
     }
 }
