@@ -189,6 +189,93 @@ fn the_architecture_names_every_module_once_in_the_order_of_the_layers() {
     }
 }
 
+/// The most characters of a line of prose.
+const WIDTH_MAX: usize = 120;
+
+/// The lines outside of code blocks, with their numbers.
+fn outside_of_code(text: &str) -> Vec<(usize, &str)> {
+    let mut is_code = false;
+    let is_outside = |(_, line): &(usize, &str)| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    };
+    text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(is_outside).collect()
+}
+
+/// Lines that are too wide and could be wrapped: a row of a table and a line of one link cannot.
+fn wide(text: &str) -> Vec<usize> {
+    let is_one_link = |line: &str| {
+        let line = line.trim_start_matches(['*', '-', ' ', '!']);
+        line.starts_with('[') && line.ends_with(')') && line.matches("](").count() == 1
+    };
+    let is_fixed = |line: &str| line.trim_start().starts_with('|') || is_one_link(line);
+    let lines = outside_of_code(text).into_iter();
+    let wide = lines.filter(|(_, line)| line.chars().count() > WIDTH_MAX && !is_fixed(line));
+    wide.map(|(at, _)| at).collect()
+}
+
+/// Its sentences, each with its end.
+fn sentences(text: &str) -> Vec<&str> {
+    let mut rest = text;
+    let mut found = Vec::new();
+    while let Some(at) =
+        [". ", "? ", "! ", ".* ", ".** "].iter().filter_map(|end| rest.find(end)).min()
+    {
+        let (sentence, after) = rest.split_at(at + 1);
+        found.push(sentence);
+        rest = after;
+    }
+    found.push(rest);
+    found
+}
+
+/// Sentences that begin with a clause as their subject, as "What he says is true." does.
+fn riddles(text: &str) -> Vec<String> {
+    let mut paragraphs = vec![String::new()];
+    for (_, line) in outside_of_code(text) {
+        let line = line.trim_start();
+        let inner = line.trim_start_matches(['*', '-', '>', '|', '#', ' ']);
+        let inner = inner.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').trim_start();
+        if line.is_empty() || inner.len() < line.len() {
+            paragraphs.push(String::new());
+        }
+        if let Some(paragraph) = paragraphs.last_mut() {
+            paragraph.push_str(inner);
+            paragraph.push(' ');
+        }
+    }
+    let cells = paragraphs.iter().flat_map(|paragraph| paragraph.split(" | "));
+    let sentences = cells.flat_map(sentences);
+    let is_riddle = |sentence: &&str| {
+        let begins = ["What ", "Whatever ", "Who ", "Whoever ", "Whose "];
+        begins.iter().any(|word| sentence.starts_with(word)) && !sentence.ends_with('?')
+    };
+    let bare = sentences.map(|sentence| sentence.trim_matches(['*', ' ']));
+    bare.filter(is_riddle).map(str::to_owned).collect()
+}
+
+#[test]
+fn prose_is_wrapped_and_has_no_riddles() {
+    for (name, text) in pages() {
+        let wide = wide(&text);
+        assert!(wide.is_empty(), "{name}: lines {wide:?} are wider than {WIDTH_MAX}: wrap them");
+        let riddles = riddles(&text);
+        assert!(riddles.is_empty(), "{name}: name the subject first: {riddles:?}");
+    }
+}
+
+#[test]
+fn a_wide_line_and_a_riddle_are_seen() {
+    let long = "word ".repeat(30);
+    assert_eq!(wide(&format!("# Title\n\n{long}\n\n* {long}\n")), [3, 5]);
+    let fixed = format!("| {long} |\n\n* [a {long}](b.md)\n\n```text\n{long}\n```\n");
+    assert_eq!(wide(&fixed), [0; 0]);
+    let text = "It is. What he\nsays is true.\n\n1. **Who comes is seen.**\n* What is it?\n";
+    assert_eq!(riddles(text), ["What he says is true.", "Who comes is seen."]);
+    assert_eq!(riddles("```sh\nWhat is this.\n```\nSay what it is.\n"), [""; 0]);
+}
+
 #[test]
 fn the_index_lists_every_decision_under_its_title() {
     let index = read("docs/decisions/README.md");
