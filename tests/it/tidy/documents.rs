@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use clap::CommandFactory as _;
 use kalshi_ingest::cli::Cli;
@@ -69,6 +69,23 @@ fn pages() -> Vec<(String, String)> {
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets.filter(|target| !target.contains("://") && !target.contains(char::is_whitespace))
+}
+
+/// The file that a link names, as a path from the root.
+fn target(page: &str, link: &str) -> String {
+    let path = link.split('#').next().unwrap_or_default();
+    let mut found = PathBuf::from(page);
+    if !path.is_empty() {
+        found.pop();
+    }
+    for part in Path::new(path).components() {
+        if part == Component::ParentDir {
+            assert!(found.pop(), "{page}: {link} leaves the repository");
+        } else {
+            found.push(part);
+        }
+    }
+    found.to_string_lossy().into_owned()
 }
 
 /// The anchor that a forge and mdBook make of a heading.
@@ -274,6 +291,41 @@ fn a_wide_line_and_a_riddle_are_seen() {
     let text = "It is. What he\nsays is true.\n\n1. **Who comes is seen.**\n* What is it?\n";
     assert_eq!(riddles(text), ["What he says is true.", "Who comes is seen."]);
     assert_eq!(riddles("```sh\nWhat is this.\n```\nSay what it is.\n"), [""; 0]);
+}
+
+/// The pages of the book.
+fn chapters() -> Vec<String> {
+    let summary = read("docs/SUMMARY.md");
+    links(&summary).map(|link| target("docs/SUMMARY.md", link)).collect()
+}
+
+#[test]
+fn the_book_has_every_page_once() {
+    let mut chapters = chapters();
+    chapters.sort();
+    let mut pages: Vec<String> = pages().into_iter().map(|(name, _)| name).collect();
+    pages.retain(|name| name != "docs/SUMMARY.md");
+    pages.sort();
+    assert_eq!(chapters, pages);
+}
+
+#[test]
+fn every_link_of_a_page_leads_somewhere_in_the_book_too() {
+    let chapters = chapters();
+    let script = read("docs/book");
+    for page in &chapters {
+        for link in links(&read(page)) {
+            let file = target(page, link);
+            if Path::new(&file).extension().is_some_and(|ending| ending == "md") {
+                assert!(chapters.contains(&file), "{page}: {link} is no page of the book");
+                continue;
+            }
+            assert!(root().join(&file).is_file(), "{page}: a book has no page for {link}");
+            let top = file.split('/').next().unwrap();
+            let is_copied = script.split_whitespace().any(|word| word == top);
+            assert!(is_copied, "{page}: docs/book does not copy {link}");
+        }
+    }
 }
 
 #[test]
