@@ -329,6 +329,26 @@ fn every_link_of_a_page_leads_somewhere_in_the_book_too() {
 }
 
 #[test]
+fn the_list_for_tools_names_the_documents() {
+    let list = read("llms.txt");
+    assert!(list.starts_with("# kalshi-ingest\n\n> "), "a title and a summary come first");
+    let named: BTreeSet<String> = links(&list).map(|link| target("llms.txt", link)).collect();
+    for file in &named {
+        assert!(root().join(file).is_file(), "llms.txt: {file} does not exist");
+    }
+    let entries = list.lines().filter(|line| line.starts_with("- "));
+    for entry in entries {
+        assert!(entry.contains("): "), "{entry} does not say what it is about");
+    }
+    // The records of decisions and the runbooks are listed by pages of their own.
+    let is_listed_elsewhere =
+        |name: &str| name.starts_with("examples/runbooks/") || name.starts_with("docs/decisions/0");
+    for (name, _) in pages() {
+        assert!(named.contains(&name) || is_listed_elsewhere(&name), "llms.txt has no {name}");
+    }
+}
+
+#[test]
 fn the_index_lists_every_decision_under_its_title() {
     let index = read("docs/decisions/README.md");
     let index = index.split_whitespace().collect::<Vec<_>>().join(" ");
