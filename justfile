@@ -24,6 +24,15 @@ lint:
 simulate:
     simulate/ci
 
+# The documents as a book, in target/book/html
+book:
+    docs/book
+
+# The picture of the page in the README
+picture:
+    cargo build --workspace --bins
+    tests/tools/screenshot.py
+
 # Everything that has to pass before a change is merged
 ci:
     .ci/run

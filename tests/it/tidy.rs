@@ -1,12 +1,10 @@
 //! Rules about the source, as tests.
 
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use clap::CommandFactory as _;
-use kalshi_ingest::cli::Cli;
-use kalshi_ingest::exit::Exit;
 
 const FILE_LINES_MAX: usize = 500;
 
@@ -224,126 +222,6 @@ fn both_dialects_have_the_same_migrations() {
 }
 
 #[test]
-fn the_reference_lists_every_exit_status() {
-    let reference = read("docs/reference.md");
-    for exit in Exit::ALL {
-        let row = format!("| {} |", exit.code());
-        assert!(reference.contains(&row), "the reference has no row {row:?} for {exit:?}");
-    }
-}
-
-#[test]
-fn the_reference_lists_every_command_and_flag_with_its_variable() {
-    let reference = read("docs/reference.md");
-    let cli = Cli::command();
-    let commands = std::iter::once(&cli).chain(cli.get_subcommands());
-    for command in commands {
-        if command.get_name() != "kalshi-ingest" {
-            let name = format!("`{}`", command.get_name());
-            assert!(reference.contains(&name), "the reference does not name {name}");
-        }
-        for argument in command.get_arguments() {
-            let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
-            else {
-                continue;
-            };
-            assert!(
-                reference.contains(&format!("`--{long}`")),
-                "the reference does not list --{long}"
-            );
-            if let Some(variable) = argument.get_env() {
-                let variable = variable.to_string_lossy();
-                assert!(reference.contains(&format!("`{variable}`")), "--{long} can be {variable}");
-            }
-        }
-    }
-}
-
-/// The most lines of the page that everybody reads first.
-const README_LINES_MAX: usize = 120;
-
-#[test]
-fn the_readme_is_one_page() {
-    let lines = read("README.md").lines().count();
-    assert!(lines <= README_LINES_MAX, "the README has {lines} lines: what can move to docs/?");
-}
-
-/// What GitHub and mdBook make of a heading when they link to it.
-fn anchor(heading: &str) -> String {
-    let words = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = words.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-}
-
-#[test]
-fn every_link_in_the_documents_leads_somewhere() {
-    let mut pages = files("docs", ".md");
-    pages.extend(files("examples", ".md"));
-    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
-        pages.push((name.to_owned(), read(name)));
-    }
-    let mut looked = 0;
-    for (name, text) in &pages {
-        let folder = Path::new(name).parent().unwrap();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
-            if target.contains("://") || target.contains(char::is_whitespace) {
-                continue;
-            }
-            let file =
-                if path.is_empty() { root().join(name) } else { root().join(folder).join(path) };
-            assert!(file.exists(), "{name}: {target} leads nowhere");
-            if !fragment.is_empty() {
-                let there = fs::read_to_string(&file).unwrap();
-                let mut headings = there.lines().filter(|line| line.starts_with('#'));
-                assert!(headings.any(|line| anchor(line) == fragment), "{name}: no {target}");
-            }
-            looked += 1;
-        }
-    }
-    assert!(looked > 30, "{looked} links");
-}
-
-/// A workaround that is gone takes its report along, and none is without one.
-#[test]
-fn each_fault_of_a_library_has_a_report_and_the_place_that_works_around_it() {
-    const PAGE: &str = "docs/upstream.md";
-    let page = read(PAGE);
-    let reports: BTreeSet<String> =
-        page.lines().filter(|line| line.starts_with("## ")).map(anchor).collect();
-    let mut linked = BTreeSet::new();
-    for (name, text) in ["src", "crates"].map(|directory| files(directory, ".rs")).concat() {
-        for link in text.split(&format!("{PAGE}#")).skip(1) {
-            let link = link.split(|c: char| !c.is_alphanumeric() && c != '-').next().unwrap();
-            assert!(reports.contains(link), "{name}: {PAGE} has no #{link}");
-            linked.insert(link.to_owned());
-        }
-    }
-    assert_eq!(linked, reports);
-    assert!(!reports.is_empty());
-}
-
-#[test]
-fn the_changelog_begins_with_this_version() {
-    let changelog = read("CHANGELOG.md");
-    let heading = changelog.lines().find(|line| line.starts_with("## [")).unwrap();
-    let version = format!("## [{}]", env!("CARGO_PKG_VERSION"));
-    assert!(heading.starts_with(&version), "{heading} is not {version}");
-}
-
-#[test]
-fn every_dependency_has_its_reason_in_the_architecture() {
-    let architecture = read("ARCHITECTURE.md");
-    for manifest in ["Cargo.toml", "crates/pg-connect/Cargo.toml"].map(read) {
-        let section = manifest.split("[dependencies]").nth(1).unwrap();
-        let lines = section.split("\n[").next().unwrap().lines();
-        for name in lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name) {
-            assert!(architecture.contains(&format!("`{name}`")), "no reason is given for {name}");
-        }
-    }
-}
-
-#[test]
 fn the_crates_know_nothing_of_this_program() {
     for ending in [".rs", ".toml", ".md"] {
         for (name, text) in files("crates", ending) {
@@ -352,18 +230,5 @@ fn the_crates_know_nothing_of_this_program() {
                 assert!(!text.contains(word), "{name} names a {word}");
             }
         }
-    }
-}
-
-#[test]
-fn the_crontab_example_is_a_command_line_we_take() {
-    let crontab = read("crontab.example");
-    let lines: Vec<&str> = crontab.lines().filter(|line| line.contains("kalshi-ingest ")).collect();
-    assert!(!lines.is_empty());
-    for line in lines.iter().filter(|line| !line.starts_with("# ")) {
-        let command = line.split("kalshi-ingest ").nth(1).unwrap();
-        let words = std::iter::once("kalshi-ingest").chain(command.split_whitespace());
-        let cli = Cli::read(words);
-        assert!(cli.is_ok(), "{line}: {}", cli.unwrap_err());
     }
 }

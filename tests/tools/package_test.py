@@ -54,6 +54,35 @@ class PackageTest(unittest.TestCase):
         self.assertEqual(PACKAGE["changelog"], "target/package/assets/changelog.Debian")
         self.assertEqual(made, {path for path in self.made.rglob("*") if path.is_file()}, "all that is made is packed")
 
+    def shipped(self):
+        """Each file of the package's documents: its place below the folder of documents, and its source."""
+        top, places = "usr/share/doc/kalshi-ingest/", {}
+        for source, destination, _ in PACKAGE["assets"]:
+            if not destination.startswith(top):
+                continue
+            folder, pattern = support.ROOT, source
+            if source.startswith("target/package/assets/"):
+                folder, pattern = self.made, source.removeprefix("target/package/assets/")
+            # A pattern over folders keeps them.
+            base = folder / pattern.partition("**")[0] if "**" in pattern else None
+            for path in filter(pathlib.Path.is_file, folder.glob(pattern)):
+                name = path.relative_to(base).as_posix() if base else path.name
+                place = destination.removeprefix(top)
+                places[place + name if place.endswith("/") or not place else place] = path
+        return places
+
+    def test_every_link_of_a_packed_document_leads_to_a_packed_file(self):
+        places = self.shipped()
+        pages = {place: path for place, path in places.items() if place.endswith(".md")}
+        self.assertLessEqual({"README.md", "docs/reference.md", "docs/decisions/README.md"}, set(pages))
+        looked = 0
+        for place, path in pages.items():
+            for link in re.findall(r"\]\(([^)#\s]+)[^)\s]*\)", path.read_text()):
+                if "://" not in link:
+                    looked += 1
+                    self.assertIn(os.path.normpath(os.path.join(os.path.dirname(place), link)), places, f"{place}: {link}")
+        self.assertGreater(looked, 80)
+
     def test_files_are_where_debian_has_them(self):
         places = {source.removeprefix("target/package/assets/"): place for source, place, _ in PACKAGE["assets"]}
         wanted = {
@@ -128,7 +157,7 @@ class PackageTest(unittest.TestCase):
         self.assertNotIn("/usr/local", text)
 
     def test_scripts_are_clean(self):
-        scripts = [DEBIAN / name for name in ("assets", "build", "release-notes")]
+        scripts = [*(DEBIAN / name for name in ("assets", "build", "release-notes")), support.ROOT / "docs/book"]
         done = run("shellcheck", *scripts, support.ROOT / "tests/package", check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
 
