@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::outside::Outside;
 use crate::cli::{Output, StatusOutput};
-use crate::config::SLA_DEFAULT;
+use crate::config::{SLA_DEFAULT, StatusPlan};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{State, state};
 use crate::domain::market::{MarketScope, WatchRecord};
@@ -21,23 +21,13 @@ use crate::report;
 use crate::store::{MarketReport, Store};
 use crate::words;
 
-/// What is asked.
-pub(super) struct Question {
-    /// Only these; all when empty.
-    pub(super) selection: Selection,
-    /// Instead of those on record, for what was not selected by itself.
-    pub(super) sla: Option<Duration>,
-    pub(super) output: StatusOutput,
-    pub(super) check: bool,
-}
-
 pub(super) fn status(
-    question: &Question,
+    plan: &StatusPlan,
     store: &mut dyn Store,
     outside: &Outside,
 ) -> anyhow::Result<Exit> {
     let now = outside.clock.now();
-    let Question { selection: named, sla, output, check } = question;
+    let StatusPlan { selection: named, sla, output, check } = plan;
     let output = match output {
         StatusOutput::Prometheus => return prometheus(named, *check, store, outside),
         StatusOutput::Table => Output::Table,

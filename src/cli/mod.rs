@@ -54,26 +54,45 @@ impl Cli {
     /// What was typed about the log.
     pub fn log(&self) -> &LogArgs {
         match &self.command {
-            Command::Run(RunArgs { log, .. })
-            | Command::Status(StatusArgs { log, .. })
-            | Command::Markets(MarketsArgs { log, .. })
-            | Command::Orderbooks(OrderbooksArgs { log, .. })
-            | Command::Backfill(BackfillArgs { log, .. })
-            | Command::Completeness(CompletenessArgs { log, .. })
-            | Command::Replay(ReplayArgs { log, .. })
-            | Command::Prune(PruneArgs { log, .. })
-            | Command::Serve(ServeArgs { log, .. })
-            | Command::Migrate(MigrateArgs { log, .. })
-            | Command::Demo(DemoArgs { log, .. })
-            | Command::Completions(CompletionsArgs { log, .. })
-            | Command::Man(ManArgs { log, .. }) => log,
+            Command::Works(
+                Work::Run(RunArgs { log, .. })
+                | Work::Status(StatusArgs { log, .. })
+                | Work::Markets(MarketsArgs { log, .. })
+                | Work::Orderbooks(OrderbooksArgs { log, .. })
+                | Work::Backfill(BackfillArgs { log, .. })
+                | Work::Completeness(CompletenessArgs { log, .. })
+                | Work::Replay(ReplayArgs { log, .. })
+                | Work::Prune(PruneArgs { log, .. })
+                | Work::Serve(ServeArgs { log, .. })
+                | Work::Migrate(MigrateArgs { log, .. }),
+            )
+            | Command::Shows(
+                Show::Demo(DemoArgs { log, .. })
+                | Show::Completions(CompletionsArgs { log, .. })
+                | Show::Man(ManArgs { log, .. }),
+            ) => log,
         }
     }
 }
 
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "an invocation has one")]
 pub enum Command {
+    /// Those that work on a database.
+    #[command(flatten)]
+    Works(Work),
+    /// Those that show something of the program itself.
+    #[command(flatten)]
+    Shows(Show),
+}
+
+/// The commands that work on a database.
+///
+/// A new one is a variant here with a struct of its flags. The compiler then asks for the rest: where its `log` is
+/// (above), its terms (`config::Terms`), its plan (`config::Config`) and its call (`app`).
+#[derive(Clone, Debug, Subcommand)]
+pub enum Work {
     /// One pass: drain the selected markets, then judge their staleness. What cron calls
     Run(RunArgs),
     /// How fresh each market is, from the database alone
@@ -94,6 +113,11 @@ pub enum Command {
     Serve(ServeArgs),
     /// Bring the database's schema up to this build; run and status do it themselves
     Migrate(MigrateArgs),
+}
+
+/// The commands that show something of the program itself: no setting and no database of the user concerns them.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Show {
     /// Show it: a simulated exchange, three passes and their status; needs no server, key or network
     Demo(DemoArgs),
     /// Print the completions of a shell
