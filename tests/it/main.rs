@@ -52,4 +52,5 @@ mod signals;
 mod kills;
 mod lost_answers;
 mod reconnection;
+mod reference;
 mod tidy;
