@@ -219,7 +219,12 @@ fn coded(text: &str) -> String {
         let end = &word[core.len()..];
         if is_code(core) { format!("`{core}`{end}") } else { word.to_owned() }
     };
-    text.split(' ').map(mark).collect::<Vec<_>>().join(" ")
+    // Every second part is in code already.
+    let parts = text.split('`').enumerate().map(|(at, part)| match at % 2 {
+        0 => part.split(' ').map(mark).collect::<Vec<_>>().join(" "),
+        _ => format!("`{part}`"),
+    });
+    parts.collect()
 }
 
 fn lower(text: &str) -> String {
