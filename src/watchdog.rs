@@ -11,7 +11,10 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
+use signal_hook::consts::{SIGINT, SIGTERM};
+
 use crate::clock::{Clock, StopFlag};
+use crate::config::{OnSignal, Patience};
 use crate::exit::Exit;
 
 /// What a pass may take beyond its deadline: connecting, the last commit, the closing record.
@@ -22,8 +25,31 @@ const POLL: Duration = Duration::from_millis(100);
 /// What its last words may take, by the machine's clock.
 const WORDS_MAX: Duration = Duration::from_secs(1);
 
+/// Has signals told to the program as its command wants them, and a watchdog stand by where one is wanted.
+pub fn guard(patience: Patience, stop: &StopFlag, clock: &Arc<dyn Clock>) {
+    let longest = match patience {
+        Patience { longest, on_signal: OnSignal::FinishBatch } => {
+            heed_signals(stop);
+            // Who does not end in time after a signal is ended all the same.
+            longest.unwrap_or(Duration::MAX)
+        }
+        Patience { longest: Some(longest), on_signal: OnSignal::EndAtOnce } => longest,
+        Patience { longest: None, on_signal: OnSignal::EndAtOnce } => return,
+    };
+    start(longest, stop.clone(), Arc::clone(clock));
+}
+
+/// SIGINT and SIGTERM are told to the command, which then ends.
+fn heed_signals(stop: &StopFlag) {
+    for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {
+        if let Err(error) = signal_hook::flag::register_usize(signal, stop.number(), number) {
+            log::warn!("signal {number} will not be waited for: {error}");
+        }
+    }
+}
+
 /// Stands by, in a thread of its own, until the process ends.
-pub fn start(deadline: Duration, stop: StopFlag, clock: Arc<dyn Clock>) {
+fn start(longest: Duration, stop: StopFlag, clock: Arc<dyn Clock>) {
     let guard = move || {
         let started_at = clock.elapsed();
         let mut asked_at = None;
@@ -34,7 +60,7 @@ pub fn start(deadline: Duration, stop: StopFlag, clock: Arc<dyn Clock>) {
                 if now.saturating_sub(*asked_at.get_or_insert(now)) > STOP_MAX {
                     end(Exit::of_signal(signal));
                 }
-            } else if now.saturating_sub(started_at) > deadline.saturating_add(OVERTIME_MAX) {
+            } else if now.saturating_sub(started_at) > longest.saturating_add(OVERTIME_MAX) {
                 say_last_words();
                 end(Exit::Database);
             }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::database::{Database, ask};
 use super::outside::Outside;
 use super::say;
 use super::session::{Done, LONG, Session, asker, heed};
@@ -34,7 +35,21 @@ use crate::words;
 /// How often what the cutoff has passed over is looked after before the rest is left to another run.
 const ROUNDS_MAX: u32 = 5;
 
+/// Fills the window, or says what it would read.
 pub(super) fn backfill(
+    plan: BackfillPlan,
+    database: &Database,
+    outside: &Outside,
+    stop: &StopFlag,
+) -> anyhow::Result<Exit> {
+    if plan.dry_run {
+        dry_run(plan, database.open_if_made()?, outside, stop)
+    } else {
+        Ok(fill(plan, database.open()?.as_mut(), outside, stop)?)
+    }
+}
+
+fn fill(
     plan: BackfillPlan,
     store: &mut dyn Store,
     outside: &Outside,
@@ -428,9 +443,9 @@ const DATE_SLACK: Duration = Duration::from_secs(2);
 const YOUNG: &str = "the end of the window has not settled yet; run it again later";
 
 /// Says what would be done, and does nothing. `store` is missing where there is no database yet.
-pub(super) fn dry_run(
+fn dry_run(
     plan: BackfillPlan,
-    store: Option<&mut dyn Store>,
+    mut store: Option<Box<dyn Store>>,
     outside: &Outside,
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
@@ -439,9 +454,8 @@ pub(super) fn dry_run(
     let (shard, host) = (want.selection.shard().to_string(), exchange.access.endpoint.host());
     let asker = asker(exchange, LONG, outside, stop);
     // Before anybody is asked: what cannot be read is said first.
-    let mut store = store;
-    if let Some(database) = store.as_deref_mut()
-        && !super::ask(database, outside.clock.as_ref(), has_schema)?
+    if let Some(store_there) = store.as_deref_mut()
+        && !ask(store_there, outside.clock.as_ref(), has_schema)?
     {
         store = None;
     }
@@ -461,9 +475,9 @@ pub(super) fn dry_run(
         return Ok(Exit::Incomplete);
     }
     let wanted = Wanted::new(&want, &lifespans, span, VENUE.tape(None));
-    let left = match store {
+    let left = match store.as_deref_mut() {
         Some(store) if !want.force => {
-            super::ask(store, outside.clock.as_ref(), |store| Ok(wanted.left(store, span)?))?
+            ask(store, outside.clock.as_ref(), |store| Ok(wanted.left(store, span)?))?
         }
         _ => wanted.slices.iter().cloned().map(Slice::new).collect(),
     };

@@ -3,6 +3,7 @@
 mod backfill;
 mod markets;
 mod completeness;
+mod database;
 mod demo;
 mod memory;
 mod orderbooks;
@@ -21,21 +22,21 @@ pub use outside::{Databases, Environment, Output, Outside};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::cli::{Cli, Command};
+use self::database::Database;
+use crate::cli::{Cli, Command, Show, Work};
 use crate::clock::{self, Clock, StopFlag};
-use crate::config::{Config, Task};
+use crate::config::{Config, Task, Terms};
 use crate::domain::market::WatchRecord;
 use crate::domain::selection::{Listed, Roster, Selection, Target};
 use crate::domain::time::Timestamp;
 use crate::driver::{Line, Lines, Verdict};
 use crate::exit::Exit;
-use crate::failure::{Failure, Kind, one_line};
+use crate::failure::{Failure, one_line};
 use crate::ingest::Resolved;
 use crate::manual;
 use crate::serve;
-use crate::store::{DatabaseUrl, Missing, Store};
+use crate::store::Store;
 
 /// Does what was typed. The only place that turns an error into words and a number.
 pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
@@ -49,7 +50,7 @@ pub fn main_by(cli: Cli, stop: &StopFlag, clock: &Arc<dyn Clock>) -> Exit {
 
 /// The same in another world.
 pub fn main_in(cli: Cli, stop: &StopFlag, outside: &Outside) -> Exit {
-    match dispatch(cli, outside, stop) {
+    match dispatch(cli.command, outside, stop) {
         Ok(exit) => exit,
         Err(error) => {
             log::error!("{}", one_line(error.as_ref()));
@@ -58,118 +59,48 @@ pub fn main_in(cli: Cli, stop: &StopFlag, outside: &Outside) -> Exit {
     }
 }
 
-fn dispatch(cli: Cli, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit> {
-    if let Some(text) = manual::text(&cli.command) {
-        answer_bytes(&text?, outside)?;
-        return Ok(Exit::Ok);
+fn dispatch(command: Command, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit> {
+    match command {
+        Command::Works(work) => works(work, outside, stop),
+        Command::Shows(Show::Demo(args)) => demo::demo(&args, outside, stop),
+        Command::Shows(Show::Completions(args)) => prints(&manual::completions(&args), outside),
+        Command::Shows(Show::Man(args)) => prints(&manual::page(&args)?, outside),
     }
-    if let Command::Demo(args) = &cli.command {
-        return demo::demo(args, outside, stop);
-    }
-    let clock = &outside.clock;
-    let Config { database, task } = Config::new(cli, clock.now(), &*outside.environment)?;
-    let databases = outside.databases.as_ref();
-    let open = |missing| {
-        let mut store = databases.open(&database, missing)?;
-        migrate(store.as_mut(), clock.as_ref())?;
-        Ok::<_, Failure>(store)
-    };
+}
+
+/// One call a command: `config` has said what it takes and on which terms it works.
+fn works(work: Work, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit> {
+    let Terms { needs, .. } = Terms::of(&work);
+    let Config { database, task } = Config::new(work, outside.clock.now(), &*outside.environment)?;
+    let database = Database::new(database, needs, outside);
     match task {
-        Task::Run(plan) => Ok(run::run(*plan, || open(Missing::Create), outside, stop)?),
-        Task::Status { selection, sla, output, check } => {
-            let question = status::Question { selection, sla, output, check };
-            reading(&database, outside, |store| status::status(&question, store, outside))
-        }
+        Task::Run(plan) => Ok(run::run(*plan, || database.open(), outside, stop)?),
+        Task::Status(plan) => database.read(|store| status::status(&plan, store, outside)),
         Task::Markets { selection, exchange } => {
-            let mut store = open(Missing::Create)?;
-            Ok(markets::markets(&selection, exchange, store.as_mut(), outside, stop)?)
+            Ok(markets::markets(&selection, exchange, database.open()?.as_mut(), outside, stop)?)
         }
         Task::Orderbooks { selection, exchange } => {
-            let mut store = open(Missing::Create)?;
+            let mut store = database.open()?;
             Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), outside, stop)?)
         }
-        Task::Backfill(plan) if plan.dry_run => {
-            let mut store = if databases.is_missing(&database) {
-                None
-            } else {
-                Some(databases.open_to_read(&database)?)
-            };
-            let store = store.as_mut().map(|store| -> &mut dyn Store { store.as_mut() });
-            backfill::dry_run(*plan, store, outside, stop)
-        }
-        Task::Backfill(plan) => {
-            let mut store = open(Missing::Create)?;
-            Ok(backfill::backfill(*plan, store.as_mut(), outside, stop)?)
-        }
+        Task::Backfill(plan) => backfill::backfill(*plan, &database, outside, stop),
         Task::Completeness(plan) => {
-            let mut store = open(Missing::Refuse)?;
-            completeness::completeness(*plan, store.as_mut(), outside, stop)
+            completeness::completeness(*plan, database.open()?.as_mut(), outside, stop)
         }
-        Task::Replay(plan) => {
-            let mut store = open(Missing::Refuse)?;
-            replay::replay(&plan, store.as_mut(), outside, stop)
+        Task::Replay(plan) => replay::replay(&plan, database.open()?.as_mut(), outside, stop),
+        Task::Prune(plan) => replay::prune(&plan, database.open()?.as_mut(), outside, stop),
+        Task::Serve(plan) => {
+            Ok(serve::serve(&plan, move || database.open(), &outside.clock, stop)?)
         }
-        Task::Prune { raw_older_than, dry_run: true } => {
-            let mut store = databases.open(&database, Missing::Refuse)?;
-            replay::dry_prune(raw_older_than, store.as_mut(), outside)
-        }
-        Task::Prune { raw_older_than, dry_run: false } => {
-            let mut store = open(Missing::Refuse)?;
-            Ok(replay::prune(raw_older_than, store.as_mut(), outside, stop)?)
-        }
-        Task::Serve(plan) => Ok(serve::serve(&plan, database, clock, stop)?),
-        Task::Migrate => {
-            let mut store = databases.open(&database, Missing::Create)?;
-            if migrate(store.as_mut(), clock.as_ref())? == 0 {
-                log::info!("the schema of the {database} is up to date");
-            }
-            Ok(Exit::Ok)
-        }
+        Task::Migrate => Ok(database.migrate()?),
     }
 }
 
-/// How often a question is asked again when the database breaks off, and after how long.
-const READ_AGAIN_MAX: u32 = 5;
-const READ_AGAIN_AFTER: Duration = Duration::from_millis(100);
-
-/// Answers a question from a database that is only read: nothing is migrated, nothing written.
-fn reading(
-    database: &DatabaseUrl,
-    outside: &Outside,
-    mut answer: impl FnMut(&mut dyn Store) -> anyhow::Result<Exit>,
-) -> anyhow::Result<Exit> {
-    let mut store = outside.databases.open_to_read(database)?;
-    ask(store.as_mut(), outside.clock.as_ref(), |store| {
-        store.check_schema()?;
-        answer(store)
-    })
+fn prints(text: &[u8], outside: &Outside) -> anyhow::Result<Exit> {
+    answer_bytes(text, outside)?;
+    Ok(Exit::Ok)
 }
 
-/// Asks, and asks again when the database breaks off or was written to meanwhile.
-fn ask<T>(
-    store: &mut dyn Store,
-    clock: &dyn Clock,
-    mut question: impl FnMut(&mut dyn Store) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let mut asked = 0;
-    loop {
-        let error = match question(store) {
-            Err(error) if asked < READ_AGAIN_MAX && is_interrupted(&error) => error,
-            answered => return answered,
-        };
-        asked += 1;
-        log::debug!("{}; reading it again", one_line(error.as_ref()));
-        clock.sleep(READ_AGAIN_AFTER);
-        store.reconnect()?;
-    }
-}
-
-fn is_interrupted(error: &anyhow::Error) -> bool {
-    let failure = error.downcast_ref::<Failure>();
-    failure.is_some_and(|failure| failure.kind == Kind::StoreInterrupted)
-}
-
-/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
 /// Says what a verdict found.
 fn say(lines: Lines) {
     for line in lines {
@@ -191,6 +122,7 @@ fn judge_resolution(verdict: &mut Verdict, resolved: &Resolved, now: Timestamp) 
     )
 }
 
+/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
 fn answer(text: &str, outside: &Outside) -> anyhow::Result<()> {
     answer_bytes(text.as_bytes(), outside)
 }
@@ -248,13 +180,4 @@ fn roster_of(selection: &Selection, records: &[WatchRecord]) -> Roster {
         }
     }
     roster
-}
-
-/// Applies what is missing; answers with how many steps that were.
-fn migrate(store: &mut dyn Store, clock: &dyn Clock) -> Result<usize, Failure> {
-    let steps = store.migrate(clock.now())?;
-    for step in &steps {
-        log::info!("applied schema step {step}");
-    }
-    Ok(steps.len())
 }

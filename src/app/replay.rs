@@ -1,14 +1,13 @@
 //! `replay`: rebuilds trades from the raw events, without asking the exchange; and `prune`, which
 //! deletes raw events that a replay can do without.
 
-use std::time::Duration;
-
 use super::outside::Outside;
 use super::say;
 use super::session::{Done, LONG, Session};
 use crate::clock::StopFlag;
-use crate::config::ReplayPlan;
+use crate::config::{PrunePlan, ReplayPlan};
 use crate::domain::tally::Tally;
+use crate::domain::time::Timestamp;
 use crate::driver::Verdict;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -118,27 +117,17 @@ fn rebuild(
     Ok(())
 }
 
-/// Says what `prune` would do, and does nothing.
-pub(super) fn dry_prune(
-    age: Duration,
-    store: &mut dyn Store,
-    outside: &Outside,
-) -> anyhow::Result<Exit> {
-    store.check_schema()?;
-    let before = outside.clock.now().before(age);
-    let (found, kept) = store.prunable(before)?;
-    super::answer(&report::prunable(found, kept, before), outside)?;
-    Ok(Exit::Ok)
-}
-
-/// Deletes raw events received longer than `age` ago whose trade is stored.
+/// Deletes raw events that were received too long ago and whose trade is stored.
 pub(super) fn prune(
-    age: Duration,
+    plan: &PrunePlan,
     store: &mut dyn Store,
     outside: &Outside,
     stop: &StopFlag,
-) -> Result<Exit, Failure> {
-    let before = outside.clock.now().before(age);
+) -> anyhow::Result<Exit> {
+    let before = outside.clock.now().before(plan.raw_older_than);
+    if plan.dry_run {
+        return dry_prune(before, store, outside);
+    }
     let (found, kept) = store.prunable(before)?;
     if kept > 0 {
         log::warn!(
@@ -155,4 +144,12 @@ pub(super) fn prune(
     }
     log::info!("deleted {deleted} raw events received before {before}");
     Ok(stop.signal().map_or(Exit::Ok, Exit::of_signal))
+}
+
+/// Says what `prune` would do, and does nothing.
+fn dry_prune(before: Timestamp, store: &mut dyn Store, outside: &Outside) -> anyhow::Result<Exit> {
+    store.check_schema()?;
+    let (found, kept) = store.prunable(before)?;
+    super::answer(&report::prunable(found, kept, before), outside)?;
+    Ok(Exit::Ok)
 }

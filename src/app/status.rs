@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::outside::Outside;
 use crate::cli::{Output, StatusOutput};
-use crate::config::SLA_DEFAULT;
+use crate::config::{SLA_DEFAULT, StatusPlan};
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{State, state};
 use crate::domain::market::{MarketScope, WatchRecord};
@@ -22,23 +22,13 @@ use crate::report;
 use crate::store::{MarketReport, Store};
 use crate::words;
 
-/// What is asked.
-pub(super) struct Question {
-    /// Only these; all when empty.
-    pub(super) selection: Selection,
-    /// Instead of those on record, for what was not selected by itself.
-    pub(super) sla: Option<Duration>,
-    pub(super) output: StatusOutput,
-    pub(super) check: bool,
-}
-
 pub(super) fn status(
-    question: &Question,
+    plan: &StatusPlan,
     store: &mut dyn Store,
     outside: &Outside,
 ) -> anyhow::Result<Exit> {
     let now = outside.clock.now();
-    let Question { selection: named, sla, output, check } = question;
+    let StatusPlan { selection: named, sla, output, check } = plan;
     let output = match output {
         StatusOutput::Prometheus => return prometheus(named, *check, store, outside),
         StatusOutput::Table => Output::Table,
@@ -53,18 +43,16 @@ pub(super) fn status(
     let records = store.watches_on_record(&super::resolved_names(&selection))?;
     let mut roster = super::roster_of(&selection, &records);
     add_stored(named, &reports, store, &mut roster)?;
-    let mut is_answered = !reports.is_empty() || !selection.is_empty();
-    let mut is_mistyped = false;
+    let mut found = Found::new(!reports.is_empty() || !selection.is_empty());
     if named.is_empty() {
         reports.retain(|report| selection.shard().holds_scope(&report.checkpoint.scope));
-        if !is_answered {
+        if !found.is_answered {
             log::error!("no market was ever selected on this database; check --database-url");
         }
     } else {
         reports.retain(|report| roster.demand(&report.checkpoint.scope).is_some());
         for target in unknown(named, &reports, &records, store)? {
-            is_answered = false;
-            is_mistyped |= target != Target::All;
+            found.lacks(&target);
             let name = if target == Target::All { "the tape".to_owned() } else { target.name() };
             log::error!(
                 "{name} was never selected by a run on this database, and nothing of it is stored"
@@ -95,23 +83,11 @@ pub(super) fn status(
     };
     super::answer(&text, outside)?;
     let is_stale = |row: &Checkpoint| state(row, clocks, sla_of(&row.scope)) == State::Stale;
-    let any_stale = is_any_unresolved || reports.iter().any(|report| is_stale(&report.checkpoint));
-    Ok(exit(*check, Found { is_answered, is_stale: any_stale, is_mistyped }))
+    found.is_stale = is_any_unresolved || reports.iter().any(|report| is_stale(&report.checkpoint));
+    Ok(found.exit(*check))
 }
 
-/// What is not there was mistyped, or is checked in vain: neither must look like a good answer. The tape
-/// is no name that could be.
-fn exit(is_checked: bool, found: Found) -> Exit {
-    match found {
-        Found { is_answered: true, is_stale: true, .. } if is_checked => Exit::Stale,
-        Found { is_answered: false, .. } if is_checked => Exit::Usage,
-        Found { is_mistyped: true, .. } => Exit::Usage,
-        Found { .. } => Exit::Ok,
-    }
-}
-
-/// What a status came to.
-#[derive(Clone, Copy)]
+/// What a status came to, whatever it looks like.
 struct Found {
     /// Whether all that was asked for is there.
     is_answered: bool,
@@ -119,6 +95,29 @@ struct Found {
     is_stale: bool,
     /// Whether nothing is stored of a name.
     is_mistyped: bool,
+}
+
+impl Found {
+    /// What an answer came to that holds something, or nothing.
+    fn new(is_answered: bool) -> Found {
+        Found { is_answered, is_stale: false, is_mistyped: false }
+    }
+
+    /// Nothing is there of what was asked for. The tape is no name that could be mistyped.
+    fn lacks(&mut self, target: &Target) {
+        self.is_answered = false;
+        self.is_mistyped |= *target != Target::All;
+    }
+
+    /// What is not there was mistyped, or is checked in vain: neither must look like a good answer.
+    fn exit(&self, is_checked: bool) -> Exit {
+        match self {
+            Found { is_answered: true, is_stale: true, .. } if is_checked => Exit::Stale,
+            Found { is_answered: false, .. } if is_checked => Exit::Usage,
+            Found { is_mistyped: true, .. } => Exit::Usage,
+            Found { .. } => Exit::Ok,
+        }
+    }
 }
 
 /// An event or a series stands for its markets, however they came to be read.
@@ -218,14 +217,40 @@ fn prometheus(
     if summaries.is_empty() {
         log::error!("no pass ever selected anything on this database; check --database-url");
     }
-    let (mut is_answered, mut is_mistyped) = (!summaries.is_empty(), false);
+    let mut found = Found::new(!summaries.is_empty());
     for summary in summaries.iter().filter(|summary| summary.is_unknown) {
         if summary.target == Target::All || !store.is_on_record(&summary.target)? {
-            is_answered = false;
-            is_mistyped |= summary.target != Target::All;
+            found.lacks(&summary.target);
             log::error!("{} was never selected by a run on this database", summary.target.name());
         }
     }
-    let is_stale = summaries.iter().any(|summary| summary.stale > 0);
-    Ok(exit(is_checked, Found { is_answered, is_stale, is_mistyped }))
+    found.is_stale = summaries.iter().any(|summary| summary.stale > 0);
+    Ok(found.exit(is_checked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::selection::Target::{All, Market};
+
+    #[test]
+    fn a_check_exits_as_a_pass_would_and_a_mistyped_name_is_always_told() {
+        let named = Market(Ticker::new("KXA").unwrap());
+        for (lacks, is_stale, plain, checked) in [
+            (None, false, Exit::Ok, Exit::Ok),
+            (None, true, Exit::Ok, Exit::Stale),
+            (Some(&All), false, Exit::Ok, Exit::Usage),
+            (Some(&All), true, Exit::Ok, Exit::Usage),
+            (Some(&named), false, Exit::Usage, Exit::Usage),
+            (Some(&named), true, Exit::Usage, Exit::Usage),
+        ] {
+            let mut found = Found { is_stale, ..Found::new(true) };
+            if let Some(target) = lacks {
+                found.lacks(target);
+            }
+            assert_eq!((found.exit(false), found.exit(true)), (plain, checked), "{lacks:?}");
+        }
+        let nothing = Found::new(false);
+        assert_eq!((nothing.exit(false), nothing.exit(true)), (Exit::Ok, Exit::Usage));
+    }
 }

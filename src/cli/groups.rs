@@ -36,15 +36,15 @@ pub struct ExchangeArgs {
     )]
     pub base_url: String,
 
-    /// Sign requests with this key; market data needs none
+    /// Sign requests with this key; market data needs none, but one has a rate of its own
     #[arg(long, value_name = "ID", env = "KALSHI_API_KEY_ID", value_parser = Trimmed(StringValueParser::new()), hide_env_values = true)]
     pub api_key_id: Option<String>,
 
-    /// The key's PEM file: RSA or Ed25519
+    /// The key's PEM file: RSA or Ed25519; one that others can read is warned of
     #[arg(long, value_name = "FILE", env = "KALSHI_PRIVATE_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()), hide_env_values = true)]
     pub private_key_file: Option<PathBuf>,
 
-    /// How fast to ask at most [default: 4 without a key, 20 with one]
+    /// How many requests a second at most; fewer when the exchange refuses [default: 4 without a key, 20 with one]
     #[arg(long, value_name = "N", env = "KALSHI_REQUESTS_PER_SECOND", value_parser = Trimmed(number), hide_env_values = true)]
     pub requests_per_second: Option<f64>,
 }
@@ -53,7 +53,7 @@ pub struct ExchangeArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Exchange")]
 pub struct TradesArgs {
-    /// The path of public trades below the exchange's API
+    /// The path of public trades below the exchange's API, for a gateway that has them elsewhere
     #[arg(
         long,
         value_name = "PATH",
@@ -68,7 +68,7 @@ pub struct TradesArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
-    /// Markets by ticker; repeat it or separate them by commas
+    /// Markets by ticker; repeat it or separate them by commas, and write a comma in a ticker as \,
     #[arg(
         long,
         value_name = "TICKER",
@@ -112,6 +112,8 @@ pub struct SelectionArgs {
     pub watchlist: Option<PathBuf>,
 
     /// Share I of N of the markets; /N takes I from `JOB_COMPLETION_INDEX` [default: 0/1]
+    ///
+    /// The tape of --all belongs to one of the shares.
     #[arg(long, value_name = "I/N", env = "KALSHI_SHARD", hide_env_values = true)]
     pub shard: Option<String>,
 }
@@ -120,7 +122,7 @@ pub struct SelectionArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct LogArgs {
-    /// Say more; twice: everything
+    /// Say more; twice: everything, the URL of each request as well
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 
@@ -128,7 +130,7 @@ pub struct LogArgs {
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// How log lines look; `RUST_LOG` filters them as usual
+    /// How log lines look on stderr; `RUST_LOG` filters them as usual
     #[arg(
         long,
         value_name = "FORMAT",

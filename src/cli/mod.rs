@@ -3,6 +3,7 @@
 //! Here is the one place that says which command takes which flags: each command has a struct of its
 //! own flags and of the [groups] that it shares with others.
 
+mod commands;
 pub mod groups;
 mod reading;
 mod trimmed;
@@ -14,8 +15,9 @@ use std::time::Duration;
 
 use self::trimmed::Trimmed;
 use clap::builder::{PathBufValueParser, RangedU64ValueParser, StringValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 
+pub use commands::{Command, Show, Work};
 pub use groups::{DatabaseArgs, ExchangeArgs, LogArgs, LogFormat, SelectionArgs, TradesArgs};
 pub(crate) use words::parse_duration;
 
@@ -53,53 +55,8 @@ impl Cli {
 
     /// What was typed about the log.
     pub fn log(&self) -> &LogArgs {
-        match &self.command {
-            Command::Run(RunArgs { log, .. })
-            | Command::Status(StatusArgs { log, .. })
-            | Command::Markets(MarketsArgs { log, .. })
-            | Command::Orderbooks(OrderbooksArgs { log, .. })
-            | Command::Backfill(BackfillArgs { log, .. })
-            | Command::Completeness(CompletenessArgs { log, .. })
-            | Command::Replay(ReplayArgs { log, .. })
-            | Command::Prune(PruneArgs { log, .. })
-            | Command::Serve(ServeArgs { log, .. })
-            | Command::Migrate(MigrateArgs { log, .. })
-            | Command::Demo(DemoArgs { log, .. })
-            | Command::Completions(CompletionsArgs { log, .. })
-            | Command::Man(ManArgs { log, .. }) => log,
-        }
+        self.command.log()
     }
-}
-
-/// The commands.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// One pass: drain the selected markets, then judge their staleness. What cron calls
-    Run(RunArgs),
-    /// How fresh each market is, from the database alone
-    Status(StatusArgs),
-    /// Bring the metadata of the selected markets up to date: lifecycle, result, settlement
-    Markets(MarketsArgs),
-    /// Store one order-book snapshot of each selected market that trades
-    Orderbooks(OrderbooksArgs),
-    /// Fill a window of the past, live and archived; resumable
-    Backfill(BackfillArgs),
-    /// Score what is stored against the exchange's own figures, and read again what is missing
-    Completeness(CompletenessArgs),
-    /// Rebuild trades from the raw events, without asking the exchange
-    Replay(ReplayArgs),
-    /// Delete old raw events whose trade is stored
-    Prune(PruneArgs),
-    /// Answer over HTTP how fresh everything is, from the database alone: /, /health, /metrics
-    Serve(ServeArgs),
-    /// Bring the database's schema up to this build; run and status do it themselves
-    Migrate(MigrateArgs),
-    /// Show it: a simulated exchange, three passes and their status; needs no server, key or network
-    Demo(DemoArgs),
-    /// Print the completions of a shell
-    Completions(CompletionsArgs),
-    /// Print the manual page, of a command if one is named
-    Man(ManArgs),
 }
 
 /// Flags of `run`.
@@ -118,7 +75,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "SPAN", env = "KALSHI_OVERLAP", hide_env_values = true, default_value = "2m", value_parser = Trimmed(words::parse_duration))]
     pub overlap: Duration,
 
-    /// A window ends this long before the exchange's now
+    /// Claim nothing younger than this, by the exchange's date
     #[arg(long, value_name = "SPAN", env = "KALSHI_SETTLE", hide_env_values = true, default_value = "5s", value_parser = Trimmed(words::parse_duration))]
     pub settle: Duration,
 
@@ -136,15 +93,15 @@ pub struct RunArgs {
     )]
     pub workers: usize,
 
-    /// Replace this file with the metrics, for Prometheus's textfile collector
+    /// Replace this file with the metrics, for Prometheus's textfile collector; atomically, mode 0644
     #[arg(long, value_name = "FILE", env = "KALSHI_METRICS_FILE", value_parser = Trimmed(PathBufValueParser::new()), hide_env_values = true)]
     pub metrics_file: Option<PathBuf>,
 
-    /// Push the metrics to this gateway, where no file is collected
+    /// The URL of a push gateway that gets the same metrics, where no file is collected
     #[arg(long, value_name = "URL", env = "KALSHI_PUSH_GATEWAY", hide_env_values = true)]
     pub push_gateway: Option<String>,
 
-    /// A dead-man switch that is told /start and then the exit status, as healthchecks.io takes them
+    /// The URL of a dead-man switch that is told /start and then /EXIT-STATUS, as healthchecks.io takes them
     #[arg(long, value_name = "URL", env = "KALSHI_PING_URL", hide_env_values = true)]
     pub ping_url: Option<String>,
 
@@ -231,11 +188,11 @@ pub struct DemoArgs {
 // See docs/upstream.md#clap-variables-in-the-usage
 #[command(override_usage = "kalshi-ingest backfill [OPTIONS] --from <INSTANT> --to <INSTANT>")]
 pub struct BackfillArgs {
-    /// The first instant: RFC 3339 or YYYY-MM-DD
+    /// The first instant of the window: RFC 3339 or YYYY-MM-DD
     #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
     pub from: Timestamp,
 
-    /// The first instant after the window
+    /// The first instant after the window, which lies in the past
     #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
     pub to: Timestamp,
 
@@ -281,11 +238,11 @@ pub struct BackfillArgs {
 /// Flags of `completeness`.
 #[derive(Clone, Debug, Args)]
 pub struct CompletenessArgs {
-    /// The first instant of a window, judged by hourly candles [default: each market's whole life]
+    /// The first instant of a window, judged by hourly candles; goes with --to [default: each market's whole life]
     #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant), requires = "to")]
     pub from: Option<Timestamp>,
 
-    /// The first instant after the window
+    /// The first instant after the window, which lies in the past; goes with --from
     #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant), requires = "from")]
     pub to: Option<Timestamp>,
 
@@ -297,7 +254,7 @@ pub struct CompletenessArgs {
     #[arg(long)]
     pub heal: bool,
 
-    /// What it looks like
+    /// How the answer is written
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub output: Output,
 
@@ -333,7 +290,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "TABLE")]
     pub into: Option<String>,
 
-    /// Say how the second table differs from the usual one
+    /// Say how the second table differs from the usual one, as a whole: not with --from or --to
     #[arg(long, requires = "into", conflicts_with_all = ["from", "to"])]
     pub compare: bool,
 
@@ -421,11 +378,11 @@ pub struct StatusArgs {
     #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, value_parser = Trimmed(words::parse_duration))]
     pub sla: Option<Duration>,
 
-    /// What it looks like
+    /// How the answer is written
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub output: StatusOutput,
 
-    /// Exit as run would: with 3 when a market is stale
+    /// Exit as run would: with 3 when a market is stale, with 2 when there is none
     #[arg(long)]
     pub check: bool,
 

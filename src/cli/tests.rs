@@ -77,7 +77,7 @@ fn flags_before_the_command_count_as_those_behind_it() {
         panic!("not read")
     };
     assert_eq!(cli.log().verbose, 2);
-    let Command::Run(args) = cli.command else { panic!("not a run") };
+    let Command::Works(Work::Run(args)) = cli.command else { panic!("not a run") };
     assert_eq!(args.selection.market, ["A", "B", "C", "D"]);
     assert!(args.selection.all);
     for (words, kind) in [

@@ -4,18 +4,20 @@
 mod database;
 mod plan;
 mod selection;
+mod terms;
 
 pub use plan::{
-    BackfillPlan, CompletenessPlan, ExchangePlan, Notify, ReplayPlan, RunPlan, ServePlan, Task,
-    Want,
+    BackfillPlan, CompletenessPlan, ExchangePlan, Notify, PrunePlan, ReplayPlan, RunPlan,
+    ServePlan, StatusPlan, Task, Want,
 };
+pub use terms::{Needs, OnSignal, Patience, Terms};
 
 use std::time::Duration;
 
 use crate::cli::{
-    BackfillArgs, Cli, Command, CompletenessArgs, DatabaseArgs, ExchangeArgs, LogArgs, LogFormat,
-    MarketsArgs, MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, SelectionArgs,
-    ServeArgs, StatusArgs, TradesArgs,
+    BackfillArgs, CompletenessArgs, DatabaseArgs, ExchangeArgs, LogArgs, LogFormat, MarketsArgs,
+    MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, SelectionArgs, ServeArgs,
+    StatusArgs, TradesArgs, Work,
 };
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
@@ -68,65 +70,56 @@ impl LogPlan {
 impl Config {
     /// Resolves what was typed. `environment` answers for the variables that are not flags'.
     pub fn new(
-        cli: Cli,
+        work: Work,
         now: Timestamp,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, Failure> {
         // By pattern: a flag that nobody reads does not compile.
-        let (database, task) = match cli.command {
-            Command::Run(args) => run(args, now, environment)?,
-            Command::Status(args) => {
-                let StatusArgs { sla, output, check, selection, database, log: _ } = args;
-                let selection =
-                    selection::selection(&selection, sla.unwrap_or(SLA_DEFAULT), environment)?;
-                (database, Task::Status { selection, sla, output, check })
-            }
-            Command::Markets(MarketsArgs { selection, exchange: asked, database, log: _ }) => {
+        let (database, task) = match work {
+            Work::Run(args) => run(args, now, environment)?,
+            Work::Status(args) => status(args, environment)?,
+            Work::Markets(MarketsArgs { selection, exchange: asked, database, log: _ }) => {
                 let selection = selected(&selection, environment)?;
-                (
-                    database,
-                    Task::Markets { selection, exchange: exchange(asked, None, 1, environment)? },
-                )
+                let exchange = exchange(asked, None, 1, environment)?;
+                (database, Task::Markets { selection, exchange })
             }
-            Command::Orderbooks(OrderbooksArgs {
-                selection,
-                exchange: asked,
-                database,
-                log: _,
-            }) => {
+            Work::Orderbooks(OrderbooksArgs { selection, exchange: asked, database, log: _ }) => {
                 let selection = selected(&selection, environment)?;
-                (
-                    database,
-                    Task::Orderbooks {
-                        selection,
-                        exchange: exchange(asked, None, 1, environment)?,
-                    },
-                )
+                let exchange = exchange(asked, None, 1, environment)?;
+                (database, Task::Orderbooks { selection, exchange })
             }
-            Command::Backfill(args) => backfill(args, now, environment)?,
-            Command::Completeness(args) => completeness(args, now, environment)?,
-            Command::Replay(args) => replay(args)?,
-            Command::Prune(PruneArgs { raw_older_than, dry_run, database, log: _ }) => {
-                if raw_older_than < PRUNE_MIN {
-                    return Err(Failure::config(
-                        "--raw-older-than is less than an hour; passes at work still need those events",
-                    ));
-                }
-                (database, Task::Prune { raw_older_than, dry_run })
-            }
-            Command::Serve(ServeArgs { listen, sla, selection, database, log: _ }) => {
+            Work::Backfill(args) => backfill(args, now, environment)?,
+            Work::Completeness(args) => completeness(args, now, environment)?,
+            Work::Replay(args) => replay(args)?,
+            Work::Prune(args) => prune(args)?,
+            Work::Serve(ServeArgs { listen, sla, selection, database, log: _ }) => {
                 let selection = selection::selection(&selection, sla, environment)?;
                 (database, Task::Serve(ServePlan { listen, selection }))
             }
-            Command::Migrate(MigrateArgs { database, log: _ }) => (database, Task::Migrate),
-            // They need nothing that is resolved here: see `app`.
-            Command::Completions(_) | Command::Man(_) | Command::Demo(_) => {
-                return Err(Failure::config("a command that prints itself has no configuration"));
-            }
+            Work::Migrate(MigrateArgs { database, log: _ }) => (database, Task::Migrate),
         };
         let DatabaseArgs { database_url } = database;
         Ok(Config { database: database::database(database_url, environment)?, task })
     }
+}
+
+fn status(
+    args: StatusArgs,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(DatabaseArgs, Task), Failure> {
+    let StatusArgs { sla, output, check, selection, database, log: _ } = args;
+    let selection = selection::selection(&selection, sla.unwrap_or(SLA_DEFAULT), environment)?;
+    Ok((database, Task::Status(StatusPlan { selection, sla, output, check })))
+}
+
+fn prune(args: PruneArgs) -> Result<(DatabaseArgs, Task), Failure> {
+    let PruneArgs { raw_older_than, dry_run, database, log: _ } = args;
+    if raw_older_than < PRUNE_MIN {
+        return Err(Failure::config(
+            "--raw-older-than is less than an hour; passes at work still need those events",
+        ));
+    }
+    Ok((database, Task::Prune(PrunePlan { raw_older_than, dry_run })))
 }
 
 fn replay(args: ReplayArgs) -> Result<(DatabaseArgs, Task), Failure> {

@@ -16,16 +16,7 @@ pub enum Task {
     /// One pass.
     Run(Box<RunPlan>),
     /// The freshness of the markets.
-    Status {
-        /// Only these, each with its SLA; all when empty.
-        selection: Selection,
-        /// How stale a market may be that was not selected by itself; `None`: as on record.
-        sla: Option<Duration>,
-        /// What the answer looks like.
-        output: StatusOutput,
-        /// Whether staleness decides the exit status.
-        check: bool,
-    },
+    Status(StatusPlan),
     /// Metadata of the selected markets.
     Markets {
         /// What is selected.
@@ -47,16 +38,33 @@ pub enum Task {
     /// Trades from raw events.
     Replay(ReplayPlan),
     /// Fewer raw events.
-    Prune {
-        /// How old they may get.
-        raw_older_than: Duration,
-        /// Whether it is only to be said what would be done.
-        dry_run: bool,
-    },
+    Prune(PrunePlan),
     /// Answers over HTTP.
     Serve(ServePlan),
     /// The schema alone.
     Migrate,
+}
+
+/// A question for the freshness of markets, resolved.
+#[derive(Debug)]
+pub struct StatusPlan {
+    /// Only these, each with its SLA; all when empty.
+    pub selection: Selection,
+    /// How stale a market may be that was not selected by itself; `None`: as on record.
+    pub sla: Option<Duration>,
+    /// What the answer looks like.
+    pub output: StatusOutput,
+    /// Whether staleness decides the exit status.
+    pub check: bool,
+}
+
+/// A pruning, resolved.
+#[derive(Debug)]
+pub struct PrunePlan {
+    /// How old raw events may get.
+    pub raw_older_than: Duration,
+    /// Whether it is only to be said what would be done.
+    pub dry_run: bool,
 }
 
 /// A server, resolved.

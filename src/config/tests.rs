@@ -1,12 +1,14 @@
 use super::*;
+use crate::cli::{Cli, Command};
 
 fn resolve(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
     let args = [&["kalshi-ingest"], args].concat();
     let cli = Cli::read(args).map_err(|error| error.to_string())?;
+    let Command::Works(work) = cli.command else { panic!("no command with a configuration") };
     let environment = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     };
-    Config::new(cli, Timestamp::from_seconds(1_800_000_000), &environment)
+    Config::new(work, Timestamp::from_seconds(1_800_000_000), &environment)
         .map_err(|failure| crate::failure::one_line(&failure))
 }
 

@@ -19,21 +19,21 @@ use crate::clock::{Clock, StopFlag};
 use crate::config::ServePlan;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::store::DatabaseUrl;
+use crate::store::Store;
 
 /// How often it is looked whether to stop.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Answers until the program is asked to stop.
+/// Answers until the program is asked to stop, from the database that `open` opens.
 pub fn serve(
     plan: &ServePlan,
-    database: DatabaseUrl,
+    open: impl Fn() -> Result<Box<dyn Store>, Failure> + Send + 'static,
     clock: &Arc<dyn Clock>,
     stop: &StopFlag,
 ) -> Result<Exit, Failure> {
     let no_room = |error| Failure::config("there is no room for a thread").because(error);
-    let cache = OverviewCache::start(database, plan.selection.clone(), Arc::clone(clock))
-        .map_err(no_room)?;
+    let cache =
+        OverviewCache::start(open, plan.selection.clone(), Arc::clone(clock)).map_err(no_room)?;
     let taken = |error| {
         Failure::config(format!("listening on {} failed; choose another --listen", plan.listen))
             .because(error)

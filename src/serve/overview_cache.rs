@@ -14,8 +14,7 @@ use crate::domain::overview::Overview;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, one_line};
-use crate::kalshi::VENUE;
-use crate::store::{DatabaseUrl, Store};
+use crate::store::Store;
 
 /// How old an overview may be: many requests at once cost the database one read.
 const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -26,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Answers for anybody who asks. The log alone names the database and the user.
 const UNREADABLE: &str = "the database cannot be read; the log of kalshi-ingest serve says why";
 const SILENT: &str = "the database does not answer";
+
+/// Opens the database to be read.
+type Open<'a> = &'a dyn Fn() -> Result<Box<dyn Store>, Failure>;
 
 pub(super) struct OverviewCache {
     clock: Arc<dyn Clock>,
@@ -51,16 +53,14 @@ struct Cached {
 impl OverviewCache {
     /// Starts the thread that reads, for as long as the process lives.
     pub(super) fn start(
-        database: DatabaseUrl,
+        open: impl Fn() -> Result<Box<dyn Store>, Failure> + Send + 'static,
         selection: Selection,
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Arc<OverviewCache>> {
         let (shared, changed) = (Mutex::default(), Condvar::new());
         let cache = Arc::new(OverviewCache { clock, selection, shared, changed });
         let at_work = Arc::clone(&cache);
-        thread::Builder::new()
-            .name("overviews".to_owned())
-            .spawn(move || at_work.work(&database))?;
+        thread::Builder::new().name("overviews".to_owned()).spawn(move || at_work.work(&open))?;
         Ok(cache)
     }
 
@@ -90,7 +90,7 @@ impl OverviewCache {
     }
 
     /// Reads whenever a request waits for it.
-    fn work(&self, database: &DatabaseUrl) {
+    fn work(&self, open: Open<'_>) {
         let mut reader = Reader::default();
         loop {
             let mut shared = self.shared();
@@ -100,7 +100,7 @@ impl OverviewCache {
             shared.is_wanted = false;
             drop(shared);
             let (begun_at, now) = (self.clock.elapsed(), self.clock.now());
-            let overview = reader.overview(database, now);
+            let overview = reader.overview(open, now);
             let view = Arc::new(View::new(overview, &self.selection, now));
             let ended_at = self.clock.elapsed();
             let fresh_for = FRESH_FOR.max(ended_at.saturating_sub(begun_at) * SHARE);
@@ -119,8 +119,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn overview(&mut self, database: &DatabaseUrl, now: Timestamp) -> Result<Overview, String> {
-        match self.read(database, now) {
+    fn overview(&mut self, open: Open<'_>, now: Timestamp) -> Result<Overview, String> {
+        match self.read(open, now) {
             Ok(overview) => {
                 if self.trouble.take().is_some() {
                     log::info!("the database can be read again");
@@ -138,7 +138,7 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, database: &DatabaseUrl, now: Timestamp) -> Result<Overview, Failure> {
+    fn read(&mut self, open: Open<'_>, now: Timestamp) -> Result<Overview, Failure> {
         // A connection that was idle for long may be gone without a word, and one in an unknown
         // state is not asked again.
         if let Some(mut store) = self.store.take()
@@ -147,7 +147,7 @@ impl Reader {
             self.store = Some(store);
             return Ok(overview);
         }
-        let mut store = database.open_to_read(VENUE.source)?;
+        let mut store = open()?;
         store.check_schema()?;
         let overview = store.overview(now)?;
         self.store = Some(store);

@@ -53,6 +53,7 @@ mod signals;
 mod kills;
 mod lost_answers;
 mod reconnection;
+mod reference;
 mod tidy;
 mod circles;
 mod contract;

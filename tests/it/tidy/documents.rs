@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use clap::CommandFactory as _;
 use kalshi_ingest::cli::Cli;
 use kalshi_ingest::exit::Exit;
 
@@ -16,33 +15,6 @@ fn the_reference_lists_every_exit_status() {
     for exit in Exit::ALL {
         let row = format!("| {} |", exit.code());
         assert!(reference.contains(&row), "the reference has no row {row:?} for {exit:?}");
-    }
-}
-
-#[test]
-fn the_reference_lists_every_command_and_flag_with_its_variable() {
-    let reference = read("docs/reference.md");
-    let cli = Cli::command();
-    let commands = std::iter::once(&cli).chain(cli.get_subcommands());
-    for command in commands {
-        if command.get_name() != "kalshi-ingest" {
-            let name = format!("`{}`", command.get_name());
-            assert!(reference.contains(&name), "the reference does not name {name}");
-        }
-        for argument in command.get_arguments() {
-            let Some(long) = argument.get_long().filter(|long| !["help", "version"].contains(long))
-            else {
-                continue;
-            };
-            assert!(
-                reference.contains(&format!("`--{long}`")),
-                "the reference does not list --{long}"
-            );
-            if let Some(variable) = argument.get_env() {
-                let variable = variable.to_string_lossy();
-                assert!(reference.contains(&format!("`{variable}`")), "--{long} can be {variable}");
-            }
-        }
     }
 }
 
