@@ -1,7 +1,7 @@
-//! The server itself: a thread a connection, one answer each, and nobody holds a place for long.
+//! The server itself: a thread a connection, one answer each, and nobody holds a slot for long.
 //!
 //! A request has so long to arrive as a whole, however steadily it drips, and so has its answer to
-//! leave. Who comes when all places are taken gets that of the connection which has waited longest
+//! leave. Who comes when all slots are taken gets that of the connection which has waited longest
 //! for its client to ask something: of the client that holds the most of them. So whoever asks at
 //! once is answered at once, whatever others do.
 
@@ -19,9 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long what a client still sends is thrown away, so that it reads our answer first.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// Connections at once, where there are descriptors for them; one client holds half of them at most.
-const PLACES_MAX: usize = 256;
-const PLACES_MIN: usize = 8;
-/// Descriptors that are no places: the database, the listeners and the log have some twelve of them.
+const SLOTS_MAX: usize = 256;
+const SLOTS_MIN: usize = 8;
+/// Descriptors that are no slots: the database, the listeners and the log have some twelve of them.
 const DESCRIPTORS_KEPT: usize = 32;
 /// Far more than any client of ours says.
 const HEAD_MAX: usize = 16 * 1024;
@@ -53,37 +53,39 @@ pub(super) fn start(
     respond: impl Fn(&Request) -> Answer + Send + Sync + 'static,
 ) -> std::io::Result<()> {
     let limits = fs::read_to_string("/proc/self/limits").ok();
-    let guests = Mutex::new(Guests::new(places(limits.as_deref())));
-    let house = Arc::new(House { respond: Box::new(respond), guests });
+    let connections = Mutex::new(Connections::new(slots(limits.as_deref())));
+    let server = Arc::new(Server { respond: Box::new(respond), connections });
     for listener in listeners {
-        let house = Arc::clone(&house);
-        thread::Builder::new().name("door".to_owned()).spawn(move || house.receive(&listener))?;
+        let server = Arc::clone(&server);
+        thread::Builder::new()
+            .name("listener".to_owned())
+            .spawn(move || server.receive(&listener))?;
     }
     Ok(())
 }
 
-/// How many places there are under these limits of a process, as Linux writes them: with as many as
+/// How many slots there are under these limits of a process, as Linux writes them: with as many as
 /// there are descriptors, whoever comes would wait for one of those who say nothing to be let go.
-fn places(limits: Option<&str>) -> usize {
+fn slots(limits: Option<&str>) -> usize {
     let line = limits.and_then(|text| text.lines().find_map(|l| l.strip_prefix("Max open files")));
     let soft = line.and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
-    let room = soft.map_or(PLACES_MAX, |descriptors| descriptors.saturating_sub(DESCRIPTORS_KEPT));
-    room.clamp(PLACES_MIN, PLACES_MAX)
+    let room = soft.map_or(SLOTS_MAX, |descriptors| descriptors.saturating_sub(DESCRIPTORS_KEPT));
+    room.clamp(SLOTS_MIN, SLOTS_MAX)
 }
 
-struct House {
+struct Server {
     respond: Box<Respond>,
-    guests: Mutex<Guests>,
+    connections: Mutex<Connections>,
 }
 
-struct Guests {
-    places: usize,
+struct Connections {
+    slots: usize,
     last: u64,
     /// The longest here first.
-    all: Vec<Guest>,
+    all: Vec<Connection>,
 }
 
-struct Guest {
+struct Connection {
     number: u64,
     client: IpAddr,
     stream: Arc<TcpStream>,
@@ -91,18 +93,20 @@ struct Guest {
     has_asked: bool,
 }
 
-impl Guests {
-    fn new(places: usize) -> Guests {
-        Guests { places, last: 0, all: Vec::new() }
+impl Connections {
+    fn new(slots: usize) -> Connections {
+        Connections { slots, last: 0, all: Vec::new() }
     }
 
-    /// Lets one in, and another one out where there is no place left.
+    /// Lets one in, and another one out where there is no slot left.
     fn admit(&mut self, client: IpAddr, stream: Arc<TcpStream>) -> u64 {
-        let held = |client: IpAddr| self.all.iter().filter(|guest| guest.client == client).count();
-        let busiest = if held(client) >= self.places / 2 {
+        let held = |client: IpAddr| {
+            self.all.iter().filter(|connection| connection.client == client).count()
+        };
+        let busiest = if held(client) >= self.slots / 2 {
             Some(client)
-        } else if self.all.len() >= self.places {
-            self.all.iter().map(|guest| guest.client).max_by_key(|client| held(*client))
+        } else if self.all.len() >= self.slots {
+            self.all.iter().map(|connection| connection.client).max_by_key(|client| held(*client))
         } else {
             None
         };
@@ -110,15 +114,17 @@ impl Guests {
             self.send_away(busiest);
         }
         self.last += 1;
-        self.all.push(Guest { number: self.last, client, stream, has_asked: false });
+        self.all.push(Connection { number: self.last, client, stream, has_asked: false });
         self.last
     }
 
     /// The one of this client that has been here longest without asking anything; else the longest.
     fn send_away(&mut self, client: IpAddr) {
         let position = |has_asked: bool| {
-            let mut guests = self.all.iter();
-            guests.position(|guest| guest.client == client && guest.has_asked == has_asked)
+            let mut connections = self.all.iter();
+            connections.position(|connection| {
+                connection.client == client && connection.has_asked == has_asked
+            })
         };
         if let Some(at) = position(false).or_else(|| position(true)) {
             // Its thread notices, and leaves.
@@ -127,12 +133,12 @@ impl Guests {
     }
 }
 
-impl House {
-    fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+impl Server {
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn receive(self: &Arc<House>, listener: &TcpListener) {
+    fn receive(self: &Arc<Server>, listener: &TcpListener) {
         loop {
             let (stream, from) = match listener.accept() {
                 Ok((stream, from)) => (Arc::new(stream), from),
@@ -142,10 +148,10 @@ impl House {
                     continue;
                 }
             };
-            let number = self.guests().admit(from.ip(), Arc::clone(&stream));
-            let place = Place { house: Arc::clone(self), number };
-            let serve = move || place.serve(&stream);
-            let served = thread::Builder::new().name("guest".to_owned()).stack_size(STACK);
+            let number = self.connections().admit(from.ip(), Arc::clone(&stream));
+            let slot = Slot { server: Arc::clone(self), number };
+            let serve = move || slot.serve(&stream);
+            let served = thread::Builder::new().name("connection".to_owned()).stack_size(STACK);
             if let Err(error) = served.spawn(serve) {
                 log::debug!("there is no room for a thread: {error}");
             }
@@ -153,29 +159,30 @@ impl House {
     }
 }
 
-/// A guest's place, free again when it is dropped.
-struct Place {
-    house: Arc<House>,
+/// A connection's slot, free again when it is dropped.
+struct Slot {
+    server: Arc<Server>,
     number: u64,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.house.guests().all.retain(|guest| guest.number != self.number);
+        self.server.connections().all.retain(|connection| connection.number != self.number);
     }
 }
 
-impl Place {
+impl Slot {
     fn serve(&self, stream: &TcpStream) {
         let (answer, is_head) = match hear(stream, Instant::now() + PATIENCE) {
             Ok(request) => {
-                let mut guests = self.house.guests();
-                let own = guests.all.iter_mut().find(|guest| guest.number == self.number);
-                if let Some(guest) = own {
-                    guest.has_asked = true;
+                let mut connections = self.server.connections();
+                let own =
+                    connections.all.iter_mut().find(|connection| connection.number == self.number);
+                if let Some(connection) = own {
+                    connection.has_asked = true;
                 }
-                drop(guests);
-                ((self.house.respond)(&request), request.method == Method::Head)
+                drop(connections);
+                ((self.server.respond)(&request), request.method == Method::Head)
             }
             Err(Some(answer)) => (answer, false),
             Err(None) => return,
@@ -337,29 +344,29 @@ mod tests {
 
     /// The numbers of who is left, after these came, of whom some have asked.
     fn left_of(clients: &[u8], asked: &[u64]) -> Vec<u64> {
-        let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let stream = Arc::new(TcpStream::connect(door.local_addr().unwrap()).unwrap());
-        let mut guests = Guests::new(PLACES_MAX);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let mut connections = Connections::new(SLOTS_MAX);
         for client in clients {
             let client = IpAddr::from([10, 0, 0, *client]);
-            let number = guests.admit(client, Arc::clone(&stream));
+            let number = connections.admit(client, Arc::clone(&stream));
             if asked.contains(&number) {
-                guests.all.last_mut().unwrap().has_asked = true;
+                connections.all.last_mut().unwrap().has_asked = true;
             }
         }
-        guests.all.iter().map(|guest| guest.number).collect()
+        connections.all.iter().map(|connection| connection.number).collect()
     }
 
     #[test]
     fn who_waits_longest_without_a_word_makes_room() {
-        let left = left_of(&[1; PLACES_MAX / 2 + 2], &[1]);
-        assert_eq!(left.len(), PLACES_MAX / 2, "one client has its share");
+        let left = left_of(&[1; SLOTS_MAX / 2 + 2], &[1]);
+        assert_eq!(left.len(), SLOTS_MAX / 2, "one client has its share");
         assert_eq!(left[..2], [1, 4], "who has asked stays, the oldest others go");
-        let many: Vec<u8> = (0..PLACES_MAX)
+        let many: Vec<u8> = (0..SLOTS_MAX)
             .map(|n| if n < 100 { 1 } else { 2 + u8::try_from(n % 10).unwrap() })
             .collect();
         let left = left_of(&[&many[..], &[200]].concat(), &[]);
-        assert_eq!((left.len(), left[0]), (PLACES_MAX, 2), "the client with the most gives way");
+        assert_eq!((left.len(), left[0]), (SLOTS_MAX, 2), "the client with the most gives way");
     }
 
     #[test]
@@ -370,15 +377,15 @@ mod tests {
             )
         };
         for (soft, expected) in [
-            ("1024", PLACES_MAX),
-            ("unlimited", PLACES_MAX),
+            ("1024", SLOTS_MAX),
+            ("unlimited", SLOTS_MAX),
             ("64", 32),
             ("41", 9),
-            ("16", PLACES_MIN),
-            ("0", PLACES_MIN),
+            ("16", SLOTS_MIN),
+            ("0", SLOTS_MIN),
         ] {
-            assert_eq!(places(Some(&limits(soft))), expected, "{soft}");
+            assert_eq!(slots(Some(&limits(soft))), expected, "{soft}");
         }
-        assert_eq!((places(None), places(Some(""))), (PLACES_MAX, PLACES_MAX), "elsewhere");
+        assert_eq!((slots(None), slots(Some(""))), (SLOTS_MAX, SLOTS_MAX), "elsewhere");
     }
 }

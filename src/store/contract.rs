@@ -4,6 +4,7 @@ use super::books::Books;
 use super::checkpoints::Checkpoints;
 use super::engine::Engine;
 use super::exchange::Exchanges;
+use super::handles::Lock;
 use super::markets::Markets;
 use super::overview::Overviews;
 use super::replay::Replays;
@@ -14,12 +15,6 @@ use super::trades::Trades;
 use super::watches::Watches;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
-
-/// The number of a row of `ingestion_runs`.
-pub type RunId = i64;
-
-/// Held for as long as the value lives; the death of the process releases it too.
-pub trait Lock: Send {}
 
 /// A database that holds trades, raw events and checkpoints.
 ///

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::contract::{Lock, RunId};
+use super::handles::{Lock, RunId};
 use super::rows::Row;
 use super::value::{Rows, Value};
 use crate::domain::batch::Commit;

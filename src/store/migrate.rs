@@ -13,8 +13,20 @@ pub(super) struct Migration {
     pub(super) preparation: Option<&'static str>,
 }
 
-/// Embeds `sql/<dialect>/<name>.sql` for each name, in order; the preparation of a step is another such file.
+/// Embeds `sql/<dialect>/migrations/<name>.sql` for each step, in order; the preparation of a step is another such file.
 macro_rules! migrations {
+    ($dialect:literal) => {
+        $crate::store::migrate::migrations!($dialect:
+            "001_pipeline",
+            "002_coverage",
+            "003_history",
+            "004_operations",
+            "005_claims",
+            "006_absence",
+            "007_content" prepared by "before_007_content",
+            "008_names",
+        )
+    };
     ($dialect:literal: $($name:literal $(prepared by $preparation:literal)?),+ $(,)?) => {
         &[$($crate::store::migrate::Migration {
             name: $name,

@@ -1,5 +1,6 @@
 //! Where trades end up: one contract, two databases.
 
+mod handles;
 mod contract;
 mod migrate;
 mod value;
@@ -23,8 +24,9 @@ use std::path::PathBuf;
 
 pub use books::Books;
 pub use checkpoints::{Checkpoints, MarketReport};
-pub use contract::{Lock, RunId, Store};
+pub use contract::Store;
 pub use exchange::{ExchangeKey, Exchanges};
+pub use handles::{Lock, RunId};
 pub use markets::Markets;
 pub use overview::Overviews;
 pub use replay::{Difference, ReplayCursor, Replayed, Replays, StoredRawEvent, TRADES_TABLE};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::contract::RunId;
 use super::engine::{Access, Engine, only, statement};
+use super::handles::RunId;
 use super::value::{Rows, integer, values};
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;

@@ -1,7 +1,7 @@
 //! The commit: rows, and the checkpoints and slices that they justify.
 
-use super::contract::RunId;
 use super::engine::{Access, Engine, Work, statement};
+use super::handles::RunId;
 use super::slices;
 use super::value::{Rows, Value, integer, values};
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::contract::RunId;
 use super::engine::{Access, Engine, Work, only, statement};
+use super::handles::RunId;
 use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::market::{FalseMark, Refusal, WatchChange, WatchRecord};

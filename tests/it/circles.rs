@@ -24,7 +24,7 @@ struct Known {
 }
 
 /// The looks that have to go for the last circles to be gone. This list only gets shorter.
-const KNOWN: [Known; 8] = [
+const KNOWN: [Known; 4] = [
     known(
         "src",
         "domain/evidence",
@@ -34,10 +34,6 @@ const KNOWN: [Known; 8] = [
     known("src", "kalshi/transport", "kalshi/client", "`Access` is defined beside the client"),
     known("src", "kalshi/rows", "kalshi/decode", "`cursor` and `excerpt` are defined there"),
     known("src", "kalshi/wire", "kalshi/rows", "`ListBody` is defined there, `Text` here"),
-    known("src", "store/engine", "store/contract", "`RunId` and `Lock` are beside the contract"),
-    known("src", "store/runs", "store/contract", "`RunId` is defined beside the contract"),
-    known("src", "store/trades", "store/contract", "`RunId` is defined beside the contract"),
-    known("src", "store/watches", "store/contract", "`RunId` is defined beside the contract"),
 ];
 
 const fn known(

@@ -11,8 +11,8 @@ use crate::domain::batch::Commit;
 use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
-use crate::store::contract::RunId;
 use crate::store::engine::{Stored, sql};
+use crate::store::handles::RunId;
 
 /// Stores the trades and the events of a commit, inside the caller's transaction. Trades come in commits of new ones
 /// and of known ones: what is tried first is what most of the last commit's were.

@@ -15,13 +15,13 @@ pub(super) use target::{Target, is_meant};
 use transaction::{Mode, Transaction, beginning};
 
 use self::work::OpenWork;
-use super::contract::Lock;
 use super::engine::{Access, Engine, Work};
+use super::handles::Lock;
 use super::migrate::{self, Applied, Migration, migrations, pending};
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind, one_line};
 
-const MIGRATIONS: &[Migration] = migrations!("postgres": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content" prepared by "before_007_content", "008_names");
+const MIGRATIONS: &[Migration] = migrations!("postgres");
 
 /// Serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;

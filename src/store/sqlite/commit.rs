@@ -6,8 +6,8 @@ use crate::domain::batch::Commit;
 use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
-use crate::store::contract::RunId;
 use crate::store::engine::{Stored, sql};
+use crate::store::handles::RunId;
 
 /// Stores the trades and the events of a commit, inside the caller's transaction.
 pub(super) fn store(

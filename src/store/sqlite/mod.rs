@@ -16,13 +16,13 @@ use self::opening::Stamp;
 use self::transaction::Transaction;
 use self::work::OpenWork;
 use super::Missing;
-use super::contract::Lock;
 use super::engine::{Access, Engine, Work};
+use super::handles::Lock;
 use super::migrate::{self, Applied, Migration, migrations, pending};
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
 
-const MIGRATIONS: &[Migration] = migrations!("sqlite": "001_pipeline", "002_coverage", "003_history", "004_operations", "005_claims", "006_absence", "007_content" prepared by "before_007_content", "008_names");
+const MIGRATIONS: &[Migration] = migrations!("sqlite");
 
 /// Longer than any transaction of ours takes, so that overlapping passes queue up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
