@@ -64,7 +64,7 @@ pub fn unresolved_line(target: &Target, staleness: Duration, sla: Duration) -> S
 
 /// That the exchange wants no more requests for now.
 pub fn come_back_line(at: Timestamp) -> String {
-    format!("the exchange wants to be left alone until {}; run it again then", second(at))
+    format!("the exchange wants to be left alone for a while; run it again after {}", second(at))
 }
 
 #[cfg(test)]

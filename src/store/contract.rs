@@ -24,7 +24,7 @@ use crate::failure::Failure;
 ///   trade's first appearance, a refused event once with its reason, and so an event that
 ///   contradicts a stored trade: the first version stays.
 /// * A checkpoint moves only inside `commit`, only when its row still has the version that the
-///   commit was computed from, and `complete_until` never moves back. One that may not move is
+///   commit was computed from, and `complete_until` moves back only with a correction in the same commit. One that may not move is
 ///   named in the receipt; the rows of the commit are stored all the same, which is harmless
 ///   since they are true.
 /// * The events of a commit are counted in the run's row in the same transaction.
