@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use clap::CommandFactory as _;
+use kalshi_ingest::cli::Cli;
 use kalshi_ingest::retry::Jitter;
 use kalshi_simulator::Rules;
 
@@ -124,6 +126,11 @@ fn no_variable_minds_a_line_break_at_its_end() {
         ("KALSHI_PING_URL", "\n"),
         ("KALSHI_SYNC_MARKETS", "1h\n"),
     ];
+    let cli = Cli::command();
+    let known = cli.find_subcommand("run").unwrap().get_arguments();
+    let known: BTreeSet<&str> =
+        known.filter_map(|argument| argument.get_env()?.to_str()).chain(["DATABASE_URL"]).collect();
+    assert_eq!(BTreeSet::from(variables.map(|(name, _)| name)), known, "each that `run` reads");
     let output = kalshi(folder.path(), &["run"], &variables);
     let said = stderr(&output);
     assert!(matches!(output.status.code(), Some(0 | 3)), "{said}");
