@@ -53,7 +53,7 @@ impl ClockPair {
         before.is_ahead_of(self.ours) && before.date <= self.date
     }
 
-    /// Whether our clock was ahead of `ours` at this pair.
+    /// Whether our clock at this pair was ahead of `ours` by more than clocks may differ.
     fn is_ahead_of(self, ours: Timestamp) -> bool {
         ours.after(CLOCKS_DIFFER) < self.ours
     }

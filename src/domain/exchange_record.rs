@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::evidence::{CLOCKS_DIFFER, ClockPair};
 use super::time::Timestamp;
 
-/// The longest time without a request. A longer wait that the exchange asks for is cut to this.
+/// The longest wait that is noted when the exchange asks to come back later. A longer one is cut to this.
 pub const COME_BACK_MAX: Duration = Duration::from_secs(3_600);
 
 /// The period of probes while the exchange wants no requests: its answer may have been a mistake, or meant for

@@ -75,9 +75,9 @@ fn is_silently_changed(known: &Known, now: Timestamp) -> bool {
     }
 }
 
-/// The time to wait before a decision of `began` that was last checked at `checked` is checked again: the decision
-/// may have been a mistake. The wait is as long as the decision was in force, so a mistake is found within as long as
-/// it lasted.
+/// The wait before a decision is checked again, because it may have been a mistake. It was made at `began` and last
+/// checked at `checked`. The wait is the time between the two, so the age of a mistake at most doubles until it is
+/// found.
 pub fn look_again_after(began: Timestamp, checked: Timestamp) -> Duration {
     checked.since(began).clamp(LOOK_AGAIN_MIN, LOOK_MAX)
 }

@@ -101,7 +101,7 @@ impl Page {
     }
 }
 
-/// The next step of a walk.
+/// The next action of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Send this request.

@@ -1,4 +1,4 @@
-//! The driver decides the next step and carries out nothing. It has no I/O, no thread, no clock and no log.
+//! The driver decides the next effect of a pass and carries out nothing. It has no I/O, no thread, no clock and no log.
 //!
 //! The caller asks each state machine here for its next effect and reports the result, together with the [`Moment`]
 //! of the result. The machines are:
