@@ -114,7 +114,8 @@ impl TurnedClock {
 
     /// The clock that the variable [`TURNED_BY`] asks for. `@MICROSECONDS` is a clock that shows this instant and
     /// whose time passes only by sleep. `SECONDS` or `SECONDSxSCALE` (such as `-600` or `3600x60`) is a clock moved
-    /// by so many seconds that runs SCALE times as fast. `None` if the variable is not set or has another form, and always in a release build.
+    /// by so many seconds, which runs `SCALE` times as fast. `None` if the variable is not set or has another form,
+    /// and always in a release build.
     pub fn from_environment() -> Option<TurnedClock> {
         if !cfg!(debug_assertions) {
             return None;

@@ -129,7 +129,7 @@ pub fn one_line(error: &(dyn Error + 'static)) -> String {
 /// The longest line of a log or a column, in characters: a person reads no longer one.
 const LINE_CHARS_MAX: usize = 400;
 
-/// The text, cut off with an ellipsis if it is longer than [`LINE_CHARS_MAX`].
+/// The text, cut off with an ellipsis if it is longer than a line of the log may be.
 pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(LINE_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &text[..at]),
