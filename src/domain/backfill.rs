@@ -22,7 +22,7 @@ pub const LIFESPAN_MARGIN: Duration = Duration::from_secs(86_400);
 /// A market to fill, with the known times of its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifespan {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
     /// The series of the market, if known.
     pub series: Option<Box<str>>,

@@ -58,7 +58,7 @@ pub struct Figures {
 /// The book of a market at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
     /// Exchange time of the answer.
     pub captured_at: Timestamp,

@@ -31,7 +31,7 @@ impl Basis {
 /// One row of `completeness_scores`. Quantities are in 0.01 contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Score {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
     /// The start of the period; `None` for the whole life.
     pub from: Option<Timestamp>,
@@ -50,7 +50,7 @@ pub struct Score {
 /// The quantity traded in one hour.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HourVolume {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
     /// The end of the hour. It belongs to the hour and the start does not, as in the candles of the exchange.
     pub ends_at: Timestamp,

@@ -30,7 +30,7 @@ pub struct ExchangeRecord {
     pub newest_id: Option<String>,
     /// The share of the recent passes in which the newest trade had moved.
     pub moved_share: Option<f64>,
-    /// The number of passes that the share was learnt from.
+    /// The number of passes that the share was learned from.
     pub moved_passes: Option<f64>,
     /// The number of passes since the newest trade last moved.
     pub still_passes: u32,

@@ -76,8 +76,8 @@ fn is_silently_changed(known: &Known, now: Timestamp) -> bool {
 }
 
 /// The wait before a decision is checked again, because it may have been a mistake. It was made at `began` and last
-/// checked at `checked`. The wait is the time between the two, so the age of a mistake at most doubles until it is
-/// found.
+/// checked at `checked`. The wait is the time between the two, within limits, so a mistake lasts about twice that time
+/// at most.
 pub fn look_again_after(began: Timestamp, checked: Timestamp) -> Duration {
     checked.since(began).clamp(LOOK_AGAIN_MIN, LOOK_MAX)
 }

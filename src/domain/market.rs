@@ -77,7 +77,7 @@ impl Status {
 /// The description of a market by the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
-    /// The market.
+    /// The ticker of the market.
     pub ticker: Ticker,
     /// The event of the exchange that the market is an outcome of.
     pub event_ticker: Box<str>,
@@ -122,7 +122,7 @@ pub struct Sighting {
 /// A known market that was asked for and that the answer of the exchange did not contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absence {
-    /// The market.
+    /// The ticker of the market.
     pub ticker: Ticker,
     /// Whether the absence is now believed: the status becomes [`Status::Vanished`].
     pub is_believed: bool,
@@ -131,7 +131,7 @@ pub struct Absence {
 /// The remembered facts about a market: those that a pass decides by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The market.
+    /// The ticker of the market.
     pub ticker: Ticker,
     /// The status in the last answer.
     pub status: Status,

@@ -80,7 +80,7 @@ pub struct Entry {
 /// The latest score of a market.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
     /// The event of the market, if known.
     pub event: Option<Box<str>>,
@@ -134,7 +134,7 @@ impl Totals {
 pub struct RunRow {
     /// The number of the run.
     pub run_id: i64,
-    /// The command.
+    /// The name of the command, such as `run`.
     pub command: Box<str>,
     /// Our clock at the beginning.
     pub started_at: Timestamp,

@@ -41,7 +41,7 @@ enum Turn {
     Complete,
     /// End the walk. Nothing is proven, and nothing is wrong.
     Idle,
-    /// End the walk in the same way. The market was also heard to be silent.
+    /// End the walk. Nothing is proven, but the market was heard to be silent.
     Silent,
     /// Read a step that shows nothing together with the step above it.
     Widen,

@@ -90,7 +90,7 @@ pub struct Ending {
     pub exit: Exit,
     /// The staleness of the worst market.
     pub lag: Option<Duration>,
-    /// The first thing that went wrong.
+    /// The first error.
     pub error: Option<String>,
     /// The lines of the markets in breach of their SLA. Every receiver of the result gets them, whatever else is
     /// wrong.

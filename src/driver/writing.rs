@@ -58,7 +58,7 @@ pub struct Outcome {
     pub done: Vec<Done>,
     /// The number of markets whose walk was never begun.
     pub unread: usize,
-    /// Why the readers stopped.
+    /// The reason why the readers stopped.
     pub stop: Stop,
     /// The market and the reason of the first event that could not be normalized.
     pub first_rejected: Option<String>,

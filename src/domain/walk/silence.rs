@@ -28,8 +28,8 @@ impl Walk {
 
     /// Ends the silence of a market that shows trades. Below them nothing is known until its list was read to the
     /// end. A trade from before the end of the believed silence says that the market never was silent. Either result
-    /// is committed with the rows that show it: after that, it is no longer visible that no trades were stored before
-    /// them.
+    /// is committed with the rows that show it: after that commit, the database no longer shows that they were the
+    /// first trades.
     pub(super) fn end_silence(&mut self, page: &Page) -> Option<Progress> {
         // If the anchor is in the archive, the live tier may still show known trades from below the cutoff.
         let archived =
