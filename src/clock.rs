@@ -1,4 +1,4 @@
-//! The one door to time, and the budget of it that a pass has.
+//! The only access to time, and the time budget of a pass.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -8,26 +8,26 @@ use chrono::Utc;
 
 use crate::domain::time::Timestamp;
 
-/// Tells and spends time. Tests bring one that moves only when somebody sleeps.
+/// Tells the time and sleeps. Tests use an implementation whose time passes only by sleep.
 pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Timestamp;
-    /// Time since some fixed moment; never goes back, whatever is done to the wall clock.
+    /// Time since some fixed moment. It never goes back, even if the wall clock is set.
     fn elapsed(&self) -> Duration;
-    /// Does nothing for that long.
+    /// Sleeps for this duration.
     fn sleep(&self, duration: Duration);
-    /// Sleeps until somebody else may have done something: work is never measured by how often.
+    /// Sleeps until another thread may have done something. Nothing may depend on the number of polls.
     fn poll(&self, duration: Duration);
 }
 
-/// The machine's own clock.
+/// The clock of the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     started: Instant,
 }
 
 impl SystemClock {
-    /// A clock whose `elapsed` begins now.
+    /// A clock whose `elapsed` begins at zero now.
     pub fn start() -> SystemClock {
         SystemClock { started: Instant::now() }
     }
@@ -51,9 +51,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that tests turn: it can be stepped, ahead or back, and runs `scale` times as fast as
-/// the machine's. At a scale of zero it goes only by sleep, and sleeping takes hardly any time:
-/// then nothing depends on how fast the machine is.
+/// A clock that tests control. Tests can move it forward or back, and it runs `scale` times as fast as the clock of
+/// the machine. At a scale of zero its time passes only by sleep, and a sleep takes hardly any real time. Then no
+/// result depends on the speed of the machine.
 #[derive(Debug)]
 pub struct TurnedClock {
     started: Instant,
@@ -63,13 +63,14 @@ pub struct TurnedClock {
     scale: AtomicU32,
 }
 
-/// How much is slept at once where only sleep makes time pass: those who work meanwhile see it pass
-/// in small steps, each of which takes a hundredth of the machine's time.
+/// The step in which time passes during a sleep at scale zero. Other threads that work meanwhile see time pass in
+/// these small steps. Each step takes a hundredth of its length in real time.
 const STEP: Duration = Duration::from_millis(50);
 const STEP_SHORTENED: u32 = 100;
 
 impl TurnedClock {
-    /// A clock that shows `now` and runs `scale` times as fast as the machine's; at zero, only by sleep.
+    /// A clock that shows `now` and runs `scale` times as fast as the clock of the machine. At scale zero its time
+    /// passes only by sleep.
     pub fn start(now: Timestamp, scale: u32) -> TurnedClock {
         TurnedClock {
             started: Instant::now(),
@@ -80,8 +81,8 @@ impl TurnedClock {
         }
     }
 
-    /// Turns the wall clock; what has [elapsed](Clock::elapsed) stays as it is, as on a machine
-    /// whose time service corrects it.
+    /// Moves the wall clock by `us` microseconds. [Elapsed](Clock::elapsed) time does not change, as on a machine
+    /// whose time service corrects its clock.
     pub fn turn(&self, us: i64) {
         self.turned_us.fetch_add(us, Ordering::Relaxed);
     }
@@ -93,7 +94,8 @@ impl TurnedClock {
         self.turned_us.store(now.micros().saturating_sub(ahead), Ordering::Relaxed);
     }
 
-    /// Goes as fast as the machine's from now on, and by no sleep. The wall clock is to be set next.
+    /// From now on the clock runs as fast as the clock of the machine, and sleep no longer moves it. The caller has
+    /// to set the wall clock next.
     pub fn run(&self) {
         self.scale.store(1, Ordering::Relaxed);
     }
@@ -102,7 +104,7 @@ impl TurnedClock {
         self.scale.load(Ordering::Relaxed)
     }
 
-    /// What [`TURNED_BY`] has to be for a process with such a clock.
+    /// The value of [`TURNED_BY`] that gives a process this clock.
     pub fn to_environment(&self) -> String {
         match self.scale() {
             0 => format!("@{}", self.now().micros()),
@@ -110,9 +112,10 @@ impl TurnedClock {
         }
     }
 
-    /// The clock that the variable [`TURNED_BY`] asks for: `@MICROSECONDS` shows these and goes only by
-    /// sleep; `SECONDS` or `SECONDSxSCALE` (such as `-600` or `3600x60`) is turned by so much. `None`
-    /// when it is not set, is no such thing, or in a release build.
+    /// The clock that the variable [`TURNED_BY`] asks for. `@MICROSECONDS` is a clock that shows this instant and
+    /// whose time passes only by sleep. `SECONDS` or `SECONDSxSCALE` (such as `-600` or `3600x60`) is a clock moved
+    /// by so many seconds, which runs `SCALE` times as fast. `None` if the variable is not set or has another form,
+    /// and always in a release build.
     pub fn from_environment() -> Option<TurnedClock> {
         if !cfg!(debug_assertions) {
             return None;
@@ -128,7 +131,7 @@ impl TurnedClock {
     }
 }
 
-/// The machine's clock, or the one that a test asks for.
+/// The clock of the machine, or the one that a test asks for.
 pub fn of_environment() -> Arc<dyn Clock> {
     match TurnedClock::from_environment() {
         Some(turned) => Arc::new(turned),
@@ -136,7 +139,7 @@ pub fn of_environment() -> Arc<dyn Clock> {
     }
 }
 
-/// The variable by which a test turns the clock of a process.
+/// The environment variable by which a test sets the clock of a process.
 pub const TURNED_BY: &str = "KALSHI_TEST_CLOCK";
 
 impl Clock for TurnedClock {
@@ -174,23 +177,23 @@ impl Clock for TurnedClock {
     }
 }
 
-/// Set to a signal's number when one asks the program to stop; zero until then.
+/// Holds the number of the signal that asked the program to stop; zero until then.
 #[derive(Clone, Debug, Default)]
 pub struct StopFlag(Arc<AtomicUsize>);
 
 impl StopFlag {
-    /// The shared number, for a signal handler to set.
+    /// The shared number; a signal handler sets it.
     pub fn number(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.0)
     }
 
-    /// The signal that asked to stop, if one did.
+    /// The signal that asked to stop; None if no signal came.
     pub fn signal(&self) -> Option<u8> {
         u8::try_from(self.0.load(Ordering::Relaxed)).ok().filter(|number| *number != 0)
     }
 }
 
-/// How long a pass may go on. Cheap to clone; all threads of a pass share one.
+/// The time that a pass may take. A clone is cheap; all threads of a pass share one budget.
 #[derive(Clone)]
 pub struct Budget {
     clock: Arc<dyn Clock>,
@@ -198,22 +201,22 @@ pub struct Budget {
     stop: StopFlag,
 }
 
-/// The longest nap between two looks at the stop flag.
+/// The longest sleep between two checks of the stop flag.
 const NAP_MAX: Duration = Duration::from_millis(50);
 
 impl Budget {
-    /// `span` from now on, or until `stop` is set.
+    /// A budget of `span` from now on. It ends early when `stop` is set.
     pub fn new(clock: Arc<dyn Clock>, span: Duration, stop: StopFlag) -> Budget {
         let ends_at = clock.elapsed().saturating_add(span);
         Budget { clock, ends_at, stop }
     }
 
-    /// The clock it is measured with.
+    /// The clock that measures the budget.
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
     }
 
-    /// What is left; nothing once the program was asked to stop.
+    /// The time that is left; zero after the program was asked to stop.
     pub fn left(&self) -> Duration {
         if self.stop.signal().is_some() {
             return Duration::ZERO;
@@ -226,12 +229,12 @@ impl Budget {
         self.stop.signal().is_some()
     }
 
-    /// Whether it is used up.
+    /// Whether the budget is used up.
     pub fn is_over(&self) -> bool {
         self.left().is_zero()
     }
 
-    /// Sleeps, but no longer than the budget lasts. Whether anything is left afterwards.
+    /// Sleeps, but no longer than the budget lasts. Returns whether any time is left afterwards.
     pub fn sleep(&self, duration: Duration) -> bool {
         let wakes_at = self.clock.elapsed().saturating_add(duration);
         loop {

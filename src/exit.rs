@@ -1,32 +1,32 @@
-//! Exit statuses: the contract with cron and `podFailurePolicy`.
+//! The exit statuses: the contract with cron and `podFailurePolicy`.
 
 use crate::failure::{Failure, Kind};
 
-/// How the program ends.
+/// The ways in which the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Every selected market is within its SLA.
     Ok,
-    /// An error nobody foresaw.
+    /// An error that no code foresaw.
     Bug,
     /// A wrong flag, variable, file or URL.
     Usage,
     /// At least one market breaches its staleness SLA.
     Stale,
-    /// The exchange refused, or answered what cannot be decoded.
+    /// The exchange refused, or sent an answer that cannot be decoded.
     Exchange,
-    /// The database could not be reached, or refused.
+    /// The database could not be reached, or it refused.
     Database,
-    /// A backfill is not complete yet, or a score too low; progress is kept.
+    /// A backfill is not complete yet, or a score is too low. Progress is kept.
     Incomplete,
-    /// SIGINT ended it after the batch in hand.
+    /// SIGINT ended the program after its current batch.
     Interrupted,
-    /// SIGTERM ended it after the batch in hand.
+    /// SIGTERM ended the program after its current batch.
     Terminated,
 }
 
 impl Exit {
-    /// All of them; `docs/reference.md` lists each.
+    /// All exit statuses; `docs/reference.md` lists each.
     pub const ALL: [Exit; 9] = [
         Exit::Ok,
         Exit::Bug,
@@ -39,7 +39,7 @@ impl Exit {
         Exit::Terminated,
     ];
 
-    /// The number the scheduler sees.
+    /// The number that the scheduler sees.
     pub fn code(self) -> u8 {
         match self {
             Exit::Ok => 0,
@@ -54,8 +54,8 @@ impl Exit {
         }
     }
 
-    /// What a failure means when the program ends because of it. An exchange that is merely
-    /// unavailable is not a reason by itself: the SLA decides.
+    /// The exit status when a failure of this kind occurred. An exchange that is only unavailable is no reason by
+    /// itself: the SLA decides.
     pub fn of_kind(kind: Kind) -> Exit {
         match kind {
             Kind::Config => Exit::Usage,
@@ -67,7 +67,7 @@ impl Exit {
         }
     }
 
-    /// What an error means that ended the program; one of no kind is a bug.
+    /// The exit status of an error that ended the program; an error without a kind is a bug.
     pub fn of_error(error: &anyhow::Error) -> Exit {
         match error.downcast_ref::<Failure>().map(|failure| Exit::of_kind(failure.kind)) {
             Some(Exit::Ok) => Exit::Exchange,
@@ -76,12 +76,12 @@ impl Exit {
         }
     }
 
-    /// What a signal means.
+    /// The exit status after a signal.
     pub fn of_signal(number: u8) -> Exit {
         if number == 2 { Exit::Interrupted } else { Exit::Terminated }
     }
 
-    /// The one of several that is reported: who must act first comes first.
+    /// The one status of several that is reported, in the order of who must act first.
     pub fn first(exits: impl IntoIterator<Item = Exit>) -> Exit {
         exits.into_iter().min_by_key(|exit| exit.rank()).unwrap_or(Exit::Ok)
     }

@@ -1,44 +1,44 @@
-//! What can go wrong, sorted by who has to act.
+//! The kinds of errors, sorted by who has to act.
 //!
-//! Two places decide by kind: the retry policy ([`Kind::is_temporary`]) and the
-//! exit status (`exit.rs`). Everything else only adds words.
+//! Two places decide by kind: the retry policy ([`Kind::is_temporary`]) and the exit status (`exit.rs`). All other
+//! code only adds text.
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// Why something failed, in the only distinctions anything decides by.
+/// The reason of a failure, in only those distinctions that decisions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A flag, a variable, a file or a URL has to be changed by a person.
+    /// A person has to change a flag, a variable, a file or a URL.
     Config,
     /// The exchange gave no answer, or asked to come back later.
     ExchangeUnavailable,
-    /// The exchange refuses this client whatever it asks for (401, 403).
+    /// The exchange refuses every request of this client (401, 403).
     ExchangeForbids,
-    /// The exchange understood this request and said no (another 4xx, a redirect).
+    /// The exchange understood this request and refused it (another 4xx, a redirect).
     ExchangeRefused,
-    /// The exchange answered something that cannot be decoded.
+    /// The exchange sent an answer that cannot be decoded.
     ExchangeUnreadable,
     /// The database could not be reached.
     StoreUnavailable,
-    /// The database broke off in the middle: a lost connection, a restart, a deadlock. What was
-    /// committed is there; the rest can be done again.
+    /// The database failed during the work: a lost connection, a restart, a deadlock. Committed rows are kept; the
+    /// rest can be done again.
     StoreInterrupted,
-    /// The database said no: schema, permission, constraint, disk.
+    /// The database refused: schema, permission, constraint, disk.
     StoreRefused,
 }
 
 impl Kind {
-    /// Whether the exchange answered, and said no.
+    /// Whether the exchange answered with a refusal.
     pub fn is_refusal(self) -> bool {
         matches!(self, Kind::ExchangeForbids | Kind::ExchangeRefused)
     }
 
-    /// Whether the same request may succeed when it is simply made again.
+    /// Whether the same request may succeed when it is sent again without a change.
     ///
-    /// An unreadable answer is worth another try: proxies in front of the exchange
-    /// answer HTML with status 200 on bad days.
+    /// An unreadable answer is worth another attempt: proxies in front of the exchange sometimes answer HTML with
+    /// status 200.
     pub fn is_temporary(self) -> bool {
         match self {
             Kind::ExchangeUnavailable | Kind::ExchangeUnreadable | Kind::StoreInterrupted => true,
@@ -51,45 +51,45 @@ impl Kind {
     }
 }
 
-/// One failure: its kind, one sentence, and what caused it.
+/// One failure: its kind, one sentence, and its cause.
 #[derive(Debug)]
 pub struct Failure {
-    /// Who has to act, and whether trying again can help.
+    /// The kind says who has to act, and whether another attempt can help.
     pub kind: Kind,
-    /// The other side's wish: not before this much time has passed.
+    /// The wait that the other side asked for; None if it asked for none.
     pub retry_after: Option<Duration>,
-    /// The HTTP status, when the exchange answered with one.
+    /// The HTTP status, if the exchange answered with one.
     pub status: Option<u16>,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
-    /// A failure described by one lower-case clause without a final period.
+    /// A failure described by one clause, in lower case and without a final period.
     pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
         Failure { kind, retry_after: None, status: None, message: message.into(), source: None }
     }
 
-    /// Shorthand for the most common kind: a person has to change something.
+    /// A failure of the most common kind: a person has to change something.
     pub fn config(message: impl Into<String>) -> Failure {
         Failure::new(Kind::Config, message)
     }
 
-    /// Keeps the cause, to be printed after the message.
+    /// Keeps the cause; it is printed after the message.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
         self.source = Some(source.into());
         self
     }
 
-    /// Remembers the HTTP status that made this failure.
+    /// Keeps the HTTP status of the answer.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Failure {
         self.status = Some(status);
         self
     }
 
-    /// Remembers how long the other side asked to wait.
+    /// Keeps the wait that the other side asked for.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Failure {
         self.retry_after = wait;
@@ -109,13 +109,13 @@ impl Error for Failure {
     }
 }
 
-/// The message and every cause on one line, as logs and the database keep it.
+/// The message and every cause on one line, in the form that logs and the database keep.
 pub fn one_line(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
         let words = inner.to_string();
-        // Some libraries repeat their cause in their own words.
+        // Some libraries repeat the text of their cause in their own message.
         if !line.contains(&words) {
             line.push_str(": ");
             line.push_str(&words);
@@ -126,10 +126,10 @@ pub fn one_line(error: &(dyn Error + 'static)) -> String {
     shortened(&line)
 }
 
-/// No line of a log or a column is longer than a person reads.
+/// The longest line of a log or a column, in characters: a person reads no longer one.
 const LINE_CHARS_MAX: usize = 400;
 
-/// The text, cut off with an ellipsis when it is longer than a line should be.
+/// The text, cut off with an ellipsis if it is longer than a line of the log may be.
 pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(LINE_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &text[..at]),

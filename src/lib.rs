@@ -1,31 +1,31 @@
-//! Every Kalshi trade exactly once, in PostgreSQL or SQLite.
+//! Stores every Kalshi trade exactly once, in PostgreSQL or SQLite.
 //!
-//! The modules below are listed in layers, lowest first: one sees only those above it. Data
-//! flows one way: HTTP bytes, wire struct, canonical trade, batch, store and checkpoint, tally,
-//! metrics, exit status. `ARCHITECTURE.md` walks one trade through them.
+//! The modules below are listed in layers, lowest first: a module sees only the modules above it. Data flows one way:
+//! HTTP bytes, wire struct, canonical trade, batch, store and checkpoint, tally, metrics, exit status.
+//! `ARCHITECTURE.md` follows one trade through them.
 
-pub mod failure; // what can go wrong
-pub mod domain; // decides everything, does nothing
-pub mod exit; // what the scheduler sees
-pub mod words; // instants, durations and breaches as people read them
-pub mod clock; // the one door to time
+pub mod failure; // the kinds of errors
+pub mod domain; // all decisions; no I/O
+pub mod exit; // the exit statuses
+pub mod words; // instants, durations and breaches as text for people
+pub mod clock; // the only access to time
 pub mod retry; // when to try again
 pub mod pace; // how fast to ask
-pub mod proxy; // through whom to ask
-pub mod driver; // what is done next
+pub mod proxy; // the proxy for a URL
+pub mod driver; // the next step of a pass
 pub mod kalshi; // the exchange: one request, one typed answer
-pub mod store; // where trades end up: one contract, two databases
-pub mod ingest; // the driver: the only place where they meet
-pub mod cli; // what can be typed
-pub mod report; // what people and scripts read
-pub mod metrics; // what Prometheus reads
-pub mod manual; // what the program says of itself
-pub mod webhook; // who else is told
-pub mod progress; // the bar on a terminal
-pub mod watchlist; // the file of what is selected
-pub mod config; // from what was typed to what will be done
-pub mod fuzz; // what reads bytes of somebody else
+pub mod store; // the tables: one contract, two databases
+pub mod ingest; // carries out the driver's effects; only here do exchange and store meet
+pub mod cli; // the command line
+pub mod report; // tables for people and scripts
+pub mod metrics; // text for Prometheus
+pub mod manual; // completions and manual pages
+pub mod webhook; // calls to other services by HTTP
+pub mod progress; // the progress bar on a terminal
+pub mod watchlist; // the file with the selection
+pub mod config; // from the command line to plans
+pub mod fuzz; // the decoders as functions of any bytes
 pub mod logging; // the log
 pub mod watchdog; // ends a pass that outlives its time
-pub mod serve; // what the database says, over HTTP
+pub mod serve; // the database over HTTP
 pub mod app; // one invocation

@@ -14,6 +14,6 @@ fn main() -> ExitCode {
     logging::start(LogPlan::new(cli.log()));
     let (stop, clock) = (StopFlag::default(), clock::of_environment());
     watchdog::guard(Patience::of(&cli.command), &stop, &clock);
-    // What a panic says is printed by then.
+    // A panic has printed its message by then.
     catch_unwind(AssertUnwindSafe(|| app::main_by(cli, &stop, &clock))).unwrap_or(Exit::Bug).into()
 }

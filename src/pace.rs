@@ -1,12 +1,13 @@
-//! The token bucket that all workers of a pass share. Decides; the caller waits.
+//! The token bucket that all workers of a pass share. It decides how long to wait; the caller waits.
 //!
-//! The exchange gives no hint with its 429 (api notes: no `Retry-After`, no `X-RateLimit-*`),
-//! so the bucket finds the bearable rate itself: halved at a refusal, at most once a second,
-//! and regained in small steps with every answer.
+//! The exchange gives no hint with its 429 (api notes: no `Retry-After`, no `X-RateLimit-*`), so the bucket finds the
+//! accepted rate itself. It halves the rate at a refusal, at most once a second, and raises it in small steps with
+//! every answer.
 
 use std::time::Duration;
 
-/// Requests per second, shared by all who ask. Times are those of one monotonic clock, told by the caller.
+/// The limit of requests per second that all requests share. Every time is a reading of one monotonic clock, passed
+/// by the caller.
 #[derive(Debug)]
 pub struct Pace {
     rate_full: f64,
@@ -18,16 +19,16 @@ pub struct Pace {
     held_until: Duration,
 }
 
-/// The slowest it gets, as a part of the full rate.
+/// The lowest rate, as a fraction of the full rate.
 const RATE_FLOOR: f64 = 1.0 / 16.0;
-/// How much of the full rate one good answer gives back.
+/// The fraction of the full rate that one successful answer adds.
 const RATE_STEP: f64 = 1.0 / 32.0;
-/// Refusals closer together than this are one: requests in flight are refused together.
+/// Refusals closer together than this count as one: requests in flight are refused together.
 const SLOWDOWN_MIN: Duration = Duration::from_secs(1);
 
 impl Pace {
-    /// A bucket for `rate` requests per second; half a second's worth may go at once, which
-    /// stays below the bursts that were seen refused (eight in a second at a rate of four).
+    /// A bucket for `rate` requests per second. The requests of half a second may go at once. That stays below the
+    /// bursts that were seen refused (eight in a second at a rate of four).
     pub fn new(rate: f64) -> Pace {
         let capacity = (rate / 2.0).max(1.0);
         Pace {
@@ -41,7 +42,7 @@ impl Pace {
         }
     }
 
-    /// Takes the next place in the queue; says how long to wait before sending.
+    /// Takes the next place in the queue. Returns the wait before the request may be sent.
     pub fn reserve(&mut self, now: Duration) -> Duration {
         self.refill(now);
         self.tokens -= 1.0;
@@ -49,12 +50,12 @@ impl Pace {
         self.held_until.saturating_sub(now).saturating_add(queue)
     }
 
-    /// Nobody sends before `wait` is over: the other side asked for that.
+    /// Sends nothing before `wait` is over, because the other side asked for that.
     pub fn hold(&mut self, now: Duration, wait: Duration) {
         self.held_until = self.held_until.max(now.saturating_add(wait));
     }
 
-    /// A request was refused for coming too fast.
+    /// Records that a request was refused because requests came too fast.
     pub fn refused(&mut self, now: Duration) {
         let is_one_of_many = self.slowed_at.is_some_and(|at| now.saturating_sub(at) < SLOWDOWN_MIN);
         if !is_one_of_many {
@@ -65,7 +66,7 @@ impl Pace {
         }
     }
 
-    /// A request was answered.
+    /// Records that a request was answered.
     pub fn accepted(&mut self) {
         self.rate = (self.rate + self.rate_full * RATE_STEP).min(self.rate_full);
     }

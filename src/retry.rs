@@ -1,4 +1,4 @@
-//! When to try again, and how long to wait first. Decides; the caller sleeps.
+//! Decides when to try again and how long to wait first. It does not sleep; the caller does.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -8,40 +8,40 @@ use std::time::Duration;
 use crate::domain::tally::RetryReason;
 use crate::failure::{Failure, Kind};
 
-/// Exponential backoff with full jitter, bounded in attempts.
+/// Exponential backoff with full jitter and a limited number of attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Attempts in all, the first one included.
+    /// The number of attempts, including the first one.
     pub attempts_max: u32,
-    /// The ceiling of the first wait; it doubles with each attempt.
+    /// The upper limit of the first wait; it doubles with each attempt.
     pub base: Duration,
-    /// What the ceiling never exceeds.
+    /// The largest value of that upper limit.
     pub cap: Duration,
 }
 
 impl Default for Policy {
-    /// Six attempts within about half a minute: a pass lasts 50 seconds and the next one
-    /// comes in a minute anyway.
+    /// Six attempts within about half a minute: a pass lasts 50 seconds, and the next pass starts within a minute
+    /// anyway.
     fn default() -> Policy {
         Policy { attempts_max: 6, base: Duration::from_millis(500), cap: Duration::from_secs(10) }
     }
 }
 
-/// What to do about a failure.
+/// The decision after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Try again after this long.
+    /// Try again after this wait.
     Wait(Duration),
-    /// Report it.
+    /// Report the failure.
     GiveUp,
 }
 
 impl Policy {
-    /// What to do after `attempt` (counted from 1) failed with `left` to go; `jitter` is a
-    /// number in `0.0..1.0`.
+    /// The decision after attempt number `attempt` (counted from 1) failed and `left` of the budget is left. `jitter`
+    /// is a number in `0.0..1.0`.
     ///
-    /// Full jitter spreads clients that failed together, but no wait is shorter than what
-    /// the other side asked for, and one that would outlast the budget is not begun.
+    /// Full jitter spreads the clients that failed together. No wait is shorter than the wait that the other side
+    /// asked for. A wait that would outlast the budget is not begun.
     pub fn decide(&self, failure: &Failure, attempt: u32, left: Duration, jitter: f64) -> Decision {
         if !failure.kind.is_temporary() || attempt >= self.attempts_max {
             return Decision::GiveUp;
@@ -53,7 +53,7 @@ impl Policy {
     }
 }
 
-/// Why something that failed so is tried again.
+/// The reason of a retry after this failure, for the counters.
 pub fn reason(failure: &Failure) -> RetryReason {
     match (failure.kind, failure.status) {
         (Kind::StoreInterrupted, _) => RetryReason::Database,
@@ -64,12 +64,12 @@ pub fn reason(failure: &Failure) -> RetryReason {
     }
 }
 
-/// A small pseudo-random sequence (SplitMix64): enough to spread waits, nothing else.
+/// A small pseudo-random sequence (`SplitMix64`). It is good enough to spread waits, and for nothing else.
 #[derive(Clone, Debug)]
 pub struct Jitter(u64);
 
 impl Jitter {
-    /// Seeded from the operating system, by way of the standard library's hash keys.
+    /// A sequence with a seed of the operating system, taken from the hash keys of the standard library.
     pub fn from_entropy() -> Jitter {
         Jitter(RandomState::new().hash_one(0_u8))
     }
@@ -91,12 +91,12 @@ impl Jitter {
     }
 }
 
-/// Where sequences come from: each is another one. Clones go on from each other.
+/// The source of jitter sequences: each sequence differs from the others. Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Dice(Option<Arc<AtomicU64>>);
 
 impl Dice {
-    /// Sequences that can be repeated. The default ones come from the operating system.
+    /// Sequences that can be repeated. Those of the default source are seeded by the operating system.
     pub fn seeded(seed: u64) -> Dice {
         Dice(Some(Arc::new(AtomicU64::new(seed))))
     }
@@ -104,7 +104,7 @@ impl Dice {
     /// The next sequence.
     pub fn jitter(&self) -> Jitter {
         match &self.0 {
-            // Mixed when it is used: neighbouring seeds have nothing in common but the gamma.
+            // The seed is mixed when it is used, so neighbouring seeds share only the increment of the generator.
             Some(next) => Jitter::seeded(next.fetch_add(0x5851_f42d_4c95_7f2d, Ordering::Relaxed)),
             None => Jitter::from_entropy(),
         }

@@ -1,4 +1,4 @@
-//! Words that more than one part uses: instants and durations as people read them, and the lines that on-call reads.
+//! Text that more than one part uses: instants and durations in a form for people, and the lines for on-call.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::domain::checkpoint::Checkpoint;
 use crate::domain::selection::Target;
 use crate::domain::time::Timestamp;
 
-/// A duration as people say it, in at most two units: `7s`, `3m 5s`, `2h 10m`, `4d 3h`.
+/// A duration for people, in at most two units: `7s`, `3m 5s`, `2h 10m`, `4d 3h`.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let two = |big: u64, big_unit: &str, small: u64, small_unit: &str| match small {
@@ -24,12 +24,12 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// An instant to the second, as RFC 3339 writes it.
+/// An instant to the second, in the form of RFC 3339.
 pub fn second(instant: Timestamp) -> String {
     instant.to_chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// The line that on-call reads: which market, how stale, and why if that is known.
+/// The line for on-call about a breach: the market, its staleness, and the reason if that is known.
 pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) -> String {
     let market = &checkpoint.scope;
     let (staleness, sla) = (duration(staleness), duration(sla));
@@ -53,7 +53,7 @@ pub fn breach_line(checkpoint: &Checkpoint, staleness: Duration, sla: Duration) 
     line
 }
 
-/// The same for an entry of the selection whose markets could not be asked for.
+/// The line for on-call about an entry of the selection whose markets could not be listed.
 pub fn unresolved_line(target: &Target, staleness: Duration, sla: Duration) -> String {
     let name = target.name();
     let (staleness, sla) = (duration(staleness), duration(sla));
@@ -62,7 +62,7 @@ pub fn unresolved_line(target: &Target, staleness: Duration, sla: Duration) -> S
     )
 }
 
-/// That the exchange wants no more requests for now.
+/// The line that says that the exchange wants no more requests for now.
 pub fn come_back_line(at: Timestamp) -> String {
     format!("the exchange wants to be left alone for a while; run it again after {}", second(at))
 }

@@ -1,4 +1,4 @@
-//! Which slices a backfill consists of, and what is left of them. Pure.
+//! The slices of a backfill, and the slices that are still to be done. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,34 +11,35 @@ use super::tier::Tier;
 use super::time::Timestamp;
 use super::venue::TapeRate;
 
-/// A market longer than this is read in parts: a kill or a changed window costs at most one.
+/// The longest slice of a market. A longer market is read in parts, so a kill or a changed window repeats at most one
+/// part.
 const MARKET_SLICE: Duration = Duration::from_secs(30 * 86_400);
-/// The tape is read by the hour.
+/// The length of a slice of the tape.
 const TAPE_SLICE: Duration = Duration::from_secs(3_600);
-/// Opening and closing times can be moved; so much beyond them is read all the same.
+/// The margin around opening and closing times: the exchange can move them, so this much beyond them is read too.
 pub const LIFESPAN_MARGIN: Duration = Duration::from_secs(86_400);
 
-/// A market to fill, with what is known of its life.
+/// A market to fill, with the known times of its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lifespan {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
-    /// The series that it belongs to, if known.
+    /// The series of the market, if known.
     pub series: Option<Box<str>>,
-    /// When trading begins, if known.
+    /// The time when trading begins, if known.
     pub open_time: Option<Timestamp>,
-    /// When trading ends, if known.
+    /// The time when trading ends, if known.
     pub close_time: Option<Timestamp>,
-    /// Where it is in its life.
+    /// The status of the market.
     pub status: Status,
-    /// Its lifetime volume as the exchange last said, in 0.01 contract…
+    /// The lifetime volume in the last answer of the exchange, in 0.01 contract.
     pub volume_e2: Option<i64>,
-    /// …by an answer of this exchange time, if that is known.
+    /// Exchange time of the answer with that volume, if known.
     pub seen_at: Option<Timestamp>,
 }
 
 impl Lifespan {
-    /// As a description says.
+    /// The lifespan in a description.
     pub fn of(market: &Market) -> Lifespan {
         Lifespan {
             market: market.ticker.clone(),
@@ -52,44 +53,44 @@ impl Lifespan {
     }
 }
 
-/// What is to be filled.
+/// The window to fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FillWindow {
-    /// The first instant.
+    /// The first instant of the window.
     pub from: Timestamp,
-    /// The first instant after it.
+    /// The first instant after the window.
     pub until: Timestamp,
-    /// Trades before it are in the archive.
+    /// The archive cutoff: trades before it are in the archive.
     pub cutoff: Timestamp,
-    /// What the live tier shows above it is not all that there will be.
+    /// Above this instant the live tier may still show more trades.
     pub settled_until: Timestamp,
 }
 
 impl FillWindow {
-    /// Whether a slice reaches above what the live tier has shown.
+    /// Whether a slice reaches above [`settled_until`](FillWindow::settled_until).
     pub fn is_unsettled(&self, key: &SliceKey) -> bool {
         key.tier() == Tier::Live && self.settled_until < key.until()
     }
 }
 
-/// Who is read: markets one by one, or the tape under its name in the ledger.
+/// The way to read: markets one by one, or the tape under the name of a group in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// Each by itself.
+    /// Each market by itself.
     Markets,
-    /// All of them together from the tape, as this group.
+    /// All markets together from the tape, as this group.
     Tape(GroupId),
 }
 
-/// What is cheaper: the tape costs a request per thousand trades of the exchange, a market at least
-/// one for each of its slices.
+/// The cheaper way. The tape costs a request per thousand trades of the exchange; a market costs at least one for
+/// each of its slices.
 pub fn scheme(lifespans: &[Lifespan], span: FillWindow, tape: TapeRate, group: GroupId) -> Scheme {
     let alone: usize = lifespans.iter().map(|lifespan| market_slices(lifespan, span).len()).sum();
     let pages = tape.pages(span.until.since(span.from));
     if pages < alone { Scheme::Tape(group) } else { Scheme::Markets }
 }
 
-/// All slices of a market within the span, oldest first.
+/// All slices of a market within the window, oldest first.
 pub fn market_slices(lifespan: &Lifespan, span: FillWindow) -> Vec<SliceKey> {
     let from = lifespan
         .open_time
@@ -100,13 +101,13 @@ pub fn market_slices(lifespan: &Lifespan, span: FillWindow) -> Vec<SliceKey> {
     cut(&lifespan.market.clone().into(), FillWindow { from, until, ..span }, MARKET_SLICE)
 }
 
-/// All slices of the tape within the span, oldest first.
+/// All slices of the tape within the window, oldest first.
 pub fn tape_slices(scope: &Scope, span: FillWindow) -> Vec<SliceKey> {
     cut(scope, span, TAPE_SLICE)
 }
 
-/// Cut at the cutoff, where it is no longer settled, and at multiples of `length` so that another window meets the same slices.
-/// What is not longer than `length` is not cut for that.
+/// Cuts the window at the cutoff, at the instant from which it is no longer settled, and at multiples of `length`, so
+/// that another window has the same slices. A part that is not longer than `length` is not cut at multiples.
 fn cut(scope: &Scope, span: FillWindow, length: Duration) -> Vec<SliceKey> {
     let FillWindow { from, until, cutoff, settled_until } = span;
     let mut edges = BTreeSet::from([from, until]);
@@ -139,7 +140,7 @@ pub fn split(
     cut(&market.clone().into(), window, Duration::MAX)
 }
 
-/// The ledger, sorted out.
+/// The ledger, grouped by status.
 struct LedgerView<'a> {
     complete: HashMap<&'a Scope, Vec<(Timestamp, Timestamp)>>,
     open: BTreeMap<&'a SliceKey, &'a Slice>,
@@ -176,9 +177,9 @@ impl<'a> LedgerView<'a> {
     }
 }
 
-/// What is left to do of the wanted slices, given the ledger, oldest first: what is neither complete nor
-/// read, what is read and not confirmed yet, and the archived gaps that the latter wait for. The scopes in `covers`
-/// cover every market: the tape, read for all of them.
+/// The slices that are still to be done for the wanted ones, by the ledger, oldest first: slices that are neither
+/// complete nor read, slices that are read but not confirmed yet, and the archived gaps for which these wait. The
+/// scopes in `covers` cover every market: the tape, read for all of them.
 pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Scope]) -> Vec<Slice> {
     let view = LedgerView::of(ledger);
     let mut left: BTreeMap<SliceKey, Slice> = BTreeMap::new();
@@ -206,8 +207,8 @@ pub fn left(wanted: Vec<SliceKey>, ledger: &[Slice], covers: &[Scope]) -> Vec<Sl
     left.into_values().collect()
 }
 
-/// Which slices read from the live tier are complete, now that the cutoff is known again; and for the
-/// others the archived gaps that the cutoff has passed over, to be read from the archive first.
+/// The slices read from the live tier that are complete, by the new cutoff. For the other read slices, it returns the
+/// archived gaps: the parts that the cutoff has passed and that are to be read from the archive first.
 pub fn confirm(ledger: &[Slice], cutoff: Timestamp) -> (Vec<SliceKey>, Vec<Slice>) {
     let view = LedgerView::of(ledger);
     let (mut complete, mut archived_gaps) = (Vec::new(), Vec::new());
@@ -228,7 +229,7 @@ pub fn confirm(ledger: &[Slice], cutoff: Timestamp) -> (Vec<SliceKey>, Vec<Slice
     (complete, archived_gaps)
 }
 
-/// What sorted spans leave of `[from, until)`.
+/// The parts of `[from, until)` that the sorted spans do not cover.
 pub fn gaps(
     from: Timestamp,
     until: Timestamp,

@@ -33,7 +33,7 @@ fn slice(tier: Tier, from: i64, until: i64, status: SliceStatus) -> Slice {
     Slice { status, ..Slice::new(key) }
 }
 
-/// `archive 0..60, live 60..90`
+/// The keys as text, such as `archive 0..60, live 60..90`.
 fn text<'a>(keys: impl IntoIterator<Item = &'a SliceKey>) -> String {
     let one = |key: &SliceKey| {
         format!("{} {}..{}", key.tier().as_str(), key.from().second(), key.until().second())

@@ -1,7 +1,7 @@
-//! What one transaction commits: rows, and the checkpoints that they justify.
+//! One transaction: rows, and the checkpoints that they justify.
 //!
-//! A [`Batch`] is filled with what walks found and sealed into a [`Commit`], the only thing a
-//! store takes. There is no other way to move a checkpoint.
+//! A [`Batch`] gathers the results of walks and is sealed into a [`Commit`], the only value that a store takes. There
+//! is no other way to move a checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::ticker::Ticker;
 use super::time::Timestamp;
 use super::trade::{RawEvent, Rejected};
 
-/// The checkpoints as they are committed, by market: what a pass believes the database holds.
+/// The committed checkpoints, by market: the state that a pass believes to be in the database.
 #[derive(Debug, Default)]
 pub struct Committed {
     checkpoints: HashMap<Scope, Checkpoint>,
@@ -22,19 +22,19 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Starts from what was loaded.
+    /// The state that was loaded.
     pub fn new(checkpoints: impl IntoIterator<Item = Checkpoint>) -> Committed {
         let checkpoints = checkpoints.into_iter().map(|row| (row.scope.clone(), row)).collect();
         Committed { checkpoints, slices: HashMap::new() }
     }
 
-    /// The ledger of a backfill.
+    /// The loaded ledger of a backfill.
     pub fn of_slices(slices: impl IntoIterator<Item = Slice>) -> Committed {
         let slices = slices.into_iter().map(|slice| (slice.key.clone(), slice)).collect();
         Committed { checkpoints: HashMap::new(), slices }
     }
 
-    /// The slices as they are committed, in no order.
+    /// The committed slices, in no order.
     pub fn slices(&self) -> impl Iterator<Item = &Slice> {
         self.slices.values()
     }
@@ -54,8 +54,8 @@ impl Committed {
         self.checkpoints.values()
     }
 
-    /// Takes over what a commit made true. Markets that another pass got ahead on are
-    /// dropped: this pass no longer knows their state and will not touch them again.
+    /// Takes over the result of a commit. A market whose checkpoint another pass has moved is dropped: this pass no
+    /// longer knows its state and does not touch it again.
     pub fn apply(&mut self, commit: Commit, receipt: &Receipt) {
         for update in commit.checkpoints {
             if receipt.overtaken.contains(&update.next.scope) {
@@ -70,7 +70,7 @@ impl Committed {
     }
 }
 
-/// Rows and progress on their way into one transaction.
+/// Rows and progress that wait for one transaction.
 #[derive(Debug, Default)]
 pub struct Batch {
     rows: Vec<Row>,
@@ -82,7 +82,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds the rows of a page together with what storing them proves.
+    /// Adds the rows of a page, together with the progress that they prove once they are stored.
     pub fn push(&mut self, walked: Walked) {
         let Walked {
             scope,
@@ -110,7 +110,7 @@ impl Batch {
         }
     }
 
-    /// The newest trade of each market that has rows here, and of the tape when that was read.
+    /// Notes the newest trade of each market with rows here, and of the tape if that was read.
     fn note_newest(&mut self, scope: &Scope, rows: &[Row]) {
         let mut note = |scope: &Scope, at: Timestamp| {
             let newest = match self.changes.get_mut(scope) {
@@ -129,29 +129,28 @@ impl Batch {
         }
     }
 
-    /// Records that a market could not be read to the end, and why.
+    /// Records that a market could not be read to the end, with the error.
     pub fn fail(&mut self, scope: Scope, error: String) {
         self.changes.entry(scope).or_default().error = Some(error);
     }
 
-    /// Records that a slice could not be read to the end: a cursor that a failure followed is not
-    /// trusted again.
+    /// Records that a slice could not be read to the end. Its cursor is dropped, because a failure followed it.
     pub fn break_off(&mut self, slice: SliceKey) {
         self.broken.insert(slice);
     }
 
-    /// Records that a market is over and fully drained, or that it is back after all.
+    /// Records that a market is over and fully drained, or that it trades again.
     pub fn set_retirement(&mut self, scope: Scope, retirement: Retirement) {
         self.changes.entry(scope).or_default().retirement = Some(retirement);
     }
 
-    /// Records up to when a market was heard to have nothing more.
+    /// Records the instant up to which a market was heard to have nothing newer.
     pub fn check(&mut self, scope: Scope, until: Timestamp) {
         let change = self.changes.entry(scope).or_default();
         change.checked_until = change.checked_until.max(Some(until));
     }
 
-    /// Records that something claimed of a market is false.
+    /// Records that a claim about a market is false.
     pub fn correct(&mut self, scope: Scope, correction: Correction) {
         self.changes.entry(scope).or_default().progress.push(Progress::Corrected(correction));
     }
@@ -161,7 +160,7 @@ impl Batch {
         self.changes.entry(scope).or_default().left = Some(span);
     }
 
-    /// How many rows would be sent.
+    /// The number of rows that a commit would send.
     pub fn row_count(&self) -> usize {
         self.rows.len() + self.rejected.len()
     }
@@ -174,11 +173,11 @@ impl Batch {
             && self.broken.is_empty()
     }
 
-    /// Closes the batch: each trade once, sorted by key (which spares both databases most of
-    /// their index work), and every checkpoint as it will be.
+    /// Closes the batch. Each trade is kept once, sorted by key, which spares both databases most of their index
+    /// work, and every checkpoint gets its next state.
     ///
-    /// The checkpoint of a market that the ledger no longer holds stays where it is; its rows
-    /// are stored all the same. `run` is the pass that does it.
+    /// If `committed` no longer holds a market, its checkpoint stays as it is, but its rows are stored. `run` is the
+    /// pass that commits.
     pub fn seal(self, committed: &Committed, run: i64, now: Timestamp) -> Commit {
         let Batch { mut rows, mut rejected, changes, tape, mut slices, broken } = self;
         let offered = rows.len();
@@ -214,8 +213,7 @@ impl Batch {
     }
 }
 
-/// Leaves the first row of each trade; answers with the events of those that say something else of
-/// it, each version once.
+/// Keeps the first row of each trade. Returns the events with other values for the same trade, each version once.
 fn take_variants(rows: &mut Vec<Row>) -> Vec<RawEvent> {
     let mut variants: Vec<RawEvent> = Vec::new();
     rows.dedup_by(|later, kept| {
@@ -233,7 +231,7 @@ fn take_variants(rows: &mut Vec<Row>) -> Vec<RawEvent> {
     variants
 }
 
-/// A checkpoint as it will be, if the row still has the version it was computed from.
+/// The next state of a checkpoint. It is written only if the row still has the version that it was computed from.
 #[derive(Debug)]
 pub struct CheckpointUpdate {
     expected_version: i64,
@@ -242,12 +240,13 @@ pub struct CheckpointUpdate {
 }
 
 impl CheckpointUpdate {
-    /// What the row's `version` must be for the update to happen.
+    /// The `version` that the row must have for the update to happen.
     pub fn expected_version(&self) -> i64 {
         self.expected_version
     }
 
-    /// What was found false: to be recorded if the update happens. Without any the claim never moves back.
+    /// The claims that were found false; they are recorded if the update happens. Without a correction the claim
+    /// never moves back.
     pub fn corrections(&self) -> &[Correction] {
         &self.corrections
     }
@@ -257,13 +256,13 @@ impl CheckpointUpdate {
         self.corrections.iter().any(|correction| correction.claim == Claim::CompleteUntil)
     }
 
-    /// The row after it.
+    /// The row after the update.
     pub fn next(&self) -> &Checkpoint {
         &self.next
     }
 }
 
-/// What a store commits in one transaction.
+/// The rows and checkpoints that a store commits in one transaction.
 #[derive(Debug)]
 pub struct Commit {
     now: Timestamp,
@@ -277,18 +276,18 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// The wall clock at sealing: `received_at`, `ingested_at` and `updated_at`.
+    /// Our clock at sealing: `received_at`, `ingested_at` and `updated_at`.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// How many rows the pages held, before duplicates within the batch were removed.
+    /// The number of rows on the pages, before duplicates within the batch were removed.
     pub fn offered(&self) -> usize {
         self.offered
     }
 
-    /// What of it was new, was stored already, and was kept in the raw table only: since it is no
-    /// trade, and since it contradicts one.
+    /// Four counts: new trades; trades that were stored already; events kept in the raw table only because they are
+    /// no trades; events kept there because they contradict a trade.
     pub fn counts(&self, receipt: &Receipt) -> [u64; 4] {
         let (inserted, conflicting) = (receipt.inserted.len(), receipt.conflicting.len());
         let duplicate = self.offered.saturating_sub(inserted + conflicting);
@@ -296,40 +295,41 @@ impl Commit {
             .map(|count| u64::try_from(count).unwrap_or(u64::MAX))
     }
 
-    /// Each trade once, in the order of its id.
+    /// The rows, each trade once, in the order of the ids.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// Events of trades among [`rows`](Commit::rows) that say something else of them.
+    /// Events with other values for a trade among the [`rows`](Commit::rows).
     pub fn variants(&self) -> &[RawEvent] {
         &self.variants
     }
 
-    /// Events to keep with the reason they were refused, each once, by market and payload.
+    /// Refused events, each once, by market and payload. They are kept with the reason.
     pub fn rejected(&self) -> &[Rejected] {
         &self.rejected
     }
 
-    /// The checkpoints that the rows justify, in the order of their market.
+    /// The checkpoints that the rows justify, in the order of their markets.
     pub fn checkpoints(&self) -> &[CheckpointUpdate] {
         &self.checkpoints
     }
 }
 
 impl Commit {
-    /// The slices as they will be, each one version above what the row must have now; sorted by key.
+    /// The next states of the slices, sorted by key. Each is one version above the version that the row must have
+    /// now.
     pub fn slices(&self) -> &[Slice] {
         &self.slices
     }
 
-    /// How busy the tape was, if it was read.
+    /// The trade count of the tape, if the tape was read.
     pub fn tape(&self) -> TapeSpan {
         self.tape
     }
 }
 
-/// What a store did with a [`Commit`].
+/// The result of a [`Commit`] in a store.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Positions in [`Commit::rows`] of the trades that were not stored before.
@@ -338,7 +338,7 @@ pub struct Receipt {
     pub rejected: Vec<usize>,
     /// Events that contradict a stored trade and were not kept before.
     pub conflicting: Vec<Rejected>,
-    /// Markets whose checkpoint another pass had moved; theirs stays, ours is dropped.
+    /// Markets whose checkpoint another pass had moved. The row of that pass stays, and ours is dropped.
     pub overtaken: Vec<Scope>,
 }
 

@@ -1,4 +1,4 @@
-//! What is recorded in a batch, and what of it is committed.
+//! The contents of a batch, and the part of it that is committed.
 
 use super::super::page::Rules;
 use super::super::slice_walk::{SliceKnown, SliceWalk};
@@ -92,7 +92,7 @@ fn whatever_is_recorded_of_a_market_reaches_its_checkpoint() {
     committed.apply(commit, &Receipt::default());
     let held: Vec<_> = committed.iter().map(|row| (row.version, row.complete_until)).collect();
     assert_eq!(held, [(8, Some(time("50")))]);
-    // The claim itself moves back for no other correction.
+    // No other correction moves the claim back.
     let mut batch = Batch::default();
     let (claim, claimed) = (Claim::CheckedUntil, time("95"));
     batch.correct(market().into(), Correction { claim, claimed, proven: None, reason });
@@ -113,7 +113,7 @@ fn rows_and_what_they_say_of_a_slice_are_something_to_commit() {
     assert!(of_slice.row_count() == 0 && !of_slice.is_empty(), "it shows nothing, and is complete");
 }
 
-/// A cursor that a failure followed is not trusted again: time leads to the same rows.
+/// The cursor is dropped, because a failure followed it. Reading by time finds the same rows.
 #[test]
 fn a_slice_that_is_broken_off_goes_on_by_time() {
     let after = |slice: &Slice, answer: Option<&str>| {

@@ -1,4 +1,4 @@
-//! The order book of one market: what can be had for how much. Exact.
+//! The order book of one market: the available quantities and their prices. All figures are exact.
 //!
 //! The exchange shows bids only: an offer to sell YES at `p` is a bid for NO at a dollar less `p`.
 
@@ -6,12 +6,12 @@ use super::ticker::Ticker;
 use super::time::Timestamp;
 use super::trade::{Price, Quantity};
 
-/// What was bid for at one price.
+/// The bids at one price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
-    /// What one contract would cost the bidder.
+    /// The price of one contract for the bidder.
     pub price: Price,
-    /// How many contracts are bid for.
+    /// The number of contracts bid for.
     pub quantity: Quantity,
 }
 
@@ -22,53 +22,54 @@ pub struct Book {
     no: Vec<Level>,
 }
 
-/// How many contracts the slippage figures are for, in the order of [`Figures::slippage_buy_e9`].
+/// The numbers of contracts that the slippage figures are for, in the order of [`Figures::slippage_buy_e9`].
 pub const SLIPPAGE_CONTRACTS: [i64; 2] = [100, 1_000];
 
-/// Units of 0.01 contract in a contract.
+/// The units of 0.01 contract in a contract.
 const E2: i64 = 100;
-/// From 0.0001 cent to 0.000000001 cent.
+/// The factor from 0.0001 cent to 0.000000001 cent.
 const E4_TO_E9: i64 = 100_000;
 
-/// What a snapshot says in columns. Prices in cents for one contract.
+/// The columns of a snapshot. Prices are in cents for one contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// The best bid for YES.
+    /// The best bid for YES; None without a bid.
     pub best_yes_bid: Option<Price>,
-    /// What one YES contract costs now.
+    /// The best offer of YES: the price of one YES contract now.
     pub best_yes_ask: Option<Price>,
-    /// The best bid for NO.
+    /// The best bid for NO; None without a bid.
     pub best_no_bid: Option<Price>,
-    /// What one NO contract costs now.
+    /// The best offer of NO: the price of one NO contract now.
     pub best_no_ask: Option<Price>,
-    /// Ask less bid, in 0.0001 cent; the same for both sides, negative in a crossed book.
+    /// Ask less bid, in 0.0001 cent. It is the same for both sides, and negative in a crossed book.
     pub spread_e4: Option<i32>,
     /// All bids for YES, in 0.01 contract.
     pub yes_depth_e2: i64,
     /// All bids for NO, in 0.01 contract.
     pub no_depth_e2: i64,
-    /// What a contract costs above the mid when so many YES contracts are bought at once, in
-    /// 0.000000001 cent, which is exact; `None` where the book is too thin. Selling NO is the same.
+    /// The average price of a contract above the mid if this many YES contracts are bought at once, in 0.000000001
+    /// cent, which is exact. `None` if the book does not hold enough contracts. The figure for selling NO is the
+    /// same.
     pub slippage_buy_e9: [Option<i64>; 2],
-    /// What a contract brings below the mid when so many YES contracts are sold at once.
+    /// The average price of a contract below the mid if this many YES contracts are sold at once, in the same unit.
     pub slippage_sell_e9: [Option<i64>; 2],
 }
 
-/// A market's book at one moment.
+/// The book of a market at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
     /// Exchange time of the answer.
     pub captured_at: Timestamp,
-    /// What the book says.
+    /// The figures of the book.
     pub figures: Figures,
     /// The exchange's own JSON of the levels, byte for byte.
     pub levels: Box<str>,
 }
 
 impl Figures {
-    /// Whether nobody bids, on either side.
+    /// Whether there is no bid on either side.
     pub fn is_empty(&self) -> bool {
         self.best_yes_bid.is_none() && self.best_no_bid.is_none()
     }
@@ -83,13 +84,13 @@ impl Book {
         Book { yes, no }
     }
 
-    /// Everything that is derived from the levels.
+    /// All figures, computed from the levels.
     pub fn figures(&self) -> Figures {
         let best = |side: &[Level]| side.first().map(|level| level.price);
         let (yes_bid, no_bid) = (best(&self.yes), best(&self.no));
         let (yes_ask, no_ask) = (no_bid.map(Price::opposite), yes_bid.map(Price::opposite));
         let both = yes_bid.zip(yes_ask).map(|(bid, ask)| (bid.e4_cents(), ask.e4_cents()));
-        // Twice the mid, so that it stays whole.
+        // Twice the mid, so that it stays an integer.
         let mid_twice = both.map(|(bid, ask)| i64::from(bid) + i64::from(ask));
         let bought = |contracts| {
             let dollar_less = |level: &Level| i64::from(level.price.opposite().e4_cents());
@@ -117,7 +118,7 @@ fn depth_e2(side: &[Level]) -> i64 {
     side.iter().fold(0_i64, |sum, level| sum.saturating_add(level.quantity.e2()))
 }
 
-/// The average price of that many contracts, level after level; `None` if there are not so many.
+/// The average price of that many contracts, filled level by level; `None` if the side has fewer contracts.
 fn average_e9(side: &[Level], contracts: i64, price_e4: impl Fn(&Level) -> i64) -> Option<i64> {
     let wanted = contracts * E2;
     let mut left = wanted;
@@ -127,7 +128,7 @@ fn average_e9(side: &[Level], contracts: i64, price_e4: impl Fn(&Level) -> i64) 
         cost += price_e4(level) * taken;
         left -= taken;
         if left == 0 {
-            // Whole: both numbers of contracts divide what the finer unit gains.
+            // The division is exact: the factor of the finer unit is a multiple of both numbers of contracts.
             return Some(cost * E4_TO_E9 / wanted);
         }
     }
@@ -172,7 +173,7 @@ mod tests {
         let yes = vec![level(395_000, 94_000), level(400_000, 6_000)];
         let figures = Book::new(yes, vec![level(590_000, 10_000)]).figures();
         assert_eq!(figures.spread_e4, Some(10_000), "one cent");
-        // The mid is 40.50: buying costs half a cent more, for as many as there are.
+        // The mid is 40.50. Buying costs half a cent more, for the contracts that there are.
         assert_eq!(figures.slippage_buy_e9, [Some(500_000_000), None]);
         // Selling 100: 60 at 40.00 and 40 at 39.50 bring 39.80; 1,000 bring 39.53.
         assert_eq!(figures.slippage_sell_e9, [Some(700_000_000), Some(970_000_000)]);

@@ -1,4 +1,4 @@
-//! How far a market is complete, and the walk that was interrupted, if there is one.
+//! The completeness of a market, and its interrupted walk if there is one.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::time::Timestamp;
 
 /// A half-open span of exchange time `[from, until)` with edges on whole seconds.
 ///
-/// The exchange takes its bounds in whole seconds, so a finer edge would claim a part of a
-/// second that no request can ask for. It may be empty: then it only re-reads the overlap.
+/// The exchange takes its bounds in whole seconds, so a finer edge would claim a part of a second that no request can
+/// ask for. A window may be empty: then it only re-reads the overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     from: Option<Timestamp>,
@@ -17,15 +17,15 @@ pub struct Window {
 }
 
 impl Window {
-    /// `from` of `None` means everything that the exchange still serves. `None` when an edge
-    /// is not a whole second or the window would end before it begins.
+    /// A window. A `from` of `None` means everything that the exchange still serves. The result is `None` if an edge
+    /// is not a whole second or if the window would end before it begins.
     pub fn new(from: Option<Timestamp>, until: Timestamp) -> Option<Window> {
         let is_whole = from.is_none_or(|from| from.floor() == from) && until.floor() == until;
         let is_forward = from.is_none_or(|from| from <= until);
         (is_whole && is_forward).then_some(Window { from, until })
     }
 
-    /// The first instant of the window; `None` when it has no lower edge.
+    /// The first instant of the window; `None` if it has no lower edge.
     pub fn from(self) -> Option<Timestamp> {
         self.from
     }
@@ -36,40 +36,39 @@ impl Window {
     }
 }
 
-/// A walk that some pass began and did not finish: what the next pass does first.
+/// A walk that a pass began and did not finish. The next pass continues it first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenWalk {
-    /// What is being read, newest to oldest.
+    /// The window that is being read, newest trade first.
     pub window: Window,
-    /// Where the exchange said to go on; `None` when only time can tell.
+    /// The cursor of the next page; `None` if the walk can only go on by time.
     pub cursor: Option<String>,
-    /// How far down it has come: the oldest trade time of the pages that led to the cursor;
-    /// `None` when no trade was seen yet.
+    /// The oldest trade time of the pages that led to the cursor; `None` if no trade was seen yet.
     pub low: Option<Timestamp>,
-    /// The newest trade that it began with: the market's anchor once it is finished.
+    /// The newest trade at the start of the walk. It becomes the anchor of the market when the walk is finished.
     pub anchor: Option<Anchor>,
 }
 
-/// What the last walk of a quiet market heard: its anchor, and nothing above it.
+/// The silence that the last walk of a quiet market heard: its anchor, and nothing above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quiet {
-    /// Up to when, by the answer's `Date`.
+    /// The end of the silence, by the `Date` of the answer.
     pub until: Timestamp,
-    /// Which pass heard it.
+    /// The pass that heard it.
     pub run: i64,
 }
 
-/// How much was still to be read of a market that was never level.
+/// The amount that was still to be read of a market that was never level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// The span of time, at the least so far.
+    /// The span of time that is left, at its smallest so far.
     pub span: Duration,
-    /// Our clock when it last became less.
+    /// Our clock when the span last became smaller.
     pub since: Timestamp,
 }
 
 impl Left {
-    /// From what is stored; `None` if that is no span.
+    /// Reads the stored value; `None` if it is not a span of time.
     pub fn of_seconds(seconds: f64, since: Timestamp) -> Option<Left> {
         Duration::try_from_secs_f64(seconds).ok().map(|span| Left { span, since })
     }
@@ -78,47 +77,48 @@ impl Left {
 /// One row of `ingestion_checkpoints`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// What it is about: a market, or the tape.
+    /// The market or the tape.
     pub scope: Scope,
-    /// Where the claim of completeness begins; `None`: wherever the exchange's live data began.
+    /// The start of the claim; `None` if it starts with the first trade that the exchange served from its live tier.
     pub complete_from: Option<Timestamp>,
     /// Everything before this instant is stored; `None` until the first walk is finished.
     pub complete_until: Option<Timestamp>,
-    /// Up to when the exchange was heard to have nothing more. It says how fresh the market is
-    /// and is never the edge of a walk.
+    /// The instant up to which the exchange was heard to have nothing newer. It decides how fresh the market is, and
+    /// it is never the edge of a walk.
     pub checked_until: Option<Timestamp>,
-    /// The newest trade below which nothing is missing: the next walk has to be shown it again.
+    /// The newest trade below which nothing is missing. An answer to the next walk has to show it again.
     pub anchor: Option<Anchor>,
-    /// A trade below all that the next walk reads, or the first there is: a list that reaches down to it was not cut short.
+    /// A trade below everything that the next walk reads, or the first trade of the market. A list that reaches down
+    /// to it was not cut short.
     pub footing: Option<Timestamp>,
-    /// What the last walk heard, if that was silence.
+    /// The silence that the last walk heard; None if it showed new trades.
     pub quiet: Option<Quiet>,
-    /// Up to where silence was heard by walks of two passes.
+    /// The instant up to which walks of two passes heard silence.
     pub carried_until: Option<Timestamp>,
-    /// The newest trade stored of this market.
+    /// The time of the newest stored trade of this market.
     pub last_trade_at: Option<Timestamp>,
-    /// When a window was last completed.
+    /// Our clock when a window was last completed.
     pub last_success_at: Option<Timestamp>,
-    /// The interrupted walk.
+    /// The interrupted walk; None if there is none.
     pub walk: Option<OpenWalk>,
     /// Our clock when the market was first read to the end.
     pub level_at: Option<Timestamp>,
-    /// What was left to read as long as it never was.
+    /// The amount that was left to read; None once the market was level.
     pub left: Option<Left>,
-    /// Passes in a row that failed on this market.
+    /// The number of passes in a row that failed on this market.
     pub failures: u32,
-    /// What the last of them said.
+    /// The error of the last of these passes.
     pub last_error: Option<String>,
-    /// When the market was found settled and fully drained; from then on it is left alone.
+    /// Our clock when the market was found settled and fully drained. From then on it is not read.
     pub retired_at: Option<Timestamp>,
-    /// When the market was first selected: staleness counts from here until the first window is complete.
+    /// Our clock when the market was first selected: staleness counts from here until the first window is complete.
     pub first_selected_at: Timestamp,
-    /// Counts the changes of this row: the compare-and-set that makes overlapping passes harmless.
+    /// The number of changes of this row, for the compare-and-set that makes overlapping passes harmless.
     pub version: i64,
 }
 
 impl Checkpoint {
-    /// The checkpoint of what was never read.
+    /// The checkpoint of a scope that was never read.
     pub fn first(scope: impl Into<Scope>, now: Timestamp) -> Checkpoint {
         Checkpoint {
             scope: scope.into(),
@@ -142,20 +142,20 @@ impl Checkpoint {
         }
     }
 
-    /// Up to where the market may be taken for complete when it joins the tape or retires: its
-    /// claim, or as far as two passes heard that it was quiet. The claim of a market that never traded is no more than
-    /// what one pass heard.
+    /// The instant up to which the market counts as complete when it joins the tape or retires: its claim, or the
+    /// silence that two passes heard. A claim without an anchor does not count: of a market that never traded, only
+    /// one pass has heard silence.
     pub fn carried_until(&self) -> Option<Timestamp> {
         let claim = self.complete_until.filter(|_| self.anchor.is_some());
         claim.max(self.carried_until)
     }
 
-    /// Up to when the market is known: by its claim, or by what was heard.
+    /// The instant up to which the market is known, by its claim or by a heard silence.
     pub fn known_until(&self) -> Option<Timestamp> {
         self.complete_until.max(self.checked_until)
     }
 
-    /// The state after `change` of this run, one version on; with it what turned out to be false.
+    /// The state after `change` of this run, with the next version, and the claims that turned out to be false.
     #[must_use]
     pub(super) fn after(
         &self,
@@ -195,7 +195,7 @@ impl Checkpoint {
             next.failures = next.failures.saturating_add(1);
             next.last_error = Some(error.clone());
             if let Some(walk) = &mut next.walk {
-                // A cursor that a failure followed is not trusted again: time leads to the same rows.
+                // The cursor is dropped, because a failure followed it. Reading by time finds the same rows.
                 walk.cursor = None;
             }
         }
@@ -209,12 +209,12 @@ impl Checkpoint {
                 self.complete_from = window.from();
             }
             self.complete_until = self.complete_until.max(Some(window.until()));
-            // The tape goes on where two passes had agreed.
+            // The tape continues the silence on which two passes had agreed.
             if *is_ridden && self.carried_until.is_some_and(|until| window.from() <= Some(until)) {
                 self.carried_until = self.carried_until.max(Some(window.until()));
             }
         }
-        // A rider may have been shown newer ones by an earlier reading.
+        // An earlier reading may have shown the rider a newer trade already.
         let is_newer = |new: &&Anchor| self.anchor.as_ref().is_none_or(|old| old.at <= new.at);
         if let Some(newer) = anchor.as_ref().filter(is_newer) {
             self.anchor = Some(newer.clone());
@@ -233,7 +233,7 @@ impl Checkpoint {
         }
     }
 
-    /// Two passes have to hear it: the earlier of the two edges is as far as they agree.
+    /// Records a silence. Two passes have to hear it: they agree up to the earlier of their two edges.
     fn hear_silence(&mut self, heard: Quiet) {
         match self.quiet {
             Some(before) if before.run == heard.run => {}
@@ -245,7 +245,7 @@ impl Checkpoint {
         }
     }
 
-    /// A walk that began at a claim which is false begins at what is proven.
+    /// Moves the start of a walk that began at a false claim down to the proven instant.
     fn widen_walk(&mut self, correction: &Correction) {
         let claimed = Some(correction.claimed.floor());
         let Some(walk) = self.walk.as_mut().filter(|walk| walk.window.from() == claimed) else {
@@ -269,7 +269,7 @@ impl Checkpoint {
                     self.complete_from = correction.proven;
                 }
                 if self.complete_until == self.complete_from {
-                    // Nothing is left of the claim: this is a first reading again.
+                    // Nothing is left of the claim, so this is a first reading again.
                     (self.level_at, self.left) = (None, None);
                 }
             }
@@ -284,45 +284,45 @@ impl Checkpoint {
     }
 }
 
-/// What the storing of some rows does to their market's checkpoint.
+/// The change of a checkpoint once some rows of its market are stored.
 ///
-/// Only a [`Walk`](super::walk::Walk) makes one, and only together with the rows that
-/// justify it: see [`Batch`](super::batch::Batch).
+/// Only a [`Walk`](super::walk::Walk) makes one, and only together with the rows that justify it: see
+/// [`Batch`](super::batch::Batch).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// The rows down to `low` are stored; the walk goes on below.
+    /// The rows down to `low` are stored, and the walk continues below.
     Continues(OpenWalk),
     /// Every row of the window is stored.
     Completed(Completed),
-    /// A market that was taken for silent shows trades: it is being read for the first time again.
+    /// A market that was believed silent shows trades, so it is read for the first time again.
     Spoke,
-    /// Something that was claimed is false.
+    /// A claim is false.
     Corrected(Correction),
 }
 
-/// A window of which every row is stored.
+/// A window whose rows are all stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Completed {
-    /// `None`: nothing was ever traded, as far as one answer says, and nothing is claimed.
+    /// The window. `None` if there is no claim: one answer says that the market never traded.
     pub(super) window: Option<Window>,
-    /// The newest trade that it began with; `None`: the one before stays.
+    /// The newest trade at the start of the walk; `None` keeps the earlier anchor.
     pub(super) anchor: Option<Anchor>,
-    /// A trade below all that the next walk reads.
+    /// A trade below everything that the next walk reads.
     pub(super) footing: Option<Timestamp>,
-    /// Whether it reaches up to the newest trade that there is.
+    /// Set if the window reaches up to the newest trade of the market.
     pub(super) level: Option<Level>,
-    /// Whether the market rode on the tape, which showed trades of others.
+    /// Whether the market was a rider of the tape, which showed trades of other markets.
     pub(super) is_ridden: bool,
 }
 
-/// How a window ends that reaches up to the newest trade.
+/// The end of a window that reaches up to the newest trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Level {
-    /// By the answer's `Date`, if it showed the anchor of before and nothing above it.
+    /// The `Date` of the answer, if it showed the earlier anchor and nothing above it.
     pub(super) quiet_until: Option<Timestamp>,
 }
 
-/// Something that is stored so that later passes need not look again.
+/// A stored claim, which later passes need not check again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// `complete_until`.
@@ -331,12 +331,12 @@ pub enum Claim {
     CompleteFrom,
     /// `checked_until`.
     CheckedUntil,
-    /// The anchor; with the trade that takes its place.
+    /// The anchor, and the trade that replaces it.
     Anchor(Option<Anchor>),
 }
 
 impl Claim {
-    /// The column that holds it.
+    /// The column of the claim.
     pub fn as_str(&self) -> &'static str {
         match self {
             Claim::CompleteUntil => "complete_until",
@@ -350,17 +350,17 @@ impl Claim {
 /// A claim that was found false: one row of `claim_corrections`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correction {
-    /// Which one.
+    /// The claim that was false.
     pub claim: Claim,
     /// The instant that was claimed.
     pub claimed: Timestamp,
-    /// The one that is proven.
+    /// The instant that is proven; None if none is.
     pub proven: Option<Timestamp>,
-    /// Why, in words.
+    /// The reason, for people.
     pub reason: &'static str,
 }
 
-/// Everything one batch does to one checkpoint, in the order it happened.
+/// All changes of one checkpoint in one batch, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) progress: Vec<Progress>,
@@ -371,12 +371,12 @@ pub(super) struct Change {
     pub(super) retirement: Option<Retirement>,
 }
 
-/// Passes stop reading a market, or read it again.
+/// The decision to stop reading a market, or to read it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retirement {
-    /// It is over and fully drained.
+    /// The market is over and fully drained.
     Retire,
-    /// It was taken for over, and trades again.
+    /// The market was believed to be over and trades again.
     Reopen,
 }
 

@@ -177,7 +177,8 @@ fn a_market_is_known_by_its_claim_or_by_what_was_heard() {
     assert_eq!(known(None, Some(70)), Some(at(70)));
 }
 
-/// Who never traded is taken for complete as far as two passes agreed, and as far as the tape goes on from there.
+/// A market that never traded counts as complete up to the instant on which two passes agreed, and as far as the tape
+/// goes on from there.
 #[test]
 fn the_claim_of_a_silent_market_carries_it_nowhere() {
     let claimed = Completed {

@@ -1,4 +1,4 @@
-//! How complete a market is, judged by the exchange's own figures. Pure.
+//! The completeness of a market, measured by the figures of the exchange. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::ticker::Ticker;
 use super::time::Timestamp;
 
-/// An hour, in which candles are compared.
+/// The seconds of an hour, the period of a candle.
 pub const HOUR_SECONDS: i64 = 3_600;
 
-/// What the exchange's figure is.
+/// The kind of figure of the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {
     /// The lifetime volume of a finalized market.
@@ -19,7 +19,7 @@ pub enum Basis {
 }
 
 impl Basis {
-    /// As stored.
+    /// The word in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Basis::Lifetime => "lifetime",
@@ -31,83 +31,83 @@ impl Basis {
 /// One row of `completeness_scores`. Quantities are in 0.01 contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Score {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
-    /// Where the period begins; `None` for the whole life.
+    /// The start of the period; `None` for the whole life.
     pub from: Option<Timestamp>,
-    /// Where it ends; `None` for the whole life.
+    /// The end of the period; `None` for the whole life.
     pub until: Option<Timestamp>,
-    /// What is stored.
+    /// The stored quantity.
     pub stored_e2: i64,
-    /// What the exchange says.
+    /// The quantity by the figures of the exchange.
     pub exchange_e2: i64,
-    /// What the exchange has and we do not: what is stored elsewhere does not make up for it.
+    /// The quantity that the exchange has and the database has not. A surplus elsewhere does not reduce it.
     pub missing_e2: i64,
-    /// How it says it.
+    /// The kind of figure that was compared.
     pub basis: Basis,
 }
 
-/// What was traded in one hour.
+/// The quantity traded in one hour.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HourVolume {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
-    /// The end of the hour, which belongs to it; its beginning does not (the exchange's candles
-    /// are so).
+    /// The end of the hour. It belongs to the hour and the start does not, as in the candles of the exchange.
     pub ends_at: Timestamp,
-    /// In 0.01 contract.
+    /// The quantity in 0.01 contract.
     pub quantity_e2: i64,
 }
 
 impl Score {
-    /// A score by two sums alone, which cannot show what makes up for what.
+    /// A score of two sums alone. It cannot show whether a surplus hides a shortage.
     pub fn of_sums(market: Ticker, stored_e2: i64, exchange_e2: i64, basis: Basis) -> Score {
         let missing_e2 = exchange_e2.saturating_sub(stored_e2).max(0);
         Score { market, from: None, until: None, stored_e2, exchange_e2, missing_e2, basis }
     }
 
-    /// What both have, of what either has: 1 only where neither lacks anything, also where neither has
-    /// anything. More than the exchange says is a contradiction, not a surplus.
+    /// The quantity that both sides have, divided by the quantity that either side has. It is 1 only if neither side
+    /// lacks anything, and also if neither has anything. A stored quantity above the figure of the exchange is a
+    /// contradiction, not a surplus.
     pub fn value(&self) -> f64 {
-        // For people: money is compared as integers.
+        // The score is for people, so a float is enough; money is compared as integers.
         ratio(self.matched_e2(), self.stored_e2.saturating_add(self.missing_e2))
     }
 
-    /// What both have, in 0.01 contract.
+    /// The quantity that both sides have, in 0.01 contract.
     pub fn matched_e2(&self) -> i64 {
         self.exchange_e2.saturating_sub(self.missing_e2)
     }
 
-    /// What we have and the exchange does not, in 0.01 contract.
+    /// The quantity that the database has and the exchange has not, in 0.01 contract.
     pub fn excess_e2(&self) -> i64 {
         self.stored_e2.saturating_sub(self.matched_e2()).max(0)
     }
 }
 
-/// A ratio of two counts, to be shown.
+/// The ratio of two counts, for people.
 pub fn ratio(part: i64, whole: i64) -> f64 {
     if whole == 0 {
         return 1.0;
     }
-    // In millionths, so that nothing has to be cast.
+    // Counts in millionths, so that nothing has to be cast.
     let millionths = i128::from(part) * 1_000_000 / i128::from(whole);
     f64::from(i32::try_from(millionths).unwrap_or(i32::MAX)) / 1_000_000.0
 }
 
-/// What a market's hours come to.
+/// The comparison of the hours of a market.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compared {
-    /// Stored, all hours together, in 0.01 contract.
+    /// The stored quantity of all hours, in 0.01 contract.
     pub stored_e2: i64,
-    /// What the exchange says, all hours together.
+    /// The quantity of all hours by the exchange.
     pub exchange_e2: i64,
-    /// What the exchange has and we do not, all hours together.
+    /// The quantity of all hours that the exchange has and the database has not.
     pub missing_e2: i64,
-    /// The hours in which less is stored than the exchange says, and by how much; in order.
+    /// The hours in which less is stored than the exchange says, with the missing quantity; in order.
     pub short: Vec<(Timestamp, i64)>,
 }
 
-/// Compares hour by hour, so that too much in one hour does not hide too little in another.
+/// Compares hour by hour, so that a surplus in one hour does not hide a shortage in another.
 pub fn compare<'a>(
     stored: impl IntoIterator<Item = &'a HourVolume>,
     exchange: impl IntoIterator<Item = &'a HourVolume>,
@@ -131,9 +131,9 @@ pub fn compare<'a>(
     compared
 }
 
-/// What is missing of a lifetime volume, given the sum of all that is stored and the comparison by the
-/// hour. What is stored where the candles show less can only be what the candles lack of the volume (an
-/// hour without a candle, or not closed); beyond that it makes up for nothing.
+/// The missing part of a lifetime volume, by the sum of all stored trades and the comparison by the hour. If more is
+/// stored in an hour than its candle says, the rest can only be the part of the volume that the candles lack (an hour
+/// without a candle, or a candle that is not closed). Beyond that part it does not reduce the missing quantity.
 pub fn missing_of_lifetime(stored_e2: i64, volume_e2: i64, compared: &Compared) -> i64 {
     let exchange_e2 = volume_e2.max(compared.exchange_e2);
     let matched_e2 = compared.exchange_e2.saturating_sub(compared.missing_e2);
@@ -142,8 +142,8 @@ pub fn missing_of_lifetime(stored_e2: i64, volume_e2: i64, compared: &Compared) 
     exchange_e2.saturating_sub(matched_e2).saturating_sub(elsewhere)
 }
 
-/// The spans to read again for hours that fall short: neighbouring hours together. An hour begins just
-/// after the one before it ends, and its end belongs to it.
+/// The spans to read again for hours with a shortage. Neighbouring hours make one span. An hour begins just after the
+/// end of the hour before it, and its own end belongs to it.
 pub fn spans(short: &[(Timestamp, i64)]) -> Vec<(Timestamp, Timestamp)> {
     let hour = Duration::from_secs(HOUR_SECONDS.unsigned_abs());
     let mut spans: Vec<(Timestamp, Timestamp)> = Vec::new();
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_lifetime_is_missed_where_the_hours_are_short() {
-        // (stored in all, volume, candles' hours: stored, exchange), missing
+        // (stored in all, volume, the stored quantities by the hour, the candles of these hours, missing)
         for (stored, volume, ours, theirs, missing, why) in [
             (300, 300, [100, 200], [100, 200], 0, "all of it"),
             (300, 300, [50, 250], [100, 200], 50, "one hour makes up for another"),

@@ -1,4 +1,4 @@
-//! What the three walks have in common, as whoever drives them sees it.
+//! The common interface of the three walks.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use super::slice_walk::SliceWalk;
 use super::tape::TapeWalk;
 use super::walk::Walk;
 
-/// A walk at work: of a market, of the tape, or of a slice.
+/// A walk in progress: of a market, of the tape, or of a slice.
 pub trait Course: fmt::Debug + Send {
-    /// What to ask next, or how it ended.
+    /// The next request, or the end of the walk.
     fn next(&self) -> Step;
 
-    /// Takes the answer to the request in hand; says what to store and what that proves.
+    /// Takes the answer to the current request. Returns the rows to store and the progress that they prove.
     fn page(&mut self, page: Page) -> Walked;
 
-    /// Whether the request in hand carries a cursor, so that refusing it may be the cursor's fault.
+    /// Whether the current request carries a cursor, so that the cursor may be the reason of a refusal.
     fn has_cursor(&self) -> bool;
 
-    /// The exchange refused the request because of its cursor: go on by time instead.
+    /// The exchange refused the request because of its cursor, so the walk goes on by time.
     fn cursor_refused(&mut self);
 }
 
@@ -87,7 +87,7 @@ mod tests {
     use crate::domain::tier::Tier;
     use crate::domain::walk::tests::transcript::{RULES, page_from, request_text, time};
 
-    /// Whoever drives a walk follows its cursor, and says so if that is refused.
+    /// The driver of a walk follows its cursor and reports if the cursor is refused.
     #[test]
     fn every_course_goes_on_by_cursor_and_by_time_where_that_is_refused() {
         let market = Ticker::new("KX").unwrap();

@@ -1,7 +1,7 @@
-//! How dense trades lie, and how long a span without any is too long. Pure.
+//! The density of trades, and the longest plausible span without a trade. Pure.
 //!
-//! A fixed spacing cries wolf: one order that sweeps a book fills a page within a millisecond. So a
-//! gap is measured by the thinnest of what lies around it, and a sweep says nothing.
+//! A fixed limit raises false alarms: one order that sweeps the book fills a page within a millisecond. So a gap is
+//! compared with the lowest density around it, and a sweep gives no density.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use super::page::Page;
 use super::time::Timestamp;
 use super::trade::RawEvent;
 
-/// So many trades have to be expected in a gap before it is asked for again.
+/// A gap is asked for again if at least this many trades were to be expected in it.
 const EXPECTED_MIN: f64 = 20.0;
 
-/// Trades within a shorter span are one sweep.
+/// Trades within a shorter span than this are one sweep.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How many trades lie in which span.
+/// The number of trades in a span.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Density {
     count: u32,
@@ -28,7 +28,7 @@ impl Density {
         Density::of_events(&page.events)
     }
 
-    /// Of trades, newest first.
+    /// The density of these trades, which are listed newest first.
     pub(super) fn of_events(events: &[RawEvent]) -> Density {
         let at = |event: &RawEvent| event.trade.traded_at;
         let span = events.first().map(at).zip(events.last().map(at));
@@ -36,7 +36,7 @@ impl Density {
         Density { count, span, rate: None }
     }
 
-    /// So many a second.
+    /// The density of `rate` trades a second.
     pub(super) fn of_rate(rate: f64) -> Density {
         Density { rate: Some(rate), ..Density::default() }
     }
@@ -49,7 +49,7 @@ impl Density {
         self.span.map(|(_, oldest)| oldest)
     }
 
-    /// Whether it says nothing.
+    /// Whether the density is unknown.
     pub(super) fn is_unknown(self) -> bool {
         self.rate.is_none() && (self.count < 2 || self.length() < SWEEP)
     }
@@ -58,7 +58,7 @@ impl Density {
         self.span.map_or(Duration::ZERO, |(newest, oldest)| newest.since(oldest))
     }
 
-    /// Of these trades and those below.
+    /// The density of these trades and those below, together.
     pub(super) fn joined(self, below: Density) -> Density {
         let span = match (self.span, below.span) {
             (Some((newest, _)), Some((_, oldest))) => Some((newest, oldest)),
@@ -67,7 +67,7 @@ impl Density {
         Density { count: self.count.saturating_add(below.count), span, rate: None }
     }
 
-    /// How many trades are to be expected in such a span.
+    /// The number of trades to be expected in such a span.
     fn expected(self, gap: Duration) -> f64 {
         let rate = self
             .rate
@@ -76,7 +76,7 @@ impl Density {
     }
 }
 
-/// Whether so long a span without trades has to be asked for again, by all that lies around it.
+/// Whether a span of this length without trades has to be asked for again, by all densities around it.
 pub(super) fn is_gap(gap: Duration, around: &[Density]) -> bool {
     let known: Vec<&Density> = around.iter().filter(|density| !density.is_unknown()).collect();
     !gap.is_zero()

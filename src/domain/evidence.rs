@@ -1,29 +1,28 @@
-//! What was heard from the exchange, and what that proves. Pure.
+//! Evidence: the proof by an answer of the exchange. Pure.
 //!
-//! One answer is never proof. A walk proves that what it has shown is all there was, from the
-//! newest trade of its first page down; it proves nothing about what came after that trade,
-//! whatever the answer's `Date` says. So a claim moves up to the newest trade that was shown and
-//! no further, and freshness is another value.
+//! One answer is never proof. A walk proves that it has shown all trades from the newest trade of its first page
+//! down. It proves nothing about trades after that one, whatever the `Date` of the answer says. So a claim moves up
+//! to the newest trade that was shown and no further, and freshness is a separate value.
 
 use std::time::Duration;
 
 use super::page::Page;
 use super::time::{CLOCK_SLACK, Timestamp};
 
-/// The newest trade of a market below which nothing is missing. Every healthy answer to a
-/// question from there upwards shows it again.
+/// The newest trade of a market below which nothing is missing. Every healthy answer to a question from there upwards
+/// shows it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Anchor {
-    /// When it was made.
+    /// The time of the trade.
     pub at: Timestamp,
-    /// Its id; `None` in what older versions left.
+    /// The id of the trade; `None` in rows of older versions.
     pub id: Option<Box<str>>,
 }
 
 impl Anchor {
-    /// Whether a page holds it.
+    /// Whether a page holds the anchor.
     pub(super) fn is_on(&self, page: &Page) -> bool {
-        // By its id alone: the exchange may tell another time of it by now.
+        // Only the id is compared, because the exchange may report another time for the trade by now.
         page.events.iter().map(|event| &event.trade).any(|trade| match &self.id {
             Some(id) => *id == trade.trade_id,
             None => trade.traded_at == self.at,
@@ -31,70 +30,71 @@ impl Anchor {
     }
 }
 
-/// The passes of a shard may run on machines whose clocks differ by this much.
+/// The clocks of the machines that run the passes of a shard may differ by this much.
 pub(super) const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
-/// One instant as two clocks told it.
+/// One instant on two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockPair {
-    /// The exchange's: an answer's `Date`.
+    /// The clock of the exchange: the `Date` of an answer.
     pub date: Timestamp,
-    /// Ours.
+    /// Our clock.
     pub ours: Timestamp,
 }
 
 impl ClockPair {
-    /// How far the exchange's clock is ahead of ours, in microseconds.
+    /// The clock of the exchange minus ours, in microseconds.
     pub fn offset_us(self) -> i64 {
         self.date.micros().saturating_sub(self.ours.micros())
     }
 
-    /// Whether our clock was set back since `before`, while the exchange's went on.
+    /// Whether our clock was set back since `before`, while the clock of the exchange went on.
     fn is_set_back_since(self, before: ClockPair) -> bool {
         before.is_ahead_of(self.ours) && before.date <= self.date
     }
 
-    /// Whether our clock told a later time than this then.
+    /// Whether our clock at this pair was ahead of `ours` by more than clocks may differ.
     fn is_ahead_of(self, ours: Timestamp) -> bool {
         ours.after(CLOCKS_DIFFER) < self.ours
     }
 
-    /// Whether both clocks moved alike since `before`: one that stands still, jumps, or belongs
-    /// to another server proves nothing about now.
+    /// Whether both clocks moved alike since `before`. A clock that stands still, jumps, or belongs to another server
+    /// proves nothing about now.
     pub fn has_moved_alike(self, before: ClockPair) -> bool {
         let apart = self.offset_us().saturating_sub(before.offset_us());
         apart.unsigned_abs() <= u64::try_from(CLOCK_SLACK.as_micros()).unwrap_or(u64::MAX)
     }
 }
 
-/// What is known of the exchange's clock.
+/// The facts known about the clock of the exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExchangeClock {
-    /// The last pair of the pass before, or the first of this one.
+    /// The last pair of the pass before, or the first pair of this one.
     base: Option<ClockPair>,
-    /// The exchange's clock minus ours when both last moved alike, in microseconds.
+    /// The clock of the exchange minus ours when both last moved alike, in microseconds.
     offset_us: Option<i64>,
     /// The last pair heard in this pass.
     last: Option<ClockPair>,
     /// Whether an answer of this pass agreed with the base.
     is_confirmed: bool,
-    /// Whether an earlier pass left the base.
+    /// Whether the base comes from an earlier pass.
     is_known: bool,
 }
 
 impl ExchangeClock {
-    /// What an earlier pass left.
+    /// The state that an earlier pass left.
     pub fn remembered(base: Option<ClockPair>, offset_us: Option<i64>) -> ExchangeClock {
         let is_known = base.is_some();
         ExchangeClock { base, offset_us, is_known, ..ExchangeClock::default() }
     }
 
-    /// Takes note of an answer's `Date`.
+    /// Notes the `Date` of an answer.
     pub fn hear(&mut self, pair: ClockPair) {
         let before = self.last.or(self.base);
         self.last = Some(pair);
         if before.is_some_and(|before| pair.is_set_back_since(before)) {
-            // Ours proves nothing about how far the exchange's has moved since: this answer is the first.
+            // After that, our clock cannot show how far the clock of the exchange has moved, so this answer is the
+            // first.
             self.base = Some(pair);
         }
         let base = *self.base.get_or_insert(pair);
@@ -104,8 +104,8 @@ impl ExchangeClock {
         }
     }
 
-    /// Takes note of a trade that was shown: it is no later than now, whatever our clock says. One later than the
-    /// answers' `Date` as well is nonsense.
+    /// Notes the time of a trade that was shown: the trade is not later than now, whatever our clock says. A time
+    /// that is also later than the `Date` of the answers is ignored.
     pub fn show(&mut self, traded_at: Timestamp) {
         let Some(last) = self.last else { return };
         let is_late = traded_at > self.now(last.ours).after(CLOCK_SLACK);
@@ -114,60 +114,60 @@ impl ExchangeClock {
         }
     }
 
-    /// What an answer has to agree with to be new.
+    /// The pair that an answer has to agree with to count as new.
     pub fn base(&self) -> Option<ClockPair> {
         self.base
     }
 
-    /// The last pair heard; the next pass compares with it.
+    /// The last pair heard. The next pass compares with it.
     pub fn last(&self) -> Option<ClockPair> {
         self.last
     }
 
-    /// Whether an answer of this pass told a time that moved as our clock did.
+    /// Whether an answer of this pass showed a time that moved as our clock did.
     pub fn is_confirmed(&self) -> bool {
         self.is_confirmed
     }
 
-    /// The exchange's clock minus ours, in microseconds, when both last moved alike; where they
-    /// never did, as the last answer says.
+    /// The clock of the exchange minus ours, in microseconds, when both last moved alike. If they never did, it is
+    /// the difference of the last answer.
     pub fn offset_us(&self) -> Option<i64> {
         self.offset_us.or(self.last.map(ClockPair::offset_us))
     }
 
-    /// The exchange's now: its own word where that can be believed, else our clock and the offset
-    /// on record. The one function that says so, for verdict, metrics, `status` and `serve`.
+    /// The current time of the exchange: its own `Date` if that is credible, else our clock plus the recorded offset.
+    /// Verdict, metrics, `status` and `serve` use this one function.
     pub fn now(&self, ours: Timestamp) -> Timestamp {
-        // `Date` has whole seconds: only a difference beyond that is one.
+        // `Date` has whole seconds, so only a larger difference counts.
         let offset_us = self.offset_us().filter(|offset| offset.unsigned_abs() >= 2_000_000);
         let now = Timestamp::from_micros(ours.micros().saturating_add(offset_us.unwrap_or(0)));
-        // Where nobody has answered since ours was set back: no earlier than what was told before.
+        // Our clock was set back and no answer came since: the time is not earlier than the last one told.
         let told = self.base.filter(|base| self.last.is_none() && base.is_ahead_of(ours));
         told.map_or(now, |base| now.max(base.date))
     }
 
-    /// By when an answer of now was given at the latest. As long as no earlier pass is known nobody can tell which of
-    /// the two clocks is wrong: the earlier one proves less.
+    /// The latest time at which an answer received now can have been given. While no earlier pass is known, either
+    /// clock may be wrong, so the earlier of the two counts: it proves less.
     pub fn given_by(&self, ours: Timestamp) -> Timestamp {
         let now = self.now(ours);
         if self.is_known { now } else { now.min(ours) }
     }
 }
 
-/// What the first page of a walk proves.
+/// The proof by the first page of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
-    /// The answer's `Date`, less its `Age` and the settling time.
+    /// The `Date` of the answer, less its `Age` and the settling time.
     settled: Timestamp,
-    /// The same where the answer can be new.
+    /// The same instant, if the answer can be new.
     heard_until: Option<Timestamp>,
-    /// Trades later than this are nonsense and prove nothing.
+    /// Trades later than this are impossible and prove nothing.
     latest: Timestamp,
     newest: Option<Anchor>,
 }
 
 impl Evidence {
-    /// What a page proves that was asked for without an upper bound.
+    /// The proof by a page that was asked for without an upper bound.
     pub(super) fn of_first(page: &Page, settle: Duration, base: Option<ClockPair>) -> Evidence {
         let settled = page.exchange_now.before(settle);
         let pair = ClockPair { date: page.exchange_now, ours: page.our_now };
@@ -179,12 +179,12 @@ impl Evidence {
         evidence
     }
 
-    /// The newest trade may stand on a later page, if nothing on the first could be read.
+    /// Takes the newest trade of a page. It is on a later page if no row of the first one could be read.
     pub(super) fn take(&mut self, page: &Page) {
         if self.newest.is_none() {
             let is_possible = |at: Timestamp| at <= self.latest;
             let trades = page.events.iter().map(|event| &event.trade);
-            // The first of several at one instant: the exchange lists the newest first.
+            // Of several trades at one instant, take the first: the exchange lists the newest first.
             self.newest = trades
                 .filter(|trade| is_possible(trade.traded_at))
                 .reduce(|first, next| if next.traded_at > first.traded_at { next } else { first })
@@ -197,17 +197,17 @@ impl Evidence {
         self.newest.as_ref()
     }
 
-    /// Up to where a claim may go once the walk has reached its lower edge.
+    /// The instant up to which a claim may go once the walk has reached its lower edge.
     pub(super) fn edge(&self) -> Option<Timestamp> {
         Some(self.newest.as_ref()?.at.min(self.settled).floor())
     }
 
-    /// The answer's `Date`, less its `Age` and the settling time, in whole seconds.
+    /// The `Date` of the answer, less its `Age` and the settling time, in whole seconds.
     pub(super) fn settled(&self) -> Timestamp {
         self.settled.floor()
     }
 
-    /// Up to when silence was heard, if the answer can be new.
+    /// The instant up to which silence was heard; None if the answer may be old.
     pub(super) fn heard_until(&self) -> Option<Timestamp> {
         self.heard_until
     }
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(heard(Some(pair(90_000, 89_940))), None, "it stands still");
     }
 
-    /// Versions before the ids were kept left anchors that are a time only.
+    /// Anchors stored by versions that did not keep ids have only a time.
     #[test]
     fn an_anchor_is_shown_by_its_id_or_else_by_its_time() {
         let anchor = |id: Option<&str>| Anchor { at: time("900"), id: id.map(Into::into) };

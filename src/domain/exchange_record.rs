@@ -1,59 +1,60 @@
-//! What the passes of a shard remember of the exchange behind a host.
+//! The facts about the exchange behind a host that the passes of a shard remember.
 
 use std::time::Duration;
 
 use super::evidence::{CLOCKS_DIFFER, ClockPair};
 use super::time::Timestamp;
 
-/// The exchange is not left alone for longer than this, whatever it asks for.
+/// The longest wait that is noted when the exchange asks to come back later. A longer one is cut to this.
 pub const COME_BACK_MAX: Duration = Duration::from_secs(3_600);
 
-/// While it wants to be left alone it is asked once in so long all the same: what it said may have
-/// been a slip, or said to somebody else.
+/// The period of probes while the exchange wants no requests: its answer may have been a mistake, or meant for
+/// another client.
 pub const PROBE_EVERY: Duration = Duration::from_secs(600);
 
-/// Two answers less far apart do not show whether the exchange's clock moves.
+/// The shortest time between two answers that shows whether the clock of the exchange moves.
 const APART_MIN: Duration = Duration::from_secs(30);
 
-/// A row of `exchange_records`. What was never noted is `None`.
+/// A row of `exchange_records`. A value that was never noted is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExchangeRecord {
-    /// The `Date` of the last answer, by the exchange's clock.
+    /// The `Date` of the last answer, by the clock of the exchange.
     pub told_date: Option<Timestamp>,
     /// Our clock at that answer.
     pub told_at: Option<Timestamp>,
-    /// The exchange's clock minus ours in seconds, when both last moved alike.
+    /// The clock of the exchange minus ours in seconds, when both last moved alike.
     pub offset_seconds: Option<f64>,
     /// The time of the tape's newest trade.
     pub newest_at: Option<Timestamp>,
     /// The id of the tape's newest trade.
     pub newest_id: Option<String>,
-    /// In which share of the recent passes the newest trade had moved.
+    /// The share of the recent passes in which the newest trade had moved.
     pub moved_share: Option<f64>,
-    /// How many passes that was learnt from.
+    /// The number of passes that the share was learned from.
     pub moved_passes: Option<f64>,
-    /// How many passes ago it last moved.
+    /// The number of passes since the newest trade last moved.
     pub still_passes: u32,
-    /// Where the archive ended.
+    /// The end of the archive.
     pub cutoff: Option<Timestamp>,
-    /// Our clock when that was asked.
+    /// Our clock when the exchange was asked for the cutoff.
     pub cutoff_at: Option<Timestamp>,
     /// Our clock when the exchange was last asked whether it trades.
     pub status_at: Option<Timestamp>,
-    /// What it answered.
+    /// The answer to that question.
     pub is_trading: Option<bool>,
-    /// When the exchange may be asked again.
+    /// The time from which the exchange may be asked again.
     pub come_back: ComeBack,
 }
 
 impl ExchangeRecord {
-    /// The exchange's clock minus ours, in microseconds.
+    /// The clock of the exchange minus ours, in microseconds.
     pub fn offset_us(&self) -> Option<i64> {
         self.offset_seconds.and_then(offset_us)
     }
 
-    /// What an answer at our clock `ours` has to agree with to be new. A pair of a moment ago agrees with
-    /// any that stands still: what counts then is how far the clocks were apart when they moved.
+    /// The pair that an answer at our clock `ours` has to agree with to count as new. A pair of a moment ago agrees
+    /// with any clock that stands still, so a young pair is replaced by the offset of the clocks when they last
+    /// moved.
     pub fn base(&self, ours: Timestamp) -> Option<ClockPair> {
         let told = ClockPair { date: self.told_date?, ours: self.told_at? };
         let Some(offset_us) = self.offset_us().filter(|_| ours.since(told.ours) < APART_MIN) else {
@@ -63,7 +64,7 @@ impl ExchangeRecord {
         Some(ClockPair { date, ..told })
     }
 
-    /// Notes how far the clocks are apart.
+    /// Notes the offset between the clocks.
     pub fn set_offset_us(&mut self, offset_us: Option<i64>) {
         let seconds = |us: i64| {
             let span = Duration::from_micros(us.unsigned_abs()).as_secs_f64();
@@ -73,40 +74,40 @@ impl ExchangeRecord {
     }
 }
 
-/// So many seconds in microseconds; `None` if that is no span of time.
+/// Seconds as microseconds; `None` if the number is not a span of time.
 pub fn offset_us(seconds: f64) -> Option<i64> {
     let span = Duration::try_from_secs_f64(seconds.abs()).ok()?;
     let us = i64::try_from(span.as_micros()).ok()?;
     Some(if seconds < 0.0 { -us } else { us })
 }
 
-/// Until when the exchange asked to be left alone, and when it was last asked all the same.
+/// The instant until which the exchange wants no request, and the last probe before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ComeBack {
     /// Our clock before which the exchange wants no request.
     pub at: Option<Timestamp>,
-    /// Our clock at the request that heard so, or at the last probe since.
+    /// Our clock at the request that was told so, or at the last probe since.
     pub probed_at: Option<Timestamp>,
 }
 
 /// Whether the exchange may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asking {
-    /// As always.
+    /// Requests may be sent as usual.
     Freely,
-    /// Once; the answer says whether again.
+    /// One request may be sent; its answer decides about more.
     Probe,
-    /// Not before this instant of our clock.
+    /// No request may be sent before this instant of our clock.
     NotBefore(Timestamp),
 }
 
 impl ComeBack {
-    /// What it is after the exchange said `now` to come back after `wait`.
+    /// The state after the exchange asked at `now` to come back after `wait`.
     pub fn told(wait: Duration, now: Timestamp) -> ComeBack {
         ComeBack { at: Some(now.after(wait.min(COME_BACK_MAX))), probed_at: Some(now) }
     }
 
-    /// The same after a probe that was answered by nobody.
+    /// The state after a probe at `now` that got no answer.
     #[must_use]
     pub fn probed(self, now: Timestamp) -> ComeBack {
         ComeBack { probed_at: Some(now), ..self }
@@ -115,7 +116,7 @@ impl ComeBack {
     /// Whether the exchange may be asked now.
     pub fn asking(self, now: Timestamp) -> Asking {
         let Some(at) = self.at.filter(|at| *at > now) else { return Asking::Freely };
-        // What cannot have been noted yet was noted by a clock that was far ahead.
+        // A value that cannot have been noted yet comes from a clock that was far ahead.
         let is_possible = at <= now.after(COME_BACK_MAX + CLOCKS_DIFFER);
         let is_past = |at: &Timestamp| *at <= now.after(CLOCKS_DIFFER);
         match self.probed_at.filter(|at| is_possible && is_past(at)) {
@@ -177,7 +178,7 @@ mod tests {
         }
     }
 
-    /// A pair of a moment ago agrees with any that stands still.
+    /// A pair of a moment ago agrees with any clock that stands still.
     #[test]
     fn an_answer_is_held_against_the_last_one_or_if_that_is_too_young_against_the_clocks() {
         let told = ExchangeRecord {

@@ -1,22 +1,22 @@
-//! Decimal text to scaled integers and back: exactly, or not at all.
+//! Converts decimal text to scaled integers and back, exactly or not at all.
 //!
 //! No float is involved in either direction.
 
 use std::fmt::Write as _;
 
-/// Why a decimal text was not taken.
+/// The reason why a decimal text was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FixedError {
-    /// Not of the form `digits[.digits]`.
+    /// The text is not of the form `digits[.digits]`.
     NotDecimal,
-    /// More decimals than the unit holds, and they are not zeros.
+    /// The text has more decimals than the unit holds, and they are not zeros.
     TooFine,
-    /// More digits than the integer holds.
+    /// The text has more digits than the integer holds.
     TooLarge,
 }
 
 impl FixedError {
-    /// The reason in words, to stand after the offending text.
+    /// The reason in words, to be printed after the text.
     pub fn words(self) -> &'static str {
         match self {
             FixedError::NotDecimal => "is not a decimal number",
@@ -28,8 +28,8 @@ impl FixedError {
 
 /// Reads `digits[.digits]` as a count of `10^-decimals` units.
 ///
-/// `parse("0.3800", 6)` is `380_000`. Signs, exponents and blanks are refused;
-/// surplus decimals are accepted only while they are zeros.
+/// `parse("0.3800", 6)` is `380_000`. Signs, exponents and blanks are refused. Additional decimals are accepted only
+/// if they are zeros.
 pub fn parse(text: &str, decimals: u32) -> Result<i64, FixedError> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() || text.ends_with('.') {
@@ -68,7 +68,7 @@ fn push_digit(value: i64, byte: u8) -> Result<i64, FixedError> {
         .ok_or(FixedError::TooLarge)
 }
 
-/// Writes a non-negative count of `10^-decimals` units with all its decimals.
+/// Writes a count of `10^-decimals` units that is not negative, with all its decimals.
 pub fn format(value: i64, decimals: u32) -> String {
     let unit = 10_i64.pow(decimals);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! How fresh a market is, judged from its checkpoint alone.
+//! The freshness of a market, judged from its checkpoint alone.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use super::evidence::ExchangeClock;
 use super::exchange_record::offset_us;
 use super::time::{CLOCK_SLACK, Timestamp};
 
-/// How a market stands, in one word.
+/// The state of a market, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Complete up to less than the SLA ago.
     Fresh,
-    /// Within the SLA, but still being drained.
+    /// Within the SLA, but a walk is still to be finished.
     Behind,
     /// Within the SLA, but the last pass failed on it.
     Failing,
     /// Staler than its SLA: the breach that exit status 3 stands for.
     Stale,
-    /// Settled and fully drained: left alone, cannot breach.
+    /// Settled and fully drained: it is not read, and it cannot breach.
     Retired,
 }
 
 impl State {
-    /// As printed.
+    /// The word that is printed.
     pub fn as_str(self) -> &'static str {
         match self {
             State::Fresh => "fresh",
@@ -35,35 +35,34 @@ impl State {
     }
 }
 
-/// The two clocks that staleness is told by; they need not agree.
+/// The two clocks that measure staleness. They need not agree.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// The exchange's: `complete_until` is its time.
+    /// The clock of the exchange: `complete_until` is its time.
     pub exchange: Timestamp,
-    /// Ours: `first_selected_at` is our time.
+    /// Our clock: `first_selected_at` is our time.
     pub ours: Timestamp,
 }
 
 impl Now {
-    /// The earlier of the two: what is claimed by either clock is not judged too late.
+    /// The earlier of the two clocks. A claim by either clock is then not judged too late.
     pub fn earlier(self) -> Timestamp {
         self.exchange.min(self.ours)
     }
 
-    /// Where the exchange is not asked: our clock, and how many seconds it is behind the exchange's by the
-    /// last pass.
+    /// The clocks without a request to the exchange: our clock, and the offset that the last pass recorded, in
+    /// seconds.
     pub fn by_record(ours: Timestamp, offset_seconds: Option<f64>) -> Now {
         let known = ExchangeClock::remembered(None, offset_seconds.and_then(offset_us));
         Now { exchange: known.now(ours), ours }
     }
 }
 
-/// How long ago the market was last known complete; zero for a retired one.
+/// The time since the market was last known complete; zero for a retired one.
 ///
-/// It is known up to its claim, or up to when the exchange was heard to have nothing more. What
-/// claims more than there is (one answer's date was wrong) is believed no further than now. A
-/// market that was never drained counts from the moment it was first selected, so that a
-/// first pass is not a breach.
+/// A market is known up to its claim, or up to the instant of its heard silence. A claim that lies in the future (the
+/// date of one answer was wrong) is not believed. A market without a credible claim
+/// counts from its last completed window, or else from its first selection, so that a first pass is not a breach.
 pub fn staleness(checkpoint: &Checkpoint, now: Now) -> Duration {
     let possible = |at: &Timestamp| *at <= now.exchange.after(CLOCK_SLACK);
     let claimed = checkpoint.complete_until.filter(possible);
@@ -72,15 +71,15 @@ pub fn staleness(checkpoint: &Checkpoint, now: Now) -> Duration {
         (Some(_), _) => Duration::ZERO,
         (None, Some(until)) => now.exchange.since(until),
         (None, None) => {
-            // A claim that cannot be true says at least that the market was read once.
+            // A claim that cannot be true still shows that the market was read once.
             let since = checkpoint.last_success_at.unwrap_or(checkpoint.first_selected_at);
             now.ours.since(since)
         }
     }
 }
 
-/// What becomes of what was heard of a market: up to when it is known from now on, if that is more than
-/// before, and what was noted that lies ahead of the exchange's clock.
+/// Takes a heard silence. Returns the new `checked_until` if it is later than the known one, and a correction if the
+/// recorded one lies ahead of the clock of the exchange.
 pub fn check(
     checkpoint: &Checkpoint,
     heard: Option<Timestamp>,
@@ -99,7 +98,7 @@ pub fn check(
     (heard.filter(|until| Some(*until) > known), correction)
 }
 
-/// How much is still to be read of a market that was never level, if that is known; no trade is older than
+/// The amount that is still to be read of a market that was never level, if known. No trade is older than
 /// `first_trades`.
 pub fn left(
     checkpoint: &Checkpoint,
@@ -116,14 +115,14 @@ pub fn left(
     Some(above.saturating_add(walk.low.unwrap_or(walk.window.until()).since(begins)))
 }
 
-/// Whether a market is still being read for the first time, and gets on: what was left to read became
-/// less within the SLA.
+/// Whether the first reading of a market is not finished and makes progress: the amount left became smaller within
+/// the SLA.
 fn is_getting_on(checkpoint: &Checkpoint, now: Now, sla: Duration) -> bool {
     checkpoint.level_at.is_none()
         && checkpoint.left.is_some_and(|left| now.ours.since(left.since) <= sla)
 }
 
-/// The state of a market; a breach outranks what explains it.
+/// The state of a market. A breach outranks its explanation.
 pub fn state(checkpoint: &Checkpoint, now: Now, sla: Duration) -> State {
     if checkpoint.retired_at.is_some() {
         State::Retired
@@ -153,12 +152,12 @@ mod tests {
         let now = Now { exchange: at(4_610), ours: at(1_010) };
         assert_eq!(staleness(&never, now), Duration::from_secs(10));
         assert_eq!(staleness(&read, now), Duration::from_secs(10));
-        // An answer from the future completed tomorrow: nobody has looked since it was read.
+        // An answer from the future claimed tomorrow: the last reading counts instead.
         let complete_until = Some(at(90_000));
         let misdated =
             Checkpoint { complete_until, last_success_at: Some(at(900)), ..read.clone() };
         assert_eq!(staleness(&misdated, now), Duration::from_secs(110));
-        // Silence that was heard counts as well, and is not believed from the future either.
+        // A heard silence counts as well, and is not believed from the future either.
         for (checked, stale) in [(4_607, 3), (4_500, 10), (90_000, 10)] {
             let heard = Checkpoint { checked_until: Some(at(checked)), ..read.clone() };
             assert_eq!(staleness(&heard, now), Duration::from_secs(stale), "{checked}");

@@ -1,4 +1,4 @@
-//! One walk to be done: what is read, for whom, and how it begins.
+//! A job is one walk to be done: its scope, its riders, and its start.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,42 +16,42 @@ use super::tier::Tier;
 use super::time::Timestamp;
 use super::walk::Walk;
 
-/// One walk to be done.
+/// A walk to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Job {
     /// One market by itself.
     Market(Checkpoint),
     /// The tape, for its own checkpoint if it was selected, and for the riders.
     Tape {
-        /// The tape's own checkpoint; `None` when only the riders' trades are wanted.
+        /// The checkpoint of the tape; `None` if only the trades of the riders are wanted.
         tape: Option<Checkpoint>,
-        /// Level markets that are read from it.
+        /// Level markets that are read from the tape.
         riders: Vec<Checkpoint>,
     },
     /// A slice of a backfill.
     Slice {
-        /// What the ledger says of it.
+        /// The row of the ledger.
         slice: Slice,
-        /// Whose rows are kept when it is the tape read for some markets.
+        /// For the tape read for some markets: the markets whose rows are kept.
         keep: Option<Arc<HashSet<Ticker>>>,
     },
 }
 
-/// What is known beside the checkpoints and holds answers against something.
+/// The facts beside the checkpoints that answers are compared with.
 #[derive(Debug, Default)]
 pub struct Background {
-    /// Which markets have ever traded.
+    /// Whether each market has ever traded.
     pub traded: HashMap<Ticker, Traded>,
-    /// The newest trade of the tape that passes before were shown.
+    /// The newest trade of the tape that earlier passes were shown.
     pub newest: Option<Anchor>,
-    /// Slices of which other figures of the exchange's say that nothing is missing.
+    /// Slices of which other figures of the exchange say that nothing is missing.
     pub vouched: HashSet<SliceKey>,
-    /// Up to where the live tier has shown all that it will; `None`: everywhere.
+    /// The instant below which the live tier has shown all its trades; `None` if that holds everywhere.
     pub settled_until: Option<Timestamp>,
 }
 
 impl Background {
-    /// What is known of a slice.
+    /// The facts about a slice.
     fn known(&self, key: &SliceKey) -> SliceKnown {
         SliceKnown {
             traded: self.traded(key.scope()),
@@ -60,13 +60,13 @@ impl Background {
         }
     }
 
-    /// Whether a slice reaches above what the live tier has shown.
+    /// Whether a slice reaches above [`settled_until`](Background::settled_until).
     pub fn is_unsettled(&self, key: &SliceKey) -> bool {
         let is_above = |until: Timestamp| key.tier() == Tier::Live && until < key.until();
         self.settled_until.is_some_and(is_above)
     }
 
-    /// Whether a market has ever traded, as far as its description says.
+    /// Whether a market has ever traded, by its description.
     fn traded(&self, scope: &Scope) -> Traded {
         let market = scope.market();
         market.and_then(|market| self.traded.get(market)).copied().unwrap_or_default()
@@ -74,7 +74,7 @@ impl Background {
 }
 
 impl Job {
-    /// What is read.
+    /// The market, the tape or the group that is read.
     pub fn scope(&self) -> Scope {
         match self {
             Job::Market(checkpoint) => checkpoint.scope.clone(),
@@ -83,7 +83,7 @@ impl Job {
         }
     }
 
-    /// The checkpoints that it is about, by scope.
+    /// The scopes of the checkpoints that the job is to move.
     pub fn scopes(&self) -> Vec<Scope> {
         match self {
             Job::Market(_) | Job::Slice { .. } => vec![self.scope()],
@@ -94,7 +94,7 @@ impl Job {
         }
     }
 
-    /// How many those are.
+    /// The number of these scopes.
     pub fn market_count(&self) -> usize {
         match self {
             Job::Market(_) | Job::Slice { .. } => 1,
@@ -102,7 +102,7 @@ impl Job {
         }
     }
 
-    /// Which slice it is, in a backfill.
+    /// The slice of the job; None outside a backfill.
     pub fn slice_key(&self) -> Option<&SliceKey> {
         match self {
             Job::Slice { slice, .. } => Some(&slice.key),
@@ -110,7 +110,7 @@ impl Job {
         }
     }
 
-    /// Its walk, about to begin.
+    /// The walk of the job, at its start.
     pub fn begin(&self, rules: Rules, background: &Background) -> Box<dyn Course> {
         match self {
             Job::Market(checkpoint) => {
@@ -130,8 +130,8 @@ impl Job {
         }
     }
 
-    /// What the tape does not give is still to be had market by market: what is done instead when
-    /// nothing of its answers can be believed. Of another job there is nothing else.
+    /// The jobs that replace this one if no answer about the tape can be believed: each rider is read alone. No other
+    /// job has a replacement.
     pub fn instead(self) -> Vec<Job> {
         match self {
             Job::Tape { riders, .. } => riders.into_iter().map(Job::Market).collect(),

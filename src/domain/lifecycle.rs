@@ -1,4 +1,4 @@
-//! When to look at a market again, when it is gone, when it need not be read any more. Pure.
+//! Decides when to look at a market again, when it is gone, and when it need not be read any more. Pure.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use super::selection::Listed;
 use super::ticker::Ticker;
 use super::time::Timestamp;
 
-/// A market that trades is looked at this often, unless a list shows it anyway.
+/// The period of looks at a market that trades, unless a list shows the market anyway.
 const LOOK_LIVE: Duration = Duration::from_secs(15 * 60);
-/// One that left the list of open markets, or was not found, is looked at this often at most…
+/// The shortest wait between looks at a market that left the list of open markets or was not found.
 const LOOK_MIN: Duration = Duration::from_secs(60);
-/// …and one that takes long to settle at least this often.
+/// The longest wait between looks at a market that takes long to settle.
 const LOOK_MAX: Duration = Duration::from_secs(3_600);
-/// What is over, gone or refused is left alone for so long at least…
+/// The shortest wait before a market or a name that is over, gone or refused is asked for again.
 const LOOK_AGAIN_MIN: Duration = Duration::from_secs(3 * 60);
-/// …and, being one of many, for so long at most.
+/// The longest wait before a market that is over is asked for again, if there are many of them.
 const LOOK_RARELY: Duration = Duration::from_secs(7 * 86_400);
-/// What ended within this time takes its turn first: it is more likely a mistake.
+/// Markets that ended within this time are asked for first: their end is more likely a mistake.
 pub const ENDED_LATELY: Duration = Duration::from_secs(2 * 86_400);
-/// So many are asked for again in one pass.
+/// The number of markets that are asked for again in one pass.
 pub const AGAIN_MAX: usize = 100;
-/// After trading on for so long without a trade, a market that was called settled is.
+/// If a market traded after its settlement, the settlement is believed only after this long without a trade.
 const SILENCE: Duration = Duration::from_secs(86_400);
-/// How long a market has to stay unknown before that is believed: lists are cached, and a market may
-/// be unknown for a moment.
+/// The time that a market has to be missing before that is believed: lists are cached, and a market may be unknown
+/// for a moment.
 const MISSING_MIN: Duration = Duration::from_secs(5 * 60);
 
 /// Whether a selected market has to be asked for by name.
 ///
-/// One never seen: at once. One that is over: never again. One past its close: the longer
-/// that is ago, the more rarely. `is_departed` says that a list of open markets was just
-/// read in which it had stood.
+/// A market that was never seen is asked for at once, and a market that is over never again. After its close a market
+/// is asked for ever more rarely. `is_departed` says that the market has left a list of open markets that was just
+/// read.
 pub fn is_due(known: Option<&Known>, listed: Listed, is_departed: bool, now: Timestamp) -> bool {
     if listed == Listed::Open {
         return false;
@@ -43,14 +43,14 @@ pub fn is_due(known: Option<&Known>, listed: Listed, is_departed: bool, now: Tim
         || (!known.status.is_over() && now.since(known.checked_at) >= usual)
 }
 
-/// Whether a market has to be asked for by name although everything that the exchange lists as
-/// changed was just read: what happens silently is on no such list, and late settlements are
-/// not left to one.
+/// Whether a market has to be asked for by name although everything that the exchange lists as changed was just read.
+/// A silent change is on no such list, and a late settlement must not depend on one list.
 pub fn is_due_after_list(known: &Known, now: Timestamp) -> bool {
     if known.status.is_over() {
         return false;
     }
-    // What it waits for: an answer from a cache, or a clock that is ahead, may have been too early.
+    // The change that the market waits for. An answer from a cache, or a clock that is ahead, may have been too early
+    // for it.
     let turn = match known.status {
         Status::Initialized => known.open_time.or(known.close_time),
         _ => known.close_time,
@@ -64,7 +64,7 @@ pub fn is_due_after_list(known: &Known, now: Timestamp) -> bool {
     now.since(known.checked_at) >= wait || is_silently_changed(known, now)
 }
 
-/// Markets open and close without a word: whether that happened since the last look.
+/// Whether the market opened or closed since the last look. The exchange lists no such change.
 fn is_silently_changed(known: &Known, now: Timestamp) -> bool {
     let has_passed =
         |at: Option<Timestamp>| at.is_some_and(|at| known.checked_at < at && at <= now);
@@ -75,15 +75,16 @@ fn is_silently_changed(known: &Known, now: Timestamp) -> bool {
     }
 }
 
-/// How long to leave alone what was settled on at `began` and last looked at at `checked`: it may have
-/// been a mistake. As long as it was so, so that a mistake is found out within as long as it lasted.
+/// The wait before a decision is checked again, because it may have been a mistake. It was made at `began` and last
+/// checked at `checked`. The wait is the time between the two, within limits, so a mistake lasts about twice that time
+/// at most.
 pub fn look_again_after(began: Timestamp, checked: Timestamp) -> Duration {
     checked.since(began).clamp(LOOK_AGAIN_MIN, LOOK_MAX)
 }
 
-/// Which of these markets that are over, or gone, are to be asked for again: those that ended lately before
-/// all others, then those not looked at for longest. Nothing is over for good, but many are looked at
-/// more rarely than few: all of them are one batch.
+/// The markets that are over, or gone, and are to be asked for again: first those that ended lately, then those not
+/// looked at for longest. No end is final, but many markets are asked for more rarely than few, because all of them
+/// are one batch.
 pub fn again(mut over: Vec<Known>, now: Timestamp, live_max: Duration) -> Vec<Known> {
     let are_many = over.len() >= AGAIN_MAX;
     over.retain(|known| {
@@ -98,7 +99,7 @@ pub fn again(mut over: Vec<Known>, now: Timestamp, live_max: Duration) -> Vec<Kn
         (is_old, known.checked_at, known.ticker.clone())
     };
     over.sort_by_cached_key(rank);
-    // One request asks one tier: what settled so long ago has left the live one.
+    // One request asks one tier, and a market that settled long ago has left the live tier.
     let is_archived = |known: &Known| is_archived(known, now, live_max);
     let tier = over.first().map(is_archived);
     over.retain(|known| Some(is_archived(known)) == tier);
@@ -106,12 +107,13 @@ pub fn again(mut over: Vec<Known>, now: Timestamp, live_max: Duration) -> Vec<Kn
     over
 }
 
-/// Whether a settled market is to be looked for in the archive: the live tier holds none for longer than `live_max`.
+/// Whether a settled market is to be looked for in the archive: the live tier holds no market for longer than
+/// `live_max`.
 pub fn is_archived(known: &Known, now: Timestamp, live_max: Duration) -> bool {
     known.settlement_time.is_some_and(|at| now.since(at) > live_max)
 }
 
-/// Whether a market is open now, as far as is known: a list of open ones has to show it.
+/// Whether a market is open now, as far as is known. A list of open markets has to show it then.
 pub fn is_open(known: &Known, now: Timestamp) -> bool {
     known.status == Status::Active
         && known.open_time.is_none_or(|at| at <= now)
@@ -123,7 +125,7 @@ pub fn is_gone(known: &Known, now: Timestamp) -> bool {
     known.missing_since.is_some_and(|since| now.since(since) >= MISSING_MIN)
 }
 
-/// Whether a sighting says anything that a pass would decide by, or a reader of the history would miss.
+/// Whether a sighting changes a value that a pass decides by, or one that belongs to the history.
 pub fn is_news(known: Option<&Known>, market: &Market) -> bool {
     known.is_none_or(|known| {
         known.status != market.status
@@ -137,8 +139,8 @@ pub fn is_news(known: Option<&Known>, market: &Market) -> bool {
 
 /// Whether the market has to be retired or reopened.
 ///
-/// It retires when it is over and everything that can have happened before its end, also late,
-/// is stored; it is reopened when it trades after all.
+/// It retires when it is over and every trade before its end, late ones included, is stored. It is reopened when it
+/// trades again.
 pub fn retirement(
     known: Option<&Known>,
     listed: Listed,
@@ -147,7 +149,7 @@ pub fn retirement(
 ) -> Option<Retirement> {
     let is_over = known.is_some_and(|known| known.status.is_over());
     let ended_at = known.and_then(ended_at);
-    // Trades after the settlement say that it was none, until there have been none for long.
+    // A trade after the settlement contradicts the settlement, until there was no trade for a long time.
     let traded_at =
         checkpoint.last_trade_at.filter(|at| ended_at.is_some_and(|e| *at > e.after(late_max)));
     if checkpoint.retired_at.is_some() {
@@ -165,13 +167,13 @@ pub fn retirement(
     is_drained.then_some(Retirement::Retire)
 }
 
-/// When the market ended. A settlement that lies ahead is still to come, whatever the status says.
+/// The end of the market. A settlement time in the future is still to come, whatever the status says.
 fn ended_at(known: &Known) -> Option<Timestamp> {
     known.settlement_time.or(known.ended_at)
 }
 
-/// Which of these retired markets trade after all, as the tape shows: the newest trade of each is later
-/// than what was read of it.
+/// The retired markets that trade again, as the tape shows: the newest trade of each is later than the trades that
+/// were read of it.
 pub fn traded_again(
     checkpoints: &[Checkpoint],
     newest: impl Fn(&Ticker) -> Option<Timestamp>,

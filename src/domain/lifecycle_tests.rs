@@ -1,11 +1,11 @@
-//! When to look at a market, when it is gone, when it retires: tables.
+//! Tables: when to look at a market, when it is gone, and when it retires.
 
 use super::super::checkpoint::{OpenWalk, Window};
 use super::super::evidence::Anchor;
 use super::super::ticker::Ticker;
 use super::*;
 
-/// How long the live tier holds a settled market.
+/// The longest time that the live tier holds a settled market.
 const LIVE_MAX: Duration = Duration::from_secs(68 * 86_400);
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
@@ -21,7 +21,7 @@ fn ticker() -> Ticker {
     Ticker::new("A").unwrap()
 }
 
-/// Looked at so many seconds ago; nothing else is known.
+/// A market that was looked at `checked_ago` seconds ago, with no other facts.
 fn known(status: &str, checked_ago: i64) -> Known {
     Known {
         ticker: ticker(),
@@ -50,7 +50,7 @@ fn missing(known: Known, missing_ago: i64) -> Known {
     Known { missing_since: Some(ago(missing_ago)), ..known }
 }
 
-/// Every word of the exchange's but those for the end.
+/// Every status of the exchange except the one for the end.
 const ALIVE: [&str; 8] = [
     "initialized",
     "inactive",
@@ -107,7 +107,7 @@ fn the_longer_ago_the_close_the_more_rarely_it_is_looked_at() {
         (10 * DAY, HOUR),
     ] {
         for status in ["active", "inactive", "closed", "determined", "disputed", "amended"] {
-            // What happens silently at the close itself was seen already.
+            // A silent change at the close itself was seen by then.
             let looked =
                 |checked_ago: i64| closing(status, checked_ago, close_ago.max(checked_ago));
             assert!(is_due_after_list(&looked(wait), NOW), "{status} {close_ago}: after {wait}");
@@ -162,7 +162,7 @@ fn markets_open_and_close_without_a_word() {
         assert_eq!(is_due_after_list(&market, NOW), due, "{why}: {market:?}");
         assert_eq!(is_due(Some(&market), Listed::No, false, NOW), due, "{why}: {market:?}");
     }
-    // One that does not say when it opens can at least not stay unopened after its close.
+    // A market without an opening time cannot stay unopened after its close.
     assert!(is_due_after_list(&closing("initialized", 2 * MINUTE, 20 * MINUTE), NOW));
     let both =
         Known { open_time: Some(ago(-1)), ..closing("initialized", 2 * MINUTE, 20 * MINUTE) };
@@ -225,7 +225,7 @@ fn only_what_somebody_decides_by_is_news() {
 
 const LATE_MAX: Duration = Duration::from_secs(125);
 
-/// Complete up to so many seconds ago.
+/// A checkpoint that is complete up to `until_ago` seconds ago.
 fn complete(until_ago: i64) -> Checkpoint {
     let level_at = Some(ago(until_ago));
     let first = Checkpoint::first(ticker(), ago(DAY));
@@ -429,7 +429,7 @@ fn one_of_many_is_looked_at_after_a_24th_of_its_age() {
     assert!(!is_due(HOUR - 1, 5 * HOUR), "an hour at least");
     assert!(!is_due(7 * DAY - 1, 400 * DAY));
     assert!(is_due(7 * DAY, 400 * DAY), "a week at most");
-    // What ended exactly two days ago ended lately.
+    // A market that ended exactly two days ago counts as ended lately.
     let lately = [over(1, DAY, 2 * DAY + 1), over(2, DAY - 1, 2 * DAY)];
     let names: Vec<String> = again(lately.to_vec(), NOW, LIVE_MAX)
         .iter()

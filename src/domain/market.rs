@@ -1,37 +1,37 @@
-//! A market's metadata as the exchange tells it, and what is remembered of it between passes.
+//! The metadata of a market from the exchange, and the part of it that is remembered between passes.
 
 use super::page::Traded;
 use super::ticker::Ticker;
 use super::time::Timestamp;
 use super::trade::Price;
 
-/// Where a market is in its life.
+/// The stage of a market in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Made, not open yet.
+    /// The market is created but not open yet.
     Initialized,
     /// Trading is halted.
     Inactive,
-    /// Trading.
+    /// The market trades.
     Active,
-    /// Past its close, result unknown.
+    /// The market is past its close, and its result is unknown.
     Closed,
-    /// The result is known, not paid.
+    /// The result is known and not paid.
     Determined,
     /// The result is contested.
     Disputed,
     /// The result was corrected.
     Amended,
-    /// Paid out: nothing changes any more.
+    /// The result is paid, and nothing changes any more.
     Finalized,
-    /// Our own word: the exchange does not know the market any more (delisted, provisional).
+    /// Our own status: the exchange does not know the market any more (delisted, provisional).
     Vanished,
-    /// A word of the exchange's that we do not know.
+    /// A status of the exchange that this program does not know.
     Other(Box<str>),
 }
 
 impl Status {
-    /// Reads the exchange's word, or our own.
+    /// Reads a status of the exchange, or our own.
     pub fn parse(word: &str) -> Status {
         match word {
             "initialized" => Status::Initialized,
@@ -47,7 +47,7 @@ impl Status {
         }
     }
 
-    /// As stored.
+    /// The word in the database.
     pub fn as_str(&self) -> &str {
         match self {
             Status::Initialized => "initialized",
@@ -63,7 +63,7 @@ impl Status {
         }
     }
 
-    /// Whether the market may trade now, as far as its status says.
+    /// Whether the market may trade now, by its status.
     pub fn may_trade(&self) -> bool {
         matches!(self, Status::Active | Status::Inactive | Status::Initialized | Status::Other(_))
     }
@@ -74,123 +74,123 @@ impl Status {
     }
 }
 
-/// What the exchange says about a market.
+/// The description of a market by the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
-    /// The market.
+    /// The ticker of the market.
     pub ticker: Ticker,
-    /// The exchange's event that the market is an outcome of.
+    /// The event of the exchange that the market is an outcome of.
     pub event_ticker: Box<str>,
-    /// The event's series; a market does not name it, and its ticker does not always begin with it.
+    /// The series of the event. The description of a market does not name it, and the ticker does not always begin
+    /// with it.
     pub series: Option<Box<str>>,
-    /// For people.
+    /// The title, for people.
     pub title: Option<Box<str>>,
-    /// Where it is in its life.
+    /// The stage of its life.
     pub status: Status,
-    /// `yes`, `no` or `scalar` once determined.
+    /// `yes`, `no` or `scalar` once the result is determined.
     pub result: Option<Box<str>>,
-    /// When trading begins.
+    /// The time when trading begins.
     pub open_time: Option<Timestamp>,
-    /// When trading ends; it can be moved.
+    /// The time when trading ends; the exchange can move it.
     pub close_time: Option<Timestamp>,
-    /// When the exchange expects the result.
+    /// The time when the exchange expects the result.
     pub expected_expiration_time: Option<Timestamp>,
-    /// When it has to be there.
+    /// The latest time for the result.
     pub latest_expiration_time: Option<Timestamp>,
-    /// When it was settled.
+    /// The time of the settlement.
     pub settlement_time: Option<Timestamp>,
-    /// What one YES contract paid, once determined.
+    /// The payment for one YES contract, once the result is determined.
     pub settlement_value: Option<Price>,
     /// Lifetime volume in 0.01 contract.
     pub volume_e2: Option<i64>,
-    /// The label of its price grid.
+    /// The label of the price grid.
     pub price_level_structure: Option<Box<str>>,
     /// The exchange's own JSON, byte for byte.
     pub payload: Box<str>,
 }
 
-/// A market as one answer showed it.
+/// The description of a market in one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// What it said.
+    /// The description.
     pub market: Market,
-    /// The answer's `Date`: an older answer (from a cache) does not overwrite a newer one.
+    /// The `Date` of the answer: an older answer (from a cache) does not overwrite a newer one.
     pub seen_at: Timestamp,
 }
 
-/// A known market that the exchange was asked for and did not name.
+/// A known market that was asked for and that the answer of the exchange did not contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absence {
-    /// The market.
+    /// The ticker of the market.
     pub ticker: Ticker,
-    /// Whether that is now believed: its status becomes [`Status::Vanished`].
+    /// Whether the absence is now believed: the status becomes [`Status::Vanished`].
     pub is_believed: bool,
 }
 
-/// What is remembered of a market: as much as a pass decides by.
+/// The remembered facts about a market: those that a pass decides by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The market.
+    /// The ticker of the market.
     pub ticker: Ticker,
-    /// As last seen.
+    /// The status in the last answer.
     pub status: Status,
-    /// Whether its series is on record.
+    /// Whether the series of the market is stored.
     pub has_series: bool,
-    /// As last seen.
+    /// The opening time in the last answer.
     pub open_time: Option<Timestamp>,
-    /// As last seen.
+    /// The closing time in the last answer.
     pub close_time: Option<Timestamp>,
-    /// As last seen.
+    /// The settlement time in the last answer.
     pub settlement_time: Option<Timestamp>,
-    /// Exchange time of the answer that first said it was over; `None` until then.
+    /// Exchange time of the answer that first said that the market is over; `None` until then.
     pub ended_at: Option<Timestamp>,
-    /// Exchange time when it was last asked for by name or stored.
+    /// Exchange time when the market was last asked for by name or stored.
     pub checked_at: Timestamp,
-    /// Exchange time when it was first not found, if it was not found since.
+    /// Exchange time when the market was first not found; `None` if it was found since.
     pub missing_since: Option<Timestamp>,
-    /// Its lifetime volume in 0.01 contract, as last seen…
+    /// The lifetime volume in the last answer, in 0.01 contract.
     pub volume_e2: Option<i64>,
-    /// …by the answer of this exchange time.
+    /// Exchange time of that answer.
     pub seen_at: Timestamp,
 }
 
-/// What is remembered of an entry of the selection that stands for many markets.
+/// The remembered facts about an entry of the selection that stands for many markets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchRecord {
-    /// Its name, such as `series:KXBTCD`.
+    /// The name of the entry, such as `series:KXBTCD`.
     pub watch: String,
-    /// Our clock when it was first selected.
+    /// Our clock when the entry was first selected.
     pub first_selected_at: Timestamp,
-    /// Evidence: the instant up to which the exchange last said what belongs to it, by the date of its
-    /// answer and never later than our own clock.
+    /// Evidence: the instant up to which the exchange last listed the members, by the date of its answer and never
+    /// later than our own clock.
     pub resolved_at: Option<Timestamp>,
-    /// Our clock when the metadata of its markets was last synced to the end.
+    /// Our clock when the metadata of the members was last synced to the end.
     pub synced_at: Option<Timestamp>,
-    /// Evidence: changes after this instant are for the next sync.
+    /// Evidence: the next sync asks for changes after this instant.
     pub synced_until: Option<Timestamp>,
-    /// Our clock when the exchange last showed that there is such a thing.
+    /// Our clock when the exchange last showed that the event or series exists.
     pub known_at: Option<Timestamp>,
-    /// Our clock when two different questions last agreed that it has no market now.
+    /// Our clock when two different questions last agreed that the entry has no market now.
     pub empty_at: Option<Timestamp>,
-    /// The markets that were found to belong to it and are not retired, sorted.
+    /// The markets that were found to belong to the entry and are not retired, sorted.
     pub members: Vec<Ticker>,
 }
 
-/// What a pass learnt about an entry of the selection.
+/// The facts that a pass learned about an entry of the selection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchChange {
-    /// Its name.
+    /// The name of the entry.
     pub watch: String,
-    /// Set when the exchange answered; `None` leaves what is recorded.
+    /// Set if the exchange answered; `None` keeps the stored value.
     pub resolved_at: Option<Timestamp>,
-    /// Our clock and the evidence of a finished sync, which a list of nothing does not give; `None`
-    /// leaves what is recorded.
+    /// Our clock and the evidence of a finished sync; an empty list gives no evidence. `None` keeps the stored value.
     pub synced: Option<(Timestamp, Option<Timestamp>)>,
-    /// Set when the exchange showed it; `None` leaves what is recorded.
+    /// Set if the exchange showed the event or series; `None` keeps the stored value.
     pub known_at: Option<Timestamp>,
-    /// Set when it was agreed that it has no market; `None` leaves what is recorded.
+    /// Set if two questions agreed that the entry has no market; `None` keeps the stored value.
     pub empty_at: Option<Timestamp>,
-    /// Markets that belong to it from now on.
+    /// Markets that belong to the entry from now on.
     pub joined: Vec<Ticker>,
     /// Markets that need not be remembered any more.
     pub left: Vec<Ticker>,
@@ -199,50 +199,50 @@ pub struct WatchChange {
 /// A mark of a sync that was found false.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FalseMark {
-    /// The record that held it.
+    /// The entry whose record held the mark.
     pub watch: String,
-    /// The instant that it claimed.
+    /// The instant that was claimed.
     pub claimed: Timestamp,
-    /// Why it is not believed.
+    /// The reason why it is not believed.
     pub reason: &'static str,
 }
 
-/// A name of the selection that the exchange said it does not know. It is told on every pass, and
-/// asked for again ever more rarely.
+/// A name of the selection that the exchange does not know. Every pass reports it, and passes ask for it ever more
+/// rarely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The name, such as `series:KXTYPO`.
     pub name: String,
-    /// Our clock when it was first refused.
+    /// Our clock when the exchange first refused the name.
     pub first_refused_at: Timestamp,
-    /// Our clock when the exchange was last asked.
+    /// Our clock when the exchange was last asked for it.
     pub checked_at: Timestamp,
 }
 
 /// An event of the exchange, which groups markets, and its series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRecord {
-    /// The event's ticker.
+    /// The ticker of the event.
     pub event_ticker: Box<str>,
-    /// The series it belongs to.
+    /// The series of the event.
     pub series: Box<str>,
-    /// For people.
+    /// The title, for people.
     pub title: Option<Box<str>>,
 }
 
-/// Whose unsettled markets are meant.
+/// The markets that a query of unsettled markets covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarketScope<'a> {
-    /// Everybody's.
+    /// All markets.
     All,
-    /// Those of a series.
+    /// The markets of a series.
     Series(&'a str),
-    /// Those of an event.
+    /// The markets of an event.
     Event(&'a str),
 }
 
 impl<'a> MarketScope<'a> {
-    /// The series and the event that bound it.
+    /// The series and the event that limit the query.
     pub fn names(self) -> (Option<&'a str>, Option<&'a str>) {
         match self {
             MarketScope::All => (None, None),
@@ -253,7 +253,7 @@ impl<'a> MarketScope<'a> {
 }
 
 impl Known {
-    /// What is remembered after a sighting.
+    /// The remembered facts after a sighting.
     pub fn after(previous: Option<&Known>, sighting: &Sighting, now: Timestamp) -> Known {
         let Sighting { market, seen_at } = sighting;
         let ended_before = previous.and_then(|known| known.ended_at);
@@ -272,7 +272,7 @@ impl Known {
         }
     }
 
-    /// Whether it has ever traded, by its own description.
+    /// Whether the market has ever traded, by its own description.
     pub fn traded(&self) -> Traded {
         match self.volume_e2 {
             None => Traded::Unknown,
@@ -281,7 +281,7 @@ impl Known {
         }
     }
 
-    /// What is remembered when the exchange did not name it.
+    /// Records that the answer of the exchange did not contain the market.
     pub fn missed(&mut self, is_believed: bool, now: Timestamp) {
         self.checked_at = now;
         self.missing_since.get_or_insert(now);

@@ -1,5 +1,5 @@
-//! Which markets belong to an event or a series: what to ask since the last answer, and what a row of a
-//! list says. Pure.
+//! The members of an event or a series: the question to ask since the last answer, and the meaning of a row of a
+//! list. Pure.
 
 use std::time::Duration;
 
@@ -7,66 +7,67 @@ use super::market::{Market, Status, WatchRecord};
 use super::ticker::fingerprint;
 use super::time::Timestamp;
 
-/// How far below the last evidence a list begins: answers of a cache, and closing times that moved.
+/// A list begins this far below the last evidence, because answers may come from a cache and closing times may move.
 const MARGIN: Duration = Duration::from_secs(3_600);
-/// After a longer gap what settled meanwhile is asked for as well.
+/// After a longer gap than this, markets that settled meanwhile are asked for as well.
 const GAP_MIN: Duration = Duration::from_secs(10 * 60);
-/// An entry without markets is asked for in other ways so often; between that its record answers.
+/// The period of other questions about an entry without markets. Between them the record answers.
 const EMPTY_AGAIN: Duration = Duration::from_secs(3_600);
 
-/// How far the exchange's word reaches: no further than the answer's date, nor than our own clock.
+/// The instant up to which an answer is evidence: not later than the date of the answer, and not later than our own
+/// clock.
 pub fn evidence(answered_at: Timestamp, ours: Timestamp) -> Timestamp {
     answered_at.min(ours)
 }
 
-/// Since when markets may have opened and closed unseen.
+/// The instants since which markets may have opened and closed unseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Since {
     /// Markets that close at this instant or later are listed.
     pub list_from: Timestamp,
-    /// A market that ended before is not caught up with: it was known, or nobody had asked for it yet.
+    /// A market that ended before this instant is not caught up with: it was known, or the entry was not selected
+    /// yet.
     pub ended_from: Timestamp,
-    /// The time that nobody looked.
+    /// The time since the last answer.
     pub gap: Duration,
-    /// Whether one of the entry's hours has begun since the last answer.
+    /// Whether an hour of the entry has begun since the last answer.
     pub is_new_hour: bool,
 }
 
 impl Since {
-    /// From what is on record. An answer or a first selection later than now comes from a clock that
-    /// was ahead.
+    /// The instants by the record. An answer or a first selection later than now comes from a clock that was ahead.
     pub fn of(record: &WatchRecord, now: Timestamp) -> Since {
         let first = record.first_selected_at.min(now);
         let last = record.resolved_at.map_or(first, |at| at.min(now));
         let list_from = last.before(MARGIN);
         let ended_from =
             if record.resolved_at.is_some() { list_from.max(first.min(last)) } else { first };
-        // Each entry has hours of its own, so that not all of them begin at once.
+        // Each entry has hours of its own, so that the hours of all entries do not begin together.
         let offset = i64::try_from(fingerprint(record.watch.bytes()) % 3_600).unwrap_or(0);
         let hour = |at: Timestamp| (at.second() + offset).div_euclid(3_600);
         let is_new_hour = record.resolved_at.is_some() && hour(last) != hour(now);
         Since { list_from, ended_from, gap: now.since(last), is_new_hour }
     }
 
-    /// Whether what settled meanwhile has a list of its own.
+    /// Whether markets that settled meanwhile need a list of their own.
     pub fn is_gap(&self) -> bool {
         self.gap > GAP_MIN
     }
 
-    /// Whether the archive may have taken some of it: the live tier holds everything for `live_min`.
+    /// Whether the archive may have taken some of these markets: the live tier holds every market for `live_min`.
     pub fn is_long_gap(&self, live_min: Duration) -> bool {
         self.gap > live_min
     }
 }
 
-/// What a row of a list says about its market.
+/// The state of a market, by a row of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
-    /// It trades.
+    /// The market trades.
     Open,
-    /// It traded until lately.
+    /// The market traded until lately.
     Ended,
-    /// It is not open yet, or ended before anybody asked.
+    /// The market is not open yet, or it ended before the entry was selected.
     Other,
 }
 
@@ -87,8 +88,8 @@ pub fn row(market: &Market, since: &Since, now: Timestamp) -> Row {
     if ended_at >= since.ended_from { Row::Ended } else { Row::Other }
 }
 
-/// Whether an empty list is believed without another question: two agreed not long ago, and nothing
-/// that is known says otherwise.
+/// Whether an empty list is believed without another question: two questions agreed not long ago, and no known market
+/// contradicts them.
 pub fn is_emptiness_known(record: &WatchRecord, has_open: bool, ours: Timestamp) -> bool {
     let is_recent = |at: Timestamp| at <= ours && ours.since(at) < EMPTY_AGAIN;
     !has_open && record.resolved_at.is_some() && record.empty_at.is_some_and(is_recent)

@@ -1,4 +1,4 @@
-//! The core: decides everything, does nothing. No I/O, no clock, no logger.
+//! The core: it decides everything and carries out nothing. No I/O, no clock, no logger.
 
 pub mod fixed;
 pub mod time;

@@ -1,5 +1,5 @@
-//! What the person on call looks at: everything the metrics, the health answer and the page are made
-//! of, and what it comes to for each entry of the selection.
+//! The overview for the person on call: the data behind the metrics, the health answer and the page, and its summary
+//! for each entry of the selection.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -11,106 +11,108 @@ use super::selection::{Selection, Shard, Target, Watch};
 use super::ticker::Ticker;
 use super::time::Timestamp;
 
-/// An entry that no pass has selected for so long, while others were, has been taken out; or for three times
-/// its SLA, if that is longer: whose passes stopped must become stale before it is forgotten.
+/// An entry counts as removed if no pass has selected it for this long while others were selected, or for three times
+/// its SLA, if that is longer: an entry whose passes stopped must become stale before it is forgotten.
 const SELECTED_LATELY: Duration = Duration::from_secs(3_600);
 
-/// How many spans of [`DAY_STEP`] the last day has.
+/// The number of spans of [`DAY_STEP`] in the last day.
 pub const DAY_STEPS: usize = 96;
-/// The width of a span of the last day.
+/// The length of a span of the last day.
 pub const DAY_STEP: Duration = Duration::from_secs(900);
 
-/// The beginning of the last day: a multiple of the step, so that spans stay the same all along.
+/// The beginning of the last day: a multiple of the span, so that the spans do not move.
 pub fn day_begins(now: Timestamp) -> Timestamp {
     now.before(DAY_STEP * u32::try_from(DAY_STEPS - 1).unwrap_or(0)).floor_to(DAY_STEP)
 }
 
-/// What a database says of itself at one instant.
+/// The state of a database at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Overview {
-    /// The entries of the selection that passes were asked for, with what is known of each.
+    /// The entries of the selection that passes were asked for.
     pub entries: Vec<Entry>,
     /// The checkpoints of markets that are not retired, by ticker.
     pub active: Vec<Checkpoint>,
-    /// Those of the markets that retired last, the latest first.
+    /// The checkpoints of the markets that retired last, the latest first.
     pub retired: Vec<Checkpoint>,
-    /// How many markets are retired.
+    /// The number of retired markets.
     pub retired_total: i64,
-    /// The latest scores of the worst market of each entry and of the markets that are not retired, as far as they
-    /// were scored lately, the lowest first.
+    /// The latest scores of the worst market of each entry and of the markets that are not retired, if they were
+    /// scored lately, the lowest first.
     pub scores: Vec<Scored>,
-    /// What all commands together have done, ever.
+    /// The counts of all commands ever.
     pub totals: Totals,
     /// The last commands, the latest first.
     pub runs: Vec<RunRow>,
     /// The last pass that ended.
     pub last_pass: Option<RunRow>,
-    /// The most that the passes of the last hour used of their overlap to find late trades.
+    /// The largest part of their overlap that the passes of the last hour needed to find late trades.
     pub overlap_used: Duration,
     /// The overlap of the last pass that ended.
     pub overlap: Option<Duration>,
-    /// What was done in each span of the last day, the oldest first.
+    /// The work in each span of the last day, the oldest first.
     pub day: Vec<DayPart>,
-    /// The exchange's clock minus ours in seconds, as the last pass found it.
+    /// The clock of the exchange minus ours in seconds, by the last pass.
     pub clock_offset: Option<f64>,
 }
 
 impl Overview {
-    /// The two clocks: the exchange's is ours with what is on record between them.
+    /// The two clocks: the clock of the exchange is ours plus the recorded offset.
     pub fn clocks(&self, ours: Timestamp) -> Now {
         Now::by_record(ours, self.clock_offset)
     }
 }
 
-/// An entry of the selection as the last pass that was asked for it left it.
+/// An entry of the selection, in the state of the last pass that was asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The entry and its SLA.
     pub watch: Watch,
     /// Our clock when a pass was last asked for it.
     pub selected_at: Timestamp,
-    /// Evidence: up to when the exchange last said what belongs to it; when it was first selected, before.
+    /// Evidence: the instant up to which the exchange last listed the members; before that, the time of the first
+    /// selection.
     pub resolved_at: Timestamp,
-    /// The markets that belong to it and are not retired, sorted; none of an entry that is one itself.
+    /// The markets that belong to the entry and are not retired, sorted; empty for an entry that is itself one
+    /// market.
     pub members: Vec<Ticker>,
 }
 
 /// The latest score of a market.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
-    /// The market.
+    /// The ticker of the market.
     pub market: Ticker,
-    /// Its event, where that is known.
+    /// The event of the market, if known.
     pub event: Option<Box<str>>,
-    /// Its series, where that is known.
+    /// The series of the market, if known.
     pub series: Option<Box<str>>,
-    /// 1 when everything is stored that the exchange says was traded.
+    /// The score; 1 if every trade is stored that the exchange counts.
     pub score: f64,
-    /// Our clock when it was scored.
+    /// Our clock when the market was scored.
     pub scored_at: Timestamp,
 }
 
-/// Counts over all commands ever.
+/// The counts of all commands ever.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Requests sent to the exchange.
     pub requests: i64,
-    /// Requests and transactions tried again, by why.
+    /// Requests and transactions that were repeated, by reason.
     pub retries: BTreeMap<Box<str>, i64>,
-    /// Trades stored that were not stored before.
+    /// New trades stored.
     pub events_ingested: i64,
     /// Trades read that were stored already.
     pub events_duplicate: i64,
-    /// Events kept in the raw table only, since they could not be read as trades.
+    /// Events kept in the raw table only, because they could not be read as trades.
     pub events_rejected: i64,
-    /// Events kept in the raw table only, since another version of their trade is stored.
+    /// Events kept in the raw table only, because another version of their trade is stored.
     pub events_conflicting: i64,
     /// New trades found in a window that had been complete.
     pub late_trades: i64,
 }
 
 impl Totals {
-    /// Takes one count as the database names it; a name from another build says nothing here.
+    /// Takes one count under its name in the database; a name of another build is ignored.
     pub fn set(&mut self, metric: &str, reason: &str, total: i64) {
         match metric {
             "requests" => self.requests = total,
@@ -130,82 +132,83 @@ impl Totals {
 /// A row of `ingestion_runs`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRow {
-    /// Its number.
+    /// The number of the run.
     pub run_id: i64,
-    /// The command.
+    /// The name of the command, such as `run`.
     pub command: Box<str>,
-    /// Our clock at its beginning.
+    /// Our clock at the beginning.
     pub started_at: Timestamp,
-    /// Our clock at its end; `None`: at work, or killed.
+    /// Our clock at the end; `None` if the run is in progress or was killed.
     pub finished_at: Option<Timestamp>,
-    /// The exit status that it left with.
+    /// The exit status of the program.
     pub exit_code: Option<i16>,
-    /// How many markets it was about.
+    /// The number of markets of the run.
     pub markets: Option<i64>,
     /// Requests sent.
     pub requests: Option<i64>,
-    /// Of them, sent again.
+    /// Repeated requests.
     pub retries: Option<i64>,
     /// New trades stored.
     pub events_ingested: Option<i64>,
     /// Trades read that were stored already.
     pub events_duplicate: Option<i64>,
-    /// Events kept in the raw table only, since they could not be read as trades.
+    /// Events kept in the raw table only, because they could not be read as trades.
     pub events_rejected: Option<i64>,
-    /// Events kept in the raw table only, since another version of their trade is stored; `None`
-    /// too for runs of builds that did not compare.
+    /// Events kept in the raw table only, because another version of their trade is stored. `None` also for runs of
+    /// builds that did not compare.
     pub events_conflicting: Option<i64>,
-    /// The staleness of its worst market at its end, in seconds.
+    /// The staleness of the worst market at the end of the run, in seconds.
     pub lag_seconds: Option<f64>,
-    /// The first thing that went wrong.
+    /// The first error of the run.
     pub error: Option<Box<str>>,
 }
 
-/// What was done in a part of the last day.
+/// The work in one span of the last day.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DayPart {
-    /// Trades stored by the commands that began in it.
+    /// Trades stored by the commands that began in the span.
     pub events_ingested: i64,
-    /// The worst staleness at the end of one of its passes, in seconds; `None` without a pass.
+    /// The worst staleness at the end of a pass in the span, in seconds; `None` without a pass.
     pub lag_seconds: Option<f64>,
 }
 
-/// What one entry of the selection comes to.
+/// The summary of one entry of the selection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// What it is called: the ticker as the user wrote it, or `*` for the tape.
+    /// The label: the ticker as the user wrote it, or `*` for the tape.
     pub label: String,
-    /// What it stands for.
+    /// The target of the entry.
     pub target: Target,
-    /// How stale its markets may be.
+    /// The largest staleness allowed for its markets.
     pub sla: Duration,
     /// Its markets that are not retired; the tape counts as one.
     pub markets: Vec<Scope>,
-    /// The staleness of the worst of them, or of the list of them.
+    /// The staleness of the worst of them, or of their list.
     pub lag: Duration,
-    /// Markets staler than the SLA; one more if the list of them is.
+    /// The number of markets staler than the SLA, plus one if their list is.
     pub stale: usize,
-    /// Markets within the SLA whose last walk failed.
+    /// The number of markets within the SLA whose last walk failed.
     pub failing: usize,
-    /// Markets within the SLA that are still being drained.
+    /// The number of markets within the SLA with a walk to finish.
     pub behind: usize,
-    /// When the last window of the worst market was completed, of those that ever completed one.
+    /// The time when the last window of the worst market was completed; markets that never completed one are left
+    /// out.
     pub last_success_at: Option<Timestamp>,
-    /// The newest trade of its markets.
+    /// The time of the newest trade of its markets.
     pub newest_trade_at: Option<Timestamp>,
-    /// Set when the exchange has not said for longer than the SLA which markets there are.
+    /// Set if the exchange has not listed the members for longer than the SLA.
     pub unresolved_since: Option<Timestamp>,
     /// Its market with the lowest score.
     pub completeness: Option<Scored>,
-    /// Whether no pass was ever asked for it: nobody knows anything of it.
+    /// Whether no pass was ever asked for the entry, so that nothing is known of it.
     pub is_unknown: bool,
 }
 
 impl Overview {
-    /// The entries that are still selected: those that were, not long before the last pass that was
-    /// asked for any. When no pass comes any more they all remain, and become stale.
+    /// The entries that are still selected: those that were selected not long before the last pass that was asked for
+    /// any entry. If no more passes come, all entries remain and become stale.
     pub fn selected(&self, now: Timestamp) -> Vec<&Entry> {
-        // A pass whose clock was ahead says nothing about the others.
+        // A pass whose clock was ahead says nothing about the other entries.
         let noted = self.entries.iter().map(|entry| entry.selected_at);
         let last = noted.filter(|at| *at <= now).max().unwrap_or(now);
         let is_current = |entry: &&Entry| {
@@ -215,7 +218,8 @@ impl Overview {
         self.entries.iter().filter(is_current).collect()
     }
 
-    /// What the entries of this selection come to, by label; if it names none, those that are selected.
+    /// The summaries of the entries of this selection, by label. If it names no entry, all selected entries are
+    /// summarized.
     pub fn summaries(&self, selection: Option<&Selection>, now: Now) -> Vec<Summary> {
         let checkpoints: HashMap<&Scope, &Checkpoint> =
             self.active.iter().map(|row| (&row.scope, row)).collect();
@@ -228,7 +232,8 @@ impl Overview {
         for watch in watches {
             let summary = self.summary(watch, shard, &checkpoints, now);
             match summaries.get_mut(&summary.label) {
-                // An event of one market may have that market's ticker: one label, one line.
+                // An event of one market may have the ticker of that market. Both share a label, and a label has one
+                // line.
                 Some(held) => held.absorb(summary),
                 None => {
                     summaries.insert(summary.label.clone(), summary);
@@ -270,7 +275,7 @@ impl Overview {
             summary.count(checkpoints[&scope], now);
             summary.markets.push(scope);
         }
-        // It is evidence, by the earlier of the two clocks.
+        // The instant is evidence, so the earlier of the two clocks judges it.
         let earlier = now.earlier();
         if let Some(at) = resolved_at.filter(|at| earlier.since(*at) > sla) {
             summary.unresolved_since = Some(at);
@@ -316,7 +321,7 @@ impl Summary {
         let known: HashSet<Scope> = self.markets.iter().cloned().collect();
         self.sla = self.sla.min(other.sla);
         self.lag = self.lag.max(other.lag);
-        // Who is counted twice is one of few: such entries stand for the same market.
+        // The counts are not added, because such entries stand for the same few markets.
         self.stale = self.stale.max(other.stale);
         self.failing = self.failing.max(other.failing);
         self.behind = self.behind.max(other.behind);
@@ -328,14 +333,14 @@ impl Summary {
         self.markets.extend(other.markets.into_iter().filter(|scope| !known.contains(scope)));
     }
 
-    /// How many markets it has that are not retired.
+    /// The number of its markets that are not retired.
     pub fn market_count(&self) -> usize {
         self.markets.len()
     }
 }
 
 impl Target {
-    /// Whether a score is of one of its markets.
+    /// Whether the score is the score of one of its markets.
     fn has(&self, scored: &Scored) -> bool {
         match self {
             Target::Market(ticker) => scored.market == *ticker,
@@ -346,7 +351,7 @@ impl Target {
     }
 }
 
-/// The earlier of two, if there are two.
+/// The earlier of the two; if only one is set, that one.
 fn least(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),

@@ -26,7 +26,7 @@ fn entry(watch: Watch, resolved_at: i64, members: &[&str]) -> Entry {
     Entry { watch, selected_at: at(9_990), resolved_at: at(resolved_at), members }
 }
 
-/// Complete until so many seconds ago.
+/// A checkpoint that is complete up to `ago` seconds ago.
 fn row(market: &str, ago: i64) -> Checkpoint {
     let until = at(10_000 - ago);
     Checkpoint {
@@ -113,7 +113,7 @@ fn what_is_named_decides_and_not_what_was_selected() {
     let seen: Vec<_> = summaries.iter().map(|s| (s.label.as_str(), s.markets.len())).collect();
     assert_eq!(seen, [("M", 1), ("NEW", 0)]);
     assert_eq!(summaries[0].stale, 1);
-    // Every market is in exactly one share.
+    // Every market belongs to exactly one share.
     let shares = (0..3).map(|index| {
         let whole = [watch(series("KXA"), 60)];
         let selection = Selection::new(whole, Shard::new(index, 3).unwrap());
@@ -168,7 +168,7 @@ fn the_lowest_score_of_an_entry_is_its_own() {
 
 #[test]
 fn each_instant_is_judged_by_the_clock_it_was_told_by() {
-    // The exchange is an hour ahead of us.
+    // The clock of the exchange is an hour ahead of ours.
     let now = Now { exchange: at(13_600), ours: at(10_000) };
     let read = Checkpoint { complete_until: Some(at(13_590)), ..row("M", 0) };
     let overview = Overview {

@@ -1,4 +1,4 @@
-//! What a walk and the exchange say to each other, and what comes of it.
+//! The question of a walk, the page that answers it, and the result.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,33 +13,33 @@ use super::tier::Tier;
 use super::time::Timestamp;
 use super::trade::{RawEvent, Rejected};
 
-/// How walks are done; the same for every market of a pass.
+/// The rules of all walks of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// How far below the checkpoint each walk re-reads, for late trades.
+    /// The span below the checkpoint that each walk reads again, for late trades.
     pub overlap: Duration,
-    /// How long before the exchange's now a window ends.
+    /// The settling time: a window ends this long before the exchange's now.
     pub settle: Duration,
-    /// Where a market without a checkpoint begins; `None`: its whole live history.
+    /// The start of a market without a checkpoint; `None` for its whole live history.
     pub since: Option<Timestamp>,
-    /// A runaway guard: the most pages one walk reads in one pass.
+    /// The most pages that one walk reads in one pass: a guard against endless lists.
     pub pages_max: u32,
-    /// The longest window: what is longer is read in steps, oldest first, each complete before the
-    /// next; `None`: in one.
+    /// The longest window. A longer one is read in steps, oldest first, and each step is complete before the next.
+    /// `None` reads it as one window.
     pub step: Option<Duration>,
-    /// Where the archive ends, if that was asked: older trades are not on the live endpoint.
+    /// The end of the archive, if that was asked. Older trades are not on the live endpoint.
     pub cutoff: Option<Timestamp>,
-    /// What an answer's `Date` has to agree with to be new.
+    /// The pair of clocks that the `Date` of an answer has to agree with to count as new.
     pub base: Option<ClockPair>,
-    /// Trades a second on the tape, as the passes before counted them.
+    /// Trades a second on the tape, as earlier passes counted them.
     pub tape_rate: Option<f64>,
-    /// By how many seconds lower bounds are lowered in this pass: on a quiet market the question would be
-    /// the same in every pass, and a cache could answer it.
+    /// The number of seconds by which lower bounds are lowered in this pass. On a quiet market the question would
+    /// otherwise be the same in every pass, and a cache could answer it.
     pub nudge: i64,
 }
 
 impl Rules {
-    /// A given window, all of it and nothing else.
+    /// The rules for a given window: all of it and nothing else.
     pub const EXACT: Rules = Rules {
         overlap: Duration::ZERO,
         settle: Duration::ZERO,
@@ -53,40 +53,41 @@ impl Rules {
     };
 }
 
-/// One request for trades. Every filter is sent on every page: cursors carry none.
+/// One request for trades. Every filter is sent on every page, because cursors carry none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Whose trades.
+    /// The market or the tape whose trades are requested.
     pub scope: Scope,
-    /// Where they are.
+    /// The tier that is asked.
     pub tier: Tier,
-    /// Where to go on; `None` for the newest page within the bounds.
+    /// The cursor of the page; `None` for the newest page within the bounds.
     pub cursor: Option<String>,
-    /// Unix seconds; one less than needed: found to be inclusive, but documented as "after".
+    /// Lower bound in Unix seconds, one less than needed: tests found it inclusive, but the documentation says
+    /// "after".
     pub min_ts: Option<i64>,
-    /// Unix seconds; one more than needed, since nobody knows whether it is inclusive.
+    /// Upper bound in Unix seconds, one more than needed, because it is unknown whether the bound is inclusive.
     pub max_ts: Option<i64>,
 }
 
 /// One decoded answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The trades of the market asked for, in the order received.
+    /// The trades of the requested market, in the order of the answer.
     pub events: Vec<RawEvent>,
-    /// What could not be normalized.
+    /// The rows that could not be normalized.
     pub rejected: Vec<Rejected>,
-    /// Rows of other markets: the filter was ignored somewhere. They refuse the answer.
+    /// The number of rows of other markets: some server ignored the filter. Such rows make the answer invalid.
     pub foreign: usize,
-    /// Where the exchange says to go on; `None` at the end of the list.
+    /// The cursor of the next page; `None` at the end of the list.
     pub cursor: Option<String>,
-    /// The answer's `Date` less its `Age`: when the exchange's world looked like this.
+    /// The `Date` of the answer less its `Age`: the exchange time of its content.
     pub exchange_now: Timestamp,
-    /// Our clock when it came.
+    /// Our clock when the answer came.
     pub our_now: Timestamp,
 }
 
 impl Page {
-    /// The newest trade on it that can be one: none is later than both clocks.
+    /// The newest possible trade of the page: no trade is later than both clocks.
     pub fn newest(&self) -> Option<Anchor> {
         Evidence::of_first(self, Duration::ZERO, None).newest().cloned()
     }
@@ -100,52 +101,52 @@ impl Page {
     }
 }
 
-/// What to do next.
+/// The next action of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Ask this.
+    /// Send this request.
     Fetch(PageRequest),
-    /// Nothing: the walk is over.
+    /// The walk is over.
     Done(End),
 }
 
-/// How a walk ended.
+/// The end of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Everything up to the frozen edge was read.
+    /// All trades up to the frozen upper edge were read.
     Level,
-    /// A slice was read to its end, and nothing proves that it was shown whole.
+    /// A slice was read to its end, but no evidence shows that the answers were complete.
     Unproven,
-    /// The answers made no sense together. What was stored stays; the next pass tries again.
+    /// The answers contradict each other. Stored rows stay, and the next pass tries again.
     Guarded(Guard),
 }
 
-/// Why a walk was broken off rather than believed.
+/// The reason why a walk was broken off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// An answer named the cursor it was asked with.
+    /// An answer repeated the cursor of its request.
     CursorRepeats,
-    /// A page held nothing that the page before it had not.
+    /// A page held no row that the page before it did not hold.
     NothingNew,
     /// A page held rows of other markets: its filter was ignored.
     ForeignRows,
     /// A page was not sorted newest first.
     Unordered,
-    /// Cursors are refused or ignored, and going on by time gets no further either.
+    /// Cursors are refused or ignored, and going on by time makes no progress either.
     CursorsUseless,
     /// The list ended above a trade that an earlier answer had shown.
     EndsTooSoon,
-    /// An answer showed older trades than the oldest one seen, and not that one.
+    /// An answer showed older trades than the oldest one seen, but not that one.
     OldestMissing,
-    /// The newest trade that is stored is on no answer.
+    /// No answer shows the newest stored trade.
     AnchorMissing,
     /// The market has traded, and neither endpoint shows a trade.
     NothingShown,
-    /// A span in which many trades were to be expected was shown empty twice.
+    /// Two answers showed an empty span in which many trades were to be expected.
     Hole,
-    /// An empty page ended the list, also when that was asked for again.
+    /// An empty page ended the list, and the repeated question ended in the same way.
     EndsEmpty,
-    /// An answer was older than the window that was asked for.
+    /// An answer was older than the end of the requested window.
     OldAnswer,
     /// The page cap was reached.
     TooManyPages,
@@ -187,38 +188,38 @@ impl fmt::Display for Guard {
     }
 }
 
-/// One row to store, with what was known when it was seen.
+/// One row to store, with the facts known when it was read.
 #[derive(Debug)]
 pub struct Row {
     /// The trade and its raw event.
     pub event: RawEvent,
-    /// Exchange time of the answer it came in.
+    /// Exchange time of the answer that held it.
     pub seen_at: Timestamp,
-    /// How far below the end of what was already complete it lies; `None` when it does not.
+    /// The distance below the end of the span that was already complete; `None` if the row is above it.
     pub late_by: Option<Duration>,
 }
 
-/// The rows of one page worth storing, and what storing them proves. They cannot be parted: the
-/// fields are private and only a [`Batch`](super::batch::Batch) takes them.
+/// The rows of one page worth storing, and the progress that they prove once they are stored. The two cannot be
+/// separated: the fields are private, and only a [`Batch`](super::batch::Batch) takes them.
 #[derive(Debug)]
 pub struct Walked {
-    /// What was read: a market, or the tape.
+    /// The market or the tape that was read.
     pub(super) scope: Scope,
     pub(super) rows: Vec<Row>,
     pub(super) rejected: Vec<Rejected>,
     pub(super) progress: Vec<(Scope, Progress)>,
     pub(super) tape: Option<TapeSpan>,
     pub(super) slice: Option<SliceProgress>,
-    /// Up to when each of these was heard to have nothing more.
+    /// The instant up to which each of these scopes was heard to have nothing newer.
     pub(super) heard: Vec<(Scope, Timestamp)>,
     /// The newest trade of the tape, if this is its newest page.
     pub(super) head: Option<Anchor>,
-    /// The newest trades on this page of the tape of markets that it was not read for.
+    /// The newest trades on this page of the tape of markets that are no riders.
     pub(super) strangers: BTreeMap<Ticker, Timestamp>,
 }
 
 impl Walked {
-    /// Up to when each of these markets was heard to have nothing more: what freshness is made of.
+    /// The instant up to which each of these scopes was heard to have nothing newer. Freshness is computed from it.
     pub fn heard(&self) -> &[(Scope, Timestamp)] {
         &self.heard
     }
@@ -228,12 +229,12 @@ impl Walked {
         self.head.as_ref()
     }
 
-    /// The newest trades on this page of the tape of markets that it was not read for.
+    /// The newest trades on this page of the tape of markets that are no riders.
     pub fn strangers(&self) -> &BTreeMap<Ticker, Timestamp> {
         &self.strangers
     }
 
-    /// What was found false.
+    /// The claims that were found false.
     pub fn corrections(&self) -> impl Iterator<Item = (&Scope, &Correction)> {
         self.progress.iter().filter_map(|(market, progress)| match progress {
             Progress::Corrected(correction) => Some((market, correction)),
@@ -242,31 +243,31 @@ impl Walked {
     }
 }
 
-/// Whether a market has ever traded, as its description says.
+/// Whether a market has ever traded, by its description.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Traded {
-    /// Nobody has said.
+    /// No description is known.
     #[default]
     Unknown,
-    /// Not by this instant of exchange time.
+    /// It had not traded by this instant of exchange time.
     Never(Timestamp),
-    /// It has: so much, in 0.01 contract, by an instant of exchange time. Later trades are not in it.
+    /// It has traded this quantity, in 0.01 contract, by an instant of exchange time. Later trades are not included.
     Ever {
-        /// All trades together.
+        /// The quantity of all trades.
         quantity_e2: i64,
-        /// By this instant.
+        /// The instant of that quantity.
         as_of: Timestamp,
     },
-    /// It has: trades of it are stored. How many there are nobody has said.
+    /// It has traded, because trades of it are stored. No description gives the quantity.
     Stored,
 }
 
-/// How busy the tape was while it was read.
+/// The number of trades on the tape while it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TapeSpan {
-    /// Trades of whatever market.
+    /// The number of trades of all markets.
     pub trades: u64,
-    /// In so much of the exchange's time.
+    /// The span of exchange time.
     pub span: Duration,
 }
 
@@ -274,7 +275,7 @@ pub struct TapeSpan {
 mod tests {
     use crate::domain::walk::tests::transcript::page_from;
 
-    /// Also what nobody can read, and what is of others.
+    /// Unreadable rows and rows of other markets count as rows.
     #[test]
     fn a_page_with_any_row_is_not_empty() {
         for (answer, rows) in

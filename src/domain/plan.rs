@@ -1,7 +1,7 @@
-//! The planner: which markets are read alone and which together from the tape. Pure.
+//! The planner decides which markets are read alone and which together from the tape. Pure.
 //!
-//! A market read alone costs a request at least; the tape costs one per thousand trades of the
-//! whole exchange, however many markets ride on it.
+//! A market read alone costs at least one request. The tape costs one request per thousand trades of the whole
+//! exchange, whatever the number of its riders.
 
 use std::time::Duration;
 
@@ -10,27 +10,27 @@ use super::job::Job;
 use super::time::{CLOCK_SLACK, Timestamp};
 use super::venue::TapeRate;
 
-/// What the planner knows beside the checkpoints.
+/// The facts beside the checkpoints that the planner uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Outlook {
-    /// The exchange's clock, as far as it is known.
+    /// The clock of the exchange, as far as it is known.
     pub now: Timestamp,
-    /// How busy the tape is.
+    /// The trade rate of the tape.
     pub tape: TapeRate,
-    /// How far below its beginning a walk reads.
+    /// The span below its beginning that a walk reads again.
     pub overlap: Duration,
-    /// Where the tape begins when it was never read.
+    /// The start of a tape that was never read.
     pub tape_since: Timestamp,
 }
 
-/// Plans a pass over these markets; the tape's own checkpoint is among them when it was selected.
-/// The tape comes first, then the stalest market, and those that failed last time at the end: one
-/// that never answers must not keep the others waiting.
+/// Plans a pass over these markets. The checkpoint of the tape is among them if the tape was selected. The tape comes
+/// first, then the stalest market, and at the end the markets that failed last time: a market that never answers must
+/// not keep the others waiting.
 pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Job> {
     let (mut tapes, markets): (Vec<_>, Vec<_>) =
         checkpoints.into_iter().partition(|row| row.scope.is_tape());
     let tape = tapes.pop();
-    // A market with a walk to finish is not level, and one never read has everything to read.
+    // A market with a walk to finish is not level, and a market that was never read has everything to read.
     let (mut level, mut alone): (Vec<_>, Vec<_>) =
         markets.into_iter().partition(|row| is_level(row, outlook));
     let riders = match &tape {
@@ -47,18 +47,19 @@ pub fn plan(checkpoints: Vec<Checkpoint>, outlook: Outlook) -> Vec<Job> {
     tape.into_iter().chain(alone.into_iter().map(Job::Market)).collect()
 }
 
-/// Whether the tape can take over. What claims more than there is has to be read alone first.
+/// Whether the market can be a rider. A claim that lies in the future has to be corrected first, by a walk of its
+/// own.
 fn is_level(row: &Checkpoint, outlook: Outlook) -> bool {
     let is_possible = |until: Timestamp| until <= outlook.now.after(CLOCK_SLACK);
     let is_read = row.walk.is_none() && row.level_at.is_some();
     is_read && row.carried_until().is_some_and(is_possible)
 }
 
-/// The tape is read this much deeper for riders that are complete to just below it.
+/// The tape is read this much deeper for riders that are complete to just below its start.
 const DEEPER_MAX: Duration = Duration::from_secs(30);
 
-/// The tape is read anyway: everybody rides who lacks nothing below it, late trades included. Those
-/// it looks for no deeper than it has ever been read.
+/// The riders if the tape is read anyway: every market that lacks nothing below the start of the tape, late trades
+/// included. The tape looks for late trades no deeper than it has ever been read.
 fn riders_of_all(
     tape: &Checkpoint,
     level: &mut Vec<Checkpoint>,
@@ -81,8 +82,8 @@ fn riders_of_all(
         .collect()
 }
 
-/// The freshest markets for which the tape takes fewer requests than they do alone. The tape has
-/// to be read from where the stalest rider is complete, so each more makes it longer.
+/// The freshest markets for which the tape takes fewer requests than single walks. The tape has to be read from the
+/// end of the claim of the stalest rider, so each further rider makes it longer.
 fn riders_if_cheaper(level: &mut Vec<Checkpoint>, outlook: Outlook) -> Vec<Checkpoint> {
     level.sort_by_key(|row| std::cmp::Reverse(row.carried_until()));
     let total = level.len();
@@ -98,7 +99,7 @@ fn riders_if_cheaper(level: &mut Vec<Checkpoint>, outlook: Outlook) -> Vec<Check
     if best.0 == total { Vec::new() } else { level.drain(..best.1).collect() }
 }
 
-/// How many pages of the tape lie between `from` and now, the overlap included; one at least.
+/// The number of pages of the tape between `from` and now, with the overlap; at least one.
 fn tape_pages(outlook: Outlook, from: Timestamp) -> usize {
     outlook.tape.pages(outlook.now.since(from) + outlook.overlap)
 }

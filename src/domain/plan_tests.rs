@@ -1,4 +1,4 @@
-//! The planner: who is read alone, who from the tape, in which order.
+//! The planner: the markets that are read alone, the riders of the tape, and the order.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
-/// An average evening: 7 pages for three minutes.
+/// An average evening: the tape has 7 pages for three minutes.
 const OUTLOOK: Outlook = Outlook {
     now: NOW,
     tape: TapeRate::of(2_144.0 / 60.0),
@@ -29,13 +29,13 @@ fn fresh(name: &str) -> Checkpoint {
     Checkpoint::first(Scope::parse(name).unwrap(), ago(0))
 }
 
-/// The same, read to its end if it is complete at all.
+/// The same checkpoint, read to its end if it has a claim.
 fn read(row: Checkpoint) -> Checkpoint {
     let at = row.complete_until;
     Checkpoint { level_at: at, anchor: at.map(|at| Anchor { at, id: None }), ..row }
 }
 
-/// Complete up to so many seconds ago.
+/// A level market that is complete up to `seconds_ago` seconds ago.
 fn level(name: &str, seconds_ago: i64) -> Checkpoint {
     read(Checkpoint { complete_until: Some(ago(seconds_ago)), ..fresh(name) })
 }
@@ -49,7 +49,7 @@ fn claiming_from(row: Checkpoint, seconds_ago: i64) -> Checkpoint {
     Checkpoint { complete_from: Some(ago(seconds_ago)), ..row }
 }
 
-/// `[* A B]` for the tape and its riders, then those read alone.
+/// The jobs as text: `[* A B]` for the tape and its riders, then the markets read alone.
 fn text(jobs: &[Job]) -> String {
     let name = |row: &Checkpoint| row.scope.to_string();
     let words = jobs.iter().map(|job| match job {
@@ -65,14 +65,14 @@ fn text(jobs: &[Job]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// As many level markets, all complete up to a minute ago.
+/// This many level markets, all complete up to a minute ago.
 fn many(count: usize) -> Vec<Checkpoint> {
     (0..count).map(|at| level(&format!("M{at:04}"), 60)).collect()
 }
 
 #[test]
 fn many_level_markets_ride_on_the_tape_and_few_are_read_alone() {
-    // A minute and the overlap hold 6,432 trades: 7 pages.
+    // A minute and the overlap hold 6,432 trades, which are 7 pages.
     for (count, readings, why) in [
         (0, 0, "nothing to do"),
         (1, 1, "a tape for one is never cheaper"),
@@ -193,7 +193,7 @@ fn the_stalest_come_first_and_those_that_fail_last() {
     assert_eq!(planned, "STALE A B NEW FAILS FAILS-TWICE", "the same order whatever came in");
 }
 
-/// What a market of a property is like.
+/// A random checkpoint of a market.
 fn row() -> impl Strategy<Value = Checkpoint> {
     let until = prop::option::weighted(0.9, prop_oneof![-100..200_i64, 0..9_000_i64]);
     (until, prop::option::of(0..9_000_i64), any::<u8>(), 0..2_u32).prop_map(
@@ -206,7 +206,7 @@ fn row() -> impl Strategy<Value = Checkpoint> {
     )
 }
 
-/// Named in the order they came; the last one is the tape if that was selected.
+/// Random checkpoints with names in their order. The last one is the tape, if it was selected.
 fn rows() -> impl Strategy<Value = Vec<Checkpoint>> {
     (vec(row(), 0..40), prop::option::of(row())).prop_map(|(rows, tape)| {
         let named =
@@ -231,7 +231,8 @@ fn parts(jobs: &[Job]) -> (Vec<&Checkpoint>, Vec<&Checkpoint>, usize) {
     (riders, alone, tapes)
 }
 
-/// The requests for the freshest `riders` from the tape and the rest alone; the rate in quarters.
+/// The number of requests if the `riders` freshest markets are read from the tape and the rest alone. The rate is in
+/// quarters of a trade a second.
 fn requests(untils: &[Timestamp], riders: usize, rate_quarters: u32, overlap: u32) -> usize {
     let Some(stalest) = riders.checked_sub(1).map(|last| untils[last]) else { return untils.len() };
     let span = NOW.since(stalest).as_secs() + u64::from(overlap);

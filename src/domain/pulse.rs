@@ -1,46 +1,46 @@
-//! Whether silence is plausible: learnt from how often the newest trade of the tape moves. Pure.
+//! Decides whether silence is plausible, by how often the newest trade of the tape moves. Pure.
 
 use std::time::Duration;
 
 use super::evidence::Anchor;
 use super::time::Timestamp;
 
-/// So many moves of the newest trade have to be missed before silence is no longer plausible.
+/// Silence is no longer plausible once this many moves of the newest trade are missing.
 const MOVES_MISSED_MAX: f64 = 5.0;
-/// Over how many passes the share is learnt.
+/// The number of passes that the share is learned from.
 const PASSES_LEARNT: f64 = 100.0;
-/// Passes come no faster than this, whoever starts them by hand.
+/// Passes count as at least this far apart, even if a person starts them faster.
 const PASS_MIN: Duration = Duration::from_secs(60);
 
-/// What passes remember of the newest trade of the tape.
+/// The facts about the newest trade of the tape that passes remember.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pulse {
     /// The newest trade that was shown.
     pub newest: Option<Anchor>,
-    /// In which share of the recent passes it had moved, and over how many that was learnt;
-    /// `None` until it first moved.
+    /// The share of the recent passes in which the newest trade had moved, and the number of these passes; `None`
+    /// until it first moved.
     pub share: Option<Share>,
-    /// Passes since it last moved.
+    /// The number of passes since the newest trade last moved.
     pub still: u32,
 }
 
-/// A share, and what it rests on.
+/// A share, and the number of passes behind it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Share {
-    /// Between 0 and 1.
+    /// The share, between 0 and 1.
     pub moved: f64,
-    /// Passes that it was learnt from, at most a hundred.
+    /// The number of passes that it was learned from, at most a hundred.
     pub passes: f64,
 }
 
 impl Pulse {
-    /// The pulse after a pass that was shown this newest trade. An older one than before proves
-    /// that the answer was old: the pulse stands still.
+    /// The pulse after a pass that was shown this newest trade. A trade older than the known one proves that the
+    /// answer was old, so it does not count as a move.
     #[must_use]
     pub fn after(&self, newest: Option<Anchor>) -> Pulse {
         let has_moved = match (&self.newest, &newest) {
             (None, Some(_)) => {
-                // First seen: whether it moved, nobody knows.
+                // The trade is seen for the first time, so it is unknown whether it moved.
                 return Pulse { newest, ..self.clone() };
             }
             (Some(before), Some(now)) => before.at < now.at,
@@ -49,7 +49,7 @@ impl Pulse {
         if !has_moved {
             return Pulse { still: self.still.saturating_add(1), ..self.clone() };
         }
-        // Learnt at a move only: a feed that stands still must not teach that it is quiet.
+        // The share is learned at a move only: a feed that stands still must not teach that it is quiet.
         let mut share = self.share.unwrap_or(Share { moved: 0.0, passes: 0.0 });
         let still = f64::from(self.still);
         let passes = (share.passes + still + 1.0).min(PASSES_LEARNT);
@@ -59,9 +59,9 @@ impl Pulse {
         Pulse { newest, share: Some(share), still: 0 }
     }
 
-    /// Whether it can be that nothing was traded since the newest trade that is known.
+    /// Whether it is plausible that nothing was traded since the newest known trade.
     ///
-    /// `now` is the exchange's, `interval` the time since the pass before.
+    /// `now` is the clock of the exchange, `interval` the time since the last pass.
     pub fn is_quiet_plausible(&self, now: Timestamp, interval: Duration) -> bool {
         let (Some(share), Some(newest)) = (self.share, &self.newest) else { return true };
         let passes = now.since(newest.at).as_secs_f64() / interval.max(PASS_MIN).as_secs_f64();
@@ -83,8 +83,8 @@ mod tests {
         Anchor { at: at(second), id: None }
     }
 
-    /// Passes a minute apart over an exchange that trades every `spacing` minutes until `ends`; in which of them
-    /// silence was not plausible.
+    /// Plays passes a minute apart over an exchange that trades every `spacing` minutes until `ends`. Returns the
+    /// passes in which silence was not plausible.
     fn implausible(spacing: i64, ends: i64, passes: i64) -> Vec<i64> {
         let mut pulse = Pulse::default();
         let mut found = Vec::new();

@@ -1,11 +1,11 @@
-//! What a question, a walk, a checkpoint or a slice is about. It is text only in its column.
+//! The scope of a question, a walk, a checkpoint or a slice. It is text only in its column.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::ticker::{TAPE, Ticker, fingerprint, is_group};
 
-/// What is read. Sorted as its texts are, but for tickers that begin with one of `!"#$%&'()`.
+/// The scope that is read. Scopes sort as their texts do, except tickers that begin with one of `!"#$%&'()`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// The tape: all markets of the exchange, read without a ticker.
@@ -16,13 +16,13 @@ pub enum Scope {
     Market(Ticker),
 }
 
-/// Which markets the tape is read for.
+/// The identity of a group: the markets for which the tape is read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(Arc<str>);
 
 impl GroupId {
-    /// The group of these markets: a fingerprint of their tickers in this order, and how many they are. It never changes:
-    /// a run of another build has to find the slices of the same markets again.
+    /// The group of these markets: a fingerprint of their tickers in this order, and their number. The text never
+    /// changes: a run of another build has to find the slices of the same markets again.
     pub fn of(markets: &[Ticker]) -> GroupId {
         let hash =
             fingerprint(markets.iter().flat_map(|market| market.as_str().bytes().chain([0])));
@@ -31,7 +31,7 @@ impl GroupId {
 }
 
 impl Scope {
-    /// Reads the text of a column; `None` if it is of no scope.
+    /// Reads the text of a column; `None` if it is not the text of a scope.
     pub fn parse(text: &str) -> Option<Scope> {
         match text {
             TAPE => Some(Scope::Tape),
@@ -40,7 +40,7 @@ impl Scope {
         }
     }
 
-    /// The text of its column.
+    /// The text in its column.
     pub fn as_str(&self) -> &str {
         match self {
             Scope::Tape => TAPE,
@@ -49,12 +49,12 @@ impl Scope {
         }
     }
 
-    /// Whether it is the tape for all markets.
+    /// Whether the scope is the tape for all markets.
     pub fn is_tape(&self) -> bool {
         matches!(self, Scope::Tape)
     }
 
-    /// The market, if it is about one.
+    /// The market; None if the scope is not one market.
     pub fn market(&self) -> Option<&Ticker> {
         match self {
             Scope::Market(ticker) => Some(ticker),
@@ -62,12 +62,12 @@ impl Scope {
         }
     }
 
-    /// Whether it is the market of this ticker.
+    /// Whether the scope is the market with this ticker.
     pub fn is_market(&self, ticker: &Ticker) -> bool {
         self.market() == Some(ticker)
     }
 
-    /// Whether a trade of this market belongs to it.
+    /// Whether a trade of this market belongs to the scope.
     pub fn holds(&self, ticker: &Ticker) -> bool {
         self.market().is_none_or(|own| own == ticker)
     }
@@ -93,7 +93,7 @@ mod tests {
         names.iter().filter_map(|name| Ticker::new(name)).collect()
     }
 
-    /// A ledger holds it: a run of another build has to find the slices of the same markets again.
+    /// The ledger holds this text: a run of another build has to find the slices of the same markets again.
     #[test]
     fn the_text_of_a_group_never_changes() {
         let name = |names: &[&str]| Scope::Group(GroupId::of(&tickers(names))).to_string();

@@ -1,4 +1,4 @@
-//! What the user wants read: entries that stand for one market, for many, or for the tape.
+//! The selection of the user: entries that stand for one market, for many, or for the tape.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::scope::Scope;
 use super::ticker::{Ticker, fingerprint};
 
-/// What one entry of the selection stands for.
+/// The target of one entry of the selection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// One market.
@@ -19,11 +19,11 @@ pub enum Target {
     All,
 }
 
-/// Makes the target of a kind from the name it has.
+/// The function that makes a target of one kind from its ticker.
 pub type OfName = fn(Ticker) -> Target;
 
 impl Target {
-    /// Its key in the database.
+    /// The key of the target in the database.
     pub fn name(&self) -> String {
         match self {
             Target::Market(ticker) => format!("market:{ticker}"),
@@ -33,7 +33,7 @@ impl Target {
         }
     }
 
-    /// What has that key; `None` for what is none.
+    /// The target with that key; `None` if the key is not valid.
     pub fn of_name(name: &str) -> Option<Target> {
         let (kind, ticker) = match name.split_once(':') {
             None => return (name == "all").then_some(Target::All),
@@ -47,7 +47,7 @@ impl Target {
         }
     }
 
-    /// What kind of entry it is, in one word.
+    /// The kind of the target, in one word.
     pub fn kind(&self) -> &'static str {
         match self {
             Target::Market(_) => "market",
@@ -57,7 +57,7 @@ impl Target {
         }
     }
 
-    /// What it is called where it is shown: the ticker as the user wrote it, `*` for the tape.
+    /// The label for display: the ticker as the user wrote it, `*` for the tape.
     pub fn label(&self) -> String {
         match self {
             Target::Market(ticker) | Target::Event(ticker) | Target::Series(ticker) => {
@@ -67,7 +67,7 @@ impl Target {
         }
     }
 
-    /// Whether there can be such a one: archived markets and events hold blanks and commas, series do not.
+    /// Whether such a target can exist. Archived markets and events hold blanks and commas, series do not.
     pub fn is_sayable(&self) -> bool {
         match self {
             Target::Series(series) => series.is_listable(),
@@ -75,7 +75,7 @@ impl Target {
         }
     }
 
-    /// Whether it stands for markets that only the exchange can name.
+    /// Whether the target stands for markets that only the exchange can list.
     pub fn is_resolved(&self) -> bool {
         matches!(self, Target::Event(_) | Target::Series(_))
     }
@@ -84,9 +84,9 @@ impl Target {
 /// One entry of the selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
-    /// What it stands for.
+    /// The target of the entry.
     pub target: Target,
-    /// How stale its markets may be.
+    /// The largest staleness allowed for its markets.
     pub sla: Duration,
 }
 
@@ -98,28 +98,28 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Everything.
+    /// The share of all markets.
     pub const WHOLE: Shard = Shard { index: 0, count: 1 };
 
-    /// `None` unless `index` is below `count`.
+    /// A share; `None` unless `index` is below `count`.
     pub fn new(index: u32, count: u32) -> Option<Shard> {
         (index < count).then_some(Shard { index, count })
     }
 
-    /// As a part of a file's name.
+    /// The text of the share in a file name.
     pub fn file_name(self) -> String {
         format!("{}-of-{}", self.index, self.count)
     }
 
-    /// Whether the ticker falls into this share.
+    /// Whether the ticker belongs to this share.
     ///
-    /// FNV-1a, finished with a mixing step since tickers differ in their last characters only. It
-    /// must never change: two shards of different builds would read a market twice or not at all.
+    /// The hash is FNV-1a with a final mixing step, because tickers differ in their last characters only. It must
+    /// never change: two shards of different builds would read a market twice or not at all.
     pub fn holds(self, ticker: &Ticker) -> bool {
         self.holds_text(ticker.as_str())
     }
 
-    /// The same of any scope: the tape falls into one share as well.
+    /// Whether a scope belongs to this share. The tape belongs to one share as well.
     pub fn holds_scope(self, scope: &Scope) -> bool {
         self.holds_text(scope.as_str())
     }
@@ -138,7 +138,7 @@ impl std::fmt::Display for Shard {
     }
 }
 
-/// Everything that was selected: no target twice.
+/// The whole selection; each target occurs once.
 #[derive(Clone, Debug)]
 pub struct Selection {
     watches: Vec<Watch>,
@@ -146,7 +146,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Takes entries in any order. Of two for the same target the stricter SLA counts.
+    /// Takes entries in any order. If two have the same target, the stricter SLA counts.
     pub fn new(entries: impl IntoIterator<Item = Watch>, shard: Shard) -> Selection {
         let mut slas: BTreeMap<Target, Duration> = BTreeMap::new();
         for Watch { target, sla } in entries {
@@ -161,19 +161,19 @@ impl Selection {
         &self.watches
     }
 
-    /// This process's share.
+    /// The share of this process.
     pub fn shard(&self) -> Shard {
         self.shard
     }
 
-    /// The same without the tape.
+    /// The selection without the tape.
     #[must_use]
     pub fn without_all(&self) -> Selection {
         let rest = self.watches.iter().filter(|watch| watch.target != Target::All);
         Selection { watches: rest.cloned().collect(), shard: self.shard }
     }
 
-    /// The same without these.
+    /// The selection without these targets.
     #[must_use]
     pub fn without(&self, refused: &BTreeSet<Target>) -> Selection {
         let rest = self.watches.iter().filter(|watch| !refused.contains(&watch.target));
@@ -185,12 +185,12 @@ impl Selection {
         self.watches.is_empty()
     }
 
-    /// Whether the whole exchange was selected, whoever's share the tape is.
+    /// Whether the whole exchange was selected, even if the tape belongs to another share.
     pub fn is_all(&self) -> bool {
         self.watches.iter().any(|watch| watch.target == Target::All)
     }
 
-    /// The roster as far as it does not need the exchange: named markets and the tape.
+    /// The part of the roster that needs no answer of the exchange: named markets and the tape.
     pub fn named(&self) -> Roster {
         let mut roster = Roster::default();
         for watch in &self.watches {
@@ -206,25 +206,25 @@ impl Selection {
     }
 }
 
-/// Whether the exchange has just shown a market in a list of open ones.
+/// Whether the exchange has just shown a market in a list of open markets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listed {
-    /// It was not asked, or did not name it.
+    /// The exchange was not asked, or its list did not contain the market.
     No,
-    /// It trades.
+    /// The list contained the market, so it trades.
     Open,
 }
 
-/// What is asked of one selected market.
+/// The requirements for one selected market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
     /// The strictest SLA of the entries that it belongs to.
     pub sla: Duration,
-    /// Whether it was just seen to be open.
+    /// Whether a list just showed the market as open.
     pub listed: Listed,
 }
 
-/// What a pass is about: markets, and the tape if it was selected.
+/// The roster of a pass: its markets, and the tape if it was selected.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     markets: BTreeMap<Ticker, Demand>,
@@ -232,14 +232,14 @@ pub struct Roster {
 }
 
 impl Demand {
-    /// The stricter of both.
+    /// The stricter combination of both.
     fn and(self, other: Demand) -> Demand {
         Demand { sla: self.sla.min(other.sla), listed: self.listed.max(other.listed) }
     }
 }
 
 impl Roster {
-    /// Adds a market of the shard; one that is there already gets the stricter SLA.
+    /// Adds a market that belongs to the shard. If it is on the roster already, the stricter SLA counts.
     pub fn add(&mut self, shard: Shard, ticker: Ticker, sla: Duration, listed: Listed) {
         if shard.holds(&ticker) {
             let demand = Demand { sla, listed };
@@ -248,7 +248,7 @@ impl Roster {
         }
     }
 
-    /// Adds the tape, if it falls into the shard.
+    /// Adds the tape if it belongs to the shard.
     fn add_tape(&mut self, shard: Shard, sla: Duration) {
         if !shard.holds_scope(&Scope::Tape) {
             return;
@@ -257,12 +257,12 @@ impl Roster {
         self.tape = Some(self.tape.map_or(demand, |kept| kept.and(demand)));
     }
 
-    /// Takes a market off.
+    /// Removes a market.
     pub fn remove(&mut self, ticker: &Ticker) {
         self.markets.remove(ticker);
     }
 
-    /// What is asked of a market or the tape; `None` when it is not on the roster.
+    /// The requirements for a market or the tape; `None` if it is not on the roster.
     pub fn demand(&self, scope: &Scope) -> Option<Demand> {
         match scope {
             Scope::Tape => self.tape,
@@ -271,7 +271,7 @@ impl Roster {
         }
     }
 
-    /// What is asked of a market; `None` when it is not on the roster.
+    /// The requirements for a market; `None` if it is not on the roster.
     pub fn market(&self, ticker: &Ticker) -> Option<Demand> {
         self.markets.get(ticker).copied()
     }
@@ -286,18 +286,18 @@ impl Roster {
         self.markets.keys().cloned().collect()
     }
 
-    /// Everything on it, sorted.
+    /// All scopes on the roster, sorted.
     pub fn scopes(&self) -> Vec<Scope> {
         let tape = self.tape.map(|_| Scope::Tape);
         tape.into_iter().chain(self.markets.keys().cloned().map(Scope::Market)).collect()
     }
 
-    /// How many markets there are, the tape counted as one.
+    /// The number of markets; the tape counts as one.
     pub fn len(&self) -> usize {
         self.markets.len() + usize::from(self.tape.is_some())
     }
 
-    /// Whether there is none.
+    /// Whether the roster is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(roster.scopes(), [Scope::Tape, ticker("A").into()]);
     }
 
-    /// What kind, how it is shown, and whether the exchange has to name its markets, is sayable, is a combo.
+    /// The columns are: name, kind, label, whether the exchange has to list its markets, and whether it can exist.
     #[test]
     fn a_target_is_read_from_the_name_it_has_in_the_database() {
         for (name, kind, label, is_resolved, is_sayable) in [

@@ -6,7 +6,7 @@ use super::scope::Scope;
 use super::tier::Tier;
 use super::time::Timestamp;
 
-/// What identifies a slice. Sorted, the oldest comes first.
+/// The key of a slice. Keys sort by time, the oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SliceKey {
     window: Window,
@@ -15,7 +15,7 @@ pub struct SliceKey {
 }
 
 impl SliceKey {
-    /// `None` unless the edges are whole seconds, the first before the second.
+    /// A key; `None` unless the edges are whole seconds and the first is before the second.
     pub fn new(
         scope: impl Into<Scope>,
         tier: Tier,
@@ -26,50 +26,50 @@ impl SliceKey {
         Some(SliceKey { window, scope: scope.into(), tier })
     }
 
-    /// Its window.
+    /// The window of the slice.
     pub(super) fn window(&self) -> Window {
         self.window
     }
 
-    /// The same of another window.
+    /// The same key with another window.
     pub fn with_window(&self, from: Timestamp, until: Timestamp) -> Option<SliceKey> {
         SliceKey::new(self.scope.clone(), self.tier, from, until)
     }
 
-    /// The first instant.
+    /// The first instant of the window.
     pub fn from(&self) -> Timestamp {
         self.window.from().unwrap_or(self.window.until())
     }
 
-    /// The first instant after it.
+    /// The first instant after the window.
     pub fn until(&self) -> Timestamp {
         self.window.until()
     }
 
-    /// What is read: a market, the tape, or the tape for some markets.
+    /// The market, the tape or the group that is read.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Where it is read.
+    /// The tier that is asked.
     pub fn tier(&self) -> Tier {
         self.tier
     }
 }
 
-/// How far a slice is.
+/// The progress of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SliceStatus {
-    /// Some of it is still to be read.
+    /// Some of its trades are still to be read.
     Open,
-    /// All of it is stored, as the live tier showed it; the cutoff may have passed over it meanwhile.
+    /// All trades that the live tier showed are stored. The cutoff may have passed over the slice meanwhile.
     Read,
-    /// Nothing of it is missing.
+    /// No trade is missing.
     Complete,
 }
 
 impl SliceStatus {
-    /// As stored.
+    /// The word in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             SliceStatus::Open => "open",
@@ -78,7 +78,7 @@ impl SliceStatus {
         }
     }
 
-    /// Reads what is stored.
+    /// Reads the word in the database.
     pub fn parse(word: &str) -> Option<SliceStatus> {
         [SliceStatus::Open, SliceStatus::Read, SliceStatus::Complete]
             .into_iter()
@@ -89,32 +89,32 @@ impl SliceStatus {
 /// One row of `ingestion_windows`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
-    /// What it is.
+    /// The key of the slice.
     pub key: SliceKey,
-    /// How far it is.
+    /// The progress of the slice.
     pub status: SliceStatus,
-    /// Where the exchange said to go on; `None` when only time can tell.
+    /// The cursor of the next page; `None` if the walk can only go on by time.
     pub cursor: Option<String>,
     /// The oldest trade time of the pages stored so far.
     pub low: Option<Timestamp>,
-    /// Counts the changes of this row: compare and set.
+    /// The number of changes of this row, for the compare-and-set.
     pub version: i64,
 }
 
 impl Slice {
-    /// One of which nothing is read.
+    /// A slice of which nothing is read.
     pub fn new(key: SliceKey) -> Slice {
         Slice { key, status: SliceStatus::Open, cursor: None, low: None, version: 0 }
     }
 
-    /// The state after some rows were stored, one version on.
+    /// The state after some rows were stored, with the next version.
     pub(super) fn after(&self, progress: SliceProgress) -> Slice {
         let SliceProgress { key, status, cursor, low } = progress;
         Slice { key, status, cursor, low, version: self.version + 1 }
     }
 }
 
-/// What storing some rows proves of a slice.
+/// The progress of a slice that is proven once some rows are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SliceProgress {
     pub(super) key: SliceKey,

@@ -12,14 +12,15 @@ use super::tier::Tier;
 use super::time::Timestamp;
 use super::walk::Walk;
 
-/// What is known of a slice beside its answers.
+/// The facts about a slice beside its answers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SliceKnown {
-    /// Whether its market has ever traded.
+    /// Whether the market of the slice has ever traded.
     pub traded: Traded,
-    /// Whether other figures of the exchange's say that nothing of it is missing.
+    /// Whether other figures of the exchange say that no trade of the slice is missing.
     pub is_vouched: bool,
-    /// Whether it reaches above what the exchange has shown so far: it is read like any other, and stays open.
+    /// Whether the slice reaches above the trades that the exchange has shown so far. It is read like any other, and
+    /// stays open.
     pub is_unsettled: bool,
 }
 
@@ -28,20 +29,20 @@ pub struct SliceKnown {
 pub struct SliceWalk {
     walk: Walk,
     key: SliceKey,
-    /// Whose rows are kept; `None`: everybody's.
+    /// The markets whose rows are kept; `None` keeps the rows of all markets.
     keep: Option<Arc<HashSet<Ticker>>>,
-    /// Where it is by the ledger.
+    /// The cursor and the oldest stored trade time, by the ledger.
     position: (Option<String>, Option<Timestamp>),
-    /// Whether more may come to it than can be shown now.
+    /// Whether the exchange may show more trades of the slice later.
     is_unsettled: bool,
-    /// An answer came from before the window's end: it cannot hold all of it.
+    /// Whether an answer was older than the end of the window, so that it cannot hold all trades of the window.
     has_old_answer: bool,
-    /// Whether its walk has completed it.
+    /// Whether the walk has completed the slice.
     is_proven: bool,
 }
 
 impl SliceWalk {
-    /// Takes up what the ledger left of the slice. `keep` is for the tape read for some markets.
+    /// Continues from the row of the ledger. `keep` is for the tape read for some markets.
     pub fn new(
         slice: &Slice,
         keep: Option<Arc<HashSet<Ticker>>>,
@@ -73,7 +74,7 @@ impl SliceWalk {
         }
     }
 
-    /// What to ask next, or how it ended.
+    /// The next request, or the end of the walk.
     pub fn next(&self) -> Step {
         if self.has_old_answer {
             return Step::Done(End::Guarded(Guard::OldAnswer));
@@ -84,7 +85,7 @@ impl SliceWalk {
         }
     }
 
-    /// The walk itself, for its cursor.
+    /// The inner walk, for its cursor.
     pub(super) fn walk(&self) -> &Walk {
         &self.walk
     }
@@ -93,9 +94,9 @@ impl SliceWalk {
         &mut self.walk
     }
 
-    /// Takes the answer to the request in hand; says what to store and what that proves.
+    /// Takes the answer to the current request. Returns the rows to store and the progress that they prove.
     pub fn page(&mut self, page: Page) -> Walked {
-        // The archive does not change any more.
+        // The archive never changes, so only an answer of the live tier can be too old.
         self.has_old_answer |=
             self.key.tier() == Tier::Live && page.exchange_now < self.key.until();
         let mut walked = self.walk.page(page);
@@ -114,16 +115,16 @@ impl SliceWalk {
             Some(Progress::Completed(_)) if self.is_unsettled => Some(self.stays()),
             Some(Progress::Completed(_)) => Some(match self.key.tier() {
                 Tier::Live => self.at(SliceStatus::Read, None, None),
-                // What is in the archive stays there.
+                // A trade in the archive stays there.
                 Tier::Archive => self.at(SliceStatus::Complete, None, None),
             }),
-            // It comes no further, but the rows are its own: the ledger counts them.
+            // The slice makes no progress, but the rows belong to it, so the ledger counts them.
             Some(Progress::Corrected(_) | Progress::Spoke) | None => {
                 (!walked.rows.is_empty()).then(|| self.stays())
             }
         };
         if self.walk.next() == Step::Done(End::Guarded(Guard::OldestMissing)) {
-            // It may have been taken back: the next run begins the slice anew.
+            // The trade may have been removed by the exchange, so the next run reads the slice from the start.
             self.position = (None, None);
             walked.slice = Some(self.stays());
         }
@@ -151,8 +152,8 @@ mod tests {
     use crate::domain::scope::GroupId;
     use crate::domain::walk::tests::transcript::{RULES, page_from, request_text, time};
 
-    /// What was stored before the end of the list is believed is counted for the slice, which has come
-    /// no further.
+    /// Rows that are stored before the end of the list is believed are counted for the slice, which makes no
+    /// progress.
     #[test]
     fn rows_that_prove_nothing_yet_are_the_slices_own() {
         let market = Ticker::new("A").unwrap();
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(walked.slice.unwrap().status, SliceStatus::Complete);
     }
 
-    /// A page without rows that names a cursor is no end, also where the question is repeated.
+    /// A page without rows that names a cursor is not the end of the list, also if the question is repeated.
     #[test]
     fn a_cursor_behind_an_empty_page_is_followed() {
         let market = Ticker::new("A").unwrap();
@@ -198,7 +199,7 @@ mod tests {
         SliceWalk::new(&Slice::new(key), None, known, RULES)
     }
 
-    /// Plays questions and answers; how far the slice is after the last of them.
+    /// Plays questions and answers. Returns the status of the slice after the last of them.
     fn played(walk: &mut SliceWalk, answers: &[(&str, &str)]) -> Option<SliceStatus> {
         let mut status = None;
         for (request, answer) in answers {
@@ -211,7 +212,7 @@ mod tests {
         status
     }
 
-    /// However often one endpoint shows nothing, that is one answer.
+    /// An endpoint that shows nothing gives one answer, however often it is asked.
     #[test]
     fn a_slice_is_not_empty_because_one_endpoint_shows_nothing() {
         let nothing = "@900000";
@@ -233,7 +234,7 @@ mod tests {
         }
     }
 
-    /// A trade below or above on the same list, or somebody else.
+    /// An older or newer trade on the same list proves it, or another source.
     #[test]
     fn a_slice_is_empty_if_something_else_says_so() {
         let first = ("99999..103601", "@900000");
@@ -267,7 +268,7 @@ mod tests {
         assert_eq!(played(&mut walk, &[first]), Some(SliceStatus::Complete));
     }
 
-    /// An archive that is behind shows what is older, and nothing of the hour that is asked for.
+    /// An archive that is behind shows older trades, and nothing of the hour that is asked for.
     #[test]
     fn an_older_trade_is_no_witness_where_many_were_to_be_expected() {
         let busy: Vec<String> = (99_950..99_990).rev().map(|at| format!("A:z{at}")).collect();
@@ -291,7 +292,7 @@ mod tests {
         }
     }
 
-    /// Where there is too much above it, and where the list above ends with nothing, nobody knows.
+    /// The end is unknown if there are too many pages above the window, or if the list above ends without a trade.
     #[test]
     fn a_slice_stays_open_below_a_list_that_does_not_say_where_it_ends() {
         let begins = [("99999..103601", "@900000"), ("..103601", "@900000")];
@@ -310,7 +311,7 @@ mod tests {
         }
     }
 
-    /// What a slice did not show at first and shows on the way is read like any other.
+    /// A slice that shows no trade at first and shows some later is read like any other.
     #[test]
     fn a_slice_that_shows_something_at_last_is_read() {
         let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
@@ -323,7 +324,7 @@ mod tests {
         assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
     }
 
-    /// A list that is cut short above the window is found out.
+    /// A list that is cut short above the window is detected.
     #[test]
     fn what_lies_above_an_empty_slice_has_to_end_there() {
         let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
@@ -341,7 +342,7 @@ mod tests {
         SliceKnown { traded, ..SliceKnown::default() }
     }
 
-    /// A description from before the window, and an answer that is cut short after as much as it says.
+    /// The description is from before the window, or an answer is cut short after as many trades as it counts.
     #[test]
     fn a_volume_takes_no_questions_place_in_a_slice() {
         let mut walk = slice_walk("A", Tier::Archive, of_volume(2, "900000"));
@@ -353,7 +354,7 @@ mod tests {
         assert_eq!(played(&mut walk, &answers), Some(SliceStatus::Complete));
     }
 
-    /// A trade that is shown again is the same one: another of the same size may be missing.
+    /// A trade that is shown again is the same trade: another one of the same size may be missing.
     #[test]
     fn a_trade_that_is_shown_again_counts_once() {
         let mut walk = slice_walk("A", Tier::Archive, of_volume(2, "900000"));
@@ -364,7 +365,7 @@ mod tests {
         assert!(matches!(walk.next(), Step::Fetch(_)), "the end is asked for again");
     }
 
-    /// The page behind the cursor is empty each time: two answers, and the volume is a third.
+    /// The page behind the cursor is empty each time. These are two answers, and the volume is the third.
     #[test]
     fn a_volume_settles_an_end_that_is_shown_empty_twice() {
         for (volume, as_of, status) in
@@ -381,7 +382,8 @@ mod tests {
         }
     }
 
-    /// What lies above the newest trade that was shown is read like any other, and stays open when it is proven.
+    /// Trades above the newest one that was shown are read like any other, and the slice stays open when it is
+    /// proven.
     #[test]
     fn a_slice_that_is_not_settled_stays_open() {
         let first = ("99999..103601", "@900000");
@@ -422,7 +424,7 @@ mod tests {
         assert_eq!(walk.next(), Step::Done(End::Level));
     }
 
-    /// It may have been taken back: nobody waits for it for ever.
+    /// The trade may have been removed by the exchange, and the slice must not wait for it forever.
     #[test]
     fn a_slice_that_misses_its_oldest_trade_begins_anew() {
         let key =
@@ -435,7 +437,7 @@ mod tests {
         assert_eq!((told.status, told.cursor, told.low), (SliceStatus::Open, None, None));
     }
 
-    /// Both edges are instants of the exchange's: the first belongs to a slice, the last does not.
+    /// Both edges are instants of the exchange: the first belongs to the slice, the last does not.
     #[test]
     fn rows_at_the_edges_of_a_slice_belong_to_one_slice() {
         let mut walk = slice_walk("A", Tier::Archive, SliceKnown::default());
@@ -444,7 +446,7 @@ mod tests {
         assert_eq!(kept, ["b", "a"]);
     }
 
-    /// The live tier changes: what it shows before a slice has ended is not all of it. The archive stays as it is.
+    /// The live tier changes: an answer from before the end of a slice is not complete. The archive does not change.
     #[test]
     fn a_slice_is_not_read_from_an_answer_that_is_older_than_its_end() {
         let rows = "A:b103000 A:a102000";
@@ -463,7 +465,7 @@ mod tests {
         }
     }
 
-    /// Of the tape that is read for some markets, what names no market may be anybody's.
+    /// On the tape read for some markets, a row that names no market may belong to any of them.
     #[test]
     fn a_slice_of_the_tape_keeps_what_is_its_markets_or_nobodys() {
         let market = Ticker::new("A").unwrap();

@@ -1,25 +1,25 @@
-//! Up to when a list of what changed can be believed. Pure.
+//! The instant up to which a list of changes can be believed. Pure.
 
 use std::time::Duration;
 
 use super::time::{CLOCK_SLACK, Timestamp};
 
-/// A trade older than this is of a quiet exchange, or nobody has read since: it says nothing of now.
+/// A newest trade older than this says nothing about now: the exchange is quiet, or no pass has read since.
 const QUIET: Duration = Duration::from_secs(86_400);
 
-/// What was heard while lists were read.
+/// The earliest instant of the answers while lists were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard(Option<Timestamp>);
 
 impl Heard {
-    /// Takes note of an answer's own instant.
+    /// Notes the instant of an answer.
     pub fn hear(&mut self, told_at: Timestamp) {
         self.0 = Some(self.0.map_or(told_at, |least| least.min(told_at)));
     }
 
-    /// The instant before which every change was on the lists, as far as that is proven: no later
-    /// than any answer told, than our own clock shows, nor than the newest trade known. A clock that is
-    /// ahead would leave out for good what changes until then; a mark that is too early costs rows.
+    /// The instant before which every change was on the lists, as far as that is proven. It is not later than any
+    /// answer, our own clock, or the newest known trade. A clock that is ahead would skip the changes until then for
+    /// good; a mark that is too early only costs rows.
     pub fn until(self, newest_trade: Option<Timestamp>, our_now: Timestamp) -> Option<Timestamp> {
         let clocks = self.0?.min(our_now);
         let trade = newest_trade.filter(|trade| clocks.since(*trade) <= QUIET);
@@ -27,12 +27,12 @@ impl Heard {
     }
 }
 
-/// Whether such a mark lies after anything that can have been heard: both clocks show less.
+/// Whether such a mark lies in the future, later than both clocks show.
 pub fn is_from_a_future(mark: Timestamp, exchange_now: Timestamp, our_now: Timestamp) -> bool {
     mark > exchange_now.max(our_now).after(CLOCK_SLACK)
 }
 
-/// Trades later than this are nonsense, and prove nothing.
+/// A trade later than this is impossible and proves nothing.
 pub fn latest_credible_trade(exchange_now: Timestamp, our_now: Timestamp) -> Timestamp {
     exchange_now.max(our_now).after(Duration::from_secs(86_400))
 }

@@ -1,26 +1,26 @@
-//! What a pass did, as a value. The words are those of the metrics.
+//! The counts of a pass, as a value. The names are those of the metrics.
 
 use std::time::Duration;
 
 use super::batch::{Commit, Receipt};
 
-/// Why something was tried again.
+/// The reason of a repetition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryReason {
-    /// The exchange said that it was asked too often.
+    /// The exchange said that requests came too often.
     RateLimited,
-    /// The exchange said that it was in trouble.
+    /// The exchange reported an error of its own.
     ServerError,
-    /// The exchange did not say anything.
+    /// The exchange did not answer.
     NoAnswer,
-    /// The exchange's answer could not be decoded.
+    /// The answer of the exchange could not be decoded.
     Unreadable,
-    /// The database broke off, or chose another's transaction over ours.
+    /// The database broke off, or chose the transaction of another client over ours.
     Database,
 }
 
 impl RetryReason {
-    /// All of them, in the order of [`Retries`].
+    /// All reasons, in the order of [`Retries`].
     pub const ALL: [RetryReason; 5] = [
         RetryReason::RateLimited,
         RetryReason::ServerError,
@@ -29,7 +29,7 @@ impl RetryReason {
         RetryReason::Database,
     ];
 
-    /// As the metrics and the database name it.
+    /// The name in the metrics and the database.
     pub fn as_str(self) -> &'static str {
         match self {
             RetryReason::RateLimited => "rate_limited",
@@ -41,26 +41,26 @@ impl RetryReason {
     }
 }
 
-/// How often something was tried again, by reason.
+/// The number of repetitions, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retries([u64; RetryReason::ALL.len()]);
 
 impl Retries {
-    /// Counts one more.
+    /// Counts one repetition.
     pub fn add(&mut self, reason: RetryReason) {
         if let Some(at) = RetryReason::ALL.iter().position(|known| *known == reason) {
             self.0[at] += 1;
         }
     }
 
-    /// Adds what another part counted.
+    /// Adds the counts of another part.
     pub fn merge(&mut self, other: &Retries) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
         }
     }
 
-    /// All together.
+    /// The sum of all reasons.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
@@ -74,13 +74,13 @@ impl Retries {
 /// Counts of one pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Requests sent to the exchange, retries included.
+    /// Requests sent to the exchange, including repetitions.
     pub requests: u64,
-    /// Requests sent again, and transactions of the database begun again.
+    /// Requests sent again, and database transactions begun again.
     pub retries: Retries,
     /// Pages whose rows were taken into a batch.
     pub pages: u64,
-    /// Trades stored that were not stored before.
+    /// New trades stored.
     pub events_ingested: u64,
     /// Trades read that were stored already.
     pub events_duplicate: u64,
@@ -88,22 +88,22 @@ pub struct Tally {
     pub events_rejected: u64,
     /// Events kept in the raw table because another version of their trade is stored.
     pub events_conflicting: u64,
-    /// Transactions.
+    /// The number of transactions.
     pub commits: u64,
     /// New trades found in a window that had been complete.
     pub late_trades: u64,
-    /// The longest time between such a trade and the answer that first held it.
+    /// The longest time between a late trade and the answer that first held it.
     pub lateness_max: Duration,
-    /// How much of the overlap it took to find the deepest of them.
+    /// The part of the overlap that was needed to find the latest of them.
     pub overlap_used: Duration,
-    /// Trades seen on the tape, of whatever market, in the span below.
+    /// Trades seen on the tape, of all markets, in [`tape_span`](Tally::tape_span).
     pub tape_trades: u64,
-    /// How much of the exchange's time was read from the tape to the end.
+    /// The span of exchange time that was read from the tape to the end.
     pub tape_span: Duration,
 }
 
 impl Tally {
-    /// Adds what another part of the same pass did.
+    /// Adds the counts of another part of the same pass.
     pub fn merge(&mut self, other: &Tally) {
         let Tally {
             requests,
@@ -135,7 +135,7 @@ impl Tally {
         self.tape_span += *tape_span;
     }
 
-    /// Adds what one transaction did.
+    /// Adds the counts of one transaction.
     pub fn add(&mut self, commit: &Commit, receipt: &Receipt) {
         let [ingested, duplicate, rejected, conflicting] = commit.counts(receipt);
         self.commits += 1;

@@ -1,8 +1,7 @@
 //! The tape: one walk on behalf of many markets. Pure.
 //!
-//! All trades of the exchange come by on it. A [`TapeWalk`] keeps those of its riders, or all of
-//! them when the tape itself was selected, and completes every rider's window when its own is
-//! complete, in the same commit.
+//! All trades of the exchange are on the tape. A [`TapeWalk`] keeps those of its riders, or all of them if the tape
+//! itself was selected. When its own window is complete, it completes the window of every rider in the same commit.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,11 +14,11 @@ use super::ticker::Ticker;
 use super::time::Timestamp;
 use super::walk::Walk;
 
-/// The longest window read from the tape, unless the rules name one. After an outage the oldest comes first, so that what is
-/// complete grows step by step and staleness falls while the rest is still being read.
+/// The longest window read from the tape, unless the rules set one. After an outage the oldest step comes first, so
+/// the claim grows step by step and staleness falls while the rest is still being read.
 pub const STEP: Duration = Duration::from_secs(600);
 
-/// How far below its newest trade the tape is read when it was never read and nobody said otherwise.
+/// The span below its newest trade from which the tape is read if it was never read and the user set no start.
 pub const BEGINS_AGO: Duration = Duration::from_secs(3_600);
 
 const EARLIEST: Timestamp = Timestamp::from_micros(i64::MIN);
@@ -29,20 +28,20 @@ const LATEST: Timestamp = Timestamp::from_micros(i64::MAX);
 #[derive(Clone, Debug)]
 struct Rider {
     complete_from: Option<Timestamp>,
-    /// Up to where it is complete: its window begins here.
+    /// The instant up to which the rider is complete: its window begins here.
     from: Timestamp,
-    /// From here on its late trades are looked for.
+    /// Late trades of the rider are looked for from this instant on.
     edge: Timestamp,
-    /// Its newest trade in the window being read.
+    /// The newest trade of the rider in the current window.
     newest: Option<Anchor>,
-    /// Whether no trade of it was ever seen.
+    /// Whether no trade of the rider was ever seen.
     is_unseen: bool,
-    /// Whether it was silent, and the tape shows a trade of it: it is read alone next, down to the bottom.
+    /// Whether the rider was silent and the tape now shows a trade of it. Its list is read alone next, to the end.
     has_spoken: bool,
 }
 
 impl Rider {
-    /// Takes note of one of its trades.
+    /// Notes one trade of the rider.
     fn meet(&mut self, row: &mut Row) {
         let trade = &row.event.trade;
         let at = trade.traded_at;
@@ -60,23 +59,23 @@ pub struct TapeWalk {
     /// Whether every trade is kept and the tape has a checkpoint of its own.
     keeps_all: bool,
     riders: HashMap<Ticker, Rider>,
-    /// From where on the completed windows were read; they follow each other without a gap.
+    /// The start of the completed windows, which follow each other without a gap.
     reads_from: Timestamp,
     trades: u64,
 }
 
 impl TapeWalk {
-    /// A walk that keeps everything and completes the tape's own checkpoint, with riders.
+    /// A walk that keeps every trade and completes the checkpoint of the tape, with riders.
     ///
-    /// A tape that was never read begins `since`, or else [`BEGINS_AGO`].
+    /// A tape that was never read begins at `since`, or else [`BEGINS_AGO`] before its newest trade.
     pub fn of_all(tape: &Checkpoint, riders: &[Checkpoint], rules: Rules) -> TapeWalk {
         TapeWalk::new(tape, None, true, riders, rules)
     }
 
-    /// A walk from where the first of the riders is complete; it keeps what is theirs. `newest` is the
-    /// newest trade of the tape that passes before were shown.
+    /// A walk that begins where the first rider is complete, and keeps the trades of the riders. `newest` is the
+    /// newest trade of the tape that earlier passes were shown.
     ///
-    /// It leaves no trace of its own: interrupted, the riders stand where the last step left them.
+    /// The walk has no checkpoint of its own: if it is interrupted, the riders keep the state of the last step.
     pub fn of_riders(riders: &[Checkpoint], newest: Option<Anchor>, rules: Rules) -> TapeWalk {
         let from = riders.iter().filter_map(Checkpoint::carried_until).min();
         let first_selected_at = from.unwrap_or(Timestamp::from_seconds(0));
@@ -120,12 +119,12 @@ impl TapeWalk {
         TapeWalk { walk, keeps_all, riders, reads_from: LATEST, trades: 0 }
     }
 
-    /// What to ask next, or how it ended.
+    /// The next request, or the end of the walk.
     pub fn next(&self) -> Step {
         self.walk.next()
     }
 
-    /// The walk itself, for its cursor.
+    /// The inner walk, for its cursor.
     pub(super) fn walk(&self) -> &Walk {
         &self.walk
     }
@@ -134,7 +133,7 @@ impl TapeWalk {
         &mut self.walk
     }
 
-    /// Takes the answer to the request in hand; says what to store and what that proves.
+    /// Takes the answer to the current request. Returns the rows to store and the progress that they prove.
     pub fn page(&mut self, page: Page) -> Walked {
         let lower_edge = self.walk.lower_edge();
         let mut walked = self.walk.page(page);
@@ -145,7 +144,7 @@ impl TapeWalk {
         });
         if !self.keeps_all {
             walked.progress.clear();
-            // What names no market may be anybody's, also a rider's.
+            // A row that names no market may belong to any market, so also to a rider.
             let is_a_riders = |market: &Ticker| self.riders.contains_key(market);
             walked.rejected.retain(|row| row.scope.market().is_none_or(is_a_riders));
         }
@@ -171,27 +170,28 @@ impl TapeWalk {
             self.complete_riders(window, level, heard, &mut walked);
         }
         if self.walk.is_at_the_top() {
-            // What was seen above a window that is read in steps says nothing about what is below.
+            // For a window that is read in steps, the trades above the step say nothing about the trades below.
             self.riders.values_mut().for_each(|rider| rider.newest = None);
         }
         walked
     }
 
-    /// Whether the row is anybody's; says of a rider's whether it is late.
+    /// Whether the row is kept. Notes whether a row of a rider is late.
     fn keep(&mut self, row: &mut Row) -> bool {
         let trade = &row.event.trade;
         let at = trade.traded_at;
         match self.riders.get_mut(&trade.market) {
             Some(rider) => {
                 rider.meet(row);
-                // Below its first window a rider claims nothing, unless everything is kept.
+                // A rider claims nothing below its first window, so such rows are dropped unless every trade is kept.
                 self.keeps_all || rider.complete_from.is_none_or(|from| from <= at)
             }
             None => self.keeps_all,
         }
     }
 
-    /// Who was silent speaks: committed with the rows that say so, since later they are no first trades.
+    /// Ends the silence of riders that trade. That is committed with the rows that show it, because later these would
+    /// not be recognized as first trades.
     fn end_silences(&mut self, walked: &mut Walked) {
         for row in &walked.rows {
             let market = &row.event.trade.market;
@@ -203,7 +203,7 @@ impl TapeWalk {
         }
     }
 
-    /// The window is read: so is what each rider lacked of it.
+    /// Completes the window of each rider, up to the end of the window that was read.
     fn complete_riders(
         &mut self,
         window: Option<Window>,
@@ -212,8 +212,9 @@ impl TapeWalk {
         walked: &mut Walked,
     ) {
         for (ticker, rider) in &mut self.riders {
-            // One that is complete from somewhere above the window's beginning gains the rest of it.
-            // One from below gains nothing: there would be a gap, if only in its late trades.
+            // A rider that is complete up to an instant above the start of the window gains the rest of the window. A
+            // rider that is complete only up to an instant below gains nothing: a gap would stay, at least among its
+            // late trades.
             let is_covered = self.reads_from <= rider.edge;
             if !is_covered {
                 continue;
@@ -222,11 +223,11 @@ impl TapeWalk {
             let gained = above.and_then(|until| Window::new(Some(rider.from), until));
             rider.from = gained.map_or(rider.from, Window::until);
             let newest = rider.newest.take();
-            // Where the tape is as silent as the pass before left it, so is the rider.
+            // If the tape is still as silent as in the earlier pass, the rider is too.
             let is_silent = gained.is_none() && newest.is_none();
             let level =
                 level.map(|level| if is_silent { level } else { Level { quiet_until: None } });
-            // Its list has to be read to the end before it has an anchor, and is level again.
+            // The list of such a rider has to be read to the end before it has an anchor and is level again.
             let (anchor, level) = if rider.has_spoken { (None, None) } else { (newest, level) };
             let completed =
                 Completed { window: gained, anchor, footing: None, level, is_ridden: true };

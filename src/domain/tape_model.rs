@@ -1,5 +1,5 @@
-//! What the properties of the tape are tried on: many markets in one store, and passes that read
-//! some of them alone and some from the tape.
+//! The model behind the properties of the tape: many markets in one store, and passes that read some of them alone
+//! and some from the tape.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -11,13 +11,13 @@ use crate::domain::job::{Background, Job};
 use crate::domain::page::End;
 use crate::domain::walk::properties::model::{Exchange, Trouble};
 
-/// What every store promises, in a few lines: see `store/contract.rs`.
+/// A model of the promises of every store, in a few lines: see `store/contract.rs`.
 #[derive(Default)]
 pub(super) struct Store {
-    /// Of everything that was ever selected.
+    /// The checkpoints of all scopes that were ever selected.
     pub(super) checkpoints: BTreeMap<Scope, Checkpoint>,
     pub(super) stored: BTreeSet<String>,
-    /// Passes begun so far.
+    /// The number of passes begun so far.
     pub(super) runs: i64,
     /// The newest trade of the tape that a pass was shown.
     pub(super) newest: Option<Anchor>,
@@ -40,7 +40,7 @@ impl Store {
             let next = update.next();
             let held = self.checkpoints.get_mut(&next.scope).expect("it was loaded");
             if update.expected_version() == held.version {
-                // The stores guard this in SQL as well; here nothing may lean on that.
+                // The stores guard this in SQL as well, but the core must not depend on that.
                 let until = held.complete_until;
                 let may_move = update.is_lowered() || next.complete_until >= until;
                 assert!(may_move, "moved back from {until:?}: {next:?}");
@@ -59,7 +59,7 @@ struct Reader {
     job: Job,
     course: Box<dyn Course>,
     end: Option<End>,
-    /// Whether some answer to it held less than it should.
+    /// Whether an answer to the walk held less than it should.
     has_lied: bool,
 }
 
@@ -69,7 +69,7 @@ impl Reader {
     }
 }
 
-/// One pass: its walks, all at work at once, as `ingest` does them.
+/// A pass with all its walks in progress at once, as in `ingest`.
 #[derive(Debug)]
 pub(super) struct Pass {
     readers: Vec<Reader>,
@@ -83,7 +83,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// `tape_since`: where the tape begins when it was never read.
+    /// Begins a pass. `tape_since` is the start of a tape that was never read.
     pub(super) fn begin(
         store: &mut Store,
         jobs: &[Job],
@@ -119,11 +119,12 @@ impl Pass {
         self.readers.len()
     }
 
-    /// One of its walks asks once, unless it is over.
+    /// Sends one request of one walk, unless that walk is over.
     pub(super) fn read(&mut self, at: usize, exchange: &Exchange, trouble: Trouble) {
         let Some(at) = at.checked_rem(self.readers.len()) else { return };
         let reader = &mut self.readers[at];
-        // One answer is never proof, but two that are wrong about the same thing are.
+        // One answer is never proof, but two answers that are wrong in the same way would be. So a walk gets at most
+        // one.
         let is_short = matches!(trouble, Trouble::Hiccup | Trouble::NoRows | Trouble::CutShort(_));
         let trouble = if is_short && reader.has_lied { Trouble::None } else { trouble };
         reader.has_lied |= is_short;
@@ -141,7 +142,7 @@ impl Pass {
             && reader.end.replace(end).is_none()
             && let End::Guarded(guard) = end
         {
-            // What the tape does not give is still to be had market by market.
+            // If the tape fails, its riders are read market by market.
             let (mut failed, instead) = (reader.job.scopes(), reader.job.clone().instead());
             failed.retain(|scope| instead.is_empty() || scope.is_tape());
             for scope in failed {
@@ -154,7 +155,7 @@ impl Pass {
         }
     }
 
-    /// How many rows were new.
+    /// Commits the batch. Returns the number of new rows.
     pub(super) fn commit(&mut self, store: &mut Store, now: Timestamp) -> usize {
         let commit = mem::take(&mut self.batch).seal(&self.committed, self.run, now);
         let ids: BTreeSet<_> = commit.rows().iter().map(|row| &row.event.trade.trade_id).collect();

@@ -1,5 +1,5 @@
-//! Properties of the tape: markets read alone and from the tape, in any order, by passes that
-//! know nothing of each other, whatever the exchange answers. What is claimed must be stored.
+//! Properties of the tape: markets are read alone and from the tape, in any order, by passes that know nothing of
+//! each other, with any answers of the exchange. Every claimed trade must be stored.
 
 use std::ops::Range;
 
@@ -23,34 +23,34 @@ mod model;
 
 use model::{Pass, Store};
 
-/// As many markets as the exchange has; the tape is counted behind them.
+/// The number of markets of the exchange. The tape has the index after the last of them.
 const MARKETS: usize = 4;
-/// Where the tape begins at the earliest, in seconds before now.
+/// The earliest start of the tape, in seconds before now.
 const SINCE_AGO: u64 = 40;
 
-/// Which markets, complete to somewhere, a pass reads from the tape, and whether for the tape itself, too.
+/// The markets with a claim that a pass reads from the tape, and whether it reads the tape for itself too.
 #[derive(Clone, Copy, Debug)]
 struct Mix {
     riders: [bool; MARKETS],
     keeps_all: bool,
-    /// Where the tape begins when it was never read, in seconds before now.
+    /// The start of a tape that was never read, in seconds before now.
     since_ago: u64,
 }
 
 #[derive(Clone, Debug)]
 enum Act {
     Wait(u64),
-    /// Trades on one microsecond that many quarters ago; late beyond the settling time.
+    /// Trades at one microsecond, that many quarters of a second ago; they are late beyond the settling time.
     Trades {
         market: usize,
         count: usize,
         quarters_ago: u64,
         sort: Sort,
     },
-    /// The market, or the tape, is selected from now on.
+    /// Select the market, or the tape, from now on.
     Select(usize),
     SetRetirement(usize, Retirement),
-    /// Somebody reads the market alone, undisturbed.
+    /// Read the market alone, without a fault.
     Level(usize),
     Read {
         pass: usize,
@@ -67,13 +67,14 @@ enum Act {
     },
 }
 
-/// The whole world, and what is done to it.
+/// The whole world, and the actions on it.
 struct World {
     exchange: Exchange,
     store: Store,
     passes: [Option<Pass>; 2],
     rules: Rules,
-    /// Whether some answer held less than the exchange has, or its date told nothing of that: see the same of the walk.
+    /// Whether an answer held less than the exchange has, or its date did not show that. The world of the walk has
+    /// the same field.
     is_misled: bool,
 }
 
@@ -100,7 +101,7 @@ impl World {
         world
     }
 
-    /// After `acts`, when everything has settled and no pass is at work.
+    /// The world after `acts`, when all trades are settled and no pass is in progress.
     fn after(habits: (Bound, Bound, ListEnd), terms: Terms, acts: &[Act]) -> World {
         let mut world = World::new(habits, terms);
         world.live_through(acts);
@@ -112,7 +113,7 @@ impl World {
             self.act(act);
         }
         self.passes = [None, None];
-        // Also after where the latest `since` lies.
+        // This is also after the latest possible `since`.
         self.exchange.now = self.exchange.now.after(SETTLE + Duration::from_secs(6));
         (0..MARKETS).for_each(|market| self.act(&Act::SetRetirement(market, Retirement::Reopen)));
     }
@@ -161,7 +162,7 @@ impl World {
         }
     }
 
-    /// A pass over what is selected and not retired, as no planner would mix it.
+    /// Begins a pass over the selected scopes that are not retired, in a mix that no planner would choose.
     fn begin(&mut self, mix: Mix) -> Pass {
         let active = self.store.checkpoints.values().filter(|row| row.retired_at.is_none());
         let (mut tape, mut riders, mut jobs) = (None, Vec::new(), Vec::new());
@@ -205,7 +206,7 @@ impl World {
         }
     }
 
-    /// Does these walks to their end, one page of each in turn; how many rows were new.
+    /// Reads these walks to their end without a fault, one page of each in turn. Returns the number of new rows.
     fn undisturbed(&mut self, jobs: &[Job], pages_per_commit: usize) -> usize {
         let since = self.ago(SINCE_AGO);
         let mut pass = Pass::begin(&mut self.store, jobs, self.rules, since);
@@ -224,7 +225,7 @@ impl World {
         panic!("it does not end: {pass:?}");
     }
 
-    /// A pass as the planner plans it.
+    /// A pass in the mix of the planner.
     fn planned_pass(&mut self, tape_rate: f64, pages_per_commit: usize) -> usize {
         let (now, tape_since) = (self.exchange.now.floor(), self.ago(SINCE_AGO));
         let outlook =
@@ -234,7 +235,7 @@ impl World {
         self.undisturbed(&jobs, pages_per_commit)
     }
 
-    /// See the same of the walk; for each market and the tape.
+    /// A number of pages that is enough, as for the walk, for each market and the tape.
     fn pages_enough(&self) -> usize {
         let pages = self.exchange.made.len().div_ceil(ROWS);
         let age = self.exchange.now.since(START.before(Duration::from_secs(SINCE_AGO)));
@@ -258,7 +259,7 @@ impl World {
             let is_its = |row: &Made| scope.holds(&row.market);
             self.exchange.made.iter().filter(is_readable).any(is_its)
         };
-        // Of a market without a readable trade, which nobody has described, nothing can be claimed.
+        // Nothing can be claimed about a market without a readable trade and without a description.
         for held in self.store.checkpoints.values().filter(|held| is_read(&held.scope)) {
             assert!(held.level_at.is_some(), "{held:?}");
             assert_eq!((&held.walk, held.failures), (&None, 0), "{held:?}");
@@ -321,7 +322,7 @@ proptest! {
         pages_per_commit in 1..9_usize,
     ) {
         let mut world = World::after(habits, terms, &acts);
-        // Whoever is complete to somewhere below the tape is read alone after it.
+        // A market whose claim ends below the tape is read alone in a later pass.
         for _ in 0..4 {
             world.planned_pass(tape_rate, pages_per_commit);
         }

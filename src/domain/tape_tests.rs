@@ -1,4 +1,4 @@
-//! The tape as transcripts: who rides, what is kept of it, what that proves.
+//! The tape as transcripts: the riders, the rows that are kept, and the progress that they prove.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,11 +13,11 @@ use crate::domain::walk::tests::transcript::{
 #[path = "tape_properties.rs"]
 mod properties;
 
-/// Plays a transcript, written as those of the walk are, with these lines instead of `have`:
+/// Plays a transcript. It is written as those of the walk are, with these lines instead of `have`:
 ///
-/// * `have MARKET STATE` sets a checkpoint, `of-all` and `of-riders` begin a walk: everything but
-///   the tape's own `*` rides. `newest @DATE TRADE`: the newest trade of the tape that is remembered.
-/// * `ask REQUEST | ANSWER | ROWS | CHANGES`: all checkpoints that are changed, with `;` between.
+/// * `have MARKET STATE` sets a checkpoint. `of-all` and `of-riders` begin a walk: every market except the tape's own
+///   `*` is a rider. `newest @DATE TRADE` sets the remembered newest trade of the tape.
+/// * `ask REQUEST | ANSWER | ROWS | CHANGES`: the changes are all changed checkpoints, with `;` between them.
 fn play(transcript: &str) {
     let mut rules = RULES;
     let mut held: BTreeMap<Scope, Checkpoint> = BTreeMap::new();
@@ -35,7 +35,7 @@ fn play(transcript: &str) {
                 let (name, state) = rest.split_once(' ').unwrap();
                 let market = scope(name);
                 let row = state_from(state);
-                // Trades of it were seen before, unless it is said to be `silent`.
+                // Trades of the market were seen before, unless its name begins with `SILENT`.
                 let last_trade_at = row.last_trade_at.or(row.complete_until.map(|_| time("0")));
                 let last_trade_at = last_trade_at.filter(|_| !name.starts_with("SILENT"));
                 let row = Checkpoint { scope: market.clone(), last_trade_at, ..row };
@@ -278,7 +278,7 @@ fn how_busy_the_tape_is_counts_everybodys_trades_in_the_span_that_was_read() {
     assert_eq!(span_of(batch), expected, "step by step");
 }
 
-/// Two passes had agreed that nothing was traded; the first trade says that nobody can know what lies below it.
+/// Two passes had agreed that the market never traded. Its first trade shows that trades below it are unknown.
 #[test]
 fn a_rider_that_was_silent_and_speaks_is_read_alone_next() {
     play(
@@ -335,7 +335,7 @@ fn markets_that_the_tape_was_not_read_for_are_named_with_their_newest_trade() {
     }
 }
 
-/// Where the tape shows nothing new, a rider that it is no further behind was heard to be silent, unless it has
+/// If the tape shows nothing new, a rider that is complete up to its end was heard to be silent, unless the rider has
 /// traded.
 #[test]
 fn a_rider_is_as_silent_as_the_tape() {

@@ -3,17 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A market's ticker. Cheap to clone: every trade of a page shares one.
+/// The ticker of a market. A clone is cheap: all trades of a page share one text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticker(Arc<str>);
 
-/// The longest ticker the exchange's specification allows.
+/// The longest ticker that the specification of the exchange allows.
 const TICKER_LEN_MAX: usize = 200;
-/// The text of the tape, where a market's ticker may stand as well.
+/// The text of the tape in a column that otherwise holds tickers.
 pub(super) const TAPE: &str = "*";
 
 impl Ticker {
-    /// `None` unless it is 1 to 200 ASCII characters, visible ones and blanks between them: archived
+    /// A ticker; `None` unless the text has 1 to 200 ASCII characters, visible ones and blanks between them. Archived
     /// tickers hold blanks, commas and `>`. The texts of a [scope](super::scope) that is no market are no tickers.
     pub fn new(text: &str) -> Option<Ticker> {
         let is_ticker = (1..=TICKER_LEN_MAX).contains(&text.len())
@@ -24,8 +24,8 @@ impl Ticker {
         is_ticker.then(|| Ticker(Arc::from(text)))
     }
 
-    /// Whether a list of the exchange can name it: those are split at commas, and find nothing for
-    /// a ticker with a blank. Questions about one ticker can name any.
+    /// Whether a list question of the exchange can name the ticker. Such lists are split at commas, and find nothing
+    /// for a ticker with a blank. A question about one ticker can name any.
     pub fn is_listable(&self) -> bool {
         !self.0.contains([',', ' '])
     }
@@ -36,12 +36,12 @@ impl Ticker {
     }
 }
 
-/// Whether a text is reserved for a scope that is no market: no ticker is written so.
+/// Whether the text is reserved for a scope that is no market.
 fn is_reserved(text: &str) -> bool {
     text == TAPE || is_group(text)
 }
 
-/// Whether a text is that of a group: `*`, sixteen digits of its fingerprint, and how many markets it has.
+/// Whether the text is that of a group: `*`, sixteen digits of its fingerprint, `-`, and the number of its markets.
 pub(super) fn is_group(text: &str) -> bool {
     let parts = text.strip_prefix(TAPE).and_then(|rest| rest.split_once('-'));
     parts.is_some_and(|(hash, count)| {
@@ -52,7 +52,7 @@ pub(super) fn is_group(text: &str) -> bool {
     })
 }
 
-/// FNV-1a: the same in every build, since names and shares rest on it.
+/// FNV-1a. It is the same in every build, because names and shares depend on it.
 pub(super) fn fingerprint(bytes: impl IntoIterator<Item = u8>) -> u64 {
     let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)

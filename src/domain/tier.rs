@@ -1,18 +1,18 @@
 //! The exchange's two stores of trades.
 
-/// Which of the exchange's two stores of trades: what is older than a cutoff, some sixty days ago,
-/// is in the archive and nowhere else.
+/// One of the two stores of trades of the exchange. Trades older than a cutoff, some sixty days ago, are only in the
+/// archive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
-    /// Older than the cutoff.
+    /// Trades older than the cutoff.
     Archive,
-    /// Newer than the cutoff.
+    /// Trades newer than the cutoff.
     #[default]
     Live,
 }
 
 impl Tier {
-    /// As stored.
+    /// The word in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Tier::Archive => "archive",
@@ -20,7 +20,7 @@ impl Tier {
         }
     }
 
-    /// Reads what is stored.
+    /// Reads the word in the database.
     pub fn parse(word: &str) -> Option<Tier> {
         [Tier::Archive, Tier::Live].into_iter().find(|tier| tier.as_str() == word)
     }

@@ -11,16 +11,16 @@ pub struct Timestamp(i64);
 
 const MICROS: i64 = 1_000_000;
 
-/// How far two readings of one instant may be apart: whole seconds, told across a network.
+/// The largest difference between two readings of one instant: they are whole seconds, sent across a network.
 pub(super) const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 impl Timestamp {
-    /// From microseconds since 1970-01-01T00:00:00Z.
+    /// An instant from microseconds since 1970-01-01T00:00:00Z.
     pub const fn from_micros(micros: i64) -> Timestamp {
         Timestamp(micros)
     }
 
-    /// From whole seconds since 1970-01-01T00:00:00Z.
+    /// An instant from whole seconds since 1970-01-01T00:00:00Z.
     pub const fn from_seconds(seconds: i64) -> Timestamp {
         Timestamp(seconds.saturating_mul(MICROS))
     }
@@ -30,12 +30,12 @@ impl Timestamp {
         self.0
     }
 
-    /// The whole second this instant lies in, as Unix time.
+    /// The whole second of this instant, as Unix time.
     pub const fn second(self) -> i64 {
         self.0.div_euclid(MICROS)
     }
 
-    /// The start of the second this instant lies in.
+    /// The start of the second of this instant.
     #[must_use]
     pub const fn floor(self) -> Timestamp {
         Timestamp::from_seconds(self.second())
@@ -48,55 +48,55 @@ impl Timestamp {
         if floor.0 == self.0 { floor } else { Timestamp::from_seconds(self.second() + 1) }
     }
 
-    /// This instant moved back; stops at the earliest representable one.
+    /// This instant moved back. It stops at the earliest instant that can be represented.
     #[must_use]
     pub fn before(self, span: Duration) -> Timestamp {
         Timestamp(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// This instant moved on; stops at the latest representable one.
+    /// This instant moved forward. It stops at the latest instant that can be represented.
     #[must_use]
     pub fn after(self, span: Duration) -> Timestamp {
         Timestamp(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this instant is; zero when it is not after it.
+    /// The time from `earlier` to this instant; zero if this instant is not later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The last multiple of `step` that is not later, counted from 1970.
+    /// The last multiple of `step`, counted from 1970, that is not later than this instant.
     #[must_use]
     pub fn floor_to(self, step: Duration) -> Timestamp {
         let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
         Timestamp(self.0 - self.0.rem_euclid(step))
     }
 
-    /// The same instant for libraries that speak chrono.
+    /// This instant as a value of the crate chrono.
     pub fn to_chrono(self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
-    /// From chrono; anything finer than a microsecond is cut off.
+    /// An instant from a value of chrono. Digits below a microsecond are cut off.
     pub fn from_chrono(instant: DateTime<Utc>) -> Timestamp {
         Timestamp(instant.timestamp_micros())
     }
 
-    /// Whether anything of the exchange's can happen then: in the years 2020 to 2199. Else it stands for
-    /// an instant that there is not, such as Go's zero time `0001-01-01T00:00:00Z`.
+    /// Whether an event of the exchange can happen at this instant: in the years 2020 to 2199. Other instants stand
+    /// for a missing value, such as Go's zero time `0001-01-01T00:00:00Z`.
     pub fn is_credible(self) -> bool {
         (1_577_836_800..7_258_118_400).contains(&self.second())
     }
 
-    /// Whether it can be written as RFC 3339: the years 0 to 9999.
+    /// Whether the instant can be written as RFC 3339: the years 0 to 9999.
     pub fn has_four_digit_year(self) -> bool {
         (-62_167_219_200..=253_402_300_799).contains(&self.second())
     }
 
-    /// Reads RFC 3339, with zero to nine decimals of a second and any offset.
+    /// Reads RFC 3339, with zero to nine decimals of a second and any offset; `None` for any other text.
     ///
-    /// Written out because it runs once per trade; decimals beyond the microsecond are cut
-    /// off, since no store keeps them (the raw event does). `None` for anything else.
+    /// The parser is hand-written because it runs once per trade. Decimals below the microsecond are cut off, because
+    /// no store keeps them (the raw event does).
     pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
         let bytes = text.as_bytes();
         let date_is_shaped = bytes.get(4) == Some(&b'-')
@@ -122,9 +122,9 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC with six decimals: fixed width, so that text sorts as time does.
+    /// RFC 3339 in UTC with six decimals. The width is fixed, so text sorts as time does.
     ///
-    /// Written out as reading is: SQLite does it once per trade.
+    /// This is hand-written as the parser is: SQLite calls it once per trade.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.has_four_digit_year() {
             return f.write_str(&self.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, true));
@@ -147,7 +147,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Writes a number that is not negative, as many of its digits as there is room for.
+/// Writes a number that is not negative, with as many digits as fit.
 fn put(digits: &mut [u8], mut value: i64) {
     for digit in digits.iter_mut().rev() {
         *digit += u8::try_from(value % 10).unwrap_or(0);
@@ -210,8 +210,8 @@ fn is_date(year: i64, month: i64, day: i64) -> bool {
     (1..=days).contains(&day)
 }
 
-/// Days of the proleptic Gregorian calendar, counted in years that begin in March, so that
-/// the leap day is the last of its year.
+/// The days since 1970 of the proleptic Gregorian calendar. Years are counted from March, so that the leap day is the
+/// last day of its year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
@@ -219,7 +219,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + day_of_year - 719_468
 }
 
-/// The date of a day counted from 1970: [`days_since_1970`] backwards.
+/// The date of a day counted from 1970: the inverse of [`days_since_1970`].
 fn date_of(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

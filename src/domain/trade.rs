@@ -1,4 +1,4 @@
-//! The canonical trade and what surrounds it.
+//! The canonical trade, its parts, and its raw event.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use super::scope::Scope;
 use super::ticker::Ticker;
 use super::time::Timestamp;
 
-/// Far above the 36 characters of today's ids, far below what an index row holds.
+/// The longest id: far above the 36 characters of current ids, and far below the limit of an index row.
 const TRADE_ID_LEN_MAX: usize = 200;
 
-/// Whether `text` can be a trade's id: opaque, but visible ASCII and bounded, because it is a
-/// key in both stores and goes into logs.
+/// Whether `text` can be the id of a trade. Ids are opaque, but they have to be visible ASCII and short, because they
+/// are keys in both stores and are written to logs.
 pub fn is_trade_id(text: &str) -> bool {
     (1..=TRADE_ID_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -26,7 +26,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// As stored: `yes` or `no`.
+    /// The word in the database: `yes` or `no`.
     pub fn as_str(self) -> &'static str {
         match self {
             Side::Yes => "yes",
@@ -35,26 +35,26 @@ impl Side {
     }
 }
 
-/// What one contract cost, in units of 0.0001 cent (a millionth of a dollar): 0 to 1,000,000.
+/// The price of one contract, in units of 0.0001 cent (a millionth of a dollar): 0 to 1,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Price(i32);
 
-/// One dollar, the most a contract can cost.
+/// One dollar, the highest price of a contract.
 const DOLLAR_E4: i32 = 1_000_000;
 
 impl Price {
-    /// From units of 0.0001 cent; `None` above a dollar or below nothing.
+    /// A price from units of 0.0001 cent; `None` above a dollar or below zero.
     pub fn from_e4_cents(value: i64) -> Option<Price> {
         let value = i32::try_from(value).ok()?;
         (0..=DOLLAR_E4).contains(&value).then_some(Price(value))
     }
 
-    /// Units of 0.0001 cent.
+    /// The price in units of 0.0001 cent.
     pub fn e4_cents(self) -> i32 {
         self.0
     }
 
-    /// What the opposite side cost: the two make a dollar.
+    /// The price of the opposite side: the two add up to a dollar.
     #[must_use]
     pub fn opposite(self) -> Price {
         Price(DOLLAR_E4 - self.0)
@@ -62,62 +62,63 @@ impl Price {
 }
 
 impl fmt::Display for Price {
-    /// In cents with four decimals.
+    /// The price in cents with four decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&fixed::format(i64::from(self.0), 4))
     }
 }
 
-/// Contracts, in units of 0.01; at least one unit.
+/// A number of contracts, in units of 0.01; at least one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantity(i64);
 
-/// What `numeric(18,2)` holds.
+/// The largest value of `numeric(18,2)`.
 const QUANTITY_E2_MAX: i64 = 999_999_999_999_999_999;
 
 impl Quantity {
-    /// From hundredths of a contract; `None` for nothing and for more than the tables hold.
+    /// A quantity from hundredths of a contract; `None` for zero and for more than the tables hold.
     pub fn from_e2(value: i64) -> Option<Quantity> {
         (1..=QUANTITY_E2_MAX).contains(&value).then_some(Quantity(value))
     }
 
-    /// Hundredths of a contract.
+    /// The quantity in hundredths of a contract.
     pub fn e2(self) -> i64 {
         self.0
     }
 }
 
 impl fmt::Display for Quantity {
-    /// In contracts with two decimals.
+    /// The quantity in contracts with two decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&fixed::format(self.0, 2))
     }
 }
 
-/// One canonical trade: what the normalized table holds.
+/// One canonical trade: a row of the normalized table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trade {
-    /// The exchange's id: opaque, unique, the key.
+    /// The id that the exchange gave: opaque, unique, the key.
     pub trade_id: Box<str>,
-    /// The market it happened in.
+    /// The market of the trade.
     pub market: Ticker,
     /// The taker's outcome side.
     pub side: Side,
-    /// What one contract of `side` cost.
+    /// The price of one contract of `side`.
     pub price: Price,
-    /// How many contracts changed hands.
+    /// The number of contracts.
     pub quantity: Quantity,
     /// The exchange's `created_time`.
     pub traded_at: Timestamp,
-    /// Whether it was negotiated off the book; unknown for events of the older shapes.
+    /// Whether the trade was negotiated off the book; None for events of the older formats.
     pub is_block_trade: Option<bool>,
 }
 
-/// How the reason of an event begins that says something else of a trade that is stored already.
+/// The start of the reason of an event whose values contradict a stored trade.
 pub const CONFLICT: &str = "conflicts with the stored trade";
 
 impl Trade {
-    /// Whether both are the same trade, as far as both say what it was: the block flag came late.
+    /// Whether both are versions of the same trade that agree, as far as both have values: the exchange added the
+    /// block flag later.
     pub fn agrees_with(&self, other: &Trade) -> bool {
         self.trade_id == other.trade_id
             && self.market == other.market
@@ -129,7 +130,7 @@ impl Trade {
 }
 
 impl RawEvent {
-    /// As it is kept when another version of its trade is stored; `None` if that says the same.
+    /// This event as it is kept when another version of its trade is stored; `None` if the versions agree.
     pub fn conflict_with(&self, stored: &Trade) -> Option<Rejected> {
         let seen = &self.trade;
         if seen.agrees_with(stored) {
@@ -155,25 +156,25 @@ impl RawEvent {
     }
 }
 
-/// An event that became a trade, with the provider's own JSON.
+/// An event that became a trade, with the JSON of the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawEvent {
-    /// What it says.
+    /// The trade of the event.
     pub trade: Trade,
-    /// How it was said, byte for byte.
+    /// The JSON of the event, byte for byte.
     pub payload: Box<str>,
 }
 
-/// An event that normalization refused: kept in the raw table with the reason.
+/// An event that could not be normalized. It is kept in the raw table with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// The event's market, or what was read when it names none.
+    /// The market of the event, or the scope that was read if the event names no market.
     pub scope: Scope,
-    /// Its id, when that much can be read.
+    /// The id of the trade; None if it cannot be read.
     pub trade_id: Option<Box<str>>,
-    /// How it was said, byte for byte; what no store can hold as a JSON string.
+    /// The JSON of the event, byte for byte; text that no store can hold is kept as a JSON string.
     pub payload: Box<str>,
-    /// Why it is no trade, in one clause.
+    /// The reason why the event is no trade, in one clause.
     pub reason: String,
 }
 
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn keys_are_bounded_visible_ascii() {
-        // (text, a ticker, a trade's id, can be named in a list)
+        // (text, a ticker, an id of a trade, can be named in a list)
         for (text, is_ticker, is_id, is_listable) in [
             ("KXBTCD-26JUL2502-T74099.99", true, true, true),
             ("GDP-232022 Q4-T2.5", true, false, false),

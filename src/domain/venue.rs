@@ -1,19 +1,19 @@
-//! A venue as the domain knows it: figures that an adapter hands in, and no names.
+//! A venue, from the view of the domain: figures from its adapter, and no names.
 
 use std::time::Duration;
 
 use super::time::Timestamp;
 
-/// The figures of a venue. Its adapter says where each comes from.
+/// The figures of a venue. Its adapter documents the source of each.
 #[derive(Clone, Copy, Debug)]
 pub struct Venue {
     /// The value of every `source` column.
     pub source: &'static str,
     /// The most trades that a page holds.
     pub rows_per_page: u16,
-    /// Trades a second of all markets together, as long as no pass has counted them.
+    /// The trade rate of all markets together, in trades a second, until a pass has counted it.
     pub tape_rate: f64,
-    /// No trade is older.
+    /// The earliest possible trade.
     pub first_trades: Timestamp,
     /// A trade younger than this is in the live tier.
     pub live_min: Duration,
@@ -22,14 +22,14 @@ pub struct Venue {
 }
 
 impl Venue {
-    /// The tape at this rate in trades a second; `None` when no pass has counted it.
+    /// The tape with the counted rate in trades a second; `None` uses the rate of the venue.
     pub fn tape(&self, counted: Option<f64>) -> TapeRate {
         let per_second = counted.unwrap_or(self.tape_rate);
         TapeRate { per_second, rows_per_page: self.rows_per_page }
     }
 }
 
-/// How busy the tape is.
+/// The trade rate of the tape.
 #[derive(Clone, Copy, Debug)]
 pub struct TapeRate {
     /// Trades a second.
@@ -39,11 +39,12 @@ pub struct TapeRate {
 }
 
 impl TapeRate {
-    /// How many pages such a span of the tape takes: one at least.
+    /// The number of pages of the tape in such a span; at least one.
     pub fn pages(self, span: Duration) -> usize {
         let trades = span.as_secs_f64() * self.per_second;
         let pages = (trades / f64::from(self.rows_per_page)).ceil().max(1.0);
-        // As a duration, since a float cannot be cast without a look: more than fits is too many.
+        // The float is converted through a duration, because a cast is unchecked. A number too large for it means too
+        // many pages.
         Duration::try_from_secs_f64(pages)
             .map_or(usize::MAX, |pages| usize::try_from(pages.as_secs()).unwrap_or(usize::MAX))
     }
@@ -51,7 +52,7 @@ impl TapeRate {
 
 #[cfg(test)]
 impl TapeRate {
-    /// The tape at this rate in trades a second, 1,000 of them on a page.
+    /// The tape with this rate in trades a second and 1,000 trades on a page.
     pub(super) const fn of(per_second: f64) -> TapeRate {
         TapeRate { per_second, rows_per_page: 1_000 }
     }

@@ -1,8 +1,9 @@
-//! What else the exchange says of a slice that shows nothing: its description of the market, and its candles. Pure.
+//! Other figures of the exchange about a slice that shows nothing: the description of its market, and its candles.
+//! Pure.
 //!
-//! A list of trades that is empty says the same however often it is asked for. Figures that come from elsewhere
-//! are another question, as far as they speak of the slice at all: each is believed of what was traded by the instant
-//! at which it was given.
+//! An empty list of trades gives the same answer however often it is asked for. Figures from another source are
+//! another question, if they cover the slice at all. Each figure covers the trades up to the instant at which it was
+//! given.
 
 use std::time::Duration;
 
@@ -11,43 +12,44 @@ use super::completeness::{HOUR_SECONDS, HourVolume, compare};
 use super::slice::{Slice, SliceKey, SliceStatus};
 use super::time::Timestamp;
 
-/// Trades so young may still be joined to a candle.
+/// Trades younger than this may still be added to a candle.
 const CLOSED_AFTER: Duration = Duration::from_secs(60);
-/// A trade so young may not be in the volume of its market yet.
+/// A trade younger than this may be missing in the volume of its market.
 const COUNTED_AFTER: Duration = Duration::from_secs(60);
-/// A market that was described so lately may be unknown for a moment: lists are cached.
+/// A market that was described less than this time ago may be unknown for a moment: lists are cached.
 const GONE_AFTER: Duration = Duration::from_secs(300);
 
-/// Whether nothing of a slice was shown so far.
+/// Whether no trade of a slice was shown so far.
 pub fn is_blank(slice: &Slice) -> bool {
     slice.status == SliceStatus::Open && slice.cursor.is_none() && slice.low.is_none()
 }
 
-/// Whether the market did not trade within the slice, by its own times.
+/// Whether the market did not trade within the slice, by its opening and closing times.
 pub fn is_outside(lifespan: &Lifespan, key: &SliceKey) -> bool {
     lifespan.open_time.is_some_and(|open| key.until() <= open)
         || lifespan.close_time.is_some_and(|close| close < key.from())
 }
 
-/// What the exchange says of a market that is asked for by name.
+/// The answer of the exchange about a market that is asked for by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// This.
+    /// The description of the market.
     Known(Lifespan),
-    /// There is none, by two different questions; this is what it had said before, and when it said so.
+    /// Two different questions say that there is no such market. Holds the last description and the time of this
+    /// answer.
     Gone(Lifespan, Timestamp),
 }
 
 impl Said {
-    /// What it said last.
+    /// The last description.
     pub fn lifespan(&self) -> &Lifespan {
         match self {
             Said::Known(lifespan) | Said::Gone(lifespan, _) => lifespan,
         }
     }
 
-    /// Stored trades up to this instant are held against the volume; later ones may not be in it. `None` if nobody
-    /// knows of when it is.
+    /// The instant up to which stored trades are compared with the volume; later trades may not be in the volume.
+    /// `None` if the time of the description is unknown.
     pub fn counted_until(&self) -> Option<Timestamp> {
         match self {
             Said::Known(lifespan) => counted_until(lifespan),
@@ -55,8 +57,8 @@ impl Said {
         }
     }
 
-    /// Whether nothing that was traded by the end of the slice is missing; `stored_e2` is what is stored up to
-    /// [then](Said::counted_until).
+    /// Whether no trade up to the end of the slice is missing. `stored_e2` is the quantity stored up to
+    /// [`counted_until`](Said::counted_until).
     pub fn accounts_for(&self, key: &SliceKey, stored_e2: i64) -> bool {
         match self {
             Said::Known(lifespan) => {
@@ -64,14 +66,14 @@ impl Said {
             }
             Said::Gone(lifespan, at) => {
                 let was_known = lifespan.seen_at.is_none_or(|seen| at.since(seen) >= GONE_AFTER);
-                // One that has traded does not go.
+                // A market that has traded does not disappear.
                 was_known && stored_e2 == 0 && lifespan.volume_e2.unwrap_or(0) == 0
             }
         }
     }
 }
 
-/// Whether a description is late enough for all that was traded in a slice to be in its volume.
+/// Whether a description is late enough to count all trades of a slice in its volume.
 pub fn speaks_of(lifespan: &Lifespan, key: &SliceKey) -> bool {
     counted_until(lifespan).is_some_and(|until| key.until() <= until)
 }
@@ -80,29 +82,29 @@ fn counted_until(lifespan: &Lifespan) -> Option<Timestamp> {
     lifespan.seen_at.map(|at| at.before(COUNTED_AFTER))
 }
 
-/// What the exchange's candles are asked for.
+/// The answer to a question about candles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Candles {
-    /// These are the hours around the slice.
+    /// The hours around the slice.
     Hours(Vec<HourVolume>),
-    /// Nobody is told, or nobody can read it.
+    /// The exchange gives no candles for it, or they cannot be read.
     Refused,
 }
 
-/// What a witness says of a slice.
+/// The statement of a second source about a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// Nothing of it is missing.
+    /// No trade of the slice is missing.
     Whole,
-    /// Something of it is missing.
+    /// Some trade of the slice is missing.
     Short,
-    /// It says nothing.
+    /// The source says nothing about it.
     Silent,
 }
 
 impl Candles {
-    /// What they say, given what is stored of these hours. No candle at all is no answer; nor is one of an hour that goes
-    /// on, unless it is there.
+    /// The statement of the candles, compared with the stored quantities of the same hours. No candle at all is no
+    /// answer. An hour that is not over gives no answer either, unless its candle is there.
     pub fn say(&self, key: &SliceKey, stored: &[HourVolume], exchange_now: Timestamp) -> Word {
         let Candles::Hours(hours) = self else { return Word::Silent };
         let (from, until) = hours_around(key);
@@ -119,7 +121,7 @@ impl Candles {
     }
 }
 
-/// The full hours that hold a slice. A trade on the hour is in the one that ends then.
+/// The full hours that contain a slice. A trade exactly on the hour belongs to the hour that ends then.
 pub fn hours_around(key: &SliceKey) -> (Timestamp, Timestamp) {
     let hour = |second: i64| Timestamp::from_seconds(second.saturating_mul(HOUR_SECONDS));
     let first = (key.from().second() - 1).div_euclid(HOUR_SECONDS);
@@ -127,9 +129,10 @@ pub fn hours_around(key: &SliceKey) -> (Timestamp, Timestamp) {
     (hour(first), hour(last))
 }
 
-/// Whether nothing of a slice is missing, by its market's description and its candles. Candles that contradict win: a
-/// volume of nothing was seen on markets that had traded. Where they say nothing the description decides. Where they are not
-/// to be had it does so only of a slice that was shown empty by three questions (`is_doubted`), as it does in a pass.
+/// Whether no trade of a slice is missing, by the description of its market and its candles. Candles that contradict
+/// win: a volume of zero was seen on markets that had traded. If the candles say nothing, the description decides. If
+/// there are no candles, it decides only for a slice that three questions showed empty (`is_doubted`), as it does in
+/// a pass.
 pub fn is_borne_out(
     is_accounted_for: bool,
     candles: &Candles,

@@ -1,4 +1,4 @@
-//! What descriptions and candles say of a slice.
+//! The statements of descriptions and candles about a slice.
 
 use super::*;
 use crate::domain::market::Status;
@@ -103,7 +103,7 @@ fn candles_say_what_they_show() {
     assert_eq!(Candles::Refused.say(&key, &[], at(closed)), Word::Silent);
 }
 
-/// A trade at the very instant at which the slice begins is in the hour that ends there.
+/// A trade exactly at the start of the slice belongs to the hour that ends there.
 #[test]
 fn a_trade_on_the_hour_at_which_a_slice_begins_is_looked_for() {
     let key = key(HOUR, 3 * HOUR);

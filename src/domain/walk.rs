@@ -1,14 +1,13 @@
-//! The walk: reading one market newest to oldest, page by page. Pure.
+//! The walk reads one market, newest trade first, page by page. Pure.
 //!
-//! [`Walk::next`] says what to ask, [`Walk::page`] is told the answer and says which rows to
-//! store and what storing them proves. The exchange answers newest first, so a walk that
-//! breaks leaves its gap *below* what it has: only the page that reaches the lower edge
-//! completes the window.
+//! [`Walk::next`] returns the request. [`Walk::page`] takes the answer and returns the rows to store and the progress
+//! that they prove. The exchange lists the newest trade first, so a walk that breaks off leaves its gap *below* the
+//! rows it has: only the page that reaches the lower edge completes the window.
 //!
-//! A walk proves what it has shown, and nothing else ([`Evidence`]). It is asked from the newest
-//! trade that is stored, its anchor, so a healthy answer is never empty; an answer without the
-//! anchor, an end of the list, and a gap in which many trades were to be expected are believed only
-//! when a second, different question agrees.
+//! A walk proves the trades that it has shown, and nothing else ([`Evidence`]). Its questions reach down to the
+//! newest stored trade, its anchor, so a healthy answer is never empty. Three answers are believed only if a second,
+//! different question agrees: an answer without the anchor, an end of the list, and a gap in which many trades were
+//! to be expected.
 
 mod completion;
 mod empty;
@@ -30,23 +29,23 @@ use super::time::{CLOCK_SLACK, Timestamp};
 use super::trade::{RawEvent, Rejected};
 use states::{Chain, Depth, Held, Question, Repeats, Seen, Span, Start};
 
-/// So many passes in a row have to miss an anchor that was the newest trade, before it counts as busted:
-/// an answer that is merely old looks the same.
+/// This many passes in a row have to miss an anchor that was the newest trade before the trade counts as removed: an
+/// answer that is only old looks the same.
 const PASSES_MISSED_MIN: u32 = 2;
 
-/// What comes of an answer.
+/// The reaction to an answer.
 enum Turn {
     Ask(Question),
-    /// From the top again, without a bound.
+    /// Begin again with the newest page, without a lower bound.
     AskToEnd,
     Complete,
-    /// Nothing is proven, and nothing is wrong.
+    /// End the walk. Nothing is proven, and nothing is wrong.
     Idle,
-    /// The same, but the market was heard to be silent.
+    /// End the walk. Nothing is proven, but the market was heard to be silent.
     Silent,
-    /// A step that shows nothing is read together with the one above it.
+    /// Read a step that shows nothing together with the step above it.
     Widen,
-    /// What lies above a window that shows nothing is looked for, whatever was shown below.
+    /// Look for trades above a window that shows nothing, whatever was shown below it.
     LookAbove,
     Broken(Guard),
 }
@@ -66,14 +65,15 @@ pub struct Walk {
     chain: Chain,
     seen: Seen,
     repeats: Repeats,
-    /// Up to where the newest page proves that there is something above.
+    /// The newest page proves that there is a trade at or above this instant.
     head_edge: Option<Timestamp>,
-    /// Up to here a step showed nothing. That proves nothing: the next one reaches above it and down to the same edge.
+    /// The upper edge of the steps that showed nothing. An empty step proves nothing, so the next one reaches higher
+    /// and down to the same lower edge.
     nothing_until: Option<Timestamp>,
-    /// How many ends of lists agree with what an earlier pass saw, the one at which it broke off included: the exchange
-    /// ends its lists so.
+    /// The number of ends of lists that agree with an earlier pass, including the end at which that pass broke off:
+    /// this exchange ends its lists so.
     ends_believed: u32,
-    /// The step before this one was read so late that nothing below this is late for it.
+    /// The step before this one was read so late that a trade below this instant is not late for it.
     reread_floor: Option<Timestamp>,
     corrections: Vec<Correction>,
     pages: u32,
@@ -81,12 +81,12 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// What is being read.
+    /// The scope that is read.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// What to ask next, or how it ended.
+    /// The next request, or the end of the walk.
     pub fn next(&self) -> Step {
         if let Some(end) = self.end {
             return Step::Done(end);
@@ -103,37 +103,38 @@ impl Walk {
             scope: self.scope.clone(),
             tier: if self.chain.question == Question::Archive { Tier::Archive } else { self.tier },
             cursor,
-            // A second lower, too: what it brings from below the edge is not kept.
+            // The bound is one second lower than needed; rows that this brings from below the edge are dropped.
             min_ts: lowest.map(|edge| edge.second() - 1 - self.rules.nudge),
-            // Also for a whole second: an exclusive bound must not cut off its ties.
+            // The bound is one second higher, also for a whole second: an exclusive bound must not cut off trades of
+            // the same instant.
             max_ts: self.upper_edge().map(|edge| edge.max(lowest.unwrap_or(edge)).second() + 1),
         })
     }
 
-    /// Rows below this instant are not kept.
+    /// The lower edge: rows below this instant are not kept.
     pub fn lower_edge(&self) -> Option<Timestamp> {
         let Some(claim) = self.held.claim else { return self.start.at() };
         let overlapped = claim.before(self.rules.overlap);
         let edge = self.reread_floor.map_or(overlapped, |floor| floor.min(claim).max(overlapped));
         let reach = match self.held.expected.anchor() {
-            // Whatever is claimed: all above the newest trade that is stored is read.
+            // All trades above the newest stored one are read, even if they are claimed.
             Some(anchor) => Some(edge.min(anchor.at)),
             None if self.held.is_read || self.scope.is_tape() => Some(edge),
-            // It was only ever silent.
+            // The market was only ever silent.
             None => None,
         };
         reach.max(self.held.complete_from)
     }
 
-    /// Rows below this instant are not asked for: anchor and footing have to be shown, also where they
-    /// are not kept.
+    /// The lower bound of questions. The anchor and the footing have to be shown, so it reaches down to them even if
+    /// their rows are not kept.
     fn ask_from(&self) -> Option<Timestamp> {
         let shown = [self.anchor_at(), self.held.footing];
         let edge = self.lower_edge()?;
         Some(shown.into_iter().flatten().fold(edge, Timestamp::min))
     }
 
-    /// The lower bound of the request in hand.
+    /// The lower bound of the current request; None if it has none.
     fn lowest(&self) -> Option<Timestamp> {
         let is_unbounded = self.depth == Depth::ToEnd
             || matches!(self.chain.question, Question::Confirm(_) | Question::Archive);
@@ -146,14 +147,14 @@ impl Walk {
             Question::Archive => None,
             Question::Above(step) => self.above_edge(*step),
             Question::First => self.span.until(),
-            // Rows above the window are read as well, down from the newest.
+            // The pages also hold rows above the window, from the newest one down.
             Question::Next(_) => {
                 self.span.until().map(|until| self.seen.low.map_or(until, |low| low.max(until)))
             }
         }
     }
 
-    /// The exchange refused the request because of its cursor: go on by time instead.
+    /// The exchange refused the request because of its cursor, so the walk goes on by time.
     pub fn cursor_refused(&mut self) {
         self.restart_by_time();
     }
@@ -163,7 +164,7 @@ impl Walk {
         self.chain.question == Question::First
     }
 
-    /// Whether the request in hand carries a cursor, so that refusing it may be the cursor's fault.
+    /// Whether the current request carries a cursor, so that the cursor may be the reason of a refusal.
     pub fn has_cursor(&self) -> bool {
         matches!(self.chain.question, Question::Next(_))
     }
@@ -180,7 +181,7 @@ impl Walk {
         self.chain.ask(question, self.seen.low);
     }
 
-    /// Takes the answer to the request in hand; says what to store and what that proves.
+    /// Takes the answer to the current request. Returns the rows to store and the progress that they prove.
     pub fn page(&mut self, page: Page) -> Walked {
         let spoken = self.end_silence(&page);
         let mut walked = self.read(page);
@@ -196,7 +197,8 @@ impl Walk {
         let is_bounded = self.lowest().is_some();
         match self.inspect(&page) {
             Verdict::StartedOver => {
-                // Newer rows than the walk is at: they are stored already or belong to the next window.
+                // The page has newer rows than the position of the walk: they are stored already or belong to the
+                // next window.
                 self.restart_by_time();
                 return self.walked(Vec::new(), Vec::new(), page.exchange_now);
             }
@@ -235,7 +237,7 @@ impl Walk {
         self.walked(page.events, page.rejected, page.exchange_now)
     }
 
-    /// What the page says of the exchange; the newest trade of the tape if this is its newest page.
+    /// Takes the evidence of the page. Returns the newest trade of the tape if this is its newest page.
     fn listen(&mut self, page: &Page) -> Option<Anchor> {
         let is_newest = self.chain.question == Question::First && self.span == Span::Own;
         if let Some(evidence) = &mut self.seen.evidence {
@@ -255,7 +257,7 @@ impl Walk {
         newest.filter(|_| is_newest && self.scope.is_tape())
     }
 
-    /// No claim is later than both clocks: nobody has seen that yet.
+    /// Lowers a claim that is later than both clocks: no answer can have proven it.
     fn lower_what_lies_ahead(&mut self, page: &Page) {
         let latest = page.exchange_now.max(page.our_now).after(CLOCK_SLACK);
         let Some(claimed) = self.held.claim.filter(|claim| *claim > latest) else { return };
@@ -266,7 +268,7 @@ impl Walk {
         (self.held.claim, self.start) = (proven, Start::of(proven));
     }
 
-    /// A long window is read in steps, the oldest first, each below a trade that was shown.
+    /// Cuts a long window to a step. The oldest step is read first, and each step lies below a trade that was shown.
     fn is_cut_to_a_step(&mut self) -> bool {
         let is_newest = self.span == Span::Own && self.chain.question == Question::First;
         if !is_newest || self.depth == Depth::ToEnd {
@@ -276,11 +278,12 @@ impl Walk {
         self.begin_step()
     }
 
-    /// The next step, if what is left is longer than one.
+    /// Begins the next step if the rest of the window is longer than one step.
     fn begin_step(&mut self) -> bool {
         let (Some(from), Some(length)) = (self.start.at(), self.rules.step) else { return false };
         let nothing_until = self.nothing_until.map_or(from, |at| at.max(from));
-        // Twice as long each time: a day of nothing is no reason for a hundred questions.
+        // Each empty step is twice as long as the one before it: a day without trades must not cost a hundred
+        // questions.
         let until = nothing_until.after(length.max(nothing_until.since(from))).floor();
         // A step of less than a second would end where it begins.
         if self.head_edge.is_none_or(|edge| edge <= until) || until <= from {
@@ -297,7 +300,7 @@ impl Walk {
         match turn {
             Turn::Ask(question) => {
                 if let (Question::Next(cursor), Some(window)) = (&question, self.window()) {
-                    // Where the cursor stands, which after a restart by time may be above `self.low`.
+                    // The position of the cursor; after a restart by time it may be above `self.seen.low`.
                     let low = self.chain.previous.as_ref().map(|p| p.at).or(self.seen.low);
                     let is_looking_back = !self.repeats.gaps.is_empty() && low > self.seen.low;
                     let (cursor, anchor) = (Some(cursor.clone()), self.next_anchor());
@@ -340,7 +343,7 @@ impl Walk {
 
     fn kept(&self, events: Vec<RawEvent>) -> Vec<RawEvent> {
         let lower_edge = self.lower_edge();
-        // A backfill is asked for a window; a pass keeps whatever is shown above its edge.
+        // A backfill keeps only the rows of its window. A pass keeps all rows above its lower edge.
         let below = match self.span {
             Span::Given { until, .. } => Some(until),
             _ => None,

@@ -1,5 +1,5 @@
-//! What the properties of the walk are tried on: an exchange (which those of the tape ask, too), a
-//! store and a pass, each as small as its promises allow.
+//! The model behind the properties of the walk: an exchange (which the properties of the tape use too), a store and a
+//! pass, each as small as its promises allow.
 
 use crate::domain::scope::Scope;
 use crate::domain::ticker::Ticker;
@@ -17,11 +17,12 @@ pub(in crate::domain) const ROWS: usize = 3;
 pub(in crate::domain) const OVERLAP: Duration = quarters(32);
 pub(in crate::domain) const SETTLE: Duration = quarters(SETTLE_QUARTERS);
 pub(in crate::domain) const SETTLE_QUARTERS: u64 = 8;
-/// The overlap: no walk finds what is later than that, where the answer's date does not count.
+/// The overlap, in quarters of a second. No walk finds a trade that is later than this, if the date of the answer
+/// does not count.
 pub(in crate::domain) const LATE_MAX_QUARTERS: u64 = 31;
 pub(in crate::domain) const START: Timestamp = Timestamp::from_seconds(1_000);
 
-/// Time goes by in quarters of a second, so that much falls on whole seconds.
+/// Time passes in quarters of a second, so that many trades are on whole seconds.
 pub(in crate::domain) const fn quarters(count: u64) -> Duration {
     Duration::from_millis(250 * count)
 }
@@ -30,7 +31,7 @@ pub(in crate::domain) fn market() -> Ticker {
     Ticker::new("KX").unwrap()
 }
 
-/// Where a market begins, and the length of its steps in quarters of a second.
+/// The start of a market in seconds, and the length of its steps in quarters of a second.
 pub(in crate::domain) type Terms = (Option<i64>, Option<u64>);
 
 pub(in crate::domain) fn rules((since, step): Terms) -> Rules {
@@ -39,7 +40,7 @@ pub(in crate::domain) fn rules((since, step): Terms) -> Rules {
     Rules { overlap: OVERLAP, settle: SETTLE, since, pages_max: 5_000, step, ..Rules::EXACT }
 }
 
-/// How the exchange reads a bound; the documentation says "after" and "before".
+/// The meaning of a bound for the exchange; the documentation says "after" and "before".
 #[derive(Clone, Copy, Debug)]
 pub(in crate::domain) enum Bound {
     SecondsInclusive,
@@ -56,7 +57,7 @@ pub(in crate::domain) const BOUNDS: [Bound; 4] = [
 ];
 
 impl Bound {
-    /// Whether `lesser` lies below `greater`, where one of the two is a bound in whole seconds.
+    /// Whether `lesser` lies below `greater`. One of the two is a bound in whole seconds.
     pub(in crate::domain) fn is_ordered(self, lesser: Timestamp, greater: Timestamp) -> bool {
         match self {
             Bound::SecondsInclusive => lesser.second() <= greater.second(),
@@ -67,13 +68,13 @@ impl Bound {
     }
 }
 
-/// How the exchange says that nothing follows.
+/// The way in which the exchange ends a list.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::domain) enum ListEnd {
     NoCursor,
-    /// Every page with rows has a cursor; the empty page behind the last has none.
+    /// Every page with rows has a cursor, and the empty page behind the last one has none.
     EmptyPage,
-    /// The empty pages have cursors, too, for as long as one asks.
+    /// The empty pages have cursors too, without end.
     EmptyPages,
 }
 
@@ -84,7 +85,7 @@ pub(in crate::domain) const LIST_ENDS: [ListEnd; 3] =
 pub(in crate::domain) enum Sort {
     Readable,
     Unreadable,
-    /// Not even its market can be read.
+    /// Even the market of the row is unreadable.
     Nameless,
 }
 
@@ -93,7 +94,7 @@ pub(in crate::domain) struct Made {
     pub(in crate::domain) at: Timestamp,
     pub(in crate::domain) id: String,
     pub(in crate::domain) market: Ticker,
-    /// When the exchange began to show it.
+    /// The time when the exchange began to show the trade.
     pub(in crate::domain) shown_at: Timestamp,
     pub(in crate::domain) sort: Sort,
 }
@@ -118,7 +119,7 @@ impl Made {
         }
     }
 
-    /// As it stands on a page of `scope`.
+    /// The row on a page of `scope`.
     pub(in crate::domain) fn rejected(&self, scope: &Scope) -> Rejected {
         let is_named = !matches!(self.sort, Sort::Nameless);
         let scope = if is_named { self.market.clone().into() } else { scope.clone() };
@@ -127,7 +128,7 @@ impl Made {
     }
 }
 
-/// Above every row.
+/// A cursor above every row.
 pub(in crate::domain) const CURSOR_TOP: &str = "9";
 
 pub(in crate::domain) fn empty_page(cursor: Option<String>, exchange_now: Timestamp) -> Page {
@@ -141,21 +142,21 @@ pub(in crate::domain) fn empty_page(cursor: Option<String>, exchange_now: Timest
     }
 }
 
-/// What is wrong with one answer.
+/// The fault of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::domain) enum Trouble {
     None,
     CursorRefused,
     CursorIgnored,
-    /// The answer names the cursor it was asked with.
+    /// The answer repeats the cursor of its request.
     CursorRepeated,
-    /// No rows, although there are some; a cursor to go on with.
+    /// The answer has no rows although there are some, and a cursor.
     Hiccup,
-    /// No rows and no cursor, although there are some.
+    /// The answer has no rows although there are some, and no cursor.
     NoRows,
-    /// Only the first rows of the page, and no cursor.
+    /// The answer has only the first rows of the page, and no cursor.
     CutShort(usize),
-    /// The answer is that of a server that shows what is new so many quarters of a second later.
+    /// The server shows new trades this many quarters of a second later.
     Lagging(u64),
     /// The page begins some rows above its cursor.
     StepsBack(usize),
@@ -170,7 +171,7 @@ pub(in crate::domain) enum Trouble {
 #[derive(Clone, Debug)]
 pub(in crate::domain) struct Exchange {
     pub(in crate::domain) now: Timestamp,
-    /// Newest first, by time and then by id, as the exchange sorts.
+    /// The trades, newest first by time and then by id, as the exchange sorts them.
     pub(in crate::domain) made: Vec<Made>,
     pub(in crate::domain) min: Bound,
     pub(in crate::domain) max: Bound,
@@ -179,14 +180,14 @@ pub(in crate::domain) struct Exchange {
 
 impl Exchange {
     pub(in crate::domain) fn make(&mut self, market: &Ticker, at: Timestamp, sort: Sort) {
-        // Ids in no order of time.
+        // The ids are not in the order of time.
         let id = format!("t{:05}", self.made.len() * 7_919 % 10_007);
         let made = Made { at, id, market: market.clone(), shown_at: self.now, sort };
         let place = self.made.partition_point(|row| (row.at, &row.id) > (made.at, &made.id));
         self.made.insert(place, made);
     }
 
-    /// The answer to `request`; `None` when its cursor is refused.
+    /// The answer to `request`; `None` if its cursor is refused.
     pub(in crate::domain) fn answer(
         &self,
         request: &PageRequest,
@@ -263,11 +264,11 @@ impl Exchange {
     }
 }
 
-/// What every store promises, in a few lines: see `store/contract.rs`.
+/// A model of the promises of every store, in a few lines: see `store/contract.rs`.
 pub(in crate::domain) struct Store {
     pub(in crate::domain) checkpoint: Checkpoint,
     pub(in crate::domain) stored: BTreeSet<String>,
-    /// Passes begun so far.
+    /// The number of passes begun so far.
     pub(in crate::domain) runs: i64,
 }
 
@@ -287,7 +288,7 @@ impl Store {
         for update in commit.checkpoints() {
             let next = update.next();
             if update.expected_version() == self.checkpoint.version {
-                // The stores guard this in SQL as well; here nothing may lean on that.
+                // The stores guard this in SQL as well, but the core must not depend on that.
                 let held = self.checkpoint.complete_until;
                 let may_move = update.is_lowered() || next.complete_until >= held;
                 assert!(may_move, "moved back from {held:?}: {next:?}");
@@ -300,14 +301,14 @@ impl Store {
     }
 }
 
-/// One pass over the one market.
+/// A pass over the one market.
 pub(in crate::domain) struct Pass {
     pub(in crate::domain) walk: Walk,
     pub(in crate::domain) batch: Batch,
     pub(in crate::domain) committed: Committed,
     pub(in crate::domain) end: Option<End>,
     pub(in crate::domain) run: i64,
-    /// Whether some answer to it held less than it should.
+    /// Whether an answer to the walk held less than it should.
     has_lied: bool,
 }
 
@@ -326,9 +327,10 @@ impl Pass {
         }
     }
 
-    /// Asks once, unless the walk is over, and notes it if it is over then.
+    /// Sends one request, unless the walk is over, and notes the end of the walk.
     pub(in crate::domain) fn read(&mut self, exchange: &Exchange, trouble: Trouble) {
-        // One answer is never proof, but two that are wrong about the same thing are.
+        // One answer is never proof, but two answers that are wrong in the same way would be. So a walk gets at most
+        // one.
         let is_short = matches!(trouble, Trouble::Hiccup | Trouble::NoRows | Trouble::CutShort(_));
         let trouble = if is_short && self.has_lied { Trouble::None } else { trouble };
         self.has_lied |= is_short;

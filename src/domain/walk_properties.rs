@@ -1,5 +1,5 @@
-//! Properties of the walk: everything that can go wrong between an exchange, a store and two
-//! passes, in any order. What is claimed must be stored, whatever happened.
+//! Properties of the walk: every fault of an exchange, a store and two passes, in any order. Every claimed trade must
+//! be stored, whatever happened.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ pub(in crate::domain) mod model;
 
 use model::*;
 
-/// The whole world, and what is done to it.
+/// The whole world, and the actions on it.
 struct World {
     exchange: Exchange,
     store: Store,
     passes: [Option<Pass>; 2],
     rules: Rules,
-    /// Whether some answer held less than the exchange has, or its date told nothing of that: then what is late within
-    /// the overlap may be missing below a claim until the next walk has read it.
+    /// Whether an answer held less than the exchange has, or its date did not show that. Then a late trade within the
+    /// overlap may be missing below a claim until the next walk has read it.
     is_misled: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Act {
     Wait(u64),
-    /// Trades on one microsecond that many quarters ago; late beyond the settling time.
+    /// Trades at one microsecond, that many quarters of a second ago; they are late beyond the settling time.
     Trades {
         count: usize,
         quarters_ago: u64,
@@ -63,7 +63,7 @@ impl World {
         World { exchange, store, passes: [None, None], rules: rules(terms), is_misled: false }
     }
 
-    /// After `acts`, when everything has settled and no pass is at work.
+    /// The world after `acts`, when all trades are settled and no pass is in progress.
     fn after(habits: (Bound, Bound, ListEnd), terms: Terms, acts: &[Act]) -> World {
         let mut world = World::new(habits, terms);
         world.live_through(acts);
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    /// Passes without disturbance until one is level; they are few.
+    /// Runs passes without a fault until one is level; few are needed.
     fn heal(&mut self, pages: usize, pages_per_commit: usize) -> Option<End> {
         let mut end = None;
         // A gap between two pages that many bursts explain takes a pass of its own, and so does a list that ends with
@@ -138,7 +138,7 @@ impl World {
         end
     }
 
-    /// Reads undisturbed, at most `pages` pages; commits after each `pages_per_commit`.
+    /// Runs a pass without a fault over at most `pages` pages, with a commit after each `pages_per_commit`.
     fn undisturbed_pass(&mut self, pages: usize, pages_per_commit: usize) -> (Pass, usize) {
         let mut pass = Pass::begin(&mut self.store, self.rules);
         let mut inserted = 0;
@@ -156,16 +156,16 @@ impl World {
         (pass, inserted)
     }
 
-    /// Pages enough for reading everything once for the interrupted walk and once for the new
-    /// one, with what it takes to find out that a cursor is no good and where the list ends; with
-    /// steps the same for each, and the overlap as often as the shortest fit into it.
+    /// A number of pages that is enough to read every trade once for the interrupted walk and once for the new one,
+    /// with the questions that find a useless cursor and the end of the list. With steps it is as many for each step,
+    /// and the overlap as often as the shortest step fits into it.
     fn pages_enough(&self) -> usize {
         let pages = self.exchange.made.len().div_ceil(ROWS);
         let age = self.exchange.now.since(START.before(Duration::from_secs(30)));
         self.rules.step.map_or(2 * pages + 10, |_| 12 * pages + 4 * seconds(age) + 10)
     }
 
-    /// The pages of the busiest such span.
+    /// The number of pages of the busiest three seconds.
     fn pages_in_three_seconds(&self) -> usize {
         let span = Duration::from_secs(3);
         let rows_since = |from: Timestamp| {
@@ -183,7 +183,7 @@ impl World {
         let made = self.exchange.made.iter();
         let wanted: BTreeSet<String> =
             made.filter(|row| self.is_wanted(row)).map(|row| row.id.clone()).collect();
-        // An unreadable event has no time that could lie outside; it may be kept from below.
+        // An unreadable event has no time, so it cannot be outside the window, and it may be kept from below.
         let unreadable = |id: &String| {
             let row = self.exchange.made.iter().find(|row| row.id == *id);
             row.is_some_and(|row| matches!(row.sort, Sort::Unreadable | Sort::Nameless))
@@ -203,7 +203,7 @@ pub(in crate::domain) fn habits() -> impl Strategy<Value = (Bound, Bound, ListEn
     (select(&BOUNDS[..]), select(&BOUNDS[..]), select(&LIST_ENDS[..]))
 }
 
-/// A step of less than a second would end where it begins.
+/// A step is at least a second long: a shorter one would end where it begins.
 pub(in crate::domain) fn terms() -> impl Strategy<Value = Terms> {
     (prop::option::of(985_i64..1_005), prop::option::of(4..160_u64))
 }
@@ -232,7 +232,7 @@ fn trades(quarters_ago: Range<u64>, count_max: usize) -> impl Strategy<Value = A
         2 => Just(Sort::Unreadable),
     ];
     (1..=count_max, quarters_ago, sort).prop_map(|(count, quarters_ago, sort)| {
-        // More of them than a pass can read have to be gone through in one.
+        // A pass has to read all unreadable rows of an instant, so there is only one: more might not fit into a pass.
         let count = if matches!(sort, Sort::Unreadable) { 1 } else { count };
         Act::Trades { count, quarters_ago, sort }
     })
@@ -251,7 +251,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// Any checkpoint at all, also those that no pass would leave behind.
+/// Any checkpoint, also one that no pass would leave.
 fn state() -> impl Strategy<Value = Checkpoint> {
     let second = || 975_i64..1_005;
     let at = |instant: Option<i64>| instant.map(Timestamp::from_seconds);
@@ -284,8 +284,8 @@ fn state() -> impl Strategy<Value = Checkpoint> {
     )
 }
 
-/// More cases than usual, since the worst troubles take three at once; without files of failed
-/// ones, since a failing case is worth a transcript of its own.
+/// More cases than usual, because the worst faults need three conditions at once. No files of failed cases, because a
+/// failing case is worth a transcript of its own.
 pub(in crate::domain) fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig { cases: usual.cases.max(1_000), failure_persistence: None, ..usual }
@@ -312,8 +312,8 @@ proptest! {
         prop_assert_eq!(world.store.checkpoint.complete_until, held.complete_until);
     }
 
-    // Going on by time re-reads up to three seconds, and asking whether a list ends there as much again; a pass has
-    // to get through those.
+    // Going on by time reads up to three seconds again, and the question whether a list ends there as much again. A
+    // pass has to read that many pages.
     #[test]
     fn passes_that_are_always_cut_short_get_there(
         habits in habits(),
@@ -332,7 +332,7 @@ proptest! {
             world.store.checkpoint.complete_until >= edge
         });
         prop_assert!(gets_there, "{passes_enough} passes: {:?}", world.store.checkpoint);
-        // Rows that nobody can read may lie above the newest trade.
+        // Unreadable rows may lie above the newest trade.
         world.heal(world.pages_enough(), 1);
         world.assert_everything_is_stored_once();
     }
@@ -347,7 +347,7 @@ proptest! {
         let mut world = World::after(habits, terms, &acts);
         let mut state = state;
         if let Some(walk) = &mut state.walk {
-            // It has come down to a trade that there is.
+            // The position of the walk is an existing trade.
             let rows = world.exchange.made.iter().filter(|row| matches!(row.sort, Sort::Readable));
             walk.low = rows.map(|row| row.at).filter(|at| Some(*at) <= walk.low).max();
         }

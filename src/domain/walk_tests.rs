@@ -1,4 +1,4 @@
-//! The walk as transcripts: what is asked, what is answered, what is stored, what that proves.
+//! The walk as transcripts: the requests, the answers, the rows to store, and the progress that they prove.
 
 #[path = "walk_transcript.rs"]
 pub(in crate::domain) mod transcript;
@@ -389,7 +389,8 @@ fn a_market_that_traded_in_the_archive_only() {
     );
 }
 
-/// A server that shows nothing says so to every question: a step is not believed empty by its own answers.
+/// A server that shows nothing gives the same answer to every question, so a step is not believed empty by its own
+/// answers.
 #[test]
 fn a_step_that_shows_nothing_is_read_with_the_one_above() {
     play(
@@ -414,7 +415,7 @@ fn a_step_that_shows_nothing_is_read_with_the_one_above() {
     );
 }
 
-/// What the page behind the cursor of a full page says is one answer, however often it is asked for.
+/// The page behind the cursor of a full page gives one answer, however often it is asked for.
 #[test]
 fn a_list_that_ends_with_an_empty_page_each_time_is_believed_by_the_next_pass() {
     play(
@@ -451,7 +452,7 @@ fn a_list_that_ends_with_an_empty_page_each_time_is_believed_by_the_next_pass() 
     );
 }
 
-/// The description of a market and its list agree that it never traded; what is stored says otherwise.
+/// The description of a market and its list agree that it never traded, but stored trades contradict both.
 #[test]
 fn what_is_stored_outvotes_a_description_and_an_empty_list() {
     for failures in [0, 3] {

@@ -1,4 +1,4 @@
-//! How the transcripts of the walk are written and played.
+//! The transcripts of the walk: their format, and their player.
 
 use crate::domain::ticker::Ticker;
 use std::time::Duration;
@@ -18,23 +18,24 @@ pub(in crate::domain) const RULES: Rules = Rules {
     ..Rules::EXACT
 };
 
-/// Plays a transcript; the only call into the walk. Times are seconds of exchange time.
+/// Plays a transcript, with the only calls into the walk. Times are seconds of exchange time.
 ///
-/// * `rules NAME=VALUE …` changes the rules, `have STATE` sets the checkpoint that is loaded,
-///   `again` loads the one that was committed last.
-/// * `ask REQUEST | ANSWER | ROWS | STATE`: the request there has to be, what is answered to
-///   it, the rows to store and the checkpoint after storing them. Bounds of a request are Unix
-///   seconds as sent. An answer is `@DATE`, `~TIME` if our clock says otherwise, then trades (`b94.5`: id and time), `!x` unreadable,
-///   `?` of another market, `>c1` the cursor. On the tape `B:b94.5` and `!B:x` name their market. A stored row with `*` is late; `=` is no change.
-/// * `refused` answers the request in hand by refusing its cursor.
-/// * `level`, `guarded GUARD` and `cut` say how the walk ends, `cut` that it has not.
-/// * `# REASON` says why the next line is as it is.
+/// * `rules NAME=VALUE …` changes the rules, `have STATE` sets the checkpoint that is loaded, and `again` loads the
+///   one that was committed last.
+/// * `ask REQUEST | ANSWER | ROWS | STATE`: the expected request, the answer to it, the rows to store, and the
+///   checkpoint after storing them. The bounds of a request are Unix seconds, as sent. An answer has `@DATE`, `~TIME`
+///   if our clock shows another time, then trades (`b94.5` is id and time), `!x` for an unreadable row, `?` for a row
+///   of another market, and `>c1` for the cursor. On the tape `B:b94.5` and `!B:x` name their market. A stored row
+///   with `*` is late; `=` is no change.
+/// * `refused` answers the current request by refusing its cursor.
+/// * `level` and `guarded GUARD` say how the walk ends, and `cut` says that it has not ended.
+/// * `# REASON` gives the reason for the next line.
 pub(in crate::domain) fn play(transcript: &str) {
     let mut rules = RULES;
     let mut checkpoint = Checkpoint::first(market(), time("0"));
     let mut walk = Walk::new(&checkpoint, rules);
     let mut reason = "";
-    // Each answer as if it came in a pass of its own: what two passes have to hear is for others to try.
+    // Each answer counts as that of another pass. Other tests cover silences that two passes have to hear.
     let mut passes = 0;
     for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let why = format!("{line}\n  because {reason}");
@@ -128,7 +129,7 @@ fn time_text(at: Timestamp) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// `[from..until]`, where `from` may be missing.
+/// The text `[from..until]`, where `from` may be missing.
 fn edges_text(from: Option<Timestamp>, until: Timestamp) -> String {
     format!("{}..{}", from.map(time_text).unwrap_or_default(), time_text(until))
 }
@@ -145,7 +146,8 @@ pub(in crate::domain) fn request_text(request: &PageRequest) -> String {
     format!("{}..{}{cursor}{tier}", bound(request.min_ts), bound(request.max_ts))
 }
 
-/// `done FROM..UNTIL` or `new`, `^` with the id and time of the anchor, `_` with the time of the footing, then `open FROM..UNTIL`, its `at CURSOR` and `low TIME`; `failed`.
+/// The state as text: `done FROM..UNTIL` or `new`, `^` with the id and time of the anchor, `_` with the time of the
+/// footing, then `open FROM..UNTIL` with its `at CURSOR` and `low TIME`; `failed`.
 pub(in crate::domain) fn state_text(checkpoint: &Checkpoint) -> String {
     let mut text = match checkpoint.complete_until {
         Some(until) => format!("done {}", edges_text(checkpoint.complete_from, until)),
@@ -182,7 +184,7 @@ pub(in crate::domain) fn state_from(text: &str) -> Checkpoint {
             "done" => {
                 let (from, until) = edges_from(value());
                 (checkpoint.complete_from, checkpoint.complete_until) = (from, Some(until));
-                // Read to the end by two passes.
+                // Two passes have read it to the end.
                 (checkpoint.level_at, checkpoint.carried_until) = (Some(time("0")), Some(until));
             }
             "open" => {

@@ -1,5 +1,5 @@
-//! A whole pass as one machine: its queue, the jobs in flight, what they have brought, and the writer. One
-//! effect at a time; which of those that are possible comes next, dice decide.
+//! A whole pass as one machine: its queue, the jobs in flight, their pages, and the writer. It returns one effect at
+//! a time. If several are possible, a random number selects the next one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,73 +12,73 @@ use crate::domain::page::{Page, PageRequest};
 use crate::failure::Failure;
 use crate::retry::Jitter;
 
-/// Pages that may wait between the readers and the writer.
+/// The number of pages that may wait between the readers and the writer.
 pub const PAGES_WAITING_MAX: usize = 8;
 
-/// What is to be done for a pass.
+/// The next effect of a pass.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send this with so much time for the answer, and say what this worker [heard](Driver::heard).
+    /// Send this request, and report the answer of this worker by [heard](Driver::heard).
     Ask {
-        /// Whose question it is.
+        /// The worker that asks.
         worker: usize,
-        /// What is asked.
+        /// The request.
         request: PageRequest,
-        /// How much time there is.
+        /// The time allowed for the answer.
         left: Duration,
     },
-    /// Nothing can be done for so long, unless something stops the pass.
+    /// Nothing can be done for this time, unless something stops the pass.
     Wait(Duration),
-    /// Commit this, and say [what became of it](Driver::committed).
+    /// Commit this batch, and report the result by [committed](Driver::committed).
     Commit(Box<Commit>),
-    /// Say this.
+    /// Log this notice.
     Say(Notice),
-    /// Show [how far it is](Driver::pass_progress).
+    /// Show the [progress](Driver::pass_progress).
     Show,
-    /// Nothing more.
+    /// The pass is over.
     End,
 }
 
-/// One of those who read.
+/// One reader.
 #[derive(Debug)]
 enum Worker {
     Free,
     Reading(Job, Reading),
-    /// Its question is on the way.
+    /// Its request is in flight.
     Asking(Job, Reading),
-    /// It was answered.
+    /// Its request was answered.
     Heard(Job, Reading, Box<Result<Page, Failure>>),
-    /// It has something for the writer, and then goes on so.
+    /// It has a message for the writer. Then it continues with the reading, if there is one.
     Giving(Box<Message>, Option<(Job, Reading)>),
     Gone,
 }
 
-/// What came of letting somebody go on.
+/// The result of one turn of a worker or of the writer.
 enum Step {
-    /// It went on; nothing is to be done for it.
+    /// It moved on and needs no effect.
     Done,
-    /// This is to be done.
+    /// It needs this effect.
     Do(Effect),
-    /// It waits: for so long, or for somebody else.
+    /// It waits for this time, or for another worker.
     Waits(Duration),
 }
 
-/// A pass at work.
+/// A pass in progress.
 #[derive(Debug)]
 pub struct Driver<'a> {
     terms: &'a Terms,
     queue: Queue,
     workers: Vec<Worker>,
-    /// What the workers have brought.
+    /// The messages of the workers, until the writer takes them.
     arrived: VecDeque<Message>,
     writing: Writing,
-    /// What is to be said before anything else is done.
+    /// The notices to log before any other effect.
     notices: VecDeque<Notice>,
     dice: Jitter,
 }
 
 impl<'a> Driver<'a> {
-    /// A pass of so many workers.
+    /// A pass with this number of workers.
     pub fn new(
         terms: &'a Terms,
         queue: Queue,
@@ -91,13 +91,13 @@ impl<'a> Driver<'a> {
         Driver { terms, queue, workers, arrived, writing, notices, dice }
     }
 
-    /// What to do next.
+    /// The next effect.
     pub fn next(&mut self, manners: &mut Manners, moment: Moment) -> Effect {
         loop {
             if let Some(notice) = self.notices.pop_front() {
                 return Effect::Say(notice);
             }
-            // The writer is one of those who take turns.
+            // The writer takes turns with the workers.
             let turns = self.workers.len() + 1;
             let first = self.roll(turns);
             let mut shortest = Duration::MAX;
@@ -122,7 +122,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// A number below this one.
+    /// A random number below `sides`.
     fn roll(&mut self, sides: usize) -> usize {
         let sides_nanos = u64::try_from(sides).unwrap_or(1);
         let rolled = Duration::from_nanos(sides_nanos).mul_f64(self.dice.next_fraction());
@@ -204,7 +204,7 @@ impl<'a> Driver<'a> {
         step
     }
 
-    /// What the exchange answered to a worker.
+    /// Reports the answer of the exchange to a worker.
     pub fn heard(&mut self, worker: usize, answer: Result<Page, Failure>) {
         let Some(worker) = self.workers.get_mut(worker) else { return };
         *worker = match std::mem::replace(worker, Worker::Gone) {
@@ -213,17 +213,17 @@ impl<'a> Driver<'a> {
         };
     }
 
-    /// What the database did.
+    /// Reports the result of a commit.
     pub fn committed(&mut self, commit: Commit, done: Result<Receipt, Failure>) {
         self.writing.committed(commit, done);
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub fn pass_progress(&self) -> PassProgress<'_> {
         self.writing.pass_progress()
     }
 
-    /// What it came to. Answers that nobody has heard are lost.
+    /// The outcome of the pass. Answers that no worker has read are lost.
     pub fn finish(mut self, manners: &mut Manners, moment: Moment) -> Outcome {
         for worker in &mut self.workers {
             if let Worker::Asking(_, reading) | Worker::Heard(_, reading, _) = worker {

@@ -11,7 +11,7 @@ use crate::failure::Kind;
 
 const MARKETS: [&str; 5] = ["KXA", "KXB", "KXC", "KXD", "KXE"];
 
-/// A world of five markets that were never read, and the jobs to do so.
+/// A world of five markets that were never read, and the jobs to read them.
 fn five(trades: usize) -> (Stage, Vec<Job>) {
     let mut stage = Stage::new(&MARKETS, trades);
     let jobs = MARKETS.iter().map(|market| Job::Market(stage.fresh(market))).collect();
@@ -48,7 +48,7 @@ fn out_of_time_in_the_middle_everything_that_was_heard_is_stored() {
     assert!(outcome.done.iter().any(out_of_time), "those at work are no failures");
     assert!(stage.checkpoints.values().all(|row| row.failures == 0));
     assert_eq!(u64::try_from(stage.stored.len()).unwrap(), outcome.tally.events_ingested);
-    // The next pass goes on from there.
+    // The next pass continues from there.
     (stage.elapsed, stage.answer_takes) = (ms(0), ms(1));
     let jobs = stage.checkpoints.values().cloned().map(Job::Market).collect();
     let outcome = stage.pass(jobs, 1);
@@ -108,7 +108,7 @@ fn a_429_slows_everybody_down_for_as_long_as_it_says() {
     let outcome = stage.pass(jobs, 1);
     assert_eq!((levels(&outcome), stage.is_whole()), (5, true));
     assert_eq!(stage.manners.retries().total(), 1);
-    // Those that had their place in the queue already are asked; then nobody for seven seconds.
+    // Requests that had their place in the queue already are sent. After them no request is sent for seven seconds.
     let refused_at = stage.asked[1].1 + stage.answer_takes;
     let held =
         stage.asked.iter().filter(|(_, at)| refused_at < *at && *at < refused_at + ms(7_000));
@@ -183,9 +183,9 @@ fn fault() -> impl Strategy<Value = Fault> {
 }
 
 proptest! {
-    /// Whatever the exchange, the store, the clock and the order do: a pass ends within its time and the
-    /// time of what it had begun, stores all that it counts, claims nothing that is not stored, and passes
-    /// that are left in peace make everything whole.
+    /// The exchange, the store, the clock and the order may do anything. A pass still ends within its budget plus the
+    /// time of the work that it had begun, stores every trade that it counts, and claims no trade that is not stored.
+    /// Later passes without a fault store all trades.
     #[test]
     fn no_order_and_no_fault_loses_a_trade(
         seed in any::<u64>(),
@@ -203,7 +203,7 @@ proptest! {
         (stage.answer_takes, stage.commit_takes) = (ms(answer_takes), ms(commit_takes));
         stage.budget = ms(budget);
         let jobs = if is_of_tape {
-            // Below that everything is stored already.
+            // Everything below that is stored already.
             let riders = MARKETS.iter().map(|market| stage.level(market, 500)).collect();
             vec![Job::Tape { tape: None, riders }]
         } else {

@@ -1,4 +1,4 @@
-//! How the exchange is asked: what all questions of a pass know of its wishes together.
+//! The limits for requests to the exchange that all questions of a pass share.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,86 +15,86 @@ use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind, one_line};
 use crate::pace::Pace;
 
-/// A longer wait that the exchange asks for is no pause but a reason to leave, however much time the
-/// command has: it holds a lock.
+/// If the exchange asks for a longer wait than this, the command ends instead of waiting, even if its budget is
+/// longer: the command holds a lock.
 const WORTH_WAITING: Duration = Duration::from_secs(60);
 
-/// Markets that lists leave out and that are asked for by themselves, in one invocation: a busy
-/// exchange that forgets thousands must not cost two requests for each.
+/// The most markets in one invocation that lists leave out and that get a request of their own. An exchange under
+/// load that forgets thousands of markets must not cost two requests for each.
 const DOUBTS_MAX: usize = 5;
 
-/// Why nothing more is asked.
+/// The reason why no more requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Everything was done.
+    /// All work is done.
     Level,
-    /// The time is over.
+    /// The budget is used up.
     OutOfTime,
-    /// The program was asked to stop.
+    /// A signal asked the program to stop.
     Signal,
-    /// The exchange refuses this client altogether.
+    /// The exchange refuses every request of this client.
     Forbidden,
     /// The exchange wants no request before this instant of our clock.
     ComeBackLater(Timestamp),
-    /// The database takes nothing more.
+    /// The database takes no more rows.
     StoreGone,
 }
 
-/// What is to be said of what was decided, to whoever watches.
+/// A decision to be logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A request is sent again after a while.
+    /// A request is sent again after a wait.
     Again {
-        /// What went wrong.
+        /// The failure.
         line: String,
-        /// After how long.
+        /// The wait.
         wait: Duration,
-        /// How many attempts that was.
+        /// The number of attempts so far.
         attempt: u32,
-        /// Of how many.
+        /// The largest number of attempts.
         attempts_max: u32,
     },
-    /// Nothing more is asked.
+    /// No more requests are sent.
     Closed {
-        /// What the exchange answered.
+        /// The answer of the exchange.
         line: String,
-        /// Until this instant of our clock.
+        /// The instant of our clock until which no request is sent.
         until: Timestamp,
     },
-    /// Nothing is asked in this pass, as an earlier one was told.
+    /// This pass sends no request, because the exchange told an earlier pass to wait.
     LeftAlone {
-        /// Until when the exchange wants to be left alone.
+        /// The instant until which the exchange wants no request.
         wish: Timestamp,
-        /// Before then it is not asked.
+        /// The instant before which no request is sent.
         not_before: Timestamp,
     },
-    /// A cursor was refused.
+    /// A cursor was refused; the walk goes on by time.
     ByTime {
-        /// What the exchange answered.
+        /// The answer of the exchange.
         line: String,
     },
-    /// The database broke off, or does not come back: the work is begun again after a while.
+    /// The database broke off or cannot be reached: the work is begun again after a wait.
     GoingOn {
-        /// What went wrong.
+        /// The failure.
         line: String,
-        /// After how long.
+        /// The wait.
         wait: Duration,
-        /// How many attempts that was.
+        /// The number of attempts so far.
         attempt: u32,
-        /// Of how many.
+        /// The largest number of attempts.
         attempts_max: u32,
     },
-    /// Something that was claimed is false.
+    /// A claim is false.
     Corrected {
-        /// Of what.
+        /// The market or the tape of the claim.
         scope: Scope,
-        /// What is false, and what is left of it.
+        /// The false claim, and the part of it that is still proven.
         correction: Correction,
     },
 }
 
 impl Notice {
-    /// Of what a walk found false.
+    /// The notices about the claims that a walk found false.
     pub fn of_corrections(walked: &Walked) -> impl Iterator<Item = Notice> {
         walked.corrections().map(|(scope, correction)| Notice::Corrected {
             scope: scope.clone(),
@@ -139,45 +139,45 @@ fn second(at: Timestamp) -> String {
     at.to_chrono().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Whether the next answer decides for all.
+/// Whether the next answer decides for all questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probe {
-    /// Everybody asks as always.
+    /// Questions are sent as usual.
     Unneeded,
     /// The next request goes alone.
     Wanted,
-    /// It is on its way; all others wait for its answer.
+    /// The probe is in flight; all other questions wait for its answer.
     Sent,
 }
 
-/// Whether a request may go now.
+/// Whether a request may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
-    /// It may.
+    /// It may be sent.
     Granted,
-    /// It may, and its answer decides for all.
+    /// It may be sent, and its answer decides for all questions.
     AsProbe,
-    /// The answer of another one decides: wait for that.
+    /// It has to wait for the answer of the probe.
     Refused,
 }
 
-/// What all questions of a pass share: the pace, what the exchange said that holds for every request,
-/// and what was counted.
+/// The state that all questions of a pass share: the pace, the answers of the exchange that hold for every request,
+/// and the counters.
 #[derive(Debug)]
 pub struct Manners {
     pace: Pace,
     retries: Retries,
-    /// How many more markets may be asked for by themselves because lists leave them out.
+    /// The number of further markets that may get a request of their own because lists leave them out.
     doubts: usize,
     is_forbidden: bool,
     come_back: ComeBack,
-    /// Set when nothing is to be asked before then.
+    /// The instant of our clock before which no request is sent; None while requests go on.
     closed_until: Option<Timestamp>,
     probe: Probe,
 }
 
 impl Manners {
-    /// Of somebody who was told nothing yet and asks no faster than `pace`.
+    /// The state before any answer, with no more requests than `pace` allows.
     pub fn new(pace: Pace) -> Manners {
         Manners {
             pace,
@@ -190,7 +190,7 @@ impl Manners {
         }
     }
 
-    /// Why nothing more is asked, if so.
+    /// The reason why no more requests are sent; None if they are.
     pub fn stopped(&self, moment: Moment) -> Option<Stop> {
         if self.is_forbidden {
             Some(Stop::Forbidden)
@@ -203,22 +203,22 @@ impl Manners {
         }
     }
 
-    /// Requests sent again so far.
+    /// The number of repeated requests so far.
     pub fn retries(&self) -> Retries {
         self.retries
     }
 
-    /// Whether the exchange refused this client altogether.
+    /// Whether the exchange refused every request of this client.
     pub fn is_forbidden(&self) -> bool {
         self.is_forbidden
     }
 
-    /// When to come back, as far as is known now.
+    /// When to come back, by the answers so far.
     pub fn come_back(&self) -> ComeBack {
         self.come_back
     }
 
-    /// Takes over what earlier passes heard of when to come back.
+    /// Takes over from earlier passes when to come back.
     pub fn heed(&mut self, come_back: ComeBack, moment: Moment) -> Option<Notice> {
         self.come_back = come_back;
         match come_back.asking(moment.now) {
@@ -234,25 +234,25 @@ impl Manners {
         }
     }
 
-    /// Of so many markets that lists leave out, how many may be asked for by themselves; those are
-    /// taken from what is left for this invocation.
+    /// Lists leave out `wanted` markets. Returns how many of them may get a request of their own, and subtracts these
+    /// from the allowance of this invocation.
     pub fn take_doubts(&mut self, wanted: usize) -> usize {
         let taken = self.doubts.min(wanted);
         self.doubts -= taken;
         taken
     }
 
-    /// Takes the next place in the queue; until when to wait before sending.
+    /// Takes the next place in the queue. Returns the time before which the request may not be sent.
     pub(super) fn reserve(&mut self, moment: Moment) -> Duration {
         moment.elapsed.saturating_add(self.pace.reserve(moment.elapsed))
     }
 
-    /// Whether the next answer decides for all.
+    /// Whether the next answer decides for all questions.
     pub(super) fn is_probing(&self) -> bool {
         self.probe != Probe::Unneeded
     }
 
-    /// Whether a request may go. One that goes as a probe has to come back: with an answer, or
+    /// Whether a request may be sent. The caller has to report the end of a probe: its answer, or that it was
     /// [abandoned](Manners::abandoned).
     pub(super) fn leave(&mut self) -> Leave {
         match self.probe {
@@ -265,7 +265,7 @@ impl Manners {
         }
     }
 
-    /// Nobody will hear the answer of the probe: the next request decides.
+    /// No reader will get the answer of the probe, so the next request becomes the probe.
     pub(super) fn abandoned(&mut self) {
         self.probe = Probe::Wanted;
     }
@@ -280,7 +280,8 @@ impl Manners {
         self.answered(is_probe);
     }
 
-    /// What one request was told holds for all; a notice if nothing more is asked from now on.
+    /// Takes over the part of a failure that holds for all requests. The lesson has a notice if no more requests are
+    /// sent from now on.
     pub(super) fn refused(&mut self, failure: &Failure, is_probe: bool, moment: Moment) -> Lesson {
         if failure.status == Some(429) {
             self.pace.refused(moment.elapsed);
@@ -303,8 +304,8 @@ impl Manners {
         Lesson::GoOn
     }
 
-    /// The exchange answers, so it need not be left alone any more. What was sent before it said
-    /// otherwise says nothing.
+    /// The exchange answers, so the wait that it asked for is over. An answer to a request sent before the exchange
+    /// asked for that wait does not end it.
     pub(super) fn answered(&mut self, is_probe: bool) {
         if self.closed_until.is_none() {
             self.come_back = ComeBack::default();
@@ -314,7 +315,7 @@ impl Manners {
         }
     }
 
-    /// Nothing more is asked, by anybody.
+    /// Stops all requests.
     fn close(&mut self, failure: &Failure, is_probe: bool, moment: Moment) -> Option<Notice> {
         if is_probe {
             self.abandoned();
@@ -332,11 +333,11 @@ impl Manners {
     }
 }
 
-/// What a failure comes to.
+/// The consequence of a failure.
 #[derive(Debug)]
 pub(super) enum Lesson {
     /// The question decides for itself.
     GoOn,
-    /// It is time to leave; said by the first who hears it.
+    /// The pass has to stop; only the first question that finds this has a notice.
     Leave(Option<Notice>),
 }

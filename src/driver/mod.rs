@@ -1,11 +1,18 @@
-//! The driver: what is done next, decided without doing anything. No I/O, no thread, no clock, no log.
+//! The driver decides the next effect of a pass and carries out nothing. It has no I/O, no thread, no clock and no log.
 //!
-//! Each machine here is asked for its next effect and told what came of it, with the [`Moment`] at which
-//! that is so: [`Question`], one request and its repetitions; [`Reading`], one job in flight; [`Queue`], the jobs
-//! that nobody has begun; [`Writing`], batches and the end; [`Manners`], which all questions share; and
-//! [`Reconnection`], work that is begun again. [`Verdict`] says what it came to.
-//! [`Driver`] is all of them in one, for one thread. Where there are more, each reader has a reading of its
-//! own and the writer is another one's; what they say to each other is the same, a [`Message`].
+//! The caller asks each state machine here for its next effect and reports the result, together with the [`Moment`]
+//! of the result. The machines are:
+//!
+//! * [`Question`]: one request and its repetitions,
+//! * [`Reading`]: one job in flight,
+//! * [`Queue`]: the jobs that no worker has begun,
+//! * [`Writing`]: the batches and the end,
+//! * [`Manners`]: the limits that all questions share,
+//! * [`Reconnection`]: work that is begun again.
+//!
+//! [`Verdict`] says what the result of a pass means. [`Driver`] combines all machines for one thread. With several
+//! threads, each reader has a reading of its own, and another thread has the writer. Readers and writer exchange the
+//! same value in both cases, a [`Message`].
 
 mod alone;
 mod manners;
@@ -34,11 +41,11 @@ use crate::domain::time::Timestamp;
 /// An instant, by the clock and the budget of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Time since some fixed moment; it never goes back.
+    /// Time since some fixed moment. It never goes back.
     pub elapsed: Duration,
     /// Our wall clock.
     pub now: Timestamp,
-    /// What is left of the budget; nothing once the program was asked to stop.
+    /// The time left of the budget; zero after the program was asked to stop.
     pub left: Duration,
     /// Whether the program was asked to stop.
     pub is_stopped: bool,
@@ -51,13 +58,13 @@ impl Moment {
     }
 }
 
-/// Who carries out what the driver decides.
+/// The threads that carry out the decisions of the driver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Drive {
     /// Threads that fetch and decode while the database commits.
     #[default]
     Threads,
-    /// One thread, one effect after the other. Which of those that could be carried out is next is drawn, so
-    /// seeded dice do the same again.
+    /// One thread, one effect after the other. If several effects are possible, a random number selects the next one,
+    /// so a seeded generator repeats the same order.
     Inline,
 }

@@ -1,4 +1,4 @@
-//! The life of one question: wait for its turn, be sent, be answered or fail, and be sent again.
+//! The life of one question: it waits for its turn, is sent, is answered or fails, and is sent again.
 
 use std::time::Duration;
 
@@ -7,38 +7,40 @@ use super::manners::{Leave, Lesson, Manners, Notice, Stop};
 use crate::failure::{Failure, one_line};
 use crate::retry::{self, Decision, Jitter, Policy};
 
-/// A request that the end of the pass cuts off sooner than this is no trouble of the exchange's.
+/// The usual time of an answer. If the end of the pass cuts a request off sooner than this, the exchange is not to
+/// blame.
 const ANSWER_USUAL: Duration = Duration::from_secs(1);
 
-/// After so long one that waits for the answer of another looks again.
+/// A question that waits for the answer of another one checks again after this time.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// What is to be done for a question.
+/// The next effect of a question.
 #[derive(Debug)]
 pub enum Ask {
-    /// Nothing for so long, or less if something stops the pass; then ask again.
+    /// Do nothing for this time, or less if something stops the pass. Then ask again for the next effect.
     Wait(Duration),
-    /// Send it with so much time for the answer, and say whether it was [answered](Question::answered) or [failed](Question::failed).
+    /// Send it, allow this time for the answer, and report that it was [answered](Question::answered) or has
+    /// [failed](Question::failed).
     Send(Duration),
-    /// Nothing more: it failed, or it is time to leave before anything else went wrong.
+    /// The question is over: it failed, or the pass ends before anything else went wrong.
     GiveUp(Option<Failure>),
 }
 
-/// How much the answer is wanted.
+/// The importance of the answer.
 #[derive(Clone, Copy, Debug)]
 enum Want {
-    /// It is asked for again, and what it is told holds for all.
+    /// The question is repeated, and a refusal holds for all questions.
     Needed(Policy),
-    /// It is asked for again, but that it is refused says nothing about other questions.
+    /// The question is repeated, but a refusal of it says nothing about other questions.
     Apart(Policy),
-    /// It can be done without: asked once, and a refusal says nothing about other questions.
+    /// The answer is optional: the question is sent once, and a refusal of it says nothing about other questions.
     Aside,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
-    /// It has its place in the queue.
+    /// The question has its place in the queue.
     Queued {
         until: Duration,
     },
@@ -46,35 +48,35 @@ enum State {
         at: Duration,
         is_probe: bool,
     },
-    /// It failed and rests.
+    /// The question failed and waits for its next attempt.
     Resting {
         until: Duration,
     },
     Over,
 }
 
-/// One question at work.
+/// One question and its state.
 #[derive(Debug)]
 pub struct Question {
     want: Want,
     state: State,
     attempt: u32,
-    /// How the last attempt failed.
+    /// The failure of the last attempt.
     last: Option<Failure>,
 }
 
 impl Question {
-    /// One that is asked with as many attempts as the policy allows.
+    /// A question with as many attempts as the policy allows.
     pub fn new(policy: Policy) -> Question {
         Question::of(Want::Needed(policy))
     }
 
-    /// One that is asked once, if at all.
+    /// A question that is sent at most once.
     pub fn aside() -> Question {
         Question::of(Want::Aside)
     }
 
-    /// One that may be refused while others are answered. All else holds for it as for any other.
+    /// A question that may be refused while others are answered. In all else it is an ordinary question.
     pub fn apart(policy: Policy) -> Question {
         Question::of(Want::Apart(policy))
     }
@@ -83,7 +85,7 @@ impl Question {
         Question { want, state: State::New, attempt: 1, last: None }
     }
 
-    /// What to do next.
+    /// The next effect.
     pub fn next(&mut self, manners: &mut Manners, moment: Moment) -> Ask {
         loop {
             match self.state {
@@ -128,14 +130,15 @@ impl Question {
         Ask::Send(moment.left)
     }
 
-    /// It is time to leave. What went wrong before is told, unless the exchange wants to be left alone.
+    /// Ends the question because the pass stops. An earlier failure is reported, unless the exchange asked for no
+    /// more requests.
     fn leave(&mut self, manners: &Manners, moment: Moment) -> Ask {
         self.state = State::Over;
         let is_left_alone = matches!(manners.stopped(moment), Some(Stop::ComeBackLater(_)));
         Ask::GiveUp(self.last.take().filter(|_| !is_left_alone))
     }
 
-    /// It was answered.
+    /// The question was answered.
     pub fn answered(&mut self, manners: &mut Manners) {
         if let (State::Sent { is_probe, .. }, Want::Needed(_) | Want::Apart(_)) =
             (self.state, self.want)
@@ -145,7 +148,7 @@ impl Question {
         (self.state, self.last) = (State::Over, None);
     }
 
-    /// It was sent and failed; what is to be said of it.
+    /// The question was sent and failed. Returns a notice for the log, if there is one.
     pub fn failed(
         &mut self,
         failure: Failure,
@@ -160,7 +163,7 @@ impl Question {
             Want::Needed(policy) => policy,
             Want::Apart(policy) if !failure.kind.is_refusal() => policy,
             Want::Apart(_) => {
-                // It is an answer all the same.
+                // The refusal is still an answer of the exchange.
                 manners.answered(is_probe);
                 self.last = Some(failure);
                 return None;
@@ -175,7 +178,7 @@ impl Question {
         }
         let took = moment.elapsed.saturating_sub(at);
         if moment.is_over() && failure.status.is_none() && took < ANSWER_USUAL {
-            // Our own time was over before an answer could be expected.
+            // Our own budget ended before an answer could be expected.
             let is_left_alone = matches!(manners.stopped(moment), Some(Stop::ComeBackLater(_)));
             self.last = before.filter(|_| !is_left_alone);
             return None;
@@ -193,7 +196,7 @@ impl Question {
         notice
     }
 
-    /// Nobody waits for its answer any more.
+    /// Nobody waits for the answer any more.
     pub fn abandon(&mut self, manners: &mut Manners) {
         if let State::Sent { is_probe: true, .. } = self.state {
             manners.abandoned();

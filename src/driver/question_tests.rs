@@ -1,4 +1,4 @@
-//! Questions to an exchange that is a list of answers, by a clock that is a number.
+//! Questions to an exchange that is a list of answers, with a clock that is a number.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// So long after the start of a pass of ten seconds.
+/// This long after the start of a pass of ten seconds.
 fn at(elapsed: Duration) -> Moment {
     Moment {
         elapsed,
@@ -41,7 +41,7 @@ fn failure(word: &str) -> Failure {
     }
 }
 
-/// An exchange that answers as a script says, each after its time.
+/// An exchange that answers by a script, each answer after its time.
 struct Play {
     manners: Manners,
     jitter: Jitter,
@@ -67,7 +67,7 @@ impl Play {
         Moment { left, is_stopped: self.is_stopped, ..moment }
     }
 
-    /// Asks until it is over; each answer is `OK`, a status or `silence`, after so many milliseconds, and
+    /// Asks until the question is over. Each answer is `OK`, a status or `silence`, after so many milliseconds.
     /// `WORD+S` asks to come back after so many seconds.
     fn ask(&mut self, mut question: Question, script: &str) -> String {
         let mut answers = script.split_whitespace();
@@ -106,7 +106,7 @@ impl Play {
             }
         }
         assert_eq!(answers.next(), None, "an answer that nobody waited for: {story:?}");
-        // How long jitter is is another matter.
+        // The length of the jitter is not tested here.
         let words = story.iter().map(|word| if word.starts_with("wait") { "wait" } else { word });
         words.collect::<Vec<_>>().join(", ")
     }
@@ -133,7 +133,7 @@ fn a_question_is_asked_again_as_long_as_that_can_help() {
         ("signal", "signal, left", Some(Stop::Signal), "cut off by a signal"),
     ] {
         let mut play = Play::new();
-        // Jitter of nothing would wait for nothing.
+        // A jitter of zero would not wait.
         play.jitter = Jitter::seeded(3);
         assert_eq!(play.ask(Question::new(POLICY), script), expected, "{script}: {why}");
         assert_eq!(play.manners.stopped(play.moment()), stop, "{script}: {why}");
@@ -167,7 +167,7 @@ fn what_one_was_told_holds_for_all_and_is_counted() {
     assert!(wait >= ms(2_900), "held as well: {wait:?}");
 }
 
-/// A pass that begins while the exchange wants to be left alone, but may ask once.
+/// A pass that begins while the exchange wants no requests, but may send one.
 fn probing() -> Play {
     let mut play = Play::new();
     let hour = ComeBack::told(Duration::from_secs(3_600), Timestamp::from_seconds(1_000 - 700));
@@ -240,9 +240,9 @@ fn answer() -> impl Strategy<Value = Answer> {
 }
 
 proptest! {
-    /// Many questions at once, each step of each at any time, and an exchange in any mood: nothing is
-    /// sent after the end, none is asked more often than it may be, the probe goes alone, the pace is
-    /// kept, and every question ends.
+    /// Many questions at once, with their steps at any time, and an exchange with any answers. No request is sent
+    /// after the end, no question is sent more often than allowed, the probe goes alone, the pace is kept, and every
+    /// question ends.
     #[test]
     fn no_mood_of_the_exchange_makes_a_rude_client(
         answers in vec(answer(), 1..80),
@@ -285,7 +285,7 @@ proptest! {
                 sends.push(elapsed);
             }
         }
-        // Half a second's worth may go at once, and then eight a second.
+        // The requests of half a second may go at once, and then eight a second.
         for (before, at) in sends.iter().enumerate() {
             let allowed = 5.0 + 8.0 * at.as_secs_f64();
             prop_assert!(f64::from(u32::try_from(before).unwrap()) < allowed, "too fast: {sends:?}");

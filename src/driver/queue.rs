@@ -1,4 +1,4 @@
-//! What is still to be read, and how reading ended.
+//! The jobs that are still to be read, and the ends of readings.
 
 use std::collections::VecDeque;
 
@@ -10,25 +10,25 @@ use crate::failure::{Failure, Kind, one_line};
 
 use super::Stop;
 
-/// How the walk of one market ended.
+/// The end of the walk of one market.
 #[derive(Debug)]
 pub enum Ended {
-    /// Everything up to its frozen edge is read.
+    /// All trades up to the frozen upper edge of the walk are read.
     Level,
-    /// A slice is read to its end, and nothing proves that it was shown whole.
+    /// A slice is read to its end, but no evidence shows that the answers were complete.
     Unproven,
-    /// The pass ran out of time; progress is kept.
+    /// The pass ran out of time. Progress is kept.
     OutOfTime,
-    /// The answers made no sense together.
+    /// The answers contradict each other.
     Guarded(Guard),
-    /// A request failed for good.
+    /// A request failed, and no attempt is left.
     Failed(Failure),
-    /// A bug of ours; what it said is on stderr.
+    /// A bug in this program; the message of the panic is on stderr.
     Panicked,
 }
 
 impl Ended {
-    /// What went wrong, on one line; nothing if nothing did.
+    /// The error on one line; None if there was none.
     pub fn trouble(&self) -> Option<String> {
         match self {
             Ended::Level | Ended::Unproven | Ended::OutOfTime => None,
@@ -40,7 +40,7 @@ impl Ended {
         }
     }
 
-    /// Whether the exchange answers, but makes no sense: another question may be answered better.
+    /// Whether the exchange answers, but not usefully: another question may get a better answer.
     fn is_useless(&self) -> bool {
         match self {
             Ended::Guarded(_) => true,
@@ -55,50 +55,50 @@ impl Ended {
 /// A walk that is over.
 #[derive(Debug)]
 pub struct Done {
-    /// What was read: a market, or the tape.
+    /// The market or the tape that was read.
     pub scope: Scope,
-    /// Whose checkpoints it was about.
+    /// The checkpoints that the walk was to move.
     pub scopes: Vec<Scope>,
-    /// Which slice it was, in a backfill.
+    /// The slice, in a backfill.
     pub slice: Option<SliceKey>,
-    /// How it ended.
+    /// The end of the walk.
     pub ended: Ended,
 }
 
-/// The jobs that nobody has begun, in order.
+/// The jobs that no worker has begun, in order.
 #[derive(Debug, Default)]
 pub struct Queue {
     jobs: VecDeque<Job>,
 }
 
 impl Queue {
-    /// These jobs, the first one first.
+    /// A queue of these jobs; the first one comes out first.
     pub fn new(jobs: Vec<Job>) -> Queue {
         Queue { jobs: jobs.into() }
     }
 
-    /// How many there are.
+    /// The number of jobs.
     pub fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// Whether there is none.
+    /// Whether no job is left.
     pub fn is_empty(&self) -> bool {
         self.jobs.is_empty()
     }
 
-    /// How many markets they are about.
+    /// The number of markets of all jobs.
     pub fn market_count(&self) -> usize {
         self.jobs.iter().map(Job::market_count).sum()
     }
 
-    /// The next job, unless nothing more is asked.
+    /// The next job; None if the pass has stopped.
     pub fn take(&mut self, stopped: Option<Stop>) -> Option<Job> {
         if stopped.is_some() { None } else { self.jobs.pop_front() }
     }
 
-    /// A job is over. Where nothing of the answers about the tape can be believed, its riders are read one
-    /// by one: for them it is not over.
+    /// Records the end of a job. If no answer about the tape can be believed, the riders are queued as jobs of their
+    /// own, so they are not among the ended ones.
     pub fn done(&mut self, job: Job, ended: Ended) -> Done {
         let (scope, mut scopes) = (job.scope(), job.scopes());
         let slice = job.slice_key().cloned();

@@ -1,4 +1,4 @@
-//! One job at work: its walk says what to ask, its question how.
+//! One job in flight: its walk chooses the request, its question the time and the number of attempts.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use crate::domain::page::{End, Page, PageRequest, Rules, Step, Walked};
 use crate::failure::{Failure, Kind, one_line};
 use crate::retry::{Jitter, Policy};
 
-/// On which terms all jobs of a pass are done.
+/// The terms that all jobs of a pass share.
 #[derive(Debug)]
 pub struct Terms {
-    /// How walks are done.
+    /// The rules of the walks.
     pub rules: Rules,
-    /// What their answers are held against beside the checkpoints.
+    /// The facts that answers are compared with, beside the checkpoints.
     pub background: Background,
     /// How often a request is sent.
     pub policy: Policy,
 }
 
-/// What is to be done for a job.
+/// The next effect of a job.
 #[derive(Debug)]
 pub enum Turn {
-    /// Nothing for so long, or less if something stops the pass.
+    /// Do nothing for this time, or less if something stops the pass.
     Wait(Duration),
-    /// Send its [request](Reading::request) with so much time for the answer, and say what was heard.
+    /// Send the [request](Reading::request), allow this time for the answer, and report the result.
     Send(Duration),
-    /// Nothing more.
+    /// The job is over.
     Over(Ended),
 }
 
-/// A job at work.
+/// A job in flight.
 #[derive(Debug)]
 pub struct Reading {
     course: Box<dyn Course>,
     policy: Policy,
-    /// What is being asked.
+    /// The current request and its question; None between two requests.
     asked: Option<(PageRequest, Question)>,
 }
 
@@ -47,7 +47,7 @@ impl Reading {
         Reading { course, policy: terms.policy, asked: None }
     }
 
-    /// What to do next.
+    /// The next effect.
     pub fn next(&mut self, manners: &mut Manners, moment: Moment) -> Turn {
         let (_, question) = match &mut self.asked {
             Some(asked) => asked,
@@ -67,24 +67,25 @@ impl Reading {
         }
     }
 
-    /// What is being asked.
+    /// The current request.
     pub fn request(&self) -> Option<&PageRequest> {
         self.asked.as_ref().map(|(request, _)| request)
     }
 
-    /// The request was answered; its [page](Reading::page) follows.
+    /// The request was answered. The caller passes the answer to [page](Reading::page) next.
     pub fn answered(&mut self, manners: &mut Manners) {
         if let Some((_, mut question)) = self.asked.take() {
             question.answered(manners);
         }
     }
 
-    /// Takes the page; says what to store and what that proves. Nothing that others share is needed for it.
+    /// Takes the page. Returns the rows to store and the progress that they prove. It needs nothing that readers
+    /// share.
     pub fn page(&mut self, page: Page) -> Walked {
         self.course.page(page)
     }
 
-    /// The request failed; what is to be said of it.
+    /// The request failed. Returns a notice for the log, if there is one.
     pub fn failed(
         &mut self,
         failure: Failure,
@@ -102,7 +103,7 @@ impl Reading {
         Some(Notice::ByTime { line })
     }
 
-    /// Nobody goes on with it.
+    /// Ends the job early: no reader continues it.
     pub fn abandon(&mut self, manners: &mut Manners) {
         if let Some((_, mut question)) = self.asked.take() {
             question.abandon(manners);
@@ -110,7 +111,7 @@ impl Reading {
     }
 }
 
-/// A refusal that could be about the cursor: the same question without one may be answered.
+/// Whether the refusal may concern the cursor. The same question without a cursor may be answered.
 fn may_be_the_cursor(failure: &Failure) -> bool {
     failure.kind == Kind::ExchangeRefused
         && failure.status.is_some_and(|status| (400..500).contains(&status))

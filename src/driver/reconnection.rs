@@ -1,5 +1,5 @@
-//! What is done when the database breaks off: what was committed is there, so the work is begun again after
-//! a while, until the budget is over, and not for ever.
+//! The repetition of work after the database broke off. Committed rows are kept, so the work is begun again after a
+//! wait, until the budget is over or the attempts are used up.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use super::{Moment, Notice};
 use crate::failure::{Failure, Kind, one_line};
 use crate::retry::{Decision, Jitter, Policy};
 
-/// A server that restarts is back within a minute, or needs a person.
+/// A server that restarts is back within a minute. After that a person has to act.
 const POLICY: Policy =
     Policy { attempts_max: 10, base: Duration::from_millis(250), cap: Duration::from_secs(10) };
 
-/// A database that held for so long is well again: the next trouble is another one.
+/// After the work ran this long without a failure, the attempt counter starts over.
 const HELD: Duration = Duration::from_secs(10);
 
-/// What is to be done to go on.
+/// The next effect.
 #[derive(Debug)]
 pub enum Effort {
-    /// Do the work; if it fails, [say how](Reconnection::failed).
+    /// Do the work. If it fails, [report the failure](Reconnection::failed).
     Work,
-    /// Nothing for so long, or less if something stops the command.
+    /// Do nothing for this time, or less if something stops the command.
     Wait(Duration),
-    /// Connect anew, and say [whether that is done](Reconnection::reconnected).
+    /// Connect again, and [report the result](Reconnection::reconnected).
     Reconnect,
-    /// Nothing more: going on would not help.
+    /// Stop: another attempt would not help.
     GiveUp(Failure),
 }
 
@@ -41,7 +41,7 @@ enum State {
 pub struct Reconnection {
     state: State,
     attempt: u32,
-    /// How the work failed last.
+    /// The last failure of the work.
     broken_off: Option<Failure>,
 }
 
@@ -52,7 +52,7 @@ impl Default for Reconnection {
 }
 
 impl Reconnection {
-    /// What to do next.
+    /// The next effect.
     pub fn next(&mut self, moment: Moment) -> Effort {
         match (self.state, self.broken_off.take()) {
             (State::Over, Some(failure)) => Effort::GiveUp(failure),
@@ -75,7 +75,7 @@ impl Reconnection {
         }
     }
 
-    /// The work failed; what is to be said of it.
+    /// The work failed. Returns a notice for the log, if there is one.
     pub fn failed(
         &mut self,
         failure: Failure,
@@ -96,7 +96,7 @@ impl Reconnection {
         self.rest(line, jitter, moment)
     }
 
-    /// The database was connected to anew, or cannot be; what is to be said of it.
+    /// The connection was made again, or could not be made. Returns a notice for the log, if there is one.
     pub fn reconnected(
         &mut self,
         done: Result<(), Failure>,
@@ -145,8 +145,8 @@ mod tests {
         }
     }
 
-    /// Works until it is over: the work fails at once, as often as `failures` says, and connecting as often
-    /// as `refusals`. What was done, and what was said.
+    /// Plays the work until it is over. The work fails `failures` times, `works_for` seconds after its start, and
+    /// connecting fails `refusals` times. Returns the effects as text and the number of notices.
     fn play(kind: Kind, failures: usize, refusals: usize, works_for: u64) -> (String, usize) {
         let (mut reconnection, mut jitter) = (Reconnection::default(), Jitter::seeded(1));
         let (mut failures, mut refusals) = (failures, refusals);
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!((story.matches("work").count(), said), (10, 9), "{story}");
         let (story, _) = play(Kind::StoreInterrupted, 1, 100, 0);
         assert_eq!(story.matches("refused").count(), 9, "{story}");
-        // One that holds for a while is well again, and then the time is over.
+        // The attempt counter starts over for work that ran long enough; then the budget ends.
         let (story, _) = play(Kind::StoreInterrupted, 100, 0, 5);
         assert_eq!(story.matches("work").count(), 10, "{story}");
         let (story, _) = play(Kind::StoreInterrupted, 6, 0, 11);

@@ -1,4 +1,4 @@
-//! What the driver is tried on: an exchange, a store and a clock, each a value that does as a script says.
+//! The test stage of the driver: an exchange, a store and a clock, each a value that follows a script.
 
 use crate::domain::scope::Scope;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -16,7 +16,7 @@ use crate::failure::{Failure, Kind};
 use crate::pace::Pace;
 use crate::retry::{Jitter, Policy};
 
-/// When a pass begins, by both clocks.
+/// The start of a pass, by both clocks.
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
 pub(super) fn ms(ms: u64) -> Duration {
@@ -27,42 +27,42 @@ pub(super) fn ticker(name: &str) -> Ticker {
     Ticker::new(name).unwrap()
 }
 
-/// What is wrong with one answer.
+/// The fault of one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
-    /// This status, with a wish to be left alone for so long.
+    /// This status, with a request to wait for this time.
     Status(u16, Option<Duration>),
-    /// Nothing was answered.
+    /// No answer.
     Silence,
-    /// A cursor is refused; a question without one is answered.
+    /// Every cursor is refused, and a question without a cursor is answered.
     CursorRefused,
-    /// Rows of others: the filter was ignored.
+    /// Rows of other markets: the filter was ignored.
     Foreign,
 }
 
-/// A world in which everything takes as long as it is told to.
+/// A world in which each request and commit takes the set time.
 #[derive(Debug)]
 pub(super) struct Stage {
-    /// Newest first.
+    /// The trades of the exchange, newest first.
     pub(super) trades: Vec<Trade>,
     pub(super) rows_per_page: usize,
-    /// Of the next answers, in order; afterwards nothing is wrong.
+    /// The faults of the next answers, in order; after them no answer has a fault.
     pub(super) faults: VecDeque<Fault>,
-    /// The tape answers like this whenever it is asked.
+    /// The fault of every answer about the tape.
     pub(super) tape: Fault,
     pub(super) elapsed: Duration,
     pub(super) budget: Duration,
     pub(super) signal_at: Option<Duration>,
     pub(super) answer_takes: Duration,
     pub(super) commit_takes: Duration,
-    /// After so many commits the store takes nothing more.
+    /// The number of commits that the store takes.
     pub(super) commits_max: usize,
-    /// How many rows each commit had, and when it began.
+    /// The number of rows of each commit, and its start.
     pub(super) commits: Vec<(usize, Duration)>,
     pub(super) stored: BTreeSet<String>,
     pub(super) checkpoints: BTreeMap<Scope, Checkpoint>,
-    /// What was asked, and when.
+    /// The requests, and their times.
     pub(super) asked: Vec<(PageRequest, Duration)>,
     pub(super) said: Vec<String>,
     pub(super) manners: Manners,
@@ -71,7 +71,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// A world of these markets, each with so many trades, one a second.
+    /// A world of these markets, each with this many trades, one a second.
     pub(super) fn new(markets: &[&str], trades: usize) -> Stage {
         let trade = |market: &str, n: usize| Trade {
             trade_id: format!("{market}-{n:06}").as_str().into(),
@@ -114,7 +114,7 @@ impl Stage {
         row
     }
 
-    /// The checkpoint of a market that is complete up to so many seconds ago.
+    /// The checkpoint of a market that is complete up to `seconds` seconds ago.
     pub(super) fn level(&mut self, market: &str, seconds: u64) -> Checkpoint {
         let until = Some(NOW.before(Duration::from_secs(seconds)));
         let row = Checkpoint { complete_until: until, last_trade_at: until, ..self.fresh(market) };
@@ -133,7 +133,7 @@ impl Stage {
         }
     }
 
-    /// Does a pass: carries out what the driver wants until it wants nothing more.
+    /// Runs a pass: carries out the effects of the driver until it has no more.
     pub(super) fn pass(&mut self, jobs: Vec<Job>, seed: u64) -> Outcome {
         let policy = Policy::default();
         let terms = Terms { rules: self.rules, background: Background::default(), policy };
@@ -248,7 +248,7 @@ impl Stage {
         Ok(receipt)
     }
 
-    /// Whether all that was traded is stored, and the checkpoints say so.
+    /// Whether every trade is stored and the checkpoints claim them.
     pub(super) fn is_whole(&self) -> bool {
         let ids: HashSet<&str> = self.trades.iter().map(|trade| &*trade.trade_id).collect();
         let is_claimed = |market: &Ticker| {

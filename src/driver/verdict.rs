@@ -1,4 +1,4 @@
-//! The verdict: which lines are to be said of a pass or a command, and its exit status.
+//! The verdict on a pass or a command: its log lines and its exit status.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
 use crate::words;
 
-/// A line for whoever watches.
+/// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// The exit status does not show it.
+    /// A problem that the exit status does not show.
     Warning(String),
-    /// The exit status shows it.
+    /// A problem that the exit status shows.
     Error(String),
 }
 
-/// What was found just now and has to be said.
+/// The lines of a finding. The caller has to log them.
 #[must_use = "what was found has to be said"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines(Vec<Line>);
 
 impl Lines {
-    /// These, and then more.
+    /// These lines, followed by `more`.
     pub fn and(mut self, more: Lines) -> Lines {
         self.0.extend(more.0);
         self
@@ -58,7 +58,7 @@ impl IntoIterator for Lines {
     }
 }
 
-/// What a pass or a command came to, as far as it has come.
+/// The findings about a pass or a command so far.
 #[derive(Debug, Default)]
 pub struct Verdict {
     exits: Vec<Exit>,
@@ -71,45 +71,47 @@ pub struct Verdict {
     kept: Kept,
 }
 
-/// What outlives an attempt that the database broke off, since the next one does not meet it again.
+/// The findings that survive an attempt that the database broke off, because the next attempt does not find them
+/// again.
 #[derive(Debug, Default)]
 struct Kept {
-    /// Events that could not be read.
+    /// The line about events that could not be read.
     rejected: Option<String>,
-    /// Whether a part of the work met nothing but such events.
+    /// Whether some part of the work read nothing but such events.
     is_unreadable: bool,
-    /// Troubles that were told.
+    /// The problems that were logged already.
     said: HashSet<String>,
 }
 
-/// A verdict that is not judged any further.
+/// A final verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
-    /// How the program ends.
+    /// The exit status of the program.
     pub exit: Exit,
     /// The staleness of the worst market.
     pub lag: Option<Duration>,
-    /// The first thing that went wrong.
+    /// The first error.
     pub error: Option<String>,
-    /// The lines of the markets that breach: whatever else is wrong, whoever is told is told of these.
+    /// The lines of the markets in breach of their SLA. Every receiver of the result gets them, whatever else is
+    /// wrong.
     pub breaches: Vec<String>,
 }
 
 impl Verdict {
-    /// The verdict of a command that is not judged by staleness: to it an exchange that does not
-    /// answer is a failure, since nothing else would tell.
+    /// The verdict of a command that is not judged by staleness. For such a command an exchange that does not answer
+    /// is a failure, because nothing else would show it.
     pub fn of_command() -> Verdict {
         Verdict { is_answer_needed: true, ..Verdict::default() }
     }
 
-    /// Forgets what an attempt came to that the database broke off: the next one judges anew. What was said stays said,
-    /// and events that could not be read are still there.
+    /// Forgets the findings of an attempt that the database broke off: the next attempt judges again. The logged
+    /// lines and the events that could not be read are kept.
     pub fn begin_again(&mut self) {
         let Verdict { is_answer_needed, kept, .. } = std::mem::take(self);
         *self = Verdict { is_answer_needed, kept, ..Verdict::default() };
     }
 
-    /// Another pass is at work, so this one reads nothing.
+    /// Another pass holds the lock, so this one reads nothing.
     pub fn lock_out(&mut self) -> Lines {
         self.is_locked_out = true;
         self.error = Some("another pass was at work".to_owned());
@@ -117,7 +119,7 @@ impl Verdict {
         Line::Warning(line.to_owned()).into()
     }
 
-    /// An entry of the selection whose markets nobody could name since that instant.
+    /// An entry of the selection whose markets could not be listed since that instant.
     pub fn unresolved(
         &mut self,
         target: &Target,
@@ -132,7 +134,7 @@ impl Verdict {
         self.trouble(Exit::Stale, words::unresolved_line(target, staleness, sla))
     }
 
-    /// What the walks and the writer came to; `signal` is the one that asked to stop.
+    /// Judges the ends of the walks and the writer. `signal` is the signal that asked to stop.
     pub fn judge_walks(&mut self, outcome: &Outcome, signal: Option<u8>) -> Lines {
         let said: Lines = outcome.done.iter().map(|done| self.judge_end(done)).collect();
         let said = said.and(self.judge_rejected(outcome));
@@ -171,10 +173,10 @@ impl Verdict {
         Line::Warning(line).into()
     }
 
-    /// Nothing is lost and nothing is blocked by an event that is no trade, but a person has to know.
+    /// Judges the events that are no trades. They lose nothing and block nothing, but a person has to know of them.
     pub fn judge_rejected(&mut self, outcome: &Outcome) -> Lines {
         let Tally { events_ingested, events_duplicate, events_conflicting, .. } = outcome.tally;
-        // The exchange says two things of one trade: nobody but a person can tell which is true.
+        // The exchange contradicts itself about one trade, and only a person can tell which version is true.
         let conflicting = outcome.first_conflicting.as_ref().map(|first| {
             format!(
                 "{events_conflicting} events contradict a stored trade and are kept in raw_kalshi_trade_events only; \
@@ -197,7 +199,7 @@ impl Verdict {
         Lines(said.into_iter().map(Line::Error).collect())
     }
 
-    /// Says of every market whether it breaches its SLA.
+    /// Judges of every market whether it breaches its SLA.
     pub fn judge_staleness(
         &mut self,
         checkpoints: &[Checkpoint],
@@ -215,7 +217,7 @@ impl Verdict {
         if checkpoint.retired_at.is_none() {
             self.lag = self.lag.max(Some(staleness));
         }
-        // Without the database every market is stale, which is not news.
+        // Without the database every market looks stale, so a line would tell nothing new.
         let is_known = !self.exits.contains(&Exit::Database);
         if !is_known || freshness::state(checkpoint, now, sla) != State::Stale {
             return Lines::default();
@@ -227,8 +229,8 @@ impl Verdict {
         self.trouble(Exit::Stale, message)
     }
 
-    /// The exchange wants no more requests for now. A pass is judged by what is stored, and whether more is
-    /// incomplete was said; to other commands it is an exchange that does not answer.
+    /// The exchange wants no more requests for now. A pass is judged by its stored trades, and its incomplete work
+    /// was reported already. For other commands the exchange counts as one that does not answer.
     pub fn come_back(&mut self, at: Timestamp) -> Lines {
         let line = words::come_back_line(at);
         if self.is_answer_needed && !self.exits.contains(&Exit::Incomplete) {
@@ -238,12 +240,12 @@ impl Verdict {
         Lines::default()
     }
 
-    /// What was asked to be watched for has happened: somebody has to look.
+    /// The condition that the user asked to watch for is met, so a person has to look.
     pub fn below(&mut self, why: String) -> Lines {
         self.trouble(Exit::Incomplete, why)
     }
 
-    /// A market whose description could not be read is not among those that were looked at.
+    /// The description of a market could not be read, so the market is left out of the result.
     pub fn unreadable_market(&mut self, reason: &str) -> Lines {
         self.trouble(
             Exit::Incomplete,
@@ -253,21 +255,21 @@ impl Verdict {
         )
     }
 
-    /// Not everything was done that was asked for; why, and what to do.
+    /// A part of the work was not done. `why` is the reason and the remedy.
     pub fn incomplete(&mut self, why: &str) -> Lines {
         self.exits.push(Exit::Incomplete);
         self.error.get_or_insert_with(|| why.to_owned());
         Line::Warning(format!("not complete yet: {why}")).into()
     }
 
-    /// What went wrong without ending the work.
+    /// Judges failures that did not end the work.
     pub fn failures(&mut self, failures: &[Failure]) -> Lines {
         failures.iter().map(|failure| self.failure(failure)).collect()
     }
 
-    /// The same of one.
+    /// Judges one failure that did not end the work.
     pub fn failure(&mut self, failure: &Failure) -> Lines {
-        // Whoever asks at the same time is turned away, too: once is enough to say.
+        // The exchange refuses every request in flight, and one line about that is enough.
         let is_forbidden = failure.kind == Kind::ExchangeForbids;
         if is_forbidden && std::mem::replace(&mut self.is_forbidden_said, true) {
             return Lines::default();
@@ -279,19 +281,20 @@ impl Verdict {
         self.trouble(exit, one_line(failure))
     }
 
-    /// What ended the work.
+    /// Judges the failure that ended the work.
     pub fn broken_off(&mut self, failure: &Failure) -> Lines {
         self.trouble(Exit::of_kind(failure.kind), one_line(failure))
     }
 
-    /// One line for whoever has to act: an error if the exit status will show it.
+    /// One line for the person who has to act. It is an error if the exit status will show it.
     fn trouble(&mut self, exit: Exit, message: String) -> Lines {
         self.exits.push(exit);
         self.error.get_or_insert_with(|| message.clone());
         if exit == Exit::Stale && !self.breaches.contains(&message) {
             self.breaches.push(message.clone());
         }
-        // Two parts of a pass can meet the same mistake, and so can two attempts: it is said once, and counts in each.
+        // Two parts of a pass, or two attempts, can find the same problem. It is logged once, and it counts in each
+        // of them.
         if !self.kept.said.insert(message.clone()) {
             return Lines::default();
         }
@@ -301,12 +304,12 @@ impl Verdict {
         }
     }
 
-    /// The end of it; `signal` is the one that asked to stop.
+    /// The final verdict. `signal` is the signal that asked to stop.
     pub fn close(self, signal: Option<u8>) -> Ending {
         let unreadable = self.kept.is_unreadable.then_some(Exit::Exchange);
         let first = Exit::first(self.exits.iter().copied().chain(unreadable));
         let exit = match signal {
-            // That progress is kept would not be true.
+            // With a failing database it would be false that progress is kept.
             Some(_) if first == Exit::Database => first,
             Some(signal) => Exit::of_signal(signal),
             None => first,
@@ -384,7 +387,7 @@ mod tests {
         for (ingested, exit) in [(0, Exit::Exchange), (1, Exit::Ok)] {
             let mut verdict = Verdict::default();
             assert_eq!(said(verdict.judge_rejected(&outcome(ingested))).len(), 1);
-            // They are kept by now, so another attempt does not meet them.
+            // The rejected events are stored by now, so another attempt does not find them again.
             verdict.begin_again();
             let ending = verdict.close(None);
             assert_eq!(ending.exit, exit);

@@ -1,5 +1,5 @@
-//! What becomes of the pages: gathered into batches, each committed in one transaction, until
-//! nothing more comes or nothing more can wait.
+//! The writer gathers pages into batches and commits each batch in one transaction, until no more pages come or the
+//! pass has to stop.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
@@ -16,14 +16,14 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Rejected;
 use crate::failure::{Failure, Kind};
 
-/// A batch this large is committed: larger ones are hardly faster to store and cost memory.
+/// A batch of this size is committed: a larger one is hardly faster to store and costs memory.
 const BATCH_ROWS_MAX: usize = 10_000;
-/// A batch this old is committed, so that a kill costs no more than that.
+/// A batch of this age is committed, so a kill loses no more work than that.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(500);
-/// Readers that are still in a request this long after the end of the budget are left behind.
+/// The writer does not wait longer than this after the end of the budget for readers that are still in a request.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What readers say to the writer.
+/// A message of a reader to the writer.
 #[derive(Debug)]
 pub enum Message {
     /// A page was read.
@@ -32,71 +32,71 @@ pub enum Message {
     Ended(Done),
 }
 
-/// What is to be done for the writer.
+/// The next effect of the writer.
 #[derive(Debug)]
 pub enum Write {
-    /// [Take](Writing::take) a message, or wait for one so long at most.
+    /// [Take](Writing::take) a message, or wait for one at most this long.
     Take(Duration),
-    /// Take what has arrived, and say when [that was all](Writing::rest_taken).
+    /// Take all messages that have arrived, and report the [end of them](Writing::rest_taken).
     TakeRest,
-    /// Commit this, and say [what became of it](Writing::committed).
+    /// Commit this batch, and report the [result](Writing::committed).
     Commit(Box<Commit>),
-    /// Show how far it is.
+    /// Show the progress.
     Show,
-    /// Nothing more.
+    /// The writer is done.
     End,
 }
 
-/// What a pass came to.
+/// The outcome of a pass.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What it did.
+    /// The counts of the pass.
     pub tally: Tally,
     /// The checkpoints as they are committed now.
     pub committed: Committed,
-    /// How the walks ended; one that is missing was never begun.
+    /// The ends of the walks; a walk that is missing was never begun.
     pub done: Vec<Done>,
-    /// Markets whose walk was never begun.
+    /// The number of markets whose walk was never begun.
     pub unread: usize,
-    /// Why the readers stopped.
+    /// The reason why the readers stopped.
     pub stop: Stop,
     /// The market and the reason of the first event that could not be normalized.
     pub first_rejected: Option<String>,
-    /// The first trade that was seen with other values than the stored ones, and which those are.
+    /// The first trade whose values contradict the stored ones, and those values.
     pub first_conflicting: Option<String>,
-    /// Why the database stopped taking rows, if it did.
+    /// The failure that stopped the database from taking rows.
     pub store_failure: Option<Failure>,
-    /// Up to when each market was heard to have nothing more.
+    /// The instant up to which each market was heard to have nothing newer.
     pub heard: HashMap<Scope, Timestamp>,
-    /// The newest trade of the tape, if that was read.
+    /// The newest trade of the tape, if the tape was read.
     pub head: Option<Anchor>,
-    /// The newest trades on the tape of markets that it was not read for.
+    /// The newest trades on the tape of markets that are no riders.
     pub strangers: BTreeMap<Ticker, Timestamp>,
 }
 
 impl Outcome {
-    /// The failure of a database that broke off, after which the rest can be done again.
+    /// Takes the failure of a database that broke off; after such a failure the rest can be done again.
     pub fn broken_off(&mut self) -> Option<Failure> {
         self.store_failure.take_if(|failure| failure.kind == Kind::StoreInterrupted)
     }
 }
 
-/// How far a pass is, to be shown.
+/// The progress of a pass, for the display.
 #[derive(Clone, Copy, Debug)]
 pub struct PassProgress<'a> {
-    /// What was done so far.
+    /// The counts so far.
     pub tally: &'a Tally,
-    /// Markets whose walk has ended.
+    /// The number of markets whose walk has ended.
     pub markets_done: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Pages come.
+    /// Pages arrive.
     Taking,
-    /// The pass has to stop: what has arrived is still stored.
+    /// The pass has to stop. Pages that have arrived are still stored.
     Draining,
-    /// Nothing more comes: the last batch.
+    /// No more pages arrive; the last batch is due.
     Closing,
     Ended,
 }
@@ -109,9 +109,9 @@ pub struct Writing {
     batch: Batch,
     opened_at: Option<Duration>,
     state: State,
-    /// Something is to be shown first.
+    /// Whether the progress is to be shown before the next effect.
     is_news: bool,
-    /// Since when nothing more is asked.
+    /// The time since which no more requests are sent.
     over_since: Option<Duration>,
     tally: Tally,
     done: Vec<Done>,
@@ -126,7 +126,7 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// The writer of a pass over so many markets.
+    /// The writer of a pass over this number of markets.
     pub fn new(run: i64, committed: Committed, markets: usize) -> Writing {
         Writing {
             run,
@@ -149,7 +149,7 @@ impl Writing {
         }
     }
 
-    /// What to do next; `stopped` says why nothing more is asked, if so.
+    /// The next effect. `stopped` is the reason why no more requests are sent.
     pub fn next(&mut self, moment: Moment, stopped: Option<Stop>) -> Write {
         if mem::take(&mut self.is_news) {
             return Write::Show;
@@ -178,13 +178,14 @@ impl Writing {
         }
     }
 
-    /// A signal stops at once; otherwise readers in a request may still bring what they were asked for.
+    /// Whether the writer has to stop. A signal stops it at once. After any other reason, readers in a request may
+    /// still bring their page for a while.
     fn has_to_stop(&mut self, stop: Stop, moment: Moment) -> bool {
         let since = *self.over_since.get_or_insert(moment.elapsed);
         stop == Stop::Signal || moment.elapsed.saturating_sub(since) > GRACE
     }
 
-    /// How long the open batch may wait for more; the longest time when none is open.
+    /// The time that the open batch may still wait for more pages; the longest duration if no batch is open.
     fn batch_left(&self, moment: Moment) -> Duration {
         self.opened_at.map_or(Duration::MAX, |opened_at| {
             (opened_at + BATCH_AGE_MAX).saturating_sub(moment.elapsed)
@@ -200,7 +201,7 @@ impl Writing {
         Write::Commit(Box::new(commit))
     }
 
-    /// Takes what a reader says.
+    /// Takes the message of a reader.
     pub fn take(&mut self, message: Message, moment: Moment) {
         self.opened_at.get_or_insert(moment.elapsed);
         match message {
@@ -235,17 +236,17 @@ impl Writing {
         self.done.push(done);
     }
 
-    /// Every reader is done.
+    /// All readers are done.
     pub fn nobody_left(&mut self) {
         self.state = State::Closing;
     }
 
-    /// All that had arrived was taken.
+    /// All messages that had arrived were taken.
     pub fn rest_taken(&mut self) {
         self.state = State::Closing;
     }
 
-    /// What the database did.
+    /// Reports the result of a commit.
     pub fn committed(&mut self, commit: Commit, done: Result<Receipt, Failure>) {
         self.is_news = true;
         let receipt = match done {
@@ -268,12 +269,12 @@ impl Writing {
         self.committed.apply(commit, &receipt);
     }
 
-    /// How far it is.
+    /// The progress so far.
     pub fn pass_progress(&self) -> PassProgress<'_> {
         PassProgress { tally: &self.tally, markets_done: self.markets_done }
     }
 
-    /// What it came to; `stopped` says why nothing more was asked, if so.
+    /// The outcome. `stopped` is the reason why no more requests were sent.
     pub fn finish(self, stopped: Option<Stop>) -> Outcome {
         let stop = match &self.store_failure {
             Some(_) => Stop::StoreGone,

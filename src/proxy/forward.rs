@@ -1,6 +1,6 @@
-//! Requests to `http://` targets through a proxy: as curl does, the proxy is sent the request itself,
-//! with the whole URL. The library would have it open a tunnel, which many proxies allow to port 443
-//! alone. See docs/upstream.md#ureq-a-tunnel-for-plain-http
+//! Requests to `http://` targets through a proxy. Like curl, we send the request itself to the proxy, with the whole
+//! URL. The library would ask the proxy for a tunnel, and many proxies allow a tunnel to port 443 only. See
+//! docs/upstream.md#ureq-a-tunnel-for-plain-http
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error, config::Config};
 
-/// An agent all of whose requests go to this proxy.
+/// An agent that sends all its requests to this proxy.
 pub(super) fn agent(config: Config, proxy: &ureq::Proxy) -> Agent {
     let credentials = proxy.username().map(|name| {
         let words = format!("{name}:{}", proxy.password().unwrap_or_default());
@@ -28,7 +28,7 @@ pub(super) fn agent(config: Config, proxy: &ureq::Proxy) -> Agent {
     Agent::with_parts(config, ().chain(TcpConnector::default()).chain(forward), resolver)
 }
 
-/// Whoever is asked, the proxy is who is connected to.
+/// A resolver that resolves the address of the proxy, for every target.
 struct ToProxy {
     proxy: Uri,
     resolver: DefaultResolver,
@@ -51,7 +51,7 @@ impl Resolver for ToProxy {
     }
 }
 
-/// Turns a connection to the proxy into one to the target.
+/// A connector that makes a connection to the proxy usable for the target.
 struct Forward {
     proxy: Uri,
     credentials: String,
@@ -72,7 +72,7 @@ impl<In: Transport> Connector<In> for Forward {
         details: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Forwarded>, Error> {
-        // TLS, if any, is spoken with the proxy.
+        // TLS, if there is any, is between us and the proxy.
         let to_proxy = ConnectionDetails {
             uri: &self.proxy,
             addrs: details.addrs.clone(),
@@ -96,12 +96,12 @@ impl<In: Transport> Connector<In> for Forward {
     }
 }
 
-/// A connection on which requests name the whole URL.
+/// A connection on which each request names the whole URL.
 struct Forwarded {
     transport: Box<dyn Transport>,
     target: String,
     credentials: String,
-    /// Whether what is sent next begins a request.
+    /// Whether the next bytes sent begin a request.
     is_at_start: bool,
 }
 
@@ -143,8 +143,8 @@ impl Transport for Forwarded {
     }
 }
 
-/// The head of a request, such as `GET /path HTTP/1.1`, with the target before its path and the
-/// credentials after its first line.
+/// The head of a request, such as `GET /path HTTP/1.1`, with the target inserted before its path and the credentials
+/// after its first line.
 fn amended(head: &[u8], target: &str, credentials: &str) -> Vec<u8> {
     let mut whole = Vec::with_capacity(head.len() + target.len() + credentials.len());
     let path = head.iter().position(|byte| *byte == b' ').map_or(0, |at| at + 1);

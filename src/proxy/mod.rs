@@ -1,8 +1,8 @@
-//! Which proxy a URL is asked through: what curl would take from the environment, so that whoever set
-//! curl up has set us up.
+//! The choice of the proxy for a URL. It follows the rules of curl for the environment, so an environment that is set
+//! up for curl works here too.
 //!
-//! See `ENVIRONMENT` in curl's manual and `lib/noproxy.c` in its source; `tests/it/proxies.rs`
-//! compares with the curl that is installed.
+//! See `ENVIRONMENT` in curl's manual and `lib/noproxy.c` in its source; `tests/it/proxies.rs` compares the result
+//! with the installed curl.
 
 mod forward;
 
@@ -17,20 +17,20 @@ use ureq::{Agent, ProxyProtocol};
 
 use crate::failure::Failure;
 
-/// curl's, of a proxy that names none: not the usual port of its scheme.
+/// The default port of a proxy, as in curl. It is not the usual port of the scheme.
 const PORT_DEFAULT: u16 = 1080;
 
-/// A proxy, and who named it. Prints without its password.
+/// A proxy, and the variable that named it. It prints without its password.
 #[derive(Clone)]
 pub struct Proxy {
     variable: &'static str,
     server: ureq::Proxy,
-    /// Whether it is sent the requests themselves, and not asked for a tunnel.
+    /// Whether the proxy gets the requests themselves, instead of a request for a tunnel.
     is_forwarding: bool,
 }
 
-/// An agent that asks through this proxy, or through none. Left to itself the library would look at
-/// the environment in its own way. See docs/upstream.md#ureq-variables-of-proxies
+/// An agent that uses this proxy, or none. Without an explicit setting the library would read the environment by its
+/// own rules. See docs/upstream.md#ureq-variables-of-proxies
 pub(crate) fn agent(config: ConfigBuilder<AgentScope>, proxy: Option<&Proxy>) -> Agent {
     match proxy {
         Some(proxy) if proxy.is_forwarding => {
@@ -53,13 +53,13 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// The proxy for `target`, if the environment names one that is not exempted. An empty variable is
-/// an unset one.
+/// The proxy for `target`; None if the environment names none or exempts the target. An empty variable counts as
+/// unset.
 pub fn proxy_for(
     target: &Uri,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Proxy>, Failure> {
-    // In upper case `HTTP_PROXY` is what a web server makes of a visitor's header `Proxy`.
+    // `HTTP_PROXY` in upper case is not read: a web server sets it from the `Proxy` header of a visitor.
     let names: &[&'static str] = match target.scheme_str() {
         Some("https") => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
         _ => &["http_proxy", "all_proxy", "ALL_PROXY"],
@@ -75,7 +75,7 @@ pub fn proxy_for(
         return Ok(None);
     }
     let wrong = |why: &str| {
-        // The value is not repeated: it may hold a password.
+        // The message does not repeat the value, because the value may hold a password.
         Failure::config(format!(
             "{variable} {why}; write it like http://proxy.example:3128, or name {} in no_proxy",
             target.host().unwrap_or_default()
@@ -105,7 +105,7 @@ fn parse(value: &str) -> Result<ureq::Proxy, &'static str> {
     let is_user_a_scheme =
         authority.contains('@') && authority.split(':').next().is_some_and(is_scheme);
     if !value.contains("://") && (is_path || is_user_a_scheme) {
-        // More likely a scheme with a slip in it than a host with a path, or a user of that name.
+        // This is more likely a mistyped scheme than a host with a path, or a user with that name.
         return Err("is not a URL");
     }
     let (user, place) = match authority.rsplit_once('@') {
@@ -113,7 +113,7 @@ fn parse(value: &str) -> Result<ureq::Proxy, &'static str> {
         None => (None, authority),
     };
     let (host, port) = match place.rsplit_once(':') {
-        // A colon within brackets is part of the address.
+        // A colon inside brackets is part of the address.
         Some((host, digits)) if !digits.ends_with(']') => {
             let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
             let port = match digits {
@@ -144,8 +144,8 @@ fn is_host(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(is_usual)
 }
 
-/// Whether a list such as `localhost, .example.com 10.0.0.0/8` names the host. A port in the list is
-/// part of a name that no host has, as in curl.
+/// Whether a list such as `localhost, .example.com 10.0.0.0/8` contains the host. A port in an entry is part of its
+/// name, so such an entry matches no host, as in curl.
 fn is_exempted(host: &str, list: &str) -> bool {
     if list == "*" {
         return true;
@@ -160,7 +160,7 @@ fn is_exempted(host: &str, list: &str) -> bool {
     })
 }
 
-/// Whether the host is the one named, or one below it.
+/// Whether the host is the host of the entry, or one below it.
 fn is_within(host: &str, entry: &str) -> bool {
     let entry = entry.strip_suffix('.').unwrap_or(entry);
     let entry = entry.strip_prefix('.').unwrap_or(entry);
@@ -169,7 +169,7 @@ fn is_within(host: &str, entry: &str) -> bool {
     is_end && !entry.is_empty() && (at == 0 || host.as_bytes()[at - 1] == b'.')
 }
 
-/// Whether an address, or a network such as `10.0.0.0/8`, holds this one.
+/// Whether the entry, an address or a network such as `10.0.0.0/8`, contains this address.
 fn holds(entry: &str, address: IpAddr) -> bool {
     let (network, bits) = match entry.split_once('/') {
         Some((network, bits)) => (network, bits.parse::<u32>().ok()),
@@ -187,7 +187,8 @@ fn holds(entry: &str, address: IpAddr) -> bool {
     }
 }
 
-/// Whether none of the first bits of an address differs; no bits mean all of them.
+/// Whether the first `bits` bits of two addresses are equal, where `differs` is their difference. Zero bits mean all
+/// bits.
 fn is_alike(differs: u128, bits: u32, width: u32) -> bool {
     let bits = if bits == 0 { width } else { bits };
     bits <= width && differs >> (width - bits) == 0
@@ -197,7 +198,7 @@ fn is_alike(differs: u128, bits: u32, width: u32) -> bool {
 mod tests {
     use super::*;
 
-    /// The proxy's place for this target, `-` for none, or what is wrong.
+    /// The host and port of the proxy for this target, `-` for no proxy, or the message of the error.
     fn place(target: &str, variables: &[(&str, &str)]) -> String {
         let environment = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -271,7 +272,7 @@ mod tests {
         assert!(said.contains("all_proxy") && !said.contains("hunter2"), "{said}");
     }
 
-    /// What is exempted, for this table and for the comparison with curl.
+    /// The exemptions in this table; `tests/it/proxies.rs` compares with curl.
     #[test]
     fn exemptions_are_read_as_curl_reads_them() {
         for (host, list, is_exempted, why) in [

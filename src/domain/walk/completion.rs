@@ -1,4 +1,4 @@
-//! A window that was read to its lower edge: what that proves, and what comes next.
+//! The completion of a window that was read to its lower edge: its proof, and the next window.
 
 use super::super::checkpoint::{Claim, Completed, Correction, Level, Progress, Window};
 use super::super::evidence::{Anchor, Evidence};
@@ -9,13 +9,13 @@ use super::Walk;
 use super::states::{Chain, Depth, Expected, Held, Question, Repeats, Seen, Span, Start};
 
 impl Walk {
-    /// The window being read, as far as its first page says where it ends.
+    /// The current window; None as long as no page gives its upper edge.
     pub(super) fn window(&self) -> Option<Window> {
         let until = self.span.until().or(self.seen.evidence.as_ref()?.edge())?;
         self.window_until(until)
     }
 
-    /// The anchor that the window leaves.
+    /// The anchor after this window.
     pub(super) fn next_anchor(&self) -> Option<Anchor> {
         match &self.span {
             Span::Inherited { anchor, .. } => anchor.clone(),
@@ -23,7 +23,7 @@ impl Walk {
         }
     }
 
-    /// The window is read. After an inherited one or a step, the span since then is opened.
+    /// Completes the window. After an inherited window or a step, the span above it is opened.
     pub(super) fn complete(&mut self, walked: &mut Walked) {
         self.find_false_anchor();
         let is_seen_before = self.seen.low.is_some() && self.seen.low == self.span.stopped_at();
@@ -38,7 +38,7 @@ impl Walk {
         walked.progress.extend(before.into_iter().map(corrected));
         let (level, anchor) = (self.level(), self.next_anchor());
         let window = self.window().or_else(|| self.window_of_silence());
-        // Of a young market it is its first trade.
+        // The footing of a young market is its first trade.
         let is_inherited = matches!(self.span, Span::Inherited { .. });
         let footing = self.seen.footing.or(self.seen.low).filter(|_| !is_inherited);
         let completed =
@@ -57,13 +57,13 @@ impl Walk {
         }
     }
 
-    /// From where the window begins up to here, or empty.
+    /// The window from its start up to `until`; empty if `until` is not later than the start.
     pub(super) fn window_until(&self, until: Timestamp) -> Option<Window> {
         let from = self.start.at();
         Window::new(from, from.map_or(until, |from| until.max(from)))
     }
 
-    /// Whether the window reaches up to the newest trade, and whether that is still the one of before.
+    /// Set if the window reaches up to the newest trade. It says whether that trade is still the earlier anchor.
     pub(super) fn level(&self) -> Option<Level> {
         let evidence = self.seen.evidence.as_ref().filter(|_| self.span == Span::Own)?;
         let is_same = |newest: &Anchor| matches!(&self.held.expected, Expected::Shown(anchor) if anchor.at == newest.at);
@@ -71,7 +71,7 @@ impl Walk {
         Some(Level { quiet_until: evidence.heard_until().filter(|_| is_quiet) })
     }
 
-    /// The newest trade below all that the next walk reads.
+    /// Finds the footing: the newest trade below everything that the next walk reads.
     pub(super) fn find_footing(&mut self, events: &[RawEvent]) {
         if self.seen.footing.is_none()
             && let Some(until) = self.window().map(Window::until)
@@ -82,7 +82,8 @@ impl Walk {
         }
     }
 
-    /// An anchor that two different questions did not show was taken out of the exchange's list.
+    /// Finds a false anchor: an anchor that two different questions did not show was removed from the list of the
+    /// exchange.
     pub(super) fn find_false_anchor(&mut self) {
         let Some(anchor) = self.awaited_anchor().cloned() else { return };
         self.held.expected = Expected::Nothing;
@@ -101,10 +102,10 @@ impl Walk {
         self.corrections.push(Correction { claim, claimed: anchor.at, proven, reason });
     }
 
-    /// The span above this window is read next.
+    /// Opens the span above this window as the next window.
     pub(super) fn open_next(&mut self, window: Window, anchor: Option<Anchor>) {
         let until = window.until();
-        // What is late for a step that was read just now was read, unless it is as late as this.
+        // Late trades of a step that was just read were read too, unless they are later than its answer.
         let is_step = matches!(self.span, Span::Step { .. });
         let settled = self.seen.evidence.as_ref().filter(|_| is_step).map(Evidence::settled);
         self.reread_floor = settled.map(|settled| settled.before(self.rules.overlap));
@@ -115,12 +116,12 @@ impl Walk {
             has_trades: self.held.has_trades || self.seen.low.is_some(),
             is_read: self.held.is_read || self.seen.low.is_some(),
             heard_until: self.held.heard_until,
-            // One from above a step is still to be shown.
+            // An anchor above the step is still to be shown.
             expected: Expected::of(match (anchor, self.held.expected.anchor().cloned()) {
                 (Some(new), Some(old)) if old.at > new.at => Some(old),
                 (new, old) => new.or(old),
             }),
-            // What is late below a step was read just now.
+            // Late trades below a step were just read, so no footing is needed.
             footing: None,
             confirms_ends: !is_step,
         };
@@ -131,7 +132,7 @@ impl Walk {
         self.begin_step();
     }
 
-    /// The archive's newest page: a market that traded there only has its anchor there.
+    /// Takes the newest page of the archive: the anchor of a market that traded only there.
     pub(super) fn archived(&mut self, page: &Page) -> Walked {
         let mut walked = self.walked(Vec::new(), Vec::new(), page.exchange_now);
         let Some(newest) = page.newest() else {
@@ -170,7 +171,7 @@ mod tests {
         );
     }
 
-    /// The window that is read next moves up a claim that was lowered; the other way round it would be lost.
+    /// The next window raises a claim that was lowered. In the other order the lowered claim would be lost.
     #[test]
     fn a_claim_is_lowered_before_the_window_above_it_is_claimed() {
         play(
@@ -180,7 +181,7 @@ mod tests {
         );
     }
 
-    /// Whether an exchange ends its lists with an empty page is learnt from one that an earlier pass saw end there.
+    /// A walk learns that the exchange ends its lists with an empty page from an end that an earlier pass saw there.
     #[test]
     fn only_an_end_that_was_shown_empty_again_makes_an_empty_end_usual() {
         let hollow =
@@ -204,7 +205,7 @@ mod tests {
              {hollow} =
              guarded EndsEmpty"
         ));
-        // One that lies further down than the earlier pass had come was seen once; the volume says that it is one.
+        // An end further down than the earlier pass had come was seen only once; the volume confirms it.
         let all = Traded::Ever { quantity_e2: 1, as_of: time("100") };
         let mut walk = Walk::new(&state_from("new open ..95 low 80"), RULES).traded(all);
         for answer in ["y80 x70 >c1", "", "a150 b140 >c3", "", "b140 >c4", ""] {
@@ -214,7 +215,8 @@ mod tests {
         assert_eq!(walk.next(), Step::Done(End::Guarded(Guard::EndsEmpty)));
     }
 
-    /// A claim may end below the newest trade: the steps below that trade do not show it, and that is no contradiction.
+    /// A claim may end below the newest trade. The steps below that trade do not show it, and that is no
+    /// contradiction.
     #[test]
     fn an_anchor_above_a_step_is_still_to_be_shown() {
         let begins = "rules step=60
@@ -232,7 +234,7 @@ mod tests {
              ask ..216 | @300 f180 c150 | f | =
              guarded AnchorMissing"
         ));
-        // One within a step, also if the newest page has shown it.
+        // An anchor within a step has to be shown there, also if the newest page has shown it.
         play(
             "rules step=60
              have done ..95 ^z120
@@ -240,7 +242,7 @@ mod tests {
              ask 84..156 | @300 c150 e80 | c | =
              cut",
         );
-        // One at the very end of a step belongs to the next.
+        // An anchor at the very end of a step belongs to the next step.
         play(
             "rules step=60
              have done ..95 ^z155
@@ -266,7 +268,7 @@ mod tests {
         }
     }
 
-    /// The walk of this pass has stored trades: a description and an empty list do not outvote them.
+    /// The walk of this pass has stored trades, so a description and an empty list cannot prove silence.
     #[test]
     fn what_an_interrupted_walk_has_shown_is_no_silence() {
         let mut walk = Walk::new(&state_from("new open ..95 low 80"), RULES)

@@ -1,5 +1,5 @@
-//! A window that shows nothing. The same endpoint says nothing else if it is asked again: something that it
-//! does show has to lie below or above on the same list, or somebody else has to say so.
+//! A window that shows nothing. The same endpoint gives no other answer if it is asked again. So the proof has to be
+//! a trade below or above the window on the same list, or another source.
 
 use std::time::Duration;
 
@@ -9,35 +9,35 @@ use super::super::time::Timestamp;
 use super::states::{Above, Question, Second, Seen, Span};
 use super::{Turn, Walk};
 
-/// How far above an empty window of the tape is looked for a trade, one after the other, before it is without a bound;
-/// a market has few trades.
+/// The distances above an empty window of the tape in which a trade is looked for, one after the other; the last
+/// question has no upper bound. A market has few trades, so its first question has none.
 const TAPE_REACHES: [Duration; 3] =
     [Duration::from_secs(3_600), Duration::from_secs(86_400), Duration::from_secs(30 * 86_400)];
-/// So many pages are read of what lies above.
+/// The most pages that are read above the window.
 const PAGES_ABOVE_MAX: u32 = 3;
 
 impl Walk {
-    /// Nothing in a window whose upper edge is given.
+    /// Decides about an empty window with a given upper edge.
     pub(super) fn with_an_empty_window(&self, until: Timestamp) -> Turn {
         match (&self.span, self.chain.second) {
             (Span::Given { is_vouched: true, .. }, _) => Turn::Complete,
-            // What is older was asked for already.
+            // Older trades were asked for already.
             (_, Second::None) if self.nothing_until.is_some() => Turn::Widen,
-            // A trade from below the window says that the list goes on below.
+            // A trade below the window shows that the list continues below.
             (_, Second::None) => Turn::Ask(Question::Confirm(until)),
             (Span::Given { .. }, _) => Turn::Ask(Question::Above(0)),
             _ => Turn::Widen,
         }
     }
 
-    /// What lies above an empty window is looked for: a list that shows it, and nothing in the window, says that there
-    /// is nothing. `None` as soon as it shows something in the window: that is read like any other.
+    /// Looks above an empty window: a list with trades there and none in the window proves that the window is empty.
+    /// `None` as soon as the list shows a trade in the window, which is then read like any other.
     pub(super) fn look_above(&self, page: &Page, is_end: bool) -> Option<Turn> {
         let Above { step, pages, is_below_shown } =
             self.chain.above.filter(|_| self.is_above_the_window())?;
         let shown = self.seen.low.filter(|_| !page.is_empty());
         if is_below_shown && shown.is_some() {
-            // Trades on both sides, and none between.
+            // The list shows trades on both sides of the window and none inside.
             return Some(Turn::Complete);
         }
         if !is_end && let Some(cursor) = &page.cursor {
@@ -49,15 +49,16 @@ impl Walk {
             });
         }
         Some(match shown {
-            // It may have been cut short there.
+            // The list may have been cut short there.
             Some(low) => Turn::Ask(Question::Confirm(low)),
             None if self.above_edge(step).is_some() => Turn::Ask(Question::Above(step + 1)),
             None => Turn::Idle,
         })
     }
 
-    /// Whether a window of the tape showed nothing, and the trades below it say that many were to be expected: that the
-    /// list goes on below is no proof that it reaches up to here. An archive that is behind answers so.
+    /// Whether a window of the tape showed nothing although many trades were to be expected, by the trades below it.
+    /// A list that continues below does not prove that it reaches up to the window: an archive that is behind answers
+    /// like this.
     pub(super) fn is_blank_beside_many(&self, page: &Page) -> bool {
         let Span::Given { until, is_vouched: false, .. } = self.span else { return false };
         if !self.scope.is_tape() || self.chain.question != Question::Confirm(until) {
@@ -68,7 +69,7 @@ impl Walk {
         self.start.at() > below.newest() && is_gap(gap, &[below])
     }
 
-    /// Asks for what lies above, as if nothing had been shown.
+    /// Asks for the trades above the window, as if nothing had been shown.
     pub(super) fn ask_above(&mut self) {
         self.seen = Seen::default();
         self.ask(Question::Above(0));
@@ -77,20 +78,20 @@ impl Walk {
         }
     }
 
-    /// Whether that is what is being read: nothing was shown so far that is older than the window's end.
+    /// Whether the list above the window is being read: no trade older than the end of the window was shown so far.
     pub(super) fn is_above_the_window(&self) -> bool {
         let until = self.span.until().filter(|_| self.chain.above.is_some());
         until.is_some_and(|until| self.seen.low.is_none_or(|low| until <= low))
     }
 
-    /// Up to where the question of this step reaches; `None`: to the newest trade that there is.
+    /// The upper bound of the question of this step; `None` reaches up to the newest trade.
     pub(super) fn above_edge(&self, step: usize) -> Option<Timestamp> {
         let reach = TAPE_REACHES.get(step).filter(|_| self.scope.is_tape())?;
         Some(self.span.until()?.after(*reach))
     }
 
-    /// Two answers that show nothing are what a broken server says as well. What lies above the step was
-    /// shown: a window that reaches up to there has to show it again.
+    /// Joins an empty step with the span above it: a broken server also gives two empty answers. Trades above the
+    /// step were shown, and a window that reaches up to them has to show them again.
     pub(super) fn widen(&mut self) {
         self.nothing_until = self.span.until();
         (self.span, self.seen) = (Span::Own, Seen::default());
@@ -108,7 +109,7 @@ mod tests {
     use crate::domain::scope::Scope;
     use crate::domain::ticker::Ticker;
 
-    /// A page without rows that names a cursor is no end of a list.
+    /// A page without rows that names a cursor is not the end of the list.
     #[test]
     fn a_description_of_nothing_is_not_borne_out_by_a_page_that_names_a_cursor() {
         let row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
@@ -123,7 +124,7 @@ mod tests {
         }
     }
 
-    /// An empty list of a market that nobody has described proves nothing; the pass decides whether it is silence.
+    /// An empty list of a market without a description proves nothing; the pass decides whether it is silence.
     #[test]
     fn a_market_that_nobody_has_described_is_heard_and_not_claimed() {
         let mut row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));
@@ -142,7 +143,7 @@ mod tests {
         }
     }
 
-    /// A month in which nothing was traded is passed by few questions: each reaches twice as far.
+    /// A month without trades takes few questions, because each reaches twice as far.
     #[test]
     fn a_long_time_of_nothing_takes_few_questions() {
         let row = Checkpoint {

@@ -1,4 +1,4 @@
-//! Where a list ends: one answer is never proof, a second and different question has to agree.
+//! The end of a list. One answer is never proof: a second, different question has to agree.
 
 use super::super::evidence::Anchor;
 use super::super::page::{Guard, Page, Traded};
@@ -7,7 +7,7 @@ use super::states::{Depth, Expected, Question, Second, Span};
 use super::{PASSES_MISSED_MIN, Turn, Walk};
 
 impl Walk {
-    /// What to do after a sound page; whether its request had a lower bound.
+    /// The reaction to a sound page. `is_bounded` says whether its request had a lower bound.
     pub(super) fn turn(&self, page: &Page, is_bounded: bool) -> Turn {
         let is_below = self.seen.low.zip(self.ask_from()).is_some_and(|(low, edge)| low < edge)
             || self.is_below_the_live_tier();
@@ -28,45 +28,46 @@ impl Walk {
         }
     }
 
-    /// Whether the walk got down to what only the archive shows: the archive grew over it meanwhile.
+    /// Whether the walk reached trades that only the archive shows: the archive grew over them meanwhile.
     pub(super) fn is_below_the_live_tier(&self) -> bool {
         let cutoff = self.rules.cutoff.filter(|_| self.tier == Tier::Live);
         self.seen.low.zip(cutoff).is_some_and(|(low, cutoff)| low < cutoff)
     }
 
-    /// The anchor that is still to be shown, unless it lies above the window that is read.
+    /// The anchor that is still to be shown; None if it lies above the current window.
     pub(super) fn awaited_anchor(&self) -> Option<&Anchor> {
         let is_within = |anchor: &&Anchor| self.span.until().is_none_or(|until| anchor.at < until);
         self.held.expected.awaited().filter(is_within)
     }
 
-    /// The list ended, and no row below the lower edge says that it had to.
+    /// The list ended, and no row below the lower edge proves that it was complete.
     pub(super) fn at_the_end(&self, page: &Page, is_bounded: bool) -> Turn {
         let Some(low) = self.seen.low else { return self.with_nothing_shown(page, is_bounded) };
-        // Without a footing nobody can tell; but where nothing new is claimed it does not matter so much.
+        // Without a footing the end cannot be checked. If nothing new is claimed, that matters less.
         let is_below = |claim| low < claim || self.window().is_none_or(|w| w.until() <= claim);
         let is_free = self.held.footing.is_none() && !self.held.confirms_ends;
         let is_known = is_free && !page.is_empty();
         let has_footing = self.held.footing.is_some_and(|footing| low <= footing);
         let is_old = self.held.claim.is_some_and(is_below);
         let is_claimed = has_footing || is_known && is_old;
-        // Its volume says the same. What a backfill claims is never looked at again: there it takes no question's place.
+        // The volume of the market agrees. No later pass checks a claim of a backfill, so there the volume replaces
+        // no question.
         let is_all = self.seen.counted.is_all(self.traded);
         let is_given = matches!(self.span, Span::Given { .. });
         if is_claimed || is_all && !is_given {
             return Turn::Complete;
         }
         if let Second::Agrees(doubt) = self.chain.second {
-            // The second chain needs a cursor as well, and in one of the two the page behind a cursor is empty: where a
-            // cursor leads to is one answer, asked for twice.
+            // The second chain also has a cursor, and in one of the two chains the page behind the cursor is empty.
+            // The page behind a cursor is one answer, even if it is asked for twice.
             let is_hollow = self.has_cursor() && (doubt.is_after_nothing || page.is_empty());
-            // One failure of a walk that left nothing open was about something else.
+            // A single failure without an open walk had another cause.
             let is_usual = self.ends_believed > 0 || self.failures >= PASSES_MISSED_MIN;
             let was_seen = is_usual || self.span.stopped_at() == Some(low);
             let is_agreed = !is_hollow || was_seen || is_old || is_all;
             return if is_agreed { Turn::Complete } else { Turn::Broken(Guard::EndsEmpty) };
         }
-        // The whole of a short window is asked for again, its upper end as well.
+        // A short window is asked for again as a whole, with its upper end.
         let top = match self.span {
             Span::Given { until, .. } if self.pages == 1 => until,
             _ => low,
@@ -74,13 +75,13 @@ impl Walk {
         Turn::Ask(Question::Confirm(top))
     }
 
-    /// Neither page nor anchor.
+    /// No page has shown a trade, and no anchor is awaited.
     pub(super) fn with_nothing_shown(&self, page: &Page, is_bounded: bool) -> Turn {
         if let Some(cursor) = page.cursor.as_ref().filter(|_| !page.is_empty()) {
             return Turn::Ask(Question::Next(cursor.clone()));
         }
         if let Some(until) = self.span.until() {
-            // Whoever names a cursor says that there may be more: once that is looked at.
+            // A cursor says that there may be more rows, so it is followed once.
             if let Some(cursor) = page.cursor.as_ref().filter(|_| !self.has_cursor()) {
                 return Turn::Ask(Question::Next(cursor.clone()));
             }
@@ -90,11 +91,11 @@ impl Walk {
             return Turn::AskToEnd;
         }
         if !page.is_empty() {
-            // Nothing that could be read: it is kept, and nothing is claimed.
+            // No row could be read. The rows are kept, and nothing is claimed.
             return Turn::Idle;
         }
         if let Some(cursor) = &page.cursor {
-            // This is no end. It is followed once.
+            // The cursor says that this is not the end. It is followed once.
             let is_followed = self.has_cursor();
             return if is_followed {
                 Turn::Idle
@@ -114,7 +115,7 @@ impl Walk {
         }
     }
 
-    /// The exchange does not show the newest trade that is stored.
+    /// Decides if the exchange does not show the newest stored trade.
     pub(super) fn without_anchor(&self, anchor: &Anchor) -> Turn {
         if self.depth == Depth::ToEdge {
             return Turn::AskToEnd;
@@ -125,7 +126,7 @@ impl Walk {
         let is_empty = newest.is_none() && matches!(self.traded, Traded::Never(_));
         let is_missed = self.failures >= PASSES_MISSED_MIN;
         let is_busted = is_passed && (has_news || is_missed) || is_empty && is_missed;
-        // An answer that is merely old looks like one from which the newest trade was taken out.
+        // An answer that is only old looks like an answer from which the newest trade was removed.
         if is_busted { Turn::Complete } else { Turn::Broken(Guard::AnchorMissing) }
     }
 }
@@ -139,7 +140,7 @@ mod tests {
     use crate::domain::scope::Scope;
     use crate::domain::ticker::Ticker;
 
-    /// Whether the second question about the end of the list is spared; each trade is of 0.01 contract.
+    /// Whether the second question about the end of the list is skipped. Each trade has a quantity of 0.01 contract.
     #[test]
     fn a_volume_accounts_for_what_was_shown_before_it_was_said() {
         for (answers, volume, as_of, is_spared, why) in [
@@ -213,7 +214,7 @@ mod tests {
         );
     }
 
-    /// It may be one of several at that instant, and stand on a page that was not shown.
+    /// The anchor may be one of several trades at that instant, on a page that was not shown.
     #[test]
     fn an_anchor_is_not_passed_by_a_trade_of_its_instant() {
         play(
@@ -229,7 +230,7 @@ mod tests {
         );
     }
 
-    /// Everybody's trades are on it: that there are none at all is no answer.
+    /// The tape holds the trades of all markets, so an empty tape is no answer.
     #[test]
     fn a_tape_that_shows_nothing_says_nothing() {
         let never = Checkpoint::first(Scope::Tape, time("0"));
@@ -244,7 +245,7 @@ mod tests {
         }
     }
 
-    /// A pass before looked there.
+    /// An earlier pass looked there.
     #[test]
     fn the_archive_is_not_asked_for_an_anchor_that_is_known_to_be_there() {
         let rules = Rules { cutoff: Some(time("5000")), ..RULES };
@@ -255,7 +256,7 @@ mod tests {
         }
     }
 
-    /// What is stored has two witnesses against it by then, and the passes before were told the same.
+    /// Two sources contradict the stored trade by then, and earlier passes got the same answers.
     #[test]
     fn an_anchor_is_given_up_for_an_empty_list_if_its_description_says_so_and_passes_agree() {
         for (failures, traded, end) in [

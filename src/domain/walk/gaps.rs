@@ -1,5 +1,5 @@
-//! Spans without trades in which many were to be expected: asked for again, and not claimed in this pass if they
-//! are shown a second time.
+//! Gaps: spans without trades in which many were to be expected. The walk asks for them again, and does not claim
+//! them in this pass if they are shown a second time.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::Walk;
 use super::states::{Question, Span};
 
 impl Walk {
-    /// A span without trades between two pages, or above the first row of a window that ends below others, in
-    /// which many were to be expected: how to ask again, or that it was shown twice.
+    /// Looks for a gap: between two pages, or above the first row of a window that ends below other trades. Returns
+    /// the question that asks again, or the guard if the gap was shown twice.
     pub(super) fn look_for_gaps(&mut self, page: &Page) -> Option<Result<Question, Guard>> {
         let here = Density::of(page);
         let (first, last) = (here.newest()?, here.oldest()?);
@@ -29,7 +29,8 @@ impl Walk {
         if let Some(previous) = &self.chain.previous {
             let gap = self.unclaimed(previous.at, first);
             let is_explained = previous.has_unreadable || !page.rejected.is_empty();
-            // An earlier pass got down to where it stopped: it was shown what lies above, too.
+            // An earlier pass read down to the position where it stopped, so it was shown the trades above that as
+            // well.
             let is_believed = self.span.stopped_at().is_some_and(|low| low <= previous.at);
             if is_explained
                 || is_believed
@@ -50,7 +51,7 @@ impl Walk {
         if !is_gap(until.since(first), &[expected]) || self.failures > 0 {
             return None;
         }
-        // The exchange may have paused: another pass, or a backfill's second look, has to agree.
+        // The exchange may have paused, so another pass or the second look of a backfill has to agree.
         let is_asked = self.repeats.has_asked(until);
         match (is_asked, &self.span) {
             (false, _) => Some(Ok(Question::First)),
@@ -59,7 +60,8 @@ impl Walk {
         }
     }
 
-    /// So much of the span between two trades is not claimed yet: only there a hole would be claimed.
+    /// The part of the span between two trades that is not claimed yet. Only there could a hole become part of a
+    /// claim.
     pub(super) fn unclaimed(&self, above: Timestamp, below: Timestamp) -> Duration {
         above.since(self.held.claim.map_or(below, |claim| claim.max(below)))
     }
@@ -73,7 +75,7 @@ mod tests {
     use crate::domain::page::{End, Rules, Step};
     use crate::domain::scope::Scope;
 
-    /// They may be the trades that were to be expected.
+    /// The unreadable rows may be the trades that were to be expected.
     #[test]
     fn rows_that_nobody_can_read_explain_a_gap() {
         let page = "a990 b980 c970 d960 e950 f940 g930 h920 i910 j900 k890";
@@ -99,7 +101,7 @@ mod tests {
         }
     }
 
-    /// What is read once more above where the walk had come does not take an interrupted one back up there.
+    /// If a walk reads again above its position, an interruption there must not move the noted position back up.
     #[test]
     fn a_walk_that_looks_back_is_noted_where_it_had_come() {
         let busy = " a1018".repeat(40) + &" b1016.25".repeat(40);
@@ -131,7 +133,8 @@ mod tests {
         ));
     }
 
-    /// A step of the tape ends below trades that were shown: many may be missing between them and its first row.
+    /// A step of the tape ends below trades that were shown. Many trades may be missing between them and its first
+    /// row.
     #[test]
     fn a_step_of_the_tape_that_begins_late_is_asked_for_again_by_how_busy_the_tape_is() {
         let first = Checkpoint::first(Scope::Tape, time("0"));
@@ -156,7 +159,8 @@ mod tests {
         }
     }
 
-    /// Two gaps within one second: who stopped at the lower one got through the upper one, and is shown it again.
+    /// Two gaps lie within one second. The pass that stopped at the lower one got through the upper one, and is shown
+    /// it again.
     #[test]
     fn a_gap_above_where_the_pass_before_stopped_is_no_hole() {
         let burst = |row: &str| row.repeat(40);

@@ -1,4 +1,4 @@
-//! Answers that make no sense together.
+//! Guards against answers that contradict each other.
 
 use super::super::density::Density;
 use super::super::page::{Guard, Page};
@@ -52,13 +52,15 @@ impl Walk {
         }
     }
 
-    /// The oldest trade seen, if this is an answer that begins a chain by time: it asks for that trade once more.
+    /// The oldest trade seen, if the current question begins a chain by time: that question asks for the trade once
+    /// more.
     fn asked_again(&self) -> Option<Timestamp> {
         let is_by_time = matches!(self.chain.question, Question::Below(_) | Question::Confirm(_));
         self.seen.low.filter(|_| is_by_time && !self.is_below_the_live_tier())
     }
 
-    /// A server that shows older trades and not the oldest one seen has not heard of it yet, nor of those below.
+    /// Whether the page shows older trades but not the oldest one seen. Such a server has not received that trade
+    /// yet, nor the trades around it.
     pub(super) fn leaves_out_the_oldest(&self, page: &Page) -> bool {
         let Some(low) = self.asked_again().filter(|_| self.failures < PASSES_MISSED_MIN) else {
             return false;
@@ -68,7 +70,7 @@ impl Walk {
         is_passed && !times.any(|at| at == low)
     }
 
-    /// A list that ends above the oldest trade seen is a hiccup, not the end.
+    /// Whether the list ends above the oldest trade seen. That is a fault of the server, not the end.
     pub(super) fn ends_too_soon(&self, page: &Page) -> bool {
         let Some(low) = self.asked_again() else { return false };
         let would_end = page.cursor.is_none() || page.is_empty();

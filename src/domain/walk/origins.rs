@@ -1,4 +1,4 @@
-//! Where a walk begins: at its checkpoint, at an interrupted walk, at a window of its own.
+//! The starts of a walk: at its checkpoint, at an interrupted walk, or at a given window.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
 
 impl Walk {
-    /// Takes up what the checkpoint left, or opens a new window above it.
+    /// Continues the walk of the checkpoint, or opens a new window above its claim.
     pub fn new(checkpoint: &Checkpoint, rules: Rules) -> Walk {
         let held = Held::of(checkpoint, rules);
         let is_archived = matches!(held.expected, Expected::Archived);
@@ -50,28 +50,29 @@ impl Walk {
         walk
     }
 
-    /// The same of a market of which this is known.
+    /// The same walk, with the facts about the trading of its market.
     #[must_use]
     pub fn traded(self, traded: Traded) -> Walk {
         Walk { traded, ..self }
     }
 
-    /// The same, but one that was never read and has no other lower edge begins so long before the newest trade.
+    /// The same walk, but a scope that was never read and has no other lower edge begins `span` before the newest
+    /// trade.
     #[must_use]
     pub(in crate::domain) fn beginning_ago(self, span: Duration) -> Walk {
         let is_free = self.start == Start::Unbounded && self.span == Span::Own;
         Walk { start: if is_free { Start::Ago(span) } else { self.start }, ..self }
     }
 
-    /// The same with an anchor that the checkpoint does not name.
+    /// The same walk, with an anchor that the checkpoint does not name.
     #[must_use]
     pub(in crate::domain) fn anchored(mut self, anchor: Option<Anchor>) -> Walk {
         self.held.expected = Expected::of(anchor);
         self
     }
 
-    /// A walk of this one window, begun before or not, and of nothing else. `is_vouched`: other figures of the
-    /// exchange's say as well that nothing of it is missing.
+    /// A walk of this one window only, whether it was begun before or not. `is_vouched` says that other figures of
+    /// the exchange also show that no trade of it is missing.
     pub(in crate::domain) fn of_window(
         scope: Scope,
         tier: Tier,
@@ -91,7 +92,7 @@ impl Walk {
         self.start = Start::of(open.window.from());
         self.seen.low = open.low;
         self.held.confirms_ends = true;
-        // One that stands above what is still to be read cannot be shown below.
+        // An anchor above the position of the walk cannot be shown below it.
         let is_below = |anchor: &Anchor| open.low.is_none_or(|low| anchor.at < low);
         if self.held.expected.anchor().is_some_and(|anchor| !is_below(anchor)) {
             self.held.expected = Expected::Nothing;
@@ -106,8 +107,9 @@ impl Walk {
         }
     }
 
-    /// A claim that ends below the live tier does not go on over what only the archive holds. A window that begins
-    /// above the claim was moved up by an earlier pass, which was interrupted before it could say so.
+    /// Starts at the end of the archive if the claim ends below the live tier: trades between the two are only in the
+    /// archive. If the window begins above the claim, an earlier pass moved it up and was interrupted before it could
+    /// record that.
     fn leave_to_the_archive(&mut self) {
         let Some(from) = self.start.at().filter(|_| !matches!(self.span, Span::Given { .. }))
         else {

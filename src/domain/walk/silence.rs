@@ -1,4 +1,4 @@
-//! Markets of which no trade was ever seen: how far their silence is believed, and until when.
+//! Markets without any trade so far: how far their silence is believed, and until when.
 
 use super::super::checkpoint::{Claim, Correction, Progress, Window};
 use super::super::page::{Page, Traded};
@@ -7,11 +7,11 @@ use super::Walk;
 use super::states::{Expected, Held, Span, Start};
 
 impl Walk {
-    /// Nothing was ever traded, by two different answers: of the page, and of the description.
+    /// The window of a market that never traded, by two different answers: of the page, and of the description.
     pub(super) fn window_of_silence(&self) -> Option<Window> {
         let settled = self.seen.evidence.as_ref()?.settled();
         let until = match self.traded {
-            // What is stored says otherwise: neither the page nor the description is believed so far.
+            // A stored trade would contradict both the page and the description, so neither would be believed.
             Traded::Never(as_of) if !self.held.has_trades => {
                 settled.min(as_of.before(self.rules.settle).floor())
             }
@@ -20,17 +20,18 @@ impl Walk {
         self.window_until(until)
     }
 
-    /// Whether nobody else has said anything of the market: the pass decides what its silence is worth.
+    /// Whether there is no other statement about the market. Then the pass decides whether its silence is plausible.
     pub(super) fn is_never_heard_of(&self) -> bool {
         let Held { claim, heard_until, expected, .. } = &self.held;
         claim.is_none() && heard_until.is_none() && !matches!(expected, Expected::Archived)
     }
 
-    /// A market that was taken for silent shows trades: below them nothing is known until its list was read to the end.
-    /// One from before the instant up to which it was taken for silent says that it never was. Either is committed with
-    /// the rows that show it, since nobody can tell later that none were stored before them.
+    /// Ends the silence of a market that shows trades. Below them nothing is known until its list was read to the
+    /// end. A trade from before the end of the believed silence says that the market never was silent. Either result
+    /// is committed with the rows that show it: after that commit, the database no longer shows that they were the
+    /// first trades.
     pub(super) fn end_silence(&mut self, page: &Page) -> Option<Progress> {
-        // What the live tier still shows of the archive is known where the newest trade is there.
+        // If the anchor is in the archive, the live tier may still show known trades from below the cutoff.
         let archived =
             self.rules.cutoff.filter(|_| matches!(self.held.expected, Expected::Archived));
         let is_news = |at: Timestamp| archived.is_none_or(|cutoff| cutoff <= at);
@@ -45,7 +46,7 @@ impl Walk {
             (None, Some(heard)) => (Claim::CheckedUntil, heard, None),
             (None, None) => return None,
         };
-        // As late as that any trade may be.
+        // A trade may be late by as much as the overlap.
         let silent = claimed.before(self.rules.overlap);
         let is_older = |at: Timestamp| at < silent && from.is_none_or(|from| from <= at);
         if !times.any(|at| is_news(at) && is_older(at)) {
@@ -70,7 +71,7 @@ mod tests {
     use crate::domain::page::Rules;
     use crate::domain::ticker::Ticker;
 
-    /// The checkpoint after one page of a market that was taken for silent.
+    /// The checkpoint after one page of a market that was believed silent.
     fn after(answer: &str, row: &Checkpoint) -> Checkpoint {
         let mut walk = Walk::new(row, RULES).traded(Traded::Unknown);
         let mut batch = Batch::default();
@@ -80,7 +81,7 @@ mod tests {
         update.next().clone()
     }
 
-    /// Whoever was silent and trades is read down to the bottom until one list was read to its end.
+    /// A silent market that trades is read to the end of its list once.
     #[test]
     fn below_the_first_trades_after_a_silence_everything_is_read() {
         let silent = Checkpoint {
@@ -95,7 +96,7 @@ mod tests {
             &Checkpoint { footing: Some(time("90")), ..broken.clone() },
         );
         assert_eq!(whole.level_at, Some(time("300")), "{whole:?}");
-        // Also one that had traded in the archive only.
+        // This also holds for a market that had traded in the archive only.
         let rules = Rules { cutoff: Some(time("60")), ..RULES };
         let archived = Anchor { at: time("50"), id: None };
         let gone = Checkpoint { anchor: Some(archived), ..silent };
@@ -138,7 +139,7 @@ mod tests {
         }
     }
 
-    /// The first trades of one that was silent: what an interrupted pass leaves.
+    /// The rows are the first trades of a silent market, left by an interrupted pass.
     #[test]
     fn what_a_false_silence_left_is_read_anew() {
         play(
@@ -159,7 +160,7 @@ mod tests {
         );
     }
 
-    /// A walk of an older version has no anchor: its claim is no silence.
+    /// A walk of an older version has no anchor, so its claim is no silence.
     #[test]
     fn a_claim_without_an_anchor_that_rests_on_trades_is_no_silence() {
         let row = Checkpoint {
@@ -175,7 +176,8 @@ mod tests {
         assert_eq!(Walk::new(&spoke, RULES).lower_edge(), None);
     }
 
-    /// The page and the description have to say so both; each speaks of what was traded by then, and settled.
+    /// The page and the description both have to say so. Each covers the trades up to its time, less the settling
+    /// time.
     #[test]
     fn a_market_that_never_traded_is_claimed_as_far_as_both_say() {
         let row = Checkpoint::first(Ticker::new("KX").unwrap(), time("0"));

@@ -1,4 +1,4 @@
-//! The states of a walk: the window that is read, the question at work, what is expected and what was shown.
+//! The states of a walk: the window, the question, the expected trades, and the trades shown so far.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,33 +10,33 @@ use super::super::page::{Page, Rules, Traded};
 use super::super::time::Timestamp;
 use super::super::trade::{RawEvent, Trade};
 
-/// Which window is read. All but our own have an upper edge before the first page is asked for.
+/// The window that is read. All windows but our own have an upper edge before the first request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Span {
-    /// One that an earlier pass opened and did not finish; a window of our own follows.
+    /// A window that an earlier pass opened and did not finish. A window of our own follows.
     Inherited {
         until: Timestamp,
-        /// The anchor that it began with.
+        /// The anchor at the start of that window.
         anchor: Option<Anchor>,
-        /// Where the earlier pass had to stop.
+        /// The oldest trade at which the earlier pass stopped.
         stopped_at: Option<Timestamp>,
     },
-    /// One of this pass, cut off at the length of a step; another follows.
+    /// A window of this pass, cut to the length of a step. Another window follows.
     Step { until: Timestamp },
-    /// One that a backfill names: this window and no other.
+    /// A window that a backfill names: this window and no other.
     Given {
         until: Timestamp,
-        /// Where the run before had to stop.
+        /// The oldest trade at which the earlier run stopped.
         stopped_at: Option<Timestamp>,
-        /// Whether other figures of the exchange's say that nothing of it is missing.
+        /// Whether other figures of the exchange say that no trade of it is missing.
         is_vouched: bool,
     },
-    /// One of this pass, up to the newest trade.
+    /// A window of this pass, up to the newest trade.
     Own,
 }
 
 impl Span {
-    /// The upper edge, unless that is for the first page to say.
+    /// The upper edge; None if the first page gives it.
     pub(super) fn until(&self) -> Option<Timestamp> {
         match self {
             Span::Inherited { until, .. } | Span::Step { until } | Span::Given { until, .. } => {
@@ -46,7 +46,7 @@ impl Span {
         }
     }
 
-    /// The trade below which an earlier pass stopped: a gap below it agrees with what that pass saw.
+    /// The trade below which an earlier pass stopped. A gap below it agrees with the answers of that pass.
     pub(super) fn stopped_at(&self) -> Option<Timestamp> {
         match self {
             Span::Inherited { stopped_at, .. } | Span::Given { stopped_at, .. } => *stopped_at,
@@ -55,19 +55,19 @@ impl Span {
     }
 }
 
-/// Where the window begins.
+/// The start of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// With the first trade of the list.
+    /// The first trade of the list.
     Unbounded,
-    /// So long before the newest trade, once that is seen.
+    /// This long before the newest trade, once that is seen.
     Ago(Duration),
-    /// At this instant.
+    /// This instant.
     At(Timestamp),
 }
 
 impl Start {
-    /// At this instant, or with the first trade.
+    /// The start at this instant; None starts with the first trade.
     pub(super) fn of(at: Option<Timestamp>) -> Start {
         at.map_or(Start::Unbounded, Start::At)
     }
@@ -80,60 +80,60 @@ impl Start {
     }
 }
 
-/// How far down the list is asked for.
+/// How far down the list the questions reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
     /// Down to the lower edge.
     ToEdge,
-    /// Down to its end: the answer with a bound did not show the anchor, or cannot show it.
+    /// Down to the end of the list: the answer with a lower bound did not show the anchor, or cannot show it.
     ToEnd,
 }
 
-/// What is asked next.
+/// The next question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Question {
     /// The newest page.
     First,
-    /// On by cursor.
+    /// The page behind this cursor.
     Next(String),
-    /// By time, from this instant's second downwards.
+    /// The page from the second of this instant downwards.
     Below(Timestamp),
-    /// The same without a lower bound: whether the list really ends there.
+    /// The same page without a lower bound, which shows whether the list really ends there.
     Confirm(Timestamp),
-    /// The window and what lies so far above it (see `empty`): a list that shows something.
+    /// The window and a span above it (see `empty`), to find a list that shows trades.
     Above(usize),
-    /// The newest page of the archive: whether the market traded there only.
+    /// The newest page of the archive, which shows whether the market traded only there.
     Archive,
 }
 
 /// An end of the list that is doubted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Doubt {
-    /// The oldest trade that was seen, if any was.
+    /// The oldest trade that was seen, if any was seen.
     low: Option<Timestamp>,
-    /// Whether an empty page had said that the list ends: whoever answers so now says nothing else.
+    /// Whether an empty page had ended the list. The same answer again adds nothing.
     pub(super) is_after_nothing: bool,
 }
 
-/// A question about what lies above an empty window.
+/// A question about the trades above an empty window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Above {
-    /// How far it reaches.
+    /// The index of its distance.
     pub(super) step: usize,
-    /// How many pages of its answer were read.
+    /// The number of pages of its answer that were read.
     pub(super) pages: u32,
-    /// Whether a trade from below the window was shown: one from above is all that is missing.
+    /// Whether a trade below the window was shown, so that only one above it is missing for the proof.
     pub(super) is_below_shown: bool,
 }
 
-/// The second question about an end of the list: it has to show the oldest trade again, and nothing older.
+/// The second question about an end of the list. Its answer has to show the oldest trade again, and nothing older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Second {
-    /// It is not asked, or a row further down answered it with no.
+    /// The question is not asked, or an older row has refuted the end.
     None,
-    /// It is asked.
+    /// The question is asked.
     Asked(Doubt),
-    /// It showed the oldest trade again.
+    /// The answer showed the oldest trade again.
     Agrees(Doubt),
 }
 
@@ -141,12 +141,12 @@ pub(super) enum Second {
 #[derive(Clone, Debug)]
 pub(super) struct Chain {
     pub(super) question: Question,
-    /// The last row of the page before, for the guards; `None` at the start.
+    /// The last row of the previous page, for the guards; `None` at the start.
     pub(super) previous: Option<Oldest>,
     pub(super) second: Second,
-    /// What is asked of what lies above an empty window.
+    /// The question about the trades above an empty window, if it is asked.
     pub(super) above: Option<Above>,
-    /// Whether the answer in hand had no rows.
+    /// Whether the current answer had no rows.
     pub(super) is_nothing: bool,
 }
 
@@ -155,7 +155,7 @@ impl Chain {
         Chain { question, previous: None, second: Second::None, above: None, is_nothing: false }
     }
 
-    /// Asks this next; `low` is the oldest trade that was seen so far.
+    /// Sets the next question. `low` is the oldest trade seen so far.
     pub(super) fn ask(&mut self, question: Question, low: Option<Timestamp>) {
         match question {
             Question::Next(_) => self.question = question,
@@ -174,7 +174,7 @@ impl Chain {
         }
     }
 
-    /// Holds a page against the second question; `low` is the oldest trade that was seen, that page included.
+    /// Compares a page with the second question. `low` is the oldest trade seen, that page included.
     pub(super) fn follow(&mut self, page: &Page, low: Option<Timestamp>) {
         self.is_nothing = page.is_empty();
         if let Some(above) = &mut self.above {
@@ -189,26 +189,26 @@ impl Chain {
     }
 }
 
-/// The oldest trade time of a chain of pages, the ids seen at exactly that time, and how dense the page was.
+/// The oldest trade time of a chain of pages, the ids seen at exactly that time, and the density of the page.
 #[derive(Clone, Debug)]
 pub(super) struct Oldest {
     pub(super) at: Timestamp,
     pub(super) ids: Vec<Box<str>>,
     pub(super) density: Density,
-    /// Whether rows that nobody can read came with it or below it: then there is no gap.
+    /// Whether unreadable rows came with it or below it; such rows explain a gap.
     pub(super) has_unreadable: bool,
 }
 
-/// The newest trade that is stored: a healthy answer shows it again.
+/// The newest stored trade, which a healthy answer shows again.
 #[derive(Clone, Debug)]
 pub(super) enum Expected {
-    /// None is noted.
+    /// No such trade is noted.
     Nothing,
-    /// It lies in the archive: no page can show it, and an empty one is no contradiction.
+    /// The trade is in the archive: no page can show it, and an empty page is no contradiction.
     Archived,
-    /// This one, and no page of the window has shown it yet.
+    /// This trade, which no page of the window has shown yet.
     Awaited(Anchor),
-    /// This one, and a page has shown it.
+    /// This trade, which a page has shown.
     Shown(Anchor),
 }
 
@@ -224,7 +224,7 @@ impl Expected {
         }
     }
 
-    /// The one that no page of the window has shown yet.
+    /// The trade that no page of the window has shown yet.
     pub(super) fn awaited(&self) -> Option<&Anchor> {
         match self {
             Expected::Awaited(anchor) => Some(anchor),
@@ -232,7 +232,7 @@ impl Expected {
         }
     }
 
-    /// Looks for it on a page.
+    /// Looks for the trade on a page.
     pub(super) fn look(&mut self, page: &Page) {
         if let Expected::Awaited(anchor) = self
             && anchor.is_on(page)
@@ -241,7 +241,7 @@ impl Expected {
         }
     }
 
-    /// Another window begins: it has to be shown again.
+    /// Another window begins, so the trade has to be shown again.
     pub(super) fn await_again(&mut self) {
         if let Expected::Shown(anchor) = self {
             *self = Expected::Awaited(anchor.clone());
@@ -249,24 +249,25 @@ impl Expected {
     }
 }
 
-/// What is stored and claimed of the market: answers are held against it.
+/// The stored and claimed state of the market, with which answers are compared.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    /// Nothing older is claimed, so nothing older is stored.
+    /// The start of the claim: nothing older is claimed, so nothing older is stored.
     pub(super) complete_from: Option<Timestamp>,
-    /// Everything before it is stored.
+    /// Everything before this instant is stored.
     pub(super) claim: Option<Timestamp>,
-    /// Whether a trade of it is stored: then a missing anchor is one that was never noted.
+    /// Whether a trade of the market is stored. If so, a missing anchor was never noted.
     pub(super) has_trades: bool,
-    /// Whether a list that showed trades was read to its end; before that each walk reads down to the bottom, whatever
-    /// was claimed of its silence.
+    /// Whether a list with trades was read to its end. Before that each walk reads down to the end, whatever was
+    /// claimed of the silence of the market.
     pub(super) is_read: bool,
-    /// Up to when a pass has heard that there is nothing, and believed it.
+    /// The instant up to which a pass has heard silence and believed it.
     pub(super) heard_until: Option<Timestamp>,
     pub(super) expected: Expected,
-    /// A trade below all that is asked for: a healthy list reaches down to it, and so says that it was not cut short.
+    /// A trade below everything that is asked for. A healthy list reaches down to it, which shows that it was not cut
+    /// short.
     pub(super) footing: Option<Timestamp>,
-    /// Whether the end of a list is asked for again where there is no footing: an earlier pass read what lies below.
+    /// Whether the end of a list is asked for again without a footing, because an earlier pass read the trades below.
     pub(super) confirms_ends: bool,
 }
 
@@ -278,9 +279,9 @@ impl Held {
             Some(_) => Expected::Archived,
             None => Expected::Nothing,
         };
-        // What two passes heard to be silent is no hole below the cutoff.
+        // A silence that two passes heard leaves no hole below the cutoff.
         let is_archived = matches!(expected, Expected::Archived);
-        // An older version noted no anchor, or it was taken back.
+        // An older version noted no anchor, or the anchor was removed.
         let is_below =
             checkpoint.last_trade_at.is_some_and(|at| Some(at) < checkpoint.complete_until);
         let was_read =
@@ -299,21 +300,21 @@ impl Held {
     }
 }
 
-/// What the answers about the window have shown so far.
+/// The facts that the answers about the window have shown so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// What they say of the exchange.
+    /// Their evidence about the exchange.
     pub(super) evidence: Option<Evidence>,
     /// The oldest trade time.
     pub(super) low: Option<Timestamp>,
-    /// What is held against the market's own volume.
+    /// The count that is compared with the volume of the market.
     pub(super) counted: Counted,
     pub(super) density: Density,
-    /// What the window leaves as its footing.
+    /// The footing after this window.
     pub(super) footing: Option<Timestamp>,
 }
 
-/// What was shown, each trade once: if it comes to the market's own volume, nothing is missing.
+/// The quantity that was shown, each trade once. If it equals the volume of the market, nothing is missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counted {
     quantity_e2: i64,
@@ -321,9 +322,9 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Adds a page of a list of which all down to `low` was shown before, and `oldest` just before this page. What may
-    /// have been shown is left out: too small a sum proves nothing, and one in which a trade counts twice would hide
-    /// another.
+    /// Adds a page of a list. All trades down to `low` were shown before; `oldest` is the last row of the previous
+    /// page. A trade that may have been shown already is left out: a sum that is too small proves nothing, but a
+    /// trade that counts twice would hide a missing one.
     pub(super) fn add(
         &mut self,
         events: &[RawEvent],
@@ -349,8 +350,8 @@ impl Counted {
         }
     }
 
-    /// Whether that is all, as a description says. It says nothing of later trades, and none may make up for an
-    /// earlier one that is missing.
+    /// Whether the quantity is complete, by the description. The description does not count later trades, and such a
+    /// trade must not hide an earlier one that is missing.
     pub(super) fn is_all(&self, traded: Traded) -> bool {
         let Traded::Ever { quantity_e2, as_of } = traded else { return false };
         let is_covered = self.newest.is_some_and(|at| at <= as_of);
@@ -358,21 +359,21 @@ impl Counted {
     }
 }
 
-/// What was asked a second time in this window, so that it is not asked for ever.
+/// The questions that were repeated in this window, so that none is repeated without end.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Repeats {
-    /// Below these instants a gap was seen, and asked for again.
+    /// The instants below which a gap was seen and asked for again.
     pub(super) gaps: Vec<Timestamp>,
-    /// Where the walk began again by time.
+    /// The last restart by time.
     restart: Option<Restart>,
 }
 
-/// Where a walk began again by time: below the oldest trade seen by then, if any was seen.
+/// A restart by time: below the oldest trade seen by then, if any was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Restart(Option<Timestamp>);
 
 impl Repeats {
-    /// Whether a gap below this instant was asked for before; it is from now on.
+    /// Whether a gap below this instant was asked for before. Notes that it is from now on.
     pub(super) fn has_asked(&mut self, at: Timestamp) -> bool {
         let is_asked = self.gaps.contains(&at);
         if !is_asked {
@@ -381,7 +382,8 @@ impl Repeats {
         is_asked
     }
 
-    /// Begins again below the oldest trade that was seen; a second time at the same place is pointless.
+    /// Notes a restart below the oldest trade seen. Returns false for a second one at the same place, which would be
+    /// pointless.
     pub(super) fn restart(&mut self, low: Option<Timestamp>) -> bool {
         let here = Some(Restart(low));
         let is_new = self.restart != here;
