@@ -1,5 +1,5 @@
-//! The last commit of a pass: the instant up to which each market was heard to have nothing newer, and the rest of the
-//! walks of markets that were never level.
+//! The last commit of a pass. It holds the instant up to which each market was heard to have nothing newer, and, of
+//! markets that were never level, the span that is still to be read.
 
 use std::collections::HashMap;
 
