@@ -27,7 +27,7 @@ use crate::proxy;
 use crate::store::{DatabaseUrl, TRADES_TABLE};
 use crate::webhook::Webhook;
 
-/// The SLA of `run`, and of a question about a market without one.
+/// The default SLA of `run`. Questions use it where no pass has recorded another one.
 pub const SLA_DEFAULT: Duration = Duration::from_secs(300);
 const WORKERS_MAX: usize = 64;
 /// Requests in a second. This rate ran without refusals in a trial without a key, and in the lowest tier with one.
