@@ -48,7 +48,7 @@ impl Webhook {
         Ok(Webhook { base: url.trim_end_matches('/').to_owned(), name, proxy })
     }
 
-    /// One POST below the URL.
+    /// Sends one POST to a path below the URL.
     fn post(
         &self,
         below: &str,

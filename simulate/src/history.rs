@@ -22,7 +22,7 @@ pub enum Profile {
     Calm,
     /// Servers that differ, caches, jumps of our clock, hosts that sleep.
     Clocks,
-    /// Lists that are empty, of somebody else or leave a market out; descriptions that are wrong.
+    /// Empty lists, lists of other markets, lists that leave a market out; wrong descriptions.
     Absence,
     /// Kills, overlapping passes, lost answers of the database to commits.
     Kills,
@@ -230,11 +230,11 @@ pub enum Oddity {
     Date,
     /// A year in the future.
     Future,
-    /// No side.
+    /// A row without a side.
     NoSide,
-    /// No id.
+    /// A row without an id.
     NoId,
-    /// No market.
+    /// A row without a market.
     NoTicker,
     /// A row that is no object.
     Text,

@@ -44,7 +44,7 @@ const DEADLINE: i64 = 50 * SECOND;
 
 /// The number of passes after the trouble until everything is stored and fresh.
 const PASSES: u32 = 3;
-/// The same number when the passes meet holes.
+/// The number of passes after the trouble when they meet holes.
 const PASSES_MAX: u32 = 6;
 
 /// Plays a history.
@@ -347,8 +347,8 @@ impl Player<'_> {
         let closed_at = BEGINS_AT + hour + HOUR + 5 * MINUTE;
         self.machine.idle_until((at + 2 * MINUTE).max(closed_at));
         let window: &[&str] = if is_all { &["--from", &from, "--to", &to] } else { &[] };
-        // Markets that closed before the selection was first read are the past, and only a request of the user reads
-        // it. The same is true of trades shown after the last pass, in an hour that had begun by then.
+        // Markets that closed before the selection was first read are the past, which a user has to ask for. Trades
+        // shown after the last pass, in an hour that had begun by then, count as the past, too.
         let is_late = is_all && at < BEGINS_AT + hour + HOUR;
         let heal: &[&str] = if self.has_past() || is_late { &["--heal"] } else { &[] };
         let flags = [&["--min-score", "1"], window, heal].concat();

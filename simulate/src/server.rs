@@ -222,7 +222,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // If the server is down, the database stays until somebody drops it.
+        // If the server is down, the database stays until a person drops it.
         let sql = format!("drop database if exists {} with (force)", self.name);
         drop(connect(&self.admin).map(|mut client| client.batch_execute(&sql)));
     }

@@ -45,7 +45,7 @@ fn make_odd(trade: &mut Trade, random: &mut Random) {
     }
 }
 
-/// The same trade with another value.
+/// The trade with another value.
 pub fn otherwise(trade: &Trade, otherwise: Otherwise) -> Trade {
     let mut trade = trade.clone();
     match otherwise {

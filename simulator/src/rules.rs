@@ -26,7 +26,7 @@ pub struct Rules {
     /// are live.
     pub markets_cutoff_s: i64,
     /// A market that has trades but was never added exists nevertheless: it is active, and open from a day before its
-    /// first trade for one year.
+    /// first trade until a year after it became known.
     pub implicit_markets: bool,
     /// The answer of `/series/{ticker}` for a series that does not exist.
     pub unknown_series: UnknownSeries,
@@ -204,7 +204,7 @@ pub struct ExchangeStatus {
     pub trading_active: bool,
     /// `exchange_estimated_resume_time`, RFC 3339; `None` is `null`.
     pub estimated_resume_time: Option<String>,
-    /// Answer 503 with the same body.
+    /// Whether the answer is 503 with the same body.
     pub unavailable: bool,
 }
 

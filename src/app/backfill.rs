@@ -163,7 +163,7 @@ impl Wanted {
     }
 }
 
-/// The slices that were read and are not complete all the same.
+/// The slices that were read and are still not complete.
 #[derive(Default)]
 struct ReadSoFar {
     /// Slices that were shown empty, and no other figure agrees.

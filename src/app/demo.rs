@@ -19,7 +19,7 @@ const MARKETS: [(&str, usize); 3] =
     [("KXBTCD-26NOV22-T99000", 4_200), ("KXHIGHNY-26NOV22-B50", 1_700), ("KXNEWPOPE-35", 40)];
 const SECOND_US: i64 = 1_000_000;
 
-/// Each pass is a process of the program's own file.
+/// The error when the program's own file cannot be run: each pass is a process of it.
 const NOT_RUN: &str = "the demo could not run this program again; call it by its full path";
 
 /// The pause between two passes, so that time goes on.

@@ -43,12 +43,12 @@ pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
     main_by(cli, stop, &clock::of_environment())
 }
 
-/// Does the same by another clock.
+/// Does the task by another clock.
 pub fn main_by(cli: Cli, stop: &StopFlag, clock: &Arc<dyn Clock>) -> Exit {
     main_in(cli, stop, &Outside::machine(Arc::clone(clock)))
 }
 
-/// Does the same with other effects outside of the program.
+/// Does the task with other effects outside of the program.
 pub fn main_in(cli: Cli, stop: &StopFlag, outside: &Outside) -> Exit {
     match dispatch(cli.command, outside, stop) {
         Ok(exit) => exit,

@@ -36,7 +36,7 @@ pub(super) fn metrics(
     }
 }
 
-/// Does the same when the database does not answer: only the end of the pass is new then.
+/// Writes and pushes the metrics when the database does not answer: only the end of the pass is new then.
 pub(super) fn unavailable(notify: &Notify, selection: &Selection, last: LastRun) {
     let before = notify.metrics_file.as_deref().and_then(metrics::file::read);
     hand_out(

@@ -13,7 +13,7 @@ use crate::retry::Jitter;
 use crate::store::Store;
 
 /// Checks a page against the series that it was asked for. A market of another series means that the exchange ignored
-/// the filter; then nothing of the page is believed. A market whose series nobody can tell is dropped.
+/// the filter; then nothing of the page is believed. A market whose series is unknown is dropped.
 pub(super) fn hold(
     asker: &Asker,
     jitter: &mut Jitter,

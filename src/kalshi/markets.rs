@@ -70,7 +70,7 @@ impl MarketList {
         MarketList { tickers: tickers.to_vec(), with_combos: true, ..MarketList::ALL }
     }
 
-    /// The same list of the archive.
+    /// This list, but of the archive.
     #[must_use]
     pub fn archived(mut self) -> MarketList {
         self.is_archived = true;

@@ -25,7 +25,7 @@ use crate::failure::Failure;
 ///   way: the first version of the trade stays.
 /// * A checkpoint moves only inside `commit`, only when its row still has the version that the commit was computed
 ///   from, and `complete_until` moves back only with a correction in the same commit. The receipt names a checkpoint
-///   that may not move. The rows of the commit are stored all the same; that does no harm, because they are true.
+///   that may not move. The rows of the commit are stored anyway; that does no harm, because they are true.
 /// * The events of a commit are counted in the run's row in the same transaction.
 /// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be reached,
 ///   [`Kind::StoreInterrupted`](crate::failure::Kind) when the connection breaks, and

@@ -212,8 +212,8 @@ pub(super) trait Work {
         after: &[Value<'_>],
     ) -> Result<u64, Failure>;
 
-    /// Does the same, and returns the positions of the rows that wrote something. In PostgreSQL the statement returns
-    /// the first value, a text, of each of these rows.
+    /// Executes a statement as [`Work::execute_each`] does, and returns the positions of the rows that wrote something.
+    /// In PostgreSQL the statement returns the first value, a text, of each of these rows.
     fn execute_each_found(
         &mut self,
         statement: &Statement,

@@ -1,6 +1,6 @@
 //! The settings of a program for the connection strings of its user.
 
-/// A variable by its name.
+/// Returns the value of a variable.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The settings for reading a connection string: the source of variables, and the names that errors use.

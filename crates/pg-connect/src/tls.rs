@@ -63,8 +63,8 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// The check of the certificate. As in libpq, a root certificate is always checked against, whatever `sslmode`
-    /// says.
+    /// The check of the server's certificate. As in libpq, it is checked whenever there is a root certificate, whatever
+    /// `sslmode` says.
     pub(super) fn check(&self) -> Check {
         let is_there = match &self.root {
             Root::System => true,

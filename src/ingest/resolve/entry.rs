@@ -132,7 +132,7 @@ impl Resolver<'_> {
         page.markets.retain(|row| shard.holds(&row.market.ticker));
         let described: BTreeSet<&Ticker> =
             page.markets.iter().map(|row| &row.market.ticker).collect();
-        // A market with an unreadable description may trade all the same.
+        // A market with an unreadable description may still trade.
         for ticker in page.tickers.iter().filter(|ticker| !described.contains(ticker)) {
             self.join(ticker, Listed::Open, watch, record, shown);
         }

@@ -244,7 +244,7 @@ impl PostgresStore {
         Ok(Transaction::of_begun(&mut self.client))
     }
 
-    /// Does the same for work that only reads.
+    /// Does work that only reads, in a transaction of its own.
     fn read<T>(
         &mut self,
         what: &str,

@@ -72,7 +72,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// Stores the trade and its event, unless it is stored.
+    /// Stores the trade and its event, unless the trade is stored already.
     fn insert(&mut self, run: i64, now: &str, event: &RawEvent) -> rusqlite::Result<Seen> {
         let trade = &event.trade;
         let at = trade.traded_at.to_string();
