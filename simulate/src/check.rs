@@ -275,8 +275,8 @@ impl Check {
         rows.flatten().find(|market| !truth.is_counted_otherwise(market))
     }
 
-    /// The greatest age at which a pass may report "fresh" without a trade that was shown. The report may be false by
-    /// one SLA, and it takes five passes to recognize a feed that stands still.
+    /// The greatest age of a shown trade that a pass may lack and still report "fresh". The report may be false by one
+    /// SLA, and it takes five passes to recognize a feed that stands still.
     pub fn unseen_max(&self) -> i64 {
         let known_after = if self.reread > 0 { 6 * MINUTE } else { 0 };
         self.sla + self.sla.max(known_after)

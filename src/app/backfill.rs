@@ -32,8 +32,7 @@ use crate::report;
 use crate::store::{ExchangeKey, RunId, Store};
 use crate::words;
 
-/// The number of rounds in one run. The archive cutoff may pass over slices while they are read; after these rounds
-/// the rest is left to another run.
+/// Rounds in one run, since the archive cutoff may pass over slices meanwhile. Another run reads the rest.
 const ROUNDS_MAX: u32 = 5;
 
 /// Fills the window, or says which slices it would read.
@@ -426,8 +425,7 @@ impl Filler {
     }
 }
 
-/// The markets that have traded, and their volumes by their descriptions. A list that shows as much volume is
-/// complete.
+/// The volumes of the traded markets, by their descriptions. A list that shows as much volume is complete.
 fn traded(lifespans: &[Lifespan]) -> HashMap<Ticker, Traded> {
     let said = |lifespan: &Lifespan| {
         let quantity_e2 = lifespan.volume_e2.filter(|volume| *volume > 0)?;

@@ -41,7 +41,7 @@ const MIGRATION_LIMITS: &str = "set local statement_timeout = 0; set local lock_
 /// which is right for thousands of rows and wrong for millions.
 const BY_KEY: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off";
 
-/// A statement over whole tables takes the longer, the larger they are.
+/// The duration of a statement over whole tables grows with their size.
 const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
 
