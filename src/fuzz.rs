@@ -1,7 +1,7 @@
-//! What reads bytes of somebody else, each as a function that takes any: for the fuzz targets in `fuzz/`
-//! and the bounded run of the same in `tests/it/fuzz.rs`.
+//! The functions that read bytes of others, each as a function of any bytes: for the fuzz targets in `fuzz/` and the
+//! limited run of the same in `tests/it/fuzz.rs`.
 //!
-//! None of them may panic, or take more time or memory than its bytes are worth.
+//! None of them may panic, or take more time or memory than the number of its bytes justifies.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::kalshi::hostile;
 use crate::store::DatabaseUrl;
 use crate::watchlist;
 
-/// One of them, by the name of its target and of its corpus.
+/// A target: its name, which its corpus has too, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const TARGETS: [Target; 11] = [
     ("page", hostile::page),
     ("markets", hostile::markets),
@@ -32,14 +32,14 @@ pub const TARGETS: [Target; 11] = [
 ///
 /// # Panics
 ///
-/// When there is none, and when the target finds what must not be.
+/// When there is no such target, and when the target finds an error.
 pub fn run(name: &str, bytes: &[u8]) {
     let target = TARGETS.iter().find(|(known, _)| *known == name);
     let (_, target) = target.unwrap_or_else(|| panic!("there is no target {name}"));
     target(bytes);
 }
 
-/// The text of a cursor, as the exchange's JSON has it.
+/// Decodes the text of a cursor, as the exchange's JSON has it.
 fn cursor(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let quoted = serde_json::Value::from(&*text).to_string();
@@ -47,7 +47,7 @@ fn cursor(bytes: &[u8]) {
     hostile::page(format!("{{\"cursor\":{text},\"trades\":[]}}").as_bytes());
 }
 
-/// A watchlist.
+/// Reads a watchlist.
 fn list(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(watches) = watchlist::read_text("a file", &text, Duration::from_secs(60)) {
@@ -56,7 +56,7 @@ fn list(bytes: &[u8]) {
     }
 }
 
-/// A connection string, with nothing around it that could complete it.
+/// Reads a connection string, without an environment that could complete it.
 fn connection(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match DatabaseUrl::parse(&text, &|_| None) {
@@ -65,7 +65,7 @@ fn connection(bytes: &[u8]) {
     }
 }
 
-/// An instant in RFC 3339.
+/// Reads an instant in RFC 3339.
 fn instant(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Some(at) = Timestamp::parse_rfc3339(&text) {

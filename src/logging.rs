@@ -1,4 +1,4 @@
-//! The log: to stderr, one line an event, for people or for programs.
+//! The log on stderr: one line for each event, as text for people or as JSON for programs.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,20 +11,20 @@ use crate::cli::LogFormat;
 use crate::config::LogPlan;
 use crate::progress;
 
-/// The run that this process is; zero before it has a number. It is part of every line.
+/// The number of this process's run, a part of every line; zero until it is known.
 static RUN_ID: AtomicI64 = AtomicI64::new(0);
 
-/// From now on every line carries this run's number.
+/// Puts this run's number on every line from now on.
 pub fn set_run_id(run: i64) {
     RUN_ID.store(run, Ordering::Relaxed);
 }
 
-/// What libraries say below this level is not logged, whatever was asked for: they print whole URLs and
-/// headers, and with them keys, signatures and the secret paths of others.
-/// See docs/upstream.md#ureq-secrets-in-the-trace
+/// The lowest level at which messages of libraries are logged, whatever the user asks for: below it they print whole
+/// URLs and headers, and with them keys, signatures and the secret paths of others. See
+/// docs/upstream.md#ureq-secrets-in-the-trace
 const LEVEL_OF_LIBRARIES: Level = Level::Warn;
 
-/// A log that lets libraries say little.
+/// A logger that drops most messages of libraries.
 struct Guarded(env_logger::Logger);
 
 impl Log for Guarded {
@@ -64,7 +64,7 @@ pub fn start(plan: LogPlan) {
         .target(Target::Pipe(Box::new(progress::AboveTheBar)));
     let logger = builder.build();
     let level = logger.filter();
-    // A second start, as when several invocations share a process, changes nothing.
+    // A second start, when several invocations share a process, changes nothing.
     if log::set_boxed_logger(Box::new(Guarded(logger))).is_ok() {
         log::set_max_level(level);
     }

@@ -1,4 +1,4 @@
-//! What the program says of itself: shell completions and manual pages, made from its own flags.
+//! The program's texts about itself: shell completions and manual pages, made from its own flags.
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
@@ -18,7 +18,7 @@ pub fn completions(args: &CompletionsArgs) -> Vec<u8> {
 /// A manual page.
 pub fn page(args: &ManArgs) -> Result<Vec<u8>, Failure> {
     let mut whole = Cli::command();
-    // Only a built command knows its whole name.
+    // Only a built command knows its full name.
     whole.build();
     let command = match args.command.as_deref() {
         None => whole,

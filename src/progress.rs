@@ -1,4 +1,4 @@
-//! A progress bar on a terminal, and nothing anywhere else.
+//! A progress bar on a terminal, and nothing elsewhere.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
@@ -9,16 +9,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::ingest::PassProgress;
 
-/// The bar on the screen, so that log lines are printed above it and not into it.
+/// The bar on the screen. Log lines are printed above it and not into it.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// A pass's bar: markets done, trades stored. `None` where nobody would see it: a hidden one has a thread
-/// that ticks as well. See docs/upstream.md#indicatif-the-thread-of-a-hidden-bar
+/// The bar of a pass: markets done, trades stored. `None` where it would be invisible, because a hidden bar also has a
+/// thread that ticks. See docs/upstream.md#indicatif-the-thread-of-a-hidden-bar
 pub struct Bar(Option<ProgressBar>);
 
 impl Bar {
-    /// A bar for a pass over `markets` markets; none unless stderr is a terminal, there is
-    /// a backlog and the user did not ask for quiet.
+    /// Starts a bar for a pass over `markets` markets. There is none unless stderr is a terminal, there is a backlog
+    /// and the user did not ask for quiet.
     pub fn start(markets: usize, is_wanted: bool) -> Bar {
         if !is_wanted || !io::stderr().is_terminal() {
             return Bar(None);
@@ -32,7 +32,7 @@ impl Bar {
     }
 
     fn looks_like(&self, template: &str) {
-        // The template is a constant; were it wrong, the plain bar would do.
+        // The template is a constant; if it were wrong, the plain bar would be enough.
         if let (Some(bar), Ok(style)) = (&self.0, ProgressStyle::with_template(template)) {
             bar.set_style(style);
         }
@@ -44,7 +44,7 @@ impl Bar {
         bar.set_message(message());
     }
 
-    /// Moves it.
+    /// Updates the bar.
     pub fn show(&self, pass_progress: PassProgress<'_>) {
         let PassProgress { tally, markets_done } = pass_progress;
         self.set(markets_done, || {
@@ -62,7 +62,7 @@ impl Drop for Bar {
     }
 }
 
-/// Standard error, with the bar out of the way for the moment of writing.
+/// Standard error, with the bar hidden while a line is written.
 pub struct AboveTheBar;
 
 impl Write for AboveTheBar {
@@ -80,8 +80,7 @@ impl Write for AboveTheBar {
     }
 }
 
-/// A backfill's bar: slices done, trades stored, time left; or a line a minute where there is no
-/// terminal.
+/// The bar of a backfill: slices done, trades stored, time left. Without a terminal it is one line each minute.
 pub struct SliceBar {
     bar: Bar,
     total: usize,
@@ -89,11 +88,11 @@ pub struct SliceBar {
     said: Cell<Instant>,
 }
 
-/// Between two lines where there is no bar.
+/// The time between two lines where there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
 impl SliceBar {
-    /// A bar for so many slices.
+    /// Starts a bar for `total` slices.
     pub fn start(total: usize) -> SliceBar {
         let bar = Bar::start(total, log::log_enabled!(log::Level::Info));
         bar.looks_like("{bar:24} {pos}/{len} slices, {msg}, {elapsed}, {eta} left");
@@ -101,7 +100,7 @@ impl SliceBar {
         SliceBar { bar, total, started: now, said: Cell::new(now) }
     }
 
-    /// Moves it.
+    /// Updates the bar.
     pub fn show(&self, pass_progress: PassProgress<'_>) {
         let PassProgress { tally, markets_done } = pass_progress;
         let trades = tally.events_ingested + tally.events_duplicate;

@@ -1,10 +1,9 @@
-//! The last resort: a pass that outlives its time, or a request to stop, is ended from outside.
+//! The last resort: a pass that exceeds its time, or does not stop on request, is ended from outside.
 //!
-//! A database that accepts a connection and then says nothing would hold a pass for ever, and
-//! with it the lock. So would a pipe for the log that nobody reads: a thread hangs in the middle of
-//! a line then, and holds whatever else wants to write. Therefore the watchdog itself writes
-//! nothing, takes no lock and leaves nothing to be flushed. Death at any instant is safe, so
-//! there is nothing to save first.
+//! A database that accepts a connection and then does not answer would hold a pass for ever, and with it the lock. So
+//! would a log pipe that is never read: a thread then hangs in the middle of a line, and blocks all others that want
+//! to write. Therefore the watchdog itself writes nothing, takes no lock and leaves nothing to be flushed. The process
+//! may die at any instant, so there is nothing to save first.
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -17,20 +16,20 @@ use crate::clock::{Clock, StopFlag};
 use crate::config::{OnSignal, Patience};
 use crate::exit::Exit;
 
-/// What a pass may take beyond its deadline: connecting, the last commit, the closing record.
+/// The time that a pass may take beyond its deadline: for connecting, the last commit, the closing record.
 const OVERTIME_MAX: Duration = Duration::from_secs(45);
-/// What it may take after a signal: the batch in hand.
+/// The time that a pass may take after a signal: for the present batch.
 const STOP_MAX: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(100);
-/// What its last words may take, by the machine's clock.
+/// The time for the last message, by the machine's clock.
 const WORDS_MAX: Duration = Duration::from_secs(1);
 
-/// Has signals told to the program as its command wants them, and a watchdog stand by where one is wanted.
+/// Passes signals to the program as its command needs them, and starts a watchdog where the command has a time limit.
 pub fn guard(patience: Patience, stop: &StopFlag, clock: &Arc<dyn Clock>) {
     let longest = match patience {
         Patience { longest, on_signal: OnSignal::FinishBatch } => {
             heed_signals(stop);
-            // Who does not end in time after a signal is ended all the same.
+            // A command without a limit is still ended if it does not stop in time after a signal.
             longest.unwrap_or(Duration::MAX)
         }
         Patience { longest: Some(longest), on_signal: OnSignal::EndAtOnce } => longest,
@@ -39,7 +38,7 @@ pub fn guard(patience: Patience, stop: &StopFlag, clock: &Arc<dyn Clock>) {
     start(longest, stop.clone(), Arc::clone(clock));
 }
 
-/// SIGINT and SIGTERM are told to the command, which then ends.
+/// Passes SIGINT and SIGTERM to the command, which then ends.
 fn heed_signals(stop: &StopFlag) {
     for (signal, number) in [(SIGINT, 2), (SIGTERM, 15)] {
         if let Err(error) = signal_hook::flag::register_usize(signal, stop.number(), number) {
@@ -48,7 +47,7 @@ fn heed_signals(stop: &StopFlag) {
     }
 }
 
-/// Stands by, in a thread of its own, until the process ends.
+/// Watches, in a thread of its own, until the process ends.
 fn start(longest: Duration, stop: StopFlag, clock: Arc<dyn Clock>) {
     let guard = move || {
         let started_at = clock.elapsed();
@@ -71,7 +70,7 @@ fn start(longest: Duration, stop: StopFlag, clock: Arc<dyn Clock>) {
     }
 }
 
-/// Says why, in a thread that may hang in it; nobody waits for that thread longer than a moment.
+/// Logs the reason, in a thread that may hang in it. The watchdog waits for that thread only for a moment.
 fn say_last_words() {
     let (said, heard) = sync_channel(1);
     let words = move || {
@@ -80,17 +79,17 @@ fn say_last_words() {
              what is printed; check the database's load, locks and disk",
             OVERTIME_MAX.as_secs()
         );
-        // Nobody may be waiting any more.
+        // The receiver may be gone.
         let _ = said.send(());
     };
     if thread::Builder::new().name("last words".to_owned()).spawn(words).is_ok() {
-        // Too late or never: it is not waited for.
+        // A message that is late or never comes is not waited for.
         let _ = heard.recv_timeout(WORDS_MAX);
     }
 }
 
-/// Without a word, a lock or a buffer: the usual way to exit flushes what is printed, and would hang
-/// where the pass hangs.
+/// Ends the process without a message, a lock or a buffer: the usual exit flushes printed text, and would hang where
+/// the pass hangs.
 fn end(exit: Exit) -> ! {
     signal_hook::low_level::exit(i32::from(exit.code()))
 }

@@ -1,4 +1,4 @@
-//! The watchlist: a TOML file of what is selected, each entry with an SLA of its own.
+//! The watchlist: a TOML file of the selection, each entry with an SLA of its own.
 
 use std::ops::Range;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub fn read(path: &Path, sla: Duration) -> Result<Vec<Watch>, Failure> {
     read_text(&path.display().to_string(), &text, sla)
 }
 
-/// The same of a text; `name` is that of its file.
+/// Reads the text of a watchlist; `name` is the name of its file.
 pub(crate) fn read_text(name: &str, text: &str, sla: Duration) -> Result<Vec<Watch>, Failure> {
     parse(text, sla).map_err(|(span, reason)| {
         let before = &text.as_bytes()[..span.start.min(text.len())];
@@ -46,7 +46,7 @@ pub(crate) fn read_text(name: &str, text: &str, sla: Duration) -> Result<Vec<Wat
     })
 }
 
-/// A part of the text, and what is wrong with it.
+/// A part of the text, and its error.
 type Mistake = (Range<usize>, String);
 
 fn parse(text: &str, sla: Duration) -> Result<Vec<Watch>, Mistake> {

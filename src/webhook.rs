@@ -1,5 +1,5 @@
-//! What a pass tells others over HTTP: the dead-man switch and the push gateway. Nobody waits for
-//! them long, and what becomes of it never changes the exit status.
+//! The HTTP messages of a pass: to the dead-man switch and to the push gateway. The pass does not wait long for them,
+//! and their failure never changes the exit status.
 
 use std::fmt;
 use std::thread::{self, JoinHandle};
@@ -12,25 +12,24 @@ use ureq::tls::{RootCerts, TlsConfig};
 use crate::failure::{Failure, one_line};
 use crate::proxy::{self, Proxy};
 
-/// What a pass spends on one word to one of them at most.
+/// The most time that a pass spends on one message.
 const PATIENCE: Duration = Duration::from_millis(2_500);
-/// The end is said again if it was not heard.
+/// The number of attempts to report the end of a pass.
 const ATTEMPTS: u32 = 2;
 const PROMETHEUS: &str = "text/plain; version=0.0.4";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// The URL of somebody who is told. Its path may be a secret, so only the host is ever shown.
+/// The URL of a receiver. Its path may be a secret, so only the host is ever shown.
 #[derive(Clone)]
 pub struct Webhook {
     base: String,
-    /// The flag that named it, and its host.
+    /// The flag that gave the URL, and its host.
     name: String,
     proxy: Option<Proxy>,
 }
 
 impl Webhook {
-    /// Reads what `flag` was given, and whether the environment names a proxy for it. Errors do not
-    /// repeat it.
+    /// Reads the value of `flag`, and finds the proxy for it in the environment. Errors do not repeat the value.
     pub fn parse(
         flag: &str,
         url: &str,
@@ -49,7 +48,7 @@ impl Webhook {
         Ok(Webhook { base: url.trim_end_matches('/').to_owned(), name, proxy })
     }
 
-    /// One POST below the URL.
+    /// Sends one POST to a path below the URL.
     fn post(
         &self,
         below: &str,
@@ -61,7 +60,7 @@ impl Webhook {
         let config = Agent::config_builder()
             .tls_config(tls)
             .user_agent(concat!("kalshi-ingest/", env!("CARGO_PKG_VERSION")))
-            // Followed, a POST would become a GET, and what that says is for nobody.
+            // After a redirect the POST would become a GET, whose answer has no meaning here.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(patience));
@@ -71,7 +70,7 @@ impl Webhook {
             .send(body.as_bytes());
         let failed = || Failure::config(format!("telling {} failed; check the URL", self.name));
         let answer = sent.map_err(|error| match error {
-            // Their words can hold the URL.
+            // The text of these errors can contain the URL.
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => failed(),
             error => failed().because(error),
         })?;
@@ -88,15 +87,15 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// A dead-man switch in the style of healthchecks.io: it is told `/start`, then `/<exit status>`
-/// (<https://healthchecks.io/docs/signaling_failures/>), and raises the alarm when it hears nothing.
+/// A dead-man switch in the style of healthchecks.io: it receives `/start`, then `/<exit status>`
+/// (<https://healthchecks.io/docs/signaling_failures/>), and raises the alarm when nothing arrives.
 pub struct Ping {
     webhook: Webhook,
     started: Option<JoinHandle<()>>,
 }
 
 impl Ping {
-    /// Says that a pass begins, beside it.
+    /// Reports the beginning of a pass, in a thread beside the pass.
     pub fn start(webhook: Webhook) -> Ping {
         let told = webhook.clone();
         let tell = move || {
@@ -107,10 +106,10 @@ impl Ping {
         Ping { webhook, started: thread::Builder::new().name("ping".to_owned()).spawn(tell).ok() }
     }
 
-    /// Says how it ended, with its closing line.
+    /// Reports the end of a pass, with its closing line.
     pub fn end(self, exit_code: u8, words: &str) {
         if let Some(started) = self.started {
-            // Said out of order, the start would count as the latest word.
+            // The start is sent first; otherwise it could arrive last and count as the latest message.
             let _ = started.join();
         }
         let mut last = Ok(());
@@ -126,7 +125,7 @@ impl Ping {
     }
 }
 
-/// Replaces what the push gateway holds of this shard, metric by metric.
+/// Replaces the push gateway's metrics of this shard, metric by metric.
 pub fn push(webhook: &Webhook, shard: &str, metrics: &str) -> Result<(), Failure> {
     let below = format!("/metrics/job/kalshi_ingest/shard/{shard}");
     webhook.post(&below, PROMETHEUS, metrics, 2 * PATIENCE)

@@ -1,26 +1,26 @@
-//! What stops the database within a call: `SQLite` asks every so many of its steps whether to go on, and a
-//! statement that is told no is rolled back with its transaction.
+//! Stops the database within a call. `SQLite` asks a handler at regular intervals whether to continue; a statement
+//! that the handler stops is rolled back with its transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rusqlite::Connection;
 
-/// Steps of one statement between two questions, counted over all that it is executed.
+/// The steps of one statement between two calls of the handler, counted over all its executions.
 const STEPS: i32 = 20;
-/// Nobody lies in wait.
+/// No stop is planned.
 const NEVER: i64 = i64::MAX;
-/// Something was stopped.
+/// A statement was stopped.
 const DONE: i64 = -1;
 
-/// Lies in wait on one connection.
+/// Stops statements on one connection.
 #[derive(Clone, Debug)]
 pub struct Ambush {
     left: Arc<AtomicI64>,
 }
 
 impl Ambush {
-    /// On this connection.
+    /// Installs the handler on this connection.
     pub fn on(connection: &mut Connection) -> rusqlite::Result<Ambush> {
         let left = Arc::new(AtomicI64::new(NEVER));
         let counted = Arc::clone(&left);
@@ -29,14 +29,14 @@ impl Ambush {
             if left == NEVER || left == DONE {
                 return false;
             }
-            // Once: what comes after it has to be rolled back.
+            // It stops only once: the statements after that have to roll back.
             counted.store(left - 1, Ordering::Relaxed);
             left == 0
         };
         connection.progress_handler(STEPS, Some(stops))?;
         let spared = Arc::clone(&left);
         let lets_pass = move || {
-            // What is being committed is not stopped any more: it would last, and nobody would know.
+            // A commit that has begun is not stopped: it would take effect, and the process would not know.
             if spared.load(Ordering::Relaxed) >= 0 {
                 spared.store(NEVER, Ordering::Relaxed);
             }
@@ -46,12 +46,12 @@ impl Ambush {
         Ok(Ambush { left })
     }
 
-    /// Stops what comes after so many questions.
+    /// Plans a stop after so many calls of the handler.
     pub fn lay(&self, questions: i64) {
         self.left.store(questions, Ordering::Relaxed);
     }
 
-    /// Whether it stopped anything since it was laid; it does not any more.
+    /// Whether a statement was stopped since the stop was planned. Removes the plan.
     pub fn lift(&self) -> bool {
         self.left.swap(NEVER, Ordering::Relaxed) == DONE
     }

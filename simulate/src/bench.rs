@@ -1,4 +1,4 @@
-//! What one worker keeps from history to history: the database with its schema, emptied each time.
+//! The parts that one worker keeps from history to history: the database with its schema, emptied each time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,19 +13,19 @@ use crate::database::Stores;
 use crate::process::Typed;
 use crate::server::{Server, Terms};
 
-/// What the processes use.
+/// The parts that the processes use.
 pub struct Shared {
-    /// Where they store.
+    /// The store of the processes.
     pub stores: Stores,
-    /// What was typed before.
+    /// The command lines that were parsed before.
     pub typed: Typed,
 }
 
 /// A database in memory and the connections to it.
 pub struct Bench {
-    /// What the processes use.
+    /// The parts that the processes use.
     pub shared: Shared,
-    /// What the checks use; taken out while a history runs.
+    /// The connection of the checks; `None` while a history runs.
     pub look: Option<Connection>,
     /// The tables of the schema that hold data.
     tables: Vec<String>,
@@ -33,29 +33,29 @@ pub struct Bench {
 
 const PAGE_BYTES: i64 = 1_024;
 
-/// Each database in memory has a name of its own.
+/// The number in the name of the next database in memory: each has a name of its own.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl Bench {
-    /// A database with the schema of this build.
+    /// Makes a database in memory with the schema of this build.
     pub fn new() -> Result<Bench, String> {
         Bench::with_copy().map(|(bench, _)| bench)
     }
 
-    /// A new database on a real server, gone with the value; what the checks look at is a copy in memory.
+    /// Makes a new database on a real server, which is dropped with the value. The checks read a copy in memory.
     pub fn on_server(terms: Terms) -> Result<Bench, String> {
         let (mut bench, copy) = Bench::with_copy()?;
         bench.shared.stores = Stores::Server(Arc::new(Server::new(terms, copy)?));
         Ok(bench)
     }
 
-    /// One in memory, and another connection to it.
+    /// Makes a database in memory, and another connection to it.
     fn with_copy() -> Result<(Bench, Connection), String> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("file:/simulated-{number}?vfs=memdb");
         let open = || Connection::open_with_flags(&name, OpenFlags::default());
         let mut connection = open().map_err(words)?;
-        // Small pages: each commit copies those that it touches, and a history has few rows.
+        // The pages are small: each commit copies the pages that it changes, and a history has few rows.
         connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(words)?;
         let ambush = Ambush::on(&mut connection).map_err(words)?;
         let mut store = store::on_sqlite(connection, VENUE.source);
@@ -68,7 +68,7 @@ impl Bench {
         Ok((bench, open().map_err(words)?))
     }
 
-    /// Empties it.
+    /// Empties the database.
     pub fn reset(&mut self) -> Result<(), String> {
         let Some(look) = &mut self.look else { return Err("a history is at work".to_owned()) };
         if let Stores::Server(server) = &self.shared.stores {

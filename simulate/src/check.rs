@@ -1,7 +1,7 @@
-//! What must hold: at every commit, at the end of every command, and at the end of a history.
+//! The invariants that must hold at every commit, at the end of every command, and at the end of a history.
 //!
-//! A claim promises the trades that the exchange showed before the walk began that made the claim: what comes
-//! late is found by the overlap of the walks after it.
+//! A claim promises the trades that the exchange showed before the beginning of the walk that made the claim. The
+//! overlap of later walks finds the trades that come late.
 
 use std::collections::HashMap;
 
@@ -15,40 +15,41 @@ use crate::history::{BEGINS_AT, Command, MINUTE, SECOND};
 use crate::machine::State;
 use crate::truth::{Known, Truth, side_and_price};
 
-/// A row of `ingestion_checkpoints`, as far as it claims anything.
+/// The claims in a row of `ingestion_checkpoints`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     from: Option<i64>,
     until: Option<i64>,
     is_walking: bool,
-    /// Whether it was ever read to its end.
+    /// Whether the market was ever read to its end.
     is_level: bool,
-    /// Whether it is read any more.
+    /// Whether the market is retired and no longer read.
     is_retired: bool,
-    /// When the process began that opened the walk in progress.
+    /// The beginning of the process that opened the present walk.
     walk_began: i64,
 }
 
-/// What holds, and the means to look.
+/// The known state of the database, and the connection to read it.
 pub struct Check {
     connection: Connection,
     claims: HashMap<String, Claim>,
     slices: HashMap<(String, i64, i64), i64>,
-    /// How far below a claim the walks read again, where servers differ between two pages of one walk: a hole
-    /// there is mended by the next walk.
+    /// The distance below a claim from which walks read again, where servers differ between two pages of one walk. The
+    /// next walk repairs a hole within this distance.
     pub reread: i64,
-    /// Whether lists hide markets: one of which nothing was shown, or claimed, yet is nothing that a pass could miss.
+    /// Whether lists hide markets. A pass cannot miss a market that was never shown to it, or of which nothing is
+    /// claimed yet.
     pub is_hiding: bool,
     /// The staleness that passes allow.
     pub sla: i64,
-    /// What was selected by any command, as its flags.
+    /// The selections of all commands, as commands with their flags.
     pub selected: Vec<Command>,
-    /// The first thing that did not hold.
+    /// The first violated invariant.
     pub broken: Option<String>,
 }
 
 impl Check {
-    /// A check by this connection.
+    /// A check that uses this connection.
     pub fn new(connection: Connection) -> Check {
         Check {
             connection,
@@ -67,7 +68,7 @@ impl Check {
         self.connection
     }
 
-    /// Notes that something does not hold.
+    /// Notes a violated invariant.
     pub fn fail(&mut self, what: String) {
         self.broken.get_or_insert(what);
     }
@@ -90,7 +91,7 @@ impl Check {
         rows.collect()
     }
 
-    /// Holds the claims against the truth, after a commit of a process that began then.
+    /// Compares the claims with the truth, after a commit of a process that began at `began`.
     fn claims(&mut self, truth: &Truth, began: i64, now: i64) {
         let rows = match self.rows() {
             Ok(rows) => rows,
@@ -117,13 +118,14 @@ impl Check {
                 ));
             }
             let is_moved = claim.until != before.until || claim.from != before.from;
-            // Where nothing was ever seen each walk reads down to the bottom, whatever is claimed: until it is over.
+            // Without any stored trade of a market, each walk reads down to the bottom, whatever is claimed, until the
+            // market is over.
             let is_read_whole = !claim.is_retired && !truth.has_stored(&market);
             if (is_moved || claim.is_retired) && !is_read_whole {
-                // A walk that was taken up again began with the answers of an earlier process.
+                // A resumed walk began with the answers of an earlier process.
                 let asked = if before.is_walking { before.walk_began.min(began) } else { began };
                 let firm = claim.until.map(|until| until - self.reread);
-                // Without a lower edge it begins where the live tier does.
+                // A claim without a lower edge begins where the live tier begins.
                 let from = claim.from.or_else(|| truth.live_from(now));
                 let missing = missing(truth, &market, from, firm, asked);
                 if let Some(trade) = missing {
@@ -143,7 +145,7 @@ impl Check {
         }
     }
 
-    /// Whether it is on record that a claim of this market was found false.
+    /// Whether a false claim of this market is on record.
     fn is_corrected(&self, market: &str) -> bool {
         let sql = "select count(*) from claim_corrections \
                    where market_ticker = ?1 and claim = 'complete_until'";
@@ -154,7 +156,7 @@ impl Check {
         count.is_ok_and(|count| count > 0)
     }
 
-    /// What is claimed holds the odd rows as well: they are in quarantine.
+    /// Checks that the odd rows within a claim are in quarantine.
     fn odd_rows(
         &mut self,
         truth: &Truth,
@@ -183,7 +185,7 @@ impl Check {
         self.claims.contains_key(market)
     }
 
-    /// Holds the descriptions on record against the exchange's, of these markets.
+    /// Compares the recorded descriptions of these markets with the exchange's.
     pub fn titles(&mut self, truth: &Truth, markets: &[String]) {
         let sql = "select title from prediction_markets where market_ticker = ?1";
         for market in markets {
@@ -200,19 +202,19 @@ impl Check {
         }
     }
 
-    /// What changes when anybody has written to the database.
+    /// A number that changes with every write to the database.
     pub fn version(&self) -> i64 {
         let version = self.connection.query_row("pragma data_version", [], |row| row.get(0));
         version.unwrap_or(-1)
     }
 
-    /// Holds the ledger of the backfills against the truth.
+    /// Compares the ledger of the backfills with the truth.
     fn slices(&mut self, commit: &Commit, truth: &Truth, began: i64) {
         for slice in commit.slices() {
             let (from, until) = (slice.key.from().micros(), slice.key.until().micros());
             let name = slice.key.scope().as_str().to_owned();
             let asked = *self.slices.entry((name.clone(), from, until)).or_insert(began);
-            // A live one that was read is complete once the archive was looked at again.
+            // A slice read from the live tier is complete only after another look at the archive cutoff.
             let is_read = match slice.status {
                 SliceStatus::Open => false,
                 SliceStatus::Read => !truth.is_archiving(),
@@ -233,7 +235,7 @@ impl Check {
         }
     }
 
-    /// Holds the slices that are complete on record against the truth.
+    /// Compares the slices that are complete on record with the truth.
     pub fn complete_slices(&mut self, truth: &Truth) {
         let sql = "select market_ticker, window_from, window_until from ingestion_windows \
                    where status = 'complete'";
@@ -264,7 +266,7 @@ impl Check {
         }
     }
 
-    /// A market that scored less than 1 the last time, though nothing says that it may.
+    /// A market that scored less than 1 in the last scoring, although nothing explains it.
     pub fn low_score(&self, truth: &Truth) -> Option<String> {
         let sql = "select market_ticker from completeness_scores \
                    where score < 1 and scored_at = (select max(scored_at) from completeness_scores)";
@@ -273,20 +275,20 @@ impl Check {
         rows.flatten().find(|market| !truth.is_counted_otherwise(market))
     }
 
-    /// How long ago a trade may have been shown at most that a pass does not know of which says "fresh": it may be
-    /// false by an SLA, and a feed that stands still is known for one after five passes.
+    /// The greatest age of a shown trade that a pass may lack and still report "fresh". The report may be false by one
+    /// SLA, and it takes five passes to recognize a feed that stands still.
     pub fn unseen_max(&self) -> i64 {
         let known_after = if self.reread > 0 { 6 * MINUTE } else { 0 };
         self.sla + self.sla.max(known_after)
     }
 
-    /// What a pass that says "fresh" must have stored of these markets.
-    /// The selection was first read to its end at `since`.
+    /// Checks the trades of these markets that a pass which reports "fresh" must have stored. The selection was first
+    /// read to its end at `since`.
     pub fn fresh(&mut self, truth: &Truth, markets: &[String], since: i64, now: i64) {
         let unseen_max = self.unseen_max();
         for market in markets {
             let claim = self.claims.get(market);
-            // What was never level is behind, and not stale.
+            // A market that was never level is behind, and not stale.
             let is_unclaimed = claim.is_none_or(|claim| claim.until.is_none());
             let is_hidden = self.is_hiding && (is_unclaimed || !truth.has_stored(market));
             let is_new = is_hidden || claim.is_none() && now < since + unseen_max;
@@ -312,7 +314,8 @@ impl Check {
         }
     }
 
-    /// What must be stored at the end, of these markets (or of all, from where the tape begins).
+    /// Checks that the trades of these markets are stored at the end; for the tape, those from the beginning of its
+    /// claim.
     pub fn whole(&mut self, truth: &Truth, markets: &[String], shown_by: i64) {
         for market in markets {
             let name = Some(market.as_str()).filter(|name| *name != "*");
@@ -333,7 +336,7 @@ impl Check {
         }
     }
 
-    /// Holds every stored row against the exchange's.
+    /// Compares every stored row with the exchange's trades.
     pub fn rows_are_true(&mut self, truth: &Truth) {
         if let Err(error) = self.try_rows(truth) {
             self.fail(format!("the trades cannot be read: {error}"));
@@ -355,7 +358,7 @@ impl Check {
                     wrong = Some(format!("trade {id} is stored, and the exchange has none"));
                     break;
                 };
-                // The values that were stored first stay, whatever was shown later.
+                // The values that were stored first stay, whatever the exchange shows later.
                 let trade = known.stored();
                 let (side, price) = side_and_price(trade);
                 let is_same = row.get_ref(1)?.as_str()? == trade.ticker
@@ -381,7 +384,7 @@ impl Check {
         Ok(())
     }
 
-    /// A trade of which two raw events are kept that are no conflict, or an event that is in quarantine twice.
+    /// A trade with two stored raw events that are no conflict, or an event that is in quarantine twice.
     fn twice(&self) -> rusqlite::Result<Option<String>> {
         let sql = "select coalesce(trade_id, payload) from raw_kalshi_trade_events \
                    group by market_ticker, rejected is null, \
@@ -392,7 +395,8 @@ impl Check {
         rows.next()?.map(|row| row.get(0)).transpose()
     }
 
-    /// Whether the last walk of a market broke off at a span in which trades were to be expected, as it has to say.
+    /// Whether the last walk of a market stopped at a span without trades in which some had to be expected. The pass
+    /// has to report this.
     pub fn is_at_a_hole(&self) -> bool {
         let sql = "select count(*) from ingestion_checkpoints where retired_at is null and failures > 0 and last_error = ?1";
         let reason = Guard::Hole.to_string();
@@ -402,12 +406,12 @@ impl Check {
         count.is_ok_and(|count| count > 0)
     }
 
-    /// From when on the tape is claimed.
+    /// The beginning of the tape's claim.
     pub fn tape_from(&self) -> Option<i64> {
         self.claims.get("*").and_then(|claim| claim.from)
     }
 
-    /// How many rows a table has.
+    /// The number of rows of a table.
     pub fn count(&self, table: &str) -> u64 {
         let sql = format!("select count(*) from {table}");
         let count = self
@@ -421,12 +425,12 @@ impl Check {
 /// A market and a span of time.
 type Span = (String, Option<i64>, Option<i64>);
 
-/// Whether a line of the ledger is of the tape read for some markets.
+/// Whether a row of the ledger is of the tape read for some markets.
 fn is_group(name: &str) -> bool {
     name.len() > 1 && name.starts_with('*')
 }
 
-/// The first trade that is promised and missing.
+/// The first trade that a claim promises and that is missing.
 fn missing<'t>(
     truth: &'t Truth,
     market: &str,
@@ -441,12 +445,12 @@ fn missing<'t>(
     })
 }
 
-/// A time of the database.
+/// A time from the database.
 fn instant(text: Option<&str>) -> Option<i64> {
     Timestamp::parse_rfc3339(text?).map(Timestamp::micros)
 }
 
-/// A time as the story tells it.
+/// A time in the format of the story.
 pub fn at(us: i64) -> String {
     let since = us - BEGINS_AT;
     let (sign, since) = if since < 0 { ("-", -since) } else { ("", since) };
@@ -454,7 +458,7 @@ pub fn at(us: i64) -> String {
 }
 
 impl State {
-    /// A process has committed this.
+    /// Checks a commit of a process.
     pub fn committed(&mut self, process: usize, commit: &Commit, receipt: &Receipt) {
         let (rows, now) = (commit.rows(), self.now);
         for place in &receipt.inserted {

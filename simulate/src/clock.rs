@@ -1,4 +1,4 @@
-//! The clock of a simulated process: it moves when somebody waits.
+//! The clock of a simulated process: it moves when a process waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::machine::Machine;
 
 /// The clock as one process sees it.
 pub struct TheirClock {
-    /// Where it runs.
+    /// The machine of the process.
     pub machine: Arc<Machine>,
-    /// Its number.
+    /// The number of the process.
     pub process: usize,
 }
 
@@ -26,7 +26,7 @@ impl Clock for TheirClock {
     }
 
     fn sleep(&self, duration: Duration) {
-        // A wait that is shorter than the unit of time is one all the same.
+        // A wait that is shorter than the unit of time still counts as a wait.
         let us = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX).max(1);
         self.machine.sleep(self.process, us);
     }

@@ -1,4 +1,4 @@
-//! What really happened: a plan that was drawn proves nothing.
+//! Counts of the events that really happened: a drawn plan proves nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 pub struct Counts(BTreeMap<String, u64>);
 
 impl Counts {
-    /// One more.
+    /// Adds one.
     pub fn one(&mut self, name: &str) {
         self.more(name, 1);
     }
 
-    /// So many more.
+    /// Adds this number.
     pub fn more(&mut self, name: &str, count: u64) {
         match self.0.get_mut(name) {
             Some(sum) => *sum += count,
@@ -22,19 +22,19 @@ impl Counts {
         }
     }
 
-    /// How many there are.
+    /// The count of this name.
     pub fn of(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
 
-    /// Adds those of another history.
+    /// Adds the counts of another history.
     pub fn merge(&mut self, other: &Counts) {
         for (name, count) in &other.0 {
             self.more(name, *count);
         }
     }
 
-    /// By name.
+    /// All counts, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(name, count)| (name.as_str(), *count))
     }

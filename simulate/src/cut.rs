@@ -1,9 +1,9 @@
-//! Lists that are cut short: they end after some rows, and no cursor says that there is more.
+//! Lists that are cut short: they end after some rows, and no cursor shows that there are more.
 
 use kalshi_simulator::Answer;
 
-/// The same request for so many rows; `None` if it is about no list, or if it asks what lies below an instant
-/// without a lower bound: whoever asks in that way whether a list ends is told the truth.
+/// The same request with this number of rows. `None` if it asks for no list, or for rows below an instant without a
+/// lower bound: a client that asks in this way whether a list has ended gets a correct answer.
 pub fn target(target: &str, rows: usize) -> Option<String> {
     let (path, query) = target.split_once('?')?;
     let has = |name: &str| query.split('&').any(|part| part.starts_with(name));
@@ -18,7 +18,7 @@ pub fn target(target: &str, rows: usize) -> Option<String> {
     Some(format!("{path}?{}", parts.join("&")))
 }
 
-/// Takes the cursor off an answer, as if nothing followed; whether it had one.
+/// Removes the cursor from an answer, as if no row followed. Returns whether it had one.
 pub fn end(answer: &mut Answer) -> bool {
     const START: &[u8] = b"{\"cursor\":\"";
     if answer.status != 200 || !answer.body.starts_with(START) {

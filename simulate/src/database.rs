@@ -1,6 +1,6 @@
-//! The database of a history: the real store, of SQLite in memory or on a PostgreSQL server. Each call is an effect
-//! of its process, which may be killed before and after it; the database may break off before it, or after it without
-//! saying so. On a server that is done to the connection, and a process may be killed within a call.
+//! The database of a history: the real store, of SQLite in memory or on a PostgreSQL server. Each call is an effect of
+//! its process, which may be killed before and after it. The connection may break before a call, or after it without
+//! an answer. On a server, the connection really breaks, and a process may be killed within a call.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -37,22 +37,22 @@ use crate::servers::StoreTrouble;
 /// The database that all processes of a history share.
 pub type SharedStore = Arc<Mutex<Box<dyn Store>>>;
 
-/// Where the processes of a history store.
+/// The stores of the processes of a history.
 #[derive(Clone)]
 pub enum Stores {
-    /// In one store, each call alone; with what stops it within one.
+    /// One store for all, each call alone; the `Ambush` stops it within a call.
     InMemory(SharedStore, Ambush),
-    /// On a server, each by a connection of its own.
+    /// A server, with a connection for each process.
     Server(Arc<Server>),
 }
 
 /// Opens the database for one process.
 pub struct Opener {
-    /// Where it runs.
+    /// The machine of the process.
     pub machine: Arc<Machine>,
-    /// Its number.
+    /// The number of the process.
     pub process: usize,
-    /// The database.
+    /// The stores.
     pub stores: Stores,
 }
 
@@ -89,13 +89,13 @@ struct Connection {
     machine: Arc<Machine>,
     process: usize,
     means: Means,
-    /// It broke off, and nobody has connected anew.
+    /// Whether the connection broke and was not made again.
     is_broken: bool,
 }
 
-/// What a connection stands on.
+/// The store behind a connection.
 enum Means {
-    /// The store that all share, with what stops it within a call.
+    /// The store that all processes share, and the `Ambush` that stops it within a call.
     Shared(SharedStore, Ambush),
     /// A store of its own, on a server.
     Own { store: Box<dyn Store>, server: Arc<Server> },
@@ -103,7 +103,7 @@ enum Means {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Who is killed says no good-bye.
+        // A killed process does not close its connection.
         if let Means::Own { server, .. } = &self.means
             && thread::panicking()
         {
@@ -112,7 +112,7 @@ impl Drop for Connection {
     }
 }
 
-/// A lock on a server, gone with the process that is killed.
+/// A lock on a server, released when the process is killed.
 struct Guarded {
     _lock: Box<dyn Lock>,
     server: Arc<Server>,
@@ -148,7 +148,7 @@ fn broken_off() -> Failure {
 }
 
 impl Connection {
-    /// One call, with all that may happen around it.
+    /// Makes one call, with all the trouble that may happen around it.
     fn call<T>(
         &mut self,
         name: &str,
@@ -199,18 +199,18 @@ impl Connection {
         done
     }
 
-    /// Whether nothing is left to call, or nothing that could be cut off in a call.
+    /// Whether the connection is broken, or is no real one that could break within a call.
     fn is_away(&self) -> bool {
         self.is_broken || matches!(self.means, Means::Shared(..))
     }
 
-    /// Whether an answer that was to be lost is.
+    /// Whether an answer that should be lost is lost.
     fn is_lost<T>(&self, done: &Result<T, Failure>) -> bool {
-        // On a server the call fails because of it.
+        // On a server, the call fails because of the loss.
         done.is_ok() || matches!(self.means, Means::Own { .. })
     }
 
-    /// What befalls the next call on a server.
+    /// The ordeal of the next call on a server.
     fn ordeal(&self, state: &mut State, trouble: Option<StoreTrouble>) -> Option<Ordeal> {
         let Means::Own { server, .. } = &self.means else { return None };
         match trouble {
@@ -223,7 +223,7 @@ impl Connection {
         }
     }
 
-    /// The call itself.
+    /// Makes the call itself.
     fn work<T>(
         &mut self,
         name: &str,
@@ -256,7 +256,7 @@ impl Connection {
 }
 
 impl Connection {
-    /// Has the next call in memory stopped within, if that is the trouble.
+    /// Plans a stop within the next call in memory, if the trouble is of that kind.
     fn lie_in_wait(&self, state: &mut State, trouble: Option<StoreTrouble>) {
         let Means::Shared(_, ambush) = &self.means else { return };
         if matches!(trouble, Some(StoreTrouble::Within | StoreTrouble::Death)) {
@@ -272,7 +272,7 @@ impl Connection {
         matches!(&self.means, Means::Shared(_, ambush) if ambush.lift())
     }
 
-    /// The database stopped within a call, with the process or without it.
+    /// Breaks the connection within a call, and kills the process if `is_death`.
     fn break_off_within(&mut self, name: &str, is_death: bool) -> Failure {
         let mut state = self.machine.state();
         let now = state.now;
@@ -289,7 +289,7 @@ impl Connection {
     }
 }
 
-/// What a commit came to whose answer was lost: the trades that are stored now, and were not.
+/// The receipt of a commit whose answer was lost: the trades that are stored now and were not stored before.
 fn found(server: &Server, state: &State, commit: &Commit) -> Result<Receipt, String> {
     let stored = server.stored()?;
     let is_new =
@@ -299,7 +299,7 @@ fn found(server: &Server, state: &State, commit: &Commit) -> Result<Receipt, Str
     Ok(Receipt { inserted: new.collect(), ..Receipt::default() })
 }
 
-/// Hands calls on.
+/// Forwards calls.
 macro_rules! hand_on {
     ($($name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
         $(fn $name(&mut self, $($argument: $kind),*) -> Result<$answer, Failure> {
@@ -310,7 +310,7 @@ macro_rules! hand_on {
 
 impl Store for Connection {
     fn migrate(&mut self, _: Timestamp) -> Result<Vec<&'static str>, Failure> {
-        // The schema is that of this build from the beginning on.
+        // The schema is that of this build from the beginning.
         self.call("migrate", |_| Ok(Vec::new()))
     }
 

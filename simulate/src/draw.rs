@@ -1,6 +1,6 @@
-//! Draws a history from a seed: the world first, then the commands, then what goes wrong.
+//! Draws a history from a seed: first the world, then the commands, then the troubles.
 //!
-//! The world keeps to what the exchange promises: no trade is shown later than the overlap of a pass reaches back.
+//! The world keeps the exchange's promise that no trade is shown later than the overlap of a pass allows.
 
 use kalshi_simulator::{ListEnd, MalformedCursor, MaxTs, RateClock, Rules};
 
@@ -8,7 +8,7 @@ use crate::history::{BEGINS_AT, Command, DAY, HOUR, History, MINUTE, Profile, SE
 use crate::random::{Random, mix};
 use crate::{troubles, world};
 
-/// A command with the flags that all of its kind have.
+/// A command with the flags that all commands of its kind have.
 pub fn command(name: &str, selection: &[String], flags: &[&str]) -> Command {
     let mut args = vec![name.to_owned()];
     if ["run", "backfill", "completeness", "markets", "orderbooks"].contains(&name) {
@@ -19,35 +19,35 @@ pub fn command(name: &str, selection: &[String], flags: &[&str]) -> Command {
     Command { args, killed_at: None }
 }
 
-/// What a history is drawn into.
+/// A history that is being drawn.
 pub struct Drawing {
-    /// Where chance comes from.
+    /// The source of randomness.
     pub random: Random,
-    /// What it is about.
+    /// The subject of the history.
     pub profile: Profile,
-    /// When the trouble has to be over.
+    /// The time at which all trouble has to be over.
     pub ends_at: i64,
     /// The markets that trade to the end.
     pub lasting: Vec<String>,
-    /// What is selected.
+    /// The selection, as flags.
     pub selection: Vec<String>,
     /// The staleness that passes allow.
     pub sla: i64,
     /// Whether there are markets older than the live tier.
     pub is_old: bool,
-    /// From when to when trading is paused.
+    /// The beginning and the end of a pause of trading.
     pub pause: Option<(i64, i64)>,
     steps: Vec<Step>,
 }
 
 impl Drawing {
-    /// Something happens.
+    /// Adds a step.
     pub fn add(&mut self, at: i64, what: What) {
         let id = u64::try_from(self.steps.len()).unwrap_or(0);
         self.steps.push(Step { id, at, what });
     }
 
-    /// The steps that make trades and are over by then, each with its end.
+    /// The steps that make trades and end before `by`, each with its end.
     pub fn trades_by(&self, by: i64) -> Vec<(u64, i64)> {
         let end = |step: &Step| match &step.what {
             What::Trades { span, .. } => Some((step.id, step.at + span)),
@@ -57,7 +57,7 @@ impl Drawing {
     }
 }
 
-/// The history of this seed.
+/// Draws the history of this seed.
 pub fn draw(seed: u64, profile: Profile) -> History {
     let number = Profile::ALL.iter().position(|of| *of == profile).unwrap_or(0);
     let mut random = Random::of(seed, &[u64::try_from(number).unwrap_or(0)]);
@@ -90,8 +90,8 @@ pub fn draw(seed: u64, profile: Profile) -> History {
     others(&mut drawing);
     troubles::draw(&mut drawing);
     if drawing.steps.iter().any(Step::is_far_behind) {
-        // Between two short pages a server that is far behind leaves a hole that nobody can see: those of the
-        // exchange have a thousand rows.
+        // Between two short pages, a server that is far behind leaves a hole that no client can see. The pages of the
+        // real exchange have a thousand rows.
         rules.page_rows_max = None;
     }
     let Drawing { mut steps, selection, sla, ends_at, .. } = drawing;
@@ -114,9 +114,9 @@ fn rules(random: &mut Random) -> Rules {
     }
 }
 
-/// Leaves out what the program does not promise to see through, see the words about this crate.
+/// Removes steps whose effects the program does not promise to handle, see the documentation of this crate.
 fn keep_to_the_promise(steps: &mut Vec<Step>) {
-    // Of two servers the one that is asked for the newest trade may be another than the one that shows a slice.
+    // Two servers can differ: one shows the newest trade, and another one shows a slice.
     let is_torn = steps.iter().any(Step::is_far_behind_at_times);
     let is_of_slices = |what: &What| matches!(what, What::Run(command) if ["backfill", "completeness"].contains(&command.args[0].as_str()));
     steps.retain(|step| !(is_torn && is_of_slices(&step.what)));
@@ -135,12 +135,12 @@ fn select(drawing: &mut Drawing) {
     drawing.selection = words.iter().map(|word| (*word).to_owned()).collect();
 }
 
-/// The staleness that passes allow, as it is typed.
+/// The staleness that passes allow, as flags.
 pub fn sla_flags(sla: i64) -> [String; 2] {
     ["--sla".to_owned(), format!("{}s", sla / SECOND)]
 }
 
-/// What cron starts every minute.
+/// The passes that cron starts every minute.
 fn passes(drawing: &mut Drawing, minutes: i64) {
     let offset = drawing.random.between(0, 5 * SECOND);
     let is_synced = drawing.profile.has(Profile::Lifecycle) && drawing.random.chance(500);
@@ -167,7 +167,7 @@ fn passes(drawing: &mut Drawing, minutes: i64) {
             for _ in 0..drawing.random.between(1, 2) {
                 let mut flags = flags.clone();
                 if drawing.random.chance(500) {
-                    // Somebody else's share: no lock keeps it from the same markets.
+                    // A pass of another shard: no lock keeps it from the same markets.
                     flags.extend(["--shard", *drawing.random.pick(&["0/2", "1/2"])]);
                 }
                 let mut other = command("run", &drawing.selection.clone(), &flags);
@@ -183,13 +183,14 @@ fn passes(drawing: &mut Drawing, minutes: i64) {
     }
 }
 
-/// Before which effect a process is killed: more often where it works.
+/// The number of the effect before which a process is killed. Low numbers are more likely, because most processes
+/// have few effects.
 fn kill(drawing: &mut Drawing) -> u64 {
     let last = *drawing.random.pick(&[12, 30, 60, 120]);
     drawing.random.below(last) + 1
 }
 
-/// What people start.
+/// The commands that people start.
 fn others(drawing: &mut Drawing) {
     if !drawing.profile.has(Profile::Lifecycle) && !drawing.profile.has(Profile::Kills) {
         return;
@@ -211,7 +212,7 @@ fn other(drawing: &mut Drawing, at: i64) -> Command {
     let hours = *drawing.random.pick(&[1, 3, 6]);
     let mut window = (at - hours * HOUR, at - 10 * SECOND);
     if drawing.is_old {
-        // Across the edge of the archive; of the whole exchange each hour is a slice.
+        // The window lies across the archive cutoff; for the whole exchange, each hour is a slice.
         let is_all = selection.iter().any(|flag| flag == "--all");
         let middle = *drawing.random.pick(&[-60 * DAY, -59 * DAY, -58 * DAY]);
         let far = if is_all { 2 * HOUR } else { 10 * DAY };
@@ -238,7 +239,7 @@ fn other(drawing: &mut Drawing, at: i64) -> Command {
     }
 }
 
-/// An instant as it is typed.
+/// An instant as a flag's value.
 pub fn instant(at: i64) -> String {
     kalshi_ingest::domain::time::Timestamp::from_micros(BEGINS_AT + at).floor().to_string()
 }

@@ -1,4 +1,4 @@
-//! A history as data: what the world is, what happens in it, and which commands are run. Nothing here runs.
+//! A history as data: its world, its events and its commands. This module runs nothing.
 
 use std::fmt;
 
@@ -12,28 +12,28 @@ pub const MINUTE: i64 = 60 * SECOND;
 pub const HOUR: i64 = 60 * MINUTE;
 /// One day.
 pub const DAY: i64 = 24 * HOUR;
-/// When every history begins, since 1970.
+/// The beginning of every history, since 1970.
 pub const BEGINS_AT: i64 = 1_793_620_800 * SECOND;
 
-/// What a history is mostly about.
+/// The main subject of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Profile {
     /// Nothing goes wrong.
     Calm,
     /// Servers that differ, caches, jumps of our clock, hosts that sleep.
     Clocks,
-    /// Lists that are empty, of somebody else or leave a market out; descriptions that are wrong.
+    /// Empty lists, lists of other markets, lists that leave a market out; wrong descriptions.
     Absence,
-    /// Kills, overlapping passes, lost acknowledgements of the database.
+    /// Kills, overlapping passes, lost answers of the database to commits.
     Kills,
-    /// Markets that open, close, settle; selections that change; the past, replays, prunes.
+    /// Markets that open, close and settle; changing selections; backfills, replays, prunes.
     Lifecycle,
-    /// All of it.
+    /// All subjects.
     Everything,
 }
 
 impl Profile {
-    /// All of them, in the order of their numbers.
+    /// All profiles, in the order of their numbers.
     pub const ALL: [Profile; 6] = [
         Profile::Calm,
         Profile::Clocks,
@@ -43,7 +43,7 @@ impl Profile {
         Profile::Everything,
     ];
 
-    /// Whether histories of this profile have what that one is about.
+    /// Whether histories of this profile include the subject of `about`.
     pub fn has(self, about: Profile) -> bool {
         self == about || self == Profile::Everything
     }
@@ -52,37 +52,37 @@ impl Profile {
 /// A whole history.
 #[derive(Clone, Debug)]
 pub struct History {
-    /// What all of it follows from.
+    /// The seed from which all of it is drawn.
     pub seed: u64,
-    /// What it is about.
+    /// The profile of its subject.
     pub profile: Profile,
-    /// How the exchange behaves while nothing goes wrong.
+    /// The rules of the exchange without trouble.
     pub rules: Rules,
-    /// What happens, in the order of time.
+    /// The steps, in the order of time.
     pub steps: Vec<Step>,
-    /// What is selected at the end, as flags of a command.
+    /// The selection at the end, as flags of a command.
     pub selection: Vec<String>,
     /// The staleness that passes allow.
     pub sla: i64,
-    /// When everything that goes wrong has ended, and trading too.
+    /// The time at which all trouble and all trading have ended.
     pub ends_at: i64,
-    /// How long nothing runs before the last passes, so that what lasts for a while has ended.
+    /// The time without commands before the last passes, so that lasting effects have ended.
     pub rest: i64,
 }
 
-/// One thing that happens.
+/// One event of a history.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Its number, from which chance within it follows.
+    /// The number of the step, the seed of its randomness.
     pub id: u64,
-    /// When, in microseconds since the beginning.
+    /// The time, in microseconds since the beginning.
     pub at: i64,
-    /// What.
+    /// The event.
     pub what: What,
 }
 
 impl Step {
-    /// Whether lists say less of markets, or of their trades, than there is while it lasts.
+    /// Whether lists hide markets, or trades of markets, during the step.
     pub fn hides_markets(&self) -> bool {
         let What::Disturb { trouble, .. } = &self.what else { return false };
         match trouble {
@@ -94,14 +94,14 @@ impl Step {
         }
     }
 
-    /// Whether one server of several is behind from then on by more than a backfill lets settle.
+    /// Whether, from this step on, one server of several is further behind than the time that a backfill lets settle.
     pub fn is_far_behind_at_times(&self) -> bool {
         let always = 1_000;
         matches!(&self.what, What::Disturb { per_mille, .. } if *per_mille < always)
             && self.is_far_behind()
     }
 
-    /// Whether a server is behind from then on by more than walks read again.
+    /// Whether, from this step on, a server is further behind than the distance that walks read again.
     pub fn is_far_behind(&self) -> bool {
         match &self.what {
             What::Disturb { trouble: Trouble::Lagging(us), .. } => *us > 100 * SECOND,
@@ -111,143 +111,143 @@ impl Step {
     }
 }
 
-/// What can happen.
+/// The possible events.
 #[derive(Clone, Debug)]
 pub enum What {
     /// A market is listed and open.
     Open {
-        /// Its name.
+        /// The name of the market.
         ticker: String,
-        /// How long it trades.
+        /// The time for which it trades.
         lasts: i64,
     },
     /// A market trades.
     Trades {
-        /// Which.
+        /// The market.
         ticker: String,
-        /// How often.
+        /// The number of trades.
         count: usize,
-        /// Within which time.
+        /// The time within which they happen.
         span: i64,
-        /// How late each may be shown at most.
+        /// The greatest delay before a trade is shown.
         late_max: i64,
     },
     /// A market is settled.
     Settle {
-        /// Which.
+        /// The market.
         ticker: String,
     },
-    /// A market is taken away by the exchange; its trades stay.
+    /// The exchange removes a market; its trades stay.
     Remove {
-        /// Which.
+        /// The market.
         ticker: String,
     },
-    /// What is said of a market changes.
+    /// The description of a market changes.
     Amend {
-        /// Which.
+        /// The market.
         ticker: String,
-        /// What.
+        /// The change.
         amendment: Amendment,
     },
     /// A trade is shown with other values from now on.
     Again {
         /// The step that made it.
         of: u64,
-        /// Which of that step's.
+        /// Its position among the trades of that step.
         place: usize,
-        /// In what it differs.
+        /// The value that differs.
         otherwise: Otherwise,
     },
-    /// Something is on the tape of a market that is no trade that anybody could read.
+    /// The tape of a market gets a row that cannot be read as a trade.
     Odd {
-        /// Whose.
+        /// The market.
         ticker: String,
-        /// What is wrong with it.
+        /// The error in the row.
         oddity: Oddity,
     },
-    /// What was traded, or settled, before is in the archive from now on.
+    /// From now on, older trades and older settled markets are in the archive.
     Cutoff {
-        /// Before this time, in microseconds since the beginning.
+        /// The archive cutoff, in microseconds since the beginning.
         before: i64,
     },
     /// Our clock is set.
     Turn {
-        /// How far.
+        /// The difference, in microseconds.
         us: i64,
     },
-    /// The host sleeps, with whatever runs on it.
+    /// The host sleeps, with all processes on it.
     Suspend {
-        /// How long.
+        /// The duration.
         us: i64,
     },
-    /// Something is wrong for a while.
+    /// A trouble lasts for a while.
     Disturb {
-        /// What.
+        /// The trouble.
         trouble: Trouble,
-        /// How many of a thousand requests, or calls, it hits.
+        /// The share of requests or calls that it hits, in thousandths.
         per_mille: u64,
-        /// How long.
+        /// The duration.
         lasts: i64,
     },
     /// A command is run.
     Run(Command),
-    /// Commands are run that overlap; each begins so long after the step.
+    /// Commands are run that overlap; each has its delay after the step.
     Together(Vec<(i64, Command)>),
 }
 
-/// What can be changed in the description of a market.
+/// A change in the description of a market.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Amendment {
     /// Its title.
     Title(String),
-    /// Its rules, of which the grid of its prices is one.
+    /// The rules of the market, which include the grid of its prices.
     Grid(&'static str),
-    /// When it closes, in microseconds since the beginning: earlier or later than was said.
+    /// The closing time, in microseconds since the beginning: earlier or later than described before.
     Close(i64),
 }
 
-/// In what a trade can differ from how it was shown first.
+/// The value in which a trade differs from its first appearance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Otherwise {
-    /// Its price.
+    /// The price.
     Price,
-    /// Its taker's side.
+    /// The taker's side.
     Side,
-    /// How many contracts.
+    /// The number of contracts.
     Count,
 }
 
-/// What can be wrong with a row among sound ones.
+/// An error in a row among valid ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Oddity {
     /// A price above a dollar.
     Price,
-    /// A price and its opposite that make no dollar.
+    /// A price and its opposite that do not add up to a dollar.
     Prices,
-    /// A count finer than the exchange's.
+    /// A count with more decimals than the exchange uses.
     Count,
-    /// A day that there is not.
+    /// A date that does not exist.
     Date,
-    /// A year that is to come.
+    /// A year in the future.
     Future,
-    /// No side.
+    /// A row without a side.
     NoSide,
-    /// No id.
+    /// A row without an id.
     NoId,
-    /// No market.
+    /// A row without a market.
     NoTicker,
-    /// No object.
+    /// A row that is no object.
     Text,
     /// A byte that JSON does not allow within text.
     RawNul,
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     NoText,
-    /// It breaks off.
+    /// A row that ends in the middle.
     Cut,
 }
 
 impl Oddity {
-    /// All of them.
+    /// All errors.
     pub const ALL: [Oddity; 12] = [
         Oddity::Price,
         Oddity::Prices,
@@ -264,58 +264,58 @@ impl Oddity {
     ];
 }
 
-/// What can be wrong for a while.
+/// The troubles that last for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Requests of this path (a star at its end: of all that begin so) go wrong in this way.
+    /// Requests of this path (with a star at its end: of all paths with this beginning) get this fault.
     Fault(&'static str, Fault),
-    /// A server's clock is this far ahead.
+    /// The clock of a server is ahead by this much.
     Ahead(i64),
-    /// A server shows what was known so long ago, and dates it now.
+    /// A server shows the state of this long ago, with the present date.
     Lagging(i64),
-    /// A server shows what was known when the trouble began, and dates it now.
+    /// A server shows the state of the beginning of the trouble, with the present date.
     Frozen,
-    /// A cache answers with what it was asked before, at most so old; and says so, or not.
+    /// A cache repeats earlier answers up to an age, with or without an `Age`.
     Cached {
-        /// The oldest answer that it gives, in microseconds.
+        /// The age of the oldest answer that it repeats, in microseconds.
         age_max: i64,
         /// Whether it adds an `Age`.
         is_told: bool,
     },
-    /// Descriptions of markets say that this one is settled, though it trades.
+    /// Descriptions show this market as settled, though it trades.
     SettledTooSoon(String),
     /// Lists leave a market out.
     LeftOut(String),
-    /// Descriptions say nothing of volume, or that it is none.
+    /// Descriptions have no volume, or a volume of zero.
     NoVolume(bool),
-    /// Lists end after so many rows without a cursor, though there is more.
+    /// Lists end after this many rows without a cursor, though there are more.
     Cut(usize),
-    /// Trading is paused; everything but the status is also down, or not.
+    /// Trading is paused. The routes other than the status may be down, too.
     Paused {
         /// Whether all other routes answer 503.
         is_down: bool,
     },
-    /// The database breaks off before it did what it was told.
+    /// The database connection breaks before a call takes effect.
     StoreBreaks,
-    /// The database breaks off while it does what it was told.
+    /// The database connection breaks during a call.
     StoreTears,
-    /// The process is killed while the database does what it was told.
+    /// The process is killed during a call of the database.
     DiesInside,
-    /// The database breaks off after it did what it was told.
+    /// The database connection breaks after a call has taken effect.
     AckLost,
 }
 
 /// One invocation of the program.
 #[derive(Clone, Debug)]
 pub struct Command {
-    /// What is typed.
+    /// The arguments.
     pub args: Vec<String>,
-    /// Before which of its effects it is killed.
+    /// The number of the effect before which the process is killed.
     pub killed_at: Option<u64>,
 }
 
 impl Command {
-    /// What it is called in counts: the command, with the flags that make it another one.
+    /// The name of the command in counts, with the flags that change its meaning.
     pub fn name(&self) -> String {
         let flags = ["--check", "--dry-run", "--heal", "--compare", "prometheus"];
         let mut name = self.args.first().cloned().unwrap_or_default();
@@ -325,17 +325,17 @@ impl Command {
         name
     }
 
-    /// Whether it is this one.
+    /// Whether it is the command of this name.
     pub fn is(&self, name: &str) -> bool {
         self.name() == name
     }
 
-    /// Whether it has to leave the database as it is.
+    /// Whether it must not change the database.
     pub fn only_reads(&self) -> bool {
         self.name().starts_with("status") || self.args.iter().any(|arg| arg == "--dry-run")
     }
 
-    /// Whether it is about this market.
+    /// Whether its selection includes this market.
     pub fn is_about(&self, market: &str) -> bool {
         let [name, values @ ..] = self.selection() else { return false };
         let mut values = values.iter().flat_map(|names| names.split(','));
@@ -347,7 +347,7 @@ impl Command {
         }
     }
 
-    /// The flags that say what it is about.
+    /// The flags of its selection.
     pub fn selection(&self) -> &[String] {
         let is_one =
             |arg: &String| ["--all", "--market", "--event", "--series"].contains(&arg.as_str());

@@ -1,37 +1,37 @@
 //! Deterministic simulation of whole histories of the program.
 //!
-//! A history is drawn from a seed: markets that open, trade, close and are settled, a host whose cron starts passes
-//! and on which people start other commands, and everything that goes wrong. The commands are the real ones: each
-//! process is one call of [`kalshi_ingest::app::main_in`] over an [`Outside`](kalshi_ingest::app::Outside) of ours, so that its clock, its
-//! database and its way to the exchange are simulated, and nothing else. The same seed gives the same history to the byte.
+//! A history is drawn from a seed: markets that open, trade, close and settle, a host whose cron starts passes and on
+//! which people start other commands, and all troubles. The commands are the real ones. Each process is one call of
+//! [`kalshi_ingest::app::main_in`] with our own [`Outside`](kalshi_ingest::app::Outside): only its clock, its database
+//! and its way to the exchange are simulated. The same seed gives the same history to the byte.
 //!
-//! What the worlds leave out, since the program does not promise it: backfills beside servers of which only some are
-//! far behind, servers that are behind by more than the overlap between two short pages of one walk, a list that is cut
-//! short by both questions about its end, and two clocks that are wrong by the same span.
+//! The program does not promise to handle some worlds, so they are left out: backfills beside servers of which only
+//! some are far behind, servers that are behind by more than the overlap between two short pages of one walk, a list
+//! that is cut short in the answers to both questions about its end, and two clocks that are wrong by the same span.
 //!
-//! What is not simulated: torn writes inside SQLite's file, threads within a process (walks are driven in turn), TLS and
-//! proxies, `serve`.
+//! The simulation does not cover torn writes inside SQLite's file, threads within a process (walks are driven in
+//! turn), TLS and proxies, and `serve`.
 
-pub mod random; // chance
+pub mod random; // random streams
 pub mod history; // a history as data
-pub mod counts; // what happened, in numbers
-pub mod record; // and in words
-pub mod truth; // what the exchange has
-pub mod world; // from a seed to a world
-pub mod draw; // and to a history
-pub mod troubles; // what goes wrong in it
-pub mod cut; // lists that end too soon
+pub mod counts; // counts of events
+pub mod record; // digest and story
+pub mod truth; // the data of the exchange
+pub mod world; // draws a world
+pub mod draw; // draws a history
+pub mod troubles; // draws its troubles
+pub mod cut; // lists that are cut short
 pub mod servers; // the exchange as a client meets it
-pub mod check; // what must hold
+pub mod check; // the invariants
 pub mod machine; // time, turns, kills
-pub mod clock; // the doors of a process: time…
-pub mod wire; // …the exchange…
-pub mod ambush; // what stops it within a call
-pub mod database; // …and the database
-pub mod server; // …which may be a real one
-pub mod lines; // the ways to it
-pub mod mirror; // what the checks see of it
+pub mod clock; // the clock of a process
+pub mod wire; // its way to the exchange
+pub mod ambush; // stops a call of the database
+pub mod database; // its database
+pub mod server; // a real PostgreSQL server
+pub mod lines; // the connections to it
+pub mod mirror; // its copy for the checks
 pub mod process; // one invocation
-pub mod bench; // what is kept from history to history
-pub mod play; // plays one
-pub mod shrink; // makes one shorter
+pub mod bench; // the parts kept from history to history
+pub mod play; // plays a history
+pub mod shrink; // shortens a history

@@ -1,5 +1,5 @@
-//! The ways to a real server: each message of a client can be the last one that gets through, and so can the answer
-//! to a commit. What is cut is cut on both sides, as when a process or its host is gone.
+//! The connections to a real server. Each message of a client can be the last one that gets through, and the answer to
+//! a commit can be lost. A cut closes both sides, as when a process or its host vanishes.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Where the server listens.
+/// The address on which the server listens.
 #[derive(Clone, Debug)]
 pub enum Place {
     /// A name and a port.
@@ -17,21 +17,21 @@ pub enum Place {
     Unix(PathBuf),
 }
 
-/// What is to go wrong with what a process says next.
+/// The planned cut of a process's next messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// So many more messages get through, and no other.
+    /// This many more messages get through, and no others.
     After(u64),
-    /// The server commits, and its answer gets lost.
+    /// The server commits, and its answer is lost.
     AnswerOfCommit,
 }
 
-/// What came of a cut.
+/// The result of a planned cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate {
-    /// A line was cut.
+    /// Whether a line was cut.
     pub is_cut: bool,
-    /// The server has committed since the cut was planned.
+    /// Whether the server has committed since the cut was planned.
     pub is_committed: bool,
 }
 
@@ -43,7 +43,7 @@ pub struct Lines {
 
 #[derive(Default)]
 struct State {
-    /// Whose turn it is: who opens a line now.
+    /// The process whose turn it is: a new line belongs to it.
     process: usize,
     cut: Option<Cut>,
     fate: Fate,
@@ -57,11 +57,11 @@ struct Line {
     process: usize,
     client: TcpStream,
     server: Stream,
-    /// The server's process at the other end, once it has said so.
+    /// The number of the server's process at the other end, once the server has sent it.
     backend: Option<i32>,
-    /// What the server says does not arrive any more.
+    /// Whether the messages of the server no longer arrive.
     is_deaf: bool,
-    /// Neither side can use it any more.
+    /// Whether both sides are closed.
     is_over: bool,
 }
 
@@ -70,17 +70,17 @@ enum Stream {
     Unix(UnixStream),
 }
 
-/// How a client asks the server to end a transaction: a simple query of one word.
+/// The messages by which a client ends a transaction: a simple query of one word.
 const ENDS: [&[u8]; 2] = [b"COMMIT\0", b"END\0"];
 /// The message with the number of the server's process.
 const BACKEND_KEY: u8 = b'K';
 const READY: u8 = b'Z';
 const QUERY: u8 = b'Q';
-/// Nobody sends longer ones.
+/// The longest message that is accepted; real ones are shorter.
 const MESSAGE_BYTES_MAX: usize = 1 << 28;
 
 impl Lines {
-    /// Lines to the server there; where a client finds them.
+    /// Opens lines to the server at `place`. Returns them with the address for clients.
     pub fn to(place: Place) -> io::Result<(Arc<Lines>, SocketAddr)> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -88,7 +88,7 @@ impl Lines {
         let all = Arc::clone(&lines);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // A server that is away is told by a line that ends at once.
+                // If the server is down, the client sees a connection that ends at once.
                 drop(all.open(client));
             }
         });
@@ -99,20 +99,20 @@ impl Lines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on this process speaks, and this goes wrong.
+    /// Sets the process whose messages come next, and the cut that they get.
     pub fn plan(&self, process: usize, cut: Option<Cut>) {
         let mut state = self.state();
         (state.process, state.cut, state.fate) = (process, cut, Fate::default());
     }
 
-    /// Nothing goes wrong any more; what came of what was planned.
+    /// Removes the planned cut, and returns its result.
     pub fn lift(&self) -> Fate {
         let mut state = self.state();
         state.cut = None;
         state.fate
     }
 
-    /// What came so far of what was planned.
+    /// The result of the planned cut so far.
     pub fn fate(&self) -> Fate {
         self.state().fate
     }
@@ -123,14 +123,14 @@ impl Lines {
         state.lines.iter_mut().filter(|line| line.process == process).for_each(Line::end);
     }
 
-    /// The server's processes that this process talks to.
+    /// The server's processes that serve this process.
     pub fn backends(&self, process: usize) -> Vec<i32> {
         let state = self.state();
         let open = state.lines.iter().filter(|line| line.process == process && !line.is_over);
         open.filter_map(|line| line.backend).collect()
     }
 
-    /// The server's processes whose lines are over, which may not have noticed yet. They are told once.
+    /// The server's processes whose lines are closed, and which may not have noticed yet. Each is returned once.
     pub fn take_over(&self) -> Vec<i32> {
         let mut state = self.state();
         let (over, open) = std::mem::take(&mut state.lines).into_iter().partition(|l| l.is_over);
@@ -177,7 +177,7 @@ impl Lines {
         state.lines.iter_mut().filter(|line| line.number == number).for_each(Line::end);
     }
 
-    /// What the client says.
+    /// Forwards the messages of the client.
     fn carry_forth(&self, number: u64, client: TcpStream, server: Stream) -> io::Result<()> {
         let (mut client, mut server) = (BufReader::new(client), BufWriter::new(server));
         // The first message has no kind.
@@ -197,7 +197,7 @@ impl Lines {
         }
     }
 
-    /// Whether a message may go on its way.
+    /// Whether a message may be forwarded.
     fn is_let_through(&self, number: u64, kind: u8, body: &[u8]) -> bool {
         let mut state = self.state();
         let state = &mut *state;
@@ -226,7 +226,7 @@ impl Lines {
         true
     }
 
-    /// What the server says.
+    /// Forwards the messages of the server.
     fn carry_back(&self, number: u64, server: Stream, client: TcpStream) -> io::Result<()> {
         let (mut server, mut client) = (BufReader::new(server), BufWriter::new(client));
         let mut message = Vec::new();
@@ -244,7 +244,7 @@ impl Lines {
                 line.is_deaf
             };
             if is_deaf {
-                // Then it has done what it was told.
+                // The server has carried out the statement then.
                 if kind == READY {
                     return Ok(());
                 }
@@ -258,7 +258,7 @@ impl Lines {
     }
 }
 
-/// Reads what begins with its own length, which counts itself.
+/// Reads a part that begins with its own length; the length includes itself.
 fn read_sized(from: &mut impl Read, message: &mut Vec<u8>) -> io::Result<()> {
     let mut size = [0; 4];
     from.read_exact(&mut size)?;
@@ -272,7 +272,7 @@ fn read_sized(from: &mut impl Read, message: &mut Vec<u8>) -> io::Result<()> {
     from.read_exact(&mut message[start..])
 }
 
-/// Reads a message, of which this is the kind.
+/// Reads a message, and returns its kind.
 fn read_message(from: &mut impl Read, message: &mut Vec<u8>) -> io::Result<u8> {
     message.clear();
     message.push(0);
@@ -282,10 +282,10 @@ fn read_message(from: &mut impl Read, message: &mut Vec<u8>) -> io::Result<u8> {
 }
 
 impl Line {
-    /// Cuts it, for both sides.
+    /// Closes the line on both sides.
     fn end(&mut self) {
         self.is_over = true;
-        // What is cut already stays so.
+        // A side that is closed already stays closed.
         drop(self.client.shutdown(Shutdown::Both));
         drop(match &self.server {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),

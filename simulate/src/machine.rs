@@ -1,5 +1,5 @@
-//! The machine that the simulated processes run on: time, who runs, and what happens around them. Exactly one
-//! process runs at a time; between any two of its effects another may go on, and it may be killed.
+//! The machine of the simulated processes: time, turns, and the events around them. Exactly one process runs at a
+//! time. Between any two of its effects another one may continue, or it may be killed.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use crate::record::Record;
 use crate::servers::Servers;
 use crate::truth::Truth;
 
-/// What a killed process unwinds with.
+/// The payload of the panic that ends a killed process.
 #[derive(Debug)]
 pub struct Killed;
 
-/// What happens to the host and to the wires, at its time.
+/// An event of the host or of the network, at its time.
 #[derive(Clone, Debug)]
 pub enum Turn {
     /// Our clock is set.
@@ -25,46 +25,46 @@ pub enum Turn {
     Sleep(i64),
     /// A trouble begins.
     Disturb(u64, Trouble, u64),
-    /// It ends.
+    /// The trouble of this number ends.
     Calm(u64),
 }
 
 /// A simulated process.
 #[derive(Debug)]
 pub struct Process {
-    /// Until when it waits; `None`: it does not.
+    /// The end of its wait; `None` if it does not wait.
     wakes_at: Option<i64>,
     is_over: bool,
-    /// Effects so far.
+    /// The number of its effects so far.
     effects: u64,
     killed_at: Option<u64>,
-    /// When it began, by the true clock.
+    /// Its beginning, by the true clock.
     pub started_at: i64,
-    /// Rows that it was shown since its last commit.
+    /// The rows that it was shown since its last commit.
     pub rows_in_hand: usize,
 }
 
-/// Everything that is so now.
+/// The present state of everything.
 pub struct State {
     /// The true time.
     pub now: i64,
-    /// How far our clock is ahead of it.
+    /// The lead of our clock over the true time.
     pub skew: i64,
-    /// How long the host has slept so far.
+    /// The time that the host has slept so far.
     pub asleep: i64,
     /// The exchange.
     pub servers: Servers,
-    /// What it has.
+    /// The data of the exchange.
     pub truth: Truth,
-    /// What must hold.
+    /// The invariants.
     pub check: Check,
-    /// What is written down.
+    /// The record of the history.
     pub record: Record,
-    /// What happened, in numbers.
+    /// The counts of events.
     pub counts: Counts,
-    /// Locks that are held, by name.
+    /// The names of the held locks.
     pub locks: Vec<String>,
-    /// The trouble is over.
+    /// Whether the trouble is over.
     pub is_calm: bool,
     turns: Vec<(i64, Turn)>,
     turned: usize,
@@ -81,11 +81,11 @@ pub struct Machine {
     baton: Condvar,
 }
 
-/// Nobody.
+/// The number of no process.
 const NOBODY: usize = usize::MAX;
 
 impl Machine {
-    /// A machine on which this happens, in the order of time.
+    /// Makes a machine with these turns, in the order of time.
     pub fn new(
         seed: u64,
         servers: Servers,
@@ -115,12 +115,12 @@ impl Machine {
         Arc::new(Machine { state: Mutex::new(state), baton: Condvar::new() })
     }
 
-    /// What is so now.
+    /// The present state.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets processes begin; they are numbered from 0. Each waits for its turn, see [`Machine::join`].
+    /// Starts processes, numbered from 0. Each waits for its turn, see [`Machine::join`].
     pub fn start(&self, all: impl IntoIterator<Item = (i64, Option<u64>)>) {
         let mut state = self.state();
         let now = state.now;
@@ -142,7 +142,7 @@ impl Machine {
         state.processes[process].started_at = state.now;
     }
 
-    /// This process is over.
+    /// Ends this process.
     pub fn leave(&self, process: usize) {
         let mut state = self.state();
         state.processes[process].is_over = true;
@@ -163,7 +163,7 @@ impl Machine {
         state
     }
 
-    /// Hands over to whoever is next.
+    /// Hands over to the next process.
     fn pass_on<'s>(
         &'s self,
         mut state: MutexGuard<'s, State>,
@@ -186,7 +186,7 @@ impl Machine {
         self.wait(state, process)
     }
 
-    /// Between two effects of a process: it may be killed, and another may go on.
+    /// Between two effects of a process: it may be killed here, and another one may continue.
     pub fn effect(&self, process: usize) -> MutexGuard<'_, State> {
         let mut state = self.state();
         let is_killed = state.count_effect(process);
@@ -199,7 +199,7 @@ impl Machine {
         state
     }
 
-    /// A process is killed.
+    /// Kills a process.
     pub fn die(mut state: MutexGuard<'_, State>, process: usize) -> ! {
         let in_hand = state.processes[process].rows_in_hand;
         state.counts.one("kills");
@@ -213,7 +213,7 @@ impl Machine {
         resume_unwind(Box::new(Killed))
     }
 
-    /// A process waits.
+    /// Lets a process wait.
     pub fn sleep(&self, process: usize, us: i64) {
         let mut state = self.effect(process);
         let wakes_at = state.now.saturating_add(us);
@@ -221,12 +221,12 @@ impl Machine {
         drop(self.pass_on(state, process));
     }
 
-    /// What is left when nothing runs any more.
+    /// The state, when no process runs any more.
     pub fn into_state(self) -> State {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing runs until then.
+    /// Lets time pass until `at` without a process.
     pub fn idle_until(&self, at: i64) {
         self.state().pass(at, false);
     }
@@ -243,17 +243,17 @@ impl State {
         self.now - BEGINS_AT - self.asleep
     }
 
-    /// A stream of chance that depends on the number of things done so far.
+    /// A random stream for these names.
     pub fn chance(&self, names: &[u64]) -> Random {
         Random::of(self.seed, names)
     }
 
-    /// A process waits until then: a host that sleeps meanwhile wakes it so much later.
+    /// Lets time pass until the end of a wait. If the host sleeps meanwhile, the wait ends that much later.
     fn advance(&mut self, until: i64) {
         self.pass(until, true);
     }
 
-    /// Time passes.
+    /// Lets time pass. With `is_waited_for`, sleep of the host extends it.
     fn pass(&mut self, until: i64, is_waited_for: bool) {
         let mut until = until;
         while let Some((at, turn)) = self.turns.get(self.turned).filter(|(at, _)| *at <= until) {
@@ -269,7 +269,7 @@ impl State {
         self.servers.feed(self.now);
     }
 
-    /// Lets something happen; how long the host slept.
+    /// Applies a turn. Returns the time that the host slept.
     fn take(&mut self, turn: Turn) -> i64 {
         match turn {
             Turn::Clock(us) => {
@@ -281,7 +281,7 @@ impl State {
             Turn::Sleep(us) => {
                 self.record
                     .tell(self.now, format_args!("the host sleeps for {} s", us / 1_000_000));
-                // What was to be waited for is waited for afterwards.
+                // The waits continue after the sleep.
                 self.asleep += us;
                 self.now += us;
                 for process in &mut self.processes {
@@ -309,7 +309,7 @@ impl State {
         0
     }
 
-    /// Everything that goes wrong has ended, whatever was still to come.
+    /// Ends all troubles, and drops those still to come.
     pub fn calm(&mut self) {
         self.is_calm = true;
         self.turned = self.turns.len();
@@ -322,7 +322,7 @@ impl State {
         it.killed_at == Some(it.effects)
     }
 
-    /// Who goes on: one of those that wait for nothing, else whoever wakes first.
+    /// The process that continues: one of those that do not wait, else the first one to wake.
     fn choose(&mut self, _from: usize) -> usize {
         let now = self.now;
         let is_ready = |p: &Process| !p.is_over && p.wakes_at.is_none_or(|at| at <= now);

@@ -1,4 +1,4 @@
-//! Plays histories by the thousand, and tells the story of one that breaks something.
+//! Plays many histories, and tells the story of one that violates an invariant.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -62,7 +62,7 @@ struct Cli {
     like_sqlite: bool,
 }
 
-/// What histories are about, in turn.
+/// The profiles of the histories, in turn.
 #[derive(Clone, Debug)]
 struct Profiles(Vec<Profile>);
 
@@ -74,7 +74,7 @@ fn profiles(text: &str) -> Result<Profiles, String> {
 }
 
 impl Profiles {
-    /// What the history of this number is about, and its seed.
+    /// The profile and the seed of the history of this number.
     fn of(&self, first: u64, number: u64) -> (Profile, u64) {
         let count = u64::try_from(self.0.len()).unwrap_or(1).max(1);
         let place = usize::try_from(number % count).unwrap_or(0);
@@ -95,12 +95,12 @@ impl fmt::Display for Profiles {
     }
 }
 
-/// A profile as it is typed.
+/// A profile as the user types it.
 fn name(profile: Profile) -> String {
     profile.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
 }
 
-/// What the histories are played on.
+/// The bench on which the histories are played.
 fn bench(cli: &Cli) -> Result<Bench, String> {
     let Some(url) = cli.postgres.clone() else { return Bench::new() };
     let restart = cli.restart.clone().map(|command| -> Restart {
@@ -131,17 +131,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Adds to a text, which takes everything.
+/// Appends to a text, which cannot fail.
 fn put(text: &mut String, words: fmt::Arguments<'_>) {
     let _ = text.write_fmt(words);
 }
 
 fn say(text: &str) {
-    // Nobody is left to be told.
+    // A failure to write cannot be reported anywhere.
     drop(io::stdout().lock().write_all(text.as_bytes()));
 }
 
-/// Tells the story of one seed; whether nothing broke.
+/// Tells the story of one seed. Returns whether all invariants held.
 fn tell(cli: &Cli, seed: u64) -> Result<bool, String> {
     let mut bench = bench(cli)?;
     let [profile] = cli.profile.0[..] else {
@@ -176,7 +176,7 @@ fn seconds(us: i64) -> f64 {
     if us < 0 { -whole } else { whole }
 }
 
-/// What all workers share.
+/// The state that all workers share.
 struct Shared {
     next: AtomicU64,
     counts: Mutex<Counts>,
@@ -185,7 +185,7 @@ struct Shared {
     figures: Mutex<Vec<[u64; 4]>>,
 }
 
-/// Plays many; whether nothing broke.
+/// Plays many histories. Returns whether all invariants held.
 fn many(cli: &Cli) -> Result<bool, String> {
     let started = Instant::now();
     let until = cli.seconds.map(|seconds| started + Duration::from_secs(seconds));
@@ -224,7 +224,7 @@ fn work(cli: &Cli, shared: &Shared, end: u64, until: Option<Instant>) -> Result<
             return Ok(());
         }
         let outcome = play(&draw(seed, profile), &mut bench, false);
-        // The order of the workers must not matter.
+        // The digest must not depend on the order of the workers.
         shared.digest.fetch_add(mix(outcome.digest ^ mix(seed)), Ordering::Relaxed);
         let of = |name: &str| outcome.counts.of(name);
         let faults = outcome.counts.iter().filter(|(name, _)| is_trouble(name));
@@ -250,7 +250,7 @@ fn again(cli: &Cli, profile: Profile, seed: u64) -> String {
     format!("cargo run --release -p simulate -- --profile {profile} --seed {seed}{server}\n")
 }
 
-/// Whether this counts something that went wrong.
+/// Whether this name counts a trouble.
 fn is_trouble(name: &str) -> bool {
     ["fault: ", "answer: ", "database: ", "server: ", "kills", "jumps", "sleeps"]
         .iter()

@@ -1,4 +1,5 @@
-//! What a real server has, copied into the database in memory that the checks look at: they ask one dialect.
+//! Copies the data of a real server into the database in memory that the checks read, because the checks use one
+//! dialect.
 
 use postgres::types::ToSql;
 use postgres::{Client, Config, NoTls, Row};
@@ -14,26 +15,26 @@ pub struct Mirror {
     tables: Vec<Table>,
 }
 
-/// One table, as it is read there and written here.
+/// One table, with the statements that read it there and write it here.
 struct Table {
     name: String,
-    /// Its cells as text, as SQLite would have them.
+    /// The expressions that read its cells as text, in SQLite's format.
     read: String,
     write: String,
 }
 
-/// What is looked at after each commit; the rest waits for the end of the command.
+/// The tables that are checked after each commit; the others wait for the end of the command.
 const AT_COMMIT: [&str; 2] = ["ingestion_checkpoints", "claim_corrections"];
 
 const COLUMNS: &str = "select column_name::text, data_type::text from information_schema.columns
     where table_schema = current_schema() and table_name = $1";
 
-/// Tables besides these belong to a replay.
+/// The tables of the schema. Other tables belong to a replay.
 const OURS: &str = "select tablename::text from pg_tables
     where schemaname = current_schema() and tablename <> 'kalshi_ingest_migrations'";
 
 impl Mirror {
-    /// Of the database there, which has our tables, in one that has them too.
+    /// Makes a mirror of a server's database in `copy`; both have our tables.
     pub fn of(config: Config, copy: Connection) -> Result<Mirror, String> {
         let mut client = connect(&config)?;
         let names = tables(&copy).map_err(words)?;
@@ -43,7 +44,7 @@ impl Mirror {
         Ok(Mirror { config, client, copy, tables })
     }
 
-    /// Asks the server, and asks again where it was away meanwhile.
+    /// Queries the server, and repeats the query if the server was down meanwhile.
     pub fn query(
         &mut self,
         sql: &str,
@@ -70,12 +71,12 @@ impl Mirror {
         self.client.batch_execute(&sql).map_err(words)
     }
 
-    /// Copies what is looked at after a commit.
+    /// Copies the tables that are checked after a commit.
     pub fn after_commit(&mut self) -> Result<(), String> {
         self.copy(|name| AT_COMMIT.contains(&name))
     }
 
-    /// Copies everything.
+    /// Copies all tables.
     pub fn after_command(&mut self) -> Result<(), String> {
         self.copy(|_| true)
     }
@@ -83,7 +84,7 @@ impl Mirror {
     fn copy(&mut self, is_wanted: impl Fn(&str) -> bool) -> Result<(), String> {
         let wanted: Vec<(usize, &Table)> =
             self.tables.iter().enumerate().filter(|(_, table)| is_wanted(&table.name)).collect();
-        // All of one instant, by one question.
+        // One query reads all tables, so that the copy is of one instant.
         let parts = wanted.iter().map(|(place, Table { name, read, .. })| {
             format!("select {place} as place, array[{read}] as cells from \"{name}\"")
         });
@@ -106,7 +107,7 @@ impl Mirror {
 
 impl Table {
     fn of(name: String, client: &mut Client, copy: &Connection) -> Result<Table, String> {
-        // Generated columns say what others say.
+        // Generated columns only repeat other columns.
         let sql = "select name from pragma_table_xinfo(?1) where hidden = 0";
         let mut statement = copy.prepare(sql).map_err(words)?;
         let columns = statement.query_map([&name], |row| row.get(0)).map_err(words)?;
@@ -141,7 +142,7 @@ impl Table {
     }
 }
 
-/// A connection that is not on the lines of the processes.
+/// A connection beside the lines of the processes.
 pub fn connect(config: &Config) -> Result<Client, String> {
     config.connect(NoTls).map_err(words)
 }

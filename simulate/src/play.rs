@@ -1,4 +1,4 @@
-//! Plays a history: what happens, happens; commands are run; what must hold is held against it.
+//! Plays a history: applies its events, runs its commands and checks the invariants.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,34 +19,35 @@ use crate::servers::{Event, Servers};
 use crate::truth::{Lifespan, Truth};
 use crate::world::{odd_of, otherwise, trades_of};
 
-/// What a history came to.
+/// The result of a history.
 #[derive(Debug)]
 pub struct Outcome {
-    /// A digest of all that happened.
+    /// A digest of all events.
     pub digest: u64,
-    /// What did not hold, if anything.
+    /// The first violated invariant, if any.
     pub broken: Option<String>,
-    /// What happened, in words, if they were wanted.
+    /// The story of the history, if it was wanted.
     pub story: Vec<String>,
-    /// What happened, in numbers.
+    /// The counts of events.
     pub counts: Counts,
 }
 
-/// A pass that cron started so late is not started at all.
+/// The delay after which cron does not start a pass at all.
 const STALE_START: i64 = 55 * SECOND;
-/// What a command may take beyond its deadline: an answer that is on its way, and its last words to the database.
+/// The time that a command may take beyond its deadline: for an answer on its way, and the last statements to the
+/// database.
 const GRACE: i64 = 15 * SECOND;
-/// How far below their claims passes read again, as their flags leave it.
+/// The default overlap of passes.
 const OVERLAP: i64 = 120 * SECOND;
-/// The deadline of a pass, as its flags leave it.
+/// The default deadline of a pass.
 const DEADLINE: i64 = 50 * SECOND;
 
-/// So many passes after the trouble everything is stored and fresh…
+/// The number of passes after the trouble until everything is stored and fresh.
 const PASSES: u32 = 3;
-/// …or so many, where they meet holes.
+/// The number of passes after the trouble when they meet holes.
 const PASSES_MAX: u32 = 6;
 
-/// Plays it.
+/// Plays a history.
 pub fn play(history: &History, bench: &mut Bench, is_told: bool) -> Outcome {
     match try_play(history, bench, is_told) {
         Ok(outcome) => outcome,
@@ -118,7 +119,7 @@ fn try_play(history: &History, bench: &mut Bench, is_told: bool) -> Result<Outco
     Ok(Outcome { digest, broken, story, counts: state.counts })
 }
 
-/// What happens to the exchange, what it will have, and what happens to the host.
+/// The events of the exchange, its data, and the events of the host.
 type Expanded = (Vec<(i64, Event)>, Truth, Vec<(i64, Turn)>);
 
 fn expand(history: &History) -> Expanded {
@@ -194,9 +195,9 @@ struct Player<'a> {
     machine: Arc<Machine>,
     bench: &'a mut Bench,
     history: &'a History,
-    /// When each selection was first read to the end.
+    /// The time at which each selection was first read to the end.
     begun: HashMap<Vec<String>, i64>,
-    /// Whether our clock is never set: what was heard is judged by it where nothing else is to be had.
+    /// Whether our clock is never set. Heard instants are judged by our clock where no other is known.
     is_steady: bool,
 }
 
@@ -230,7 +231,7 @@ impl Player<'_> {
         let before = self.machine.state().check.version();
         let came = process::run(&self.machine, 0, &self.bench.shared, command);
         let mut state = self.machine.state();
-        // What is on a server is copied here after each command.
+        // The data of a server is copied here after each command, which also counts as a write.
         let is_here = matches!(self.bench.shared.stores, Stores::InMemory(..));
         if is_here && command.only_reads() && state.check.version() != before {
             state.check.fail(format!("{command} wrote to the database"));
@@ -260,7 +261,7 @@ impl Player<'_> {
         }
     }
 
-    /// Whether a command ended as it may.
+    /// Checks that a command ended in an allowed way.
     fn judge(&mut self, command: &Command, came: &Came) {
         let mut state = self.machine.state();
         let is_pass = command.is("run");
@@ -280,7 +281,7 @@ impl Player<'_> {
             state.check.fail(format!("{command} took {} s", came.took / SECOND));
         }
         let is_good = came.ended == Ended::Exit(0);
-        // A hole that is asked for again takes a pass, which two minutes may not allow for.
+        // A hole needs another pass for a second question. An SLA of two minutes may be too short for that.
         let is_calm = self.history.profile == Profile::Calm && self.history.sla >= 5 * MINUTE;
         if is_pass && !is_good && is_calm {
             state.check.fail(format!("nothing went wrong, and {command}: {:?}", came.ended));
@@ -303,8 +304,8 @@ impl Player<'_> {
         }
     }
 
-    /// The trouble is over: three passes later, or more where they meet holes, everything is stored and fresh, and the
-    /// score is 1.
+    /// The end, without trouble: after three passes, or more if they meet holes, everything is stored and fresh, and
+    /// the score is 1.
     fn finale(&mut self) {
         let begins_at = BEGINS_AT + self.history.ends_at;
         self.machine.idle_until(begins_at);
@@ -314,7 +315,7 @@ impl Player<'_> {
         let pass = command("run", &self.history.selection, &[&sla[0], &sla[1]]);
         let mut last = None;
         for number in 1..=PASSES_MAX {
-            // A pass that met a span without trades in which many were to be expected leaves it to the next.
+            // A pass that met a span without trades, where many were to be expected, leaves it to the next pass.
             if number > PASSES && !self.machine.state().check.is_at_a_hole() {
                 break;
             }
@@ -337,7 +338,7 @@ impl Player<'_> {
                 state.check.fail(format!("three passes after the trouble: {:?}", came.ended));
             }
         }
-        // The exchange's figures are by the hour, and the tape is claimed from an hour before the first pass on.
+        // The exchange's figures are by the hour, and the tape is claimed from an hour before the first pass.
         let is_all = self.history.selection.iter().any(|flag| flag == "--all");
         let claimed = self.machine.state().check.tape_from().filter(|_| is_all);
         let since = claimed.map_or(0, |at| at - BEGINS_AT).max(0);
@@ -346,12 +347,12 @@ impl Player<'_> {
         let closed_at = BEGINS_AT + hour + HOUR + 5 * MINUTE;
         self.machine.idle_until((at + 2 * MINUTE).max(closed_at));
         let window: &[&str] = if is_all { &["--from", &from, "--to", &to] } else { &[] };
-        // What had closed before the selection was first read is the past: somebody has to ask for it.
-        // So is what was shown after the last pass, in an hour that had begun by then.
+        // Markets that closed before the selection was first read are the past, which a user has to ask for. Trades
+        // shown after the last pass, in an hour that had begun by then, count as the past, too.
         let is_late = is_all && at < BEGINS_AT + hour + HOUR;
         let heal: &[&str] = if self.has_past() || is_late { &["--heal"] } else { &[] };
         let flags = [&["--min-score", "1"], window, heal].concat();
-        // Nothing of ours lies in the future of a clock that somebody has set right.
+        // The clock is set right here, so that none of our records lies in the future.
         self.machine.state().skew = 0;
         let score = command("completeness", &self.history.selection, &flags);
         let came = self.run(&score);
@@ -375,7 +376,7 @@ impl Player<'_> {
 }
 
 impl Player<'_> {
-    /// Whether a market of the selection had closed before any pass read all of it to the end.
+    /// Whether a market of the selection had closed before any pass read the whole selection to the end.
     fn has_past(&self) -> bool {
         let since = self.begun.get(&self.history.selection);
         let state = self.machine.state();
@@ -384,9 +385,9 @@ impl Player<'_> {
     }
 }
 
-/// The markets that these flags stand for, of those that could be seen by then and had not closed when the
-/// selection was first read: those before are the past, which only `backfill` reads. One that is taken away
-/// is read on if it was ever read.
+/// The markets that these flags stand for, of those that were visible at `seen_by` and had not closed when the
+/// selection was first read: those that had closed are the past, which only `backfill` reads. A removed market stays
+/// selected if it was ever read.
 fn selected(selection: &[String], state: &State, seen_by: i64, since: i64) -> Vec<String> {
     let flag = |name: &str| {
         let place = selection.iter().position(|arg| arg == name)?;

@@ -19,32 +19,32 @@ use crate::history::Command;
 use crate::machine::{Killed, Machine};
 use crate::wire::Wire;
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By itself, with this status.
+    /// It exited with this status.
     Exit(u8),
     /// It was killed.
     Killed,
-    /// It panicked: a bug.
+    /// It panicked, which is a bug.
     Panicked(String),
 }
 
-/// What a process came to.
+/// The result of a process.
 #[derive(Clone, Debug)]
 pub struct Came {
-    /// How it ended.
+    /// The end of the process.
     pub ended: Ended,
-    /// How long it took, by the time of its host.
+    /// Its duration, by the time of its host.
     pub took: i64,
 }
 
-/// Command lines that were read before: of a whole history most are alike, and to read one takes longer than
-/// many a pass.
+/// The command lines that were parsed before. Most of a history are alike, and parsing one takes longer than many a
+/// pass.
 #[derive(Clone, Debug, Default)]
 pub struct Typed(Arc<Mutex<HashMap<Vec<String>, Cli>>>);
 
-/// How many command lines are kept.
+/// The number of command lines that are kept.
 const TYPED_MAX: usize = 256;
 
 impl Typed {
@@ -132,11 +132,11 @@ pub fn run(machine: &Arc<Machine>, process: usize, shared: &Shared, command: &Co
 }
 
 thread_local! {
-    /// Whose story the log lines of this thread belong to.
+    /// The machine and the process whose story gets the log lines of this thread.
     static TELLER: RefCell<Option<(Arc<Machine>, usize)>> = const { RefCell::new(None) };
 }
 
-/// Writes what the program says into the story.
+/// Writes the program's log lines into the story.
 struct Teller;
 
 impl Log for Teller {
@@ -160,10 +160,10 @@ impl Log for Teller {
     fn flush(&self) {}
 }
 
-/// From now on what the program says goes into the story that is told.
+/// Writes the program's log into the present story from now on.
 pub fn listen(level: log::LevelFilter) {
     static HERE: Teller = Teller;
-    // A second time changes nothing.
+    // A second call changes nothing.
     drop(log::set_logger(&HERE));
     log::set_max_level(level);
 }

@@ -1,5 +1,5 @@
-//! Reproducible randomness: everything that chance decides follows from the seed of a history, by streams of
-//! its own, so that taking an event out of a history leaves the others as they are.
+//! Reproducible randomness: all random decisions follow from the seed of a history, by separate streams, so that a
+//! history without one of its events keeps the others unchanged.
 
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -25,29 +25,29 @@ impl Random {
         self.draw() % bound
     }
 
-    /// A number from the one to the other, both included.
+    /// A number between both bounds, inclusive.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
         let span = high.saturating_sub(low).unsigned_abs().saturating_add(1);
         low.saturating_add(i64::try_from(self.below(span)).unwrap_or(0))
     }
 
-    /// Whether something happens that happens so often in a thousand times.
+    /// Whether an event with this probability, in thousandths, happens.
     pub fn chance(&mut self, per_mille: u64) -> bool {
         self.below(1_000) < per_mille
     }
 
-    /// One of these, of which there is at least one.
+    /// One of these values; there must be at least one.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.index(of.len())]
     }
 
-    /// A place in a list that is not empty.
+    /// An index into a list that is not empty.
     pub fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.below(u64::try_from(len).unwrap_or(1))).unwrap_or(0)
     }
 }
 
-/// Spreads a number over all others.
+/// Mixes the bits of a number.
 pub fn mix(state: u64) -> u64 {
     let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,4 +1,4 @@
-//! What is written down of a history while it runs: a digest always, a story if somebody wants to read it.
+//! The record of a history while it runs: always a digest, and a story if it is wanted.
 
 use std::fmt;
 
@@ -13,22 +13,22 @@ pub struct Record {
 }
 
 impl Record {
-    /// A record, with or without words.
+    /// A record, with or without the story.
     pub fn new(is_told: bool) -> Record {
         Record { digest: 0, story: is_told.then(Vec::new) }
     }
 
-    /// Whether words are wanted.
+    /// Whether the story is wanted.
     pub fn is_told(&self) -> bool {
         self.story.is_some()
     }
 
-    /// Takes a number into the digest.
+    /// Adds a number to the digest.
     pub fn note(&mut self, number: u64) {
         self.digest = mix(self.digest.rotate_left(5) ^ number);
     }
 
-    /// Takes bytes into the digest.
+    /// Adds bytes to the digest.
     pub fn note_bytes(&mut self, bytes: &[u8]) {
         let mut words = bytes.chunks_exact(8);
         for word in &mut words {
@@ -38,7 +38,7 @@ impl Record {
         self.note(rest);
     }
 
-    /// Takes down what happened at this time, if words are wanted.
+    /// Adds an event of this time to the story, if it is wanted.
     pub fn tell(&mut self, at: i64, words: fmt::Arguments<'_>) {
         if let Some(story) = &mut self.story {
             let since = at - BEGINS_AT;
@@ -51,7 +51,7 @@ impl Record {
         }
     }
 
-    /// What came of it.
+    /// The digest and the story.
     pub fn finish(self) -> (u64, Vec<String>) {
         (self.digest, self.story.unwrap_or_default())
     }

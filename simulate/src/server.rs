@@ -1,4 +1,4 @@
-//! A real PostgreSQL server under a history: what can happen to it, to its clients and between them, for real.
+//! A real PostgreSQL server under a history, with real trouble: of the server, of its clients and between them.
 
 use std::collections::HashSet;
 use std::str::FromStr as _;
@@ -19,32 +19,32 @@ use crate::lines::{Cut, Lines, Place};
 use crate::machine::State;
 use crate::mirror::{Mirror, connect, words};
 
-/// Kills the server and starts it again; it answers when this is over.
+/// Kills the server and starts it again; when it returns, the server answers.
 pub type Restart = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// Which server, and what may be done to it.
+/// The server, and the allowed trouble.
 #[derive(Clone)]
 pub struct Terms {
-    /// Any of its databases, as a user who may make others and end sessions.
+    /// The URL of any of its databases, as a user who may create databases and end sessions.
     pub url: String,
-    /// How it is killed and started again, if it may be.
+    /// The function that kills it and starts it again, if that is allowed.
     pub restart: Option<Restart>,
-    /// Whether anything happens to it that cannot happen to SQLite.
+    /// Whether trouble may happen that cannot happen to SQLite.
     pub is_hostile: bool,
 }
 
-/// What befalls one call.
+/// The trouble of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ordeal {
-    /// The process is killed when so many more of its messages are through, in a transaction or not.
+    /// The process is killed after this many more of its messages, in a transaction or not.
     Death(u64),
-    /// Its connection is lost then, and it lives on.
+    /// The connection is lost after this many more messages, and the process continues.
     Lost(u64),
     /// The server commits, and the answer is lost with the connection.
     AnswerLost,
-    /// Somebody has ended its sessions.
+    /// An administrator has ended its sessions.
     SessionsEnded,
-    /// The server was killed, and is back.
+    /// The server was killed and started again.
     ServerKilled,
 }
 
@@ -58,14 +58,14 @@ pub struct Server {
     mirror: Mutex<Mirror>,
 }
 
-/// A server process whose client is gone notices that within a moment.
+/// The time within which a server process must notice that its client is gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Each database has a name of its own.
+/// The number in the name of the next database: each has a name of its own.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl Server {
-    /// A new database on this server, of which there is a copy in that one.
+    /// Makes a new database on this server, with a copy in `copy`.
     pub fn new(terms: Terms, copy: Connection) -> Result<Server, String> {
         let admin = Config::from_str(&terms.url).map_err(words)?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -98,34 +98,34 @@ impl Server {
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Empties it.
+    /// Empties the database.
     pub fn clear(&self) -> Result<(), String> {
         self.mirror().clear()
     }
 
-    /// Has the checks see what a commit changed.
+    /// Shows the changes of a commit to the checks.
     pub fn after_commit(&self) -> Result<(), String> {
         self.mirror().after_commit()
     }
 
-    /// Has the checks see everything.
+    /// Shows all data to the checks.
     pub fn after_command(&self) -> Result<(), String> {
         self.mirror().after_command()
     }
 
-    /// The ids of all trades that are stored.
+    /// The ids of all stored trades.
     pub fn stored(&self) -> Result<HashSet<String>, String> {
         let sql = "select trade_id from prediction_market_trades";
         let rows = self.mirror().query(sql, &[])?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// A new connection of this process.
+    /// Opens a new connection of this process.
     pub fn open(&self, process: usize) -> Result<Box<dyn Store>, Failure> {
         self.undergo(process, None, || self.url.open(Missing::Create, VENUE.source))
     }
 
-    /// Draws what befalls the next call.
+    /// Draws the ordeal of the next call.
     pub fn ordeal(&self, state: &mut State) -> Option<Ordeal> {
         if !self.terms.is_hostile || state.is_calm {
             return None;
@@ -148,7 +148,7 @@ impl Server {
         Some(ordeal)
     }
 
-    /// Lets a process work while this befalls it.
+    /// Lets a process work during this ordeal.
     pub fn undergo<T>(
         &self,
         process: usize,
@@ -181,10 +181,10 @@ impl Server {
         self.lines.fate().is_committed
     }
 
-    /// Cuts all connections of a process that is killed, and waits until the server knows.
+    /// Cuts all connections of a killed process, and waits until the server has noticed.
     pub fn cut(&self, process: usize) {
         self.lines.cut(process);
-        // What does not end holds a lock, which the next process will tell.
+        // A session that does not end keeps its lock, and the next process will report that.
         drop(self.await_ends(&self.lines.take_over()));
     }
 
@@ -199,7 +199,7 @@ impl Server {
         self.terms.restart.as_ref().map_or(Ok(()), |restart| restart().map_err(Failure::config))
     }
 
-    /// Waits until these processes of the server are gone: what they held is free by then.
+    /// Waits until these processes of the server have ended, and with them their locks.
     fn await_ends(&self, backends: &[i32]) -> Result<(), Failure> {
         if backends.is_empty() {
             return Ok(());
@@ -222,13 +222,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A server that is away keeps it until somebody drops it.
+        // If the server is down, the database stays until a person drops it.
         let sql = format!("drop database if exists {} with (force)", self.name);
         drop(connect(&self.admin).map(|mut client| client.batch_execute(&sql)));
     }
 }
 
-/// Where a server listens.
+/// The address on which a server listens.
 fn place(config: &Config) -> Result<Place, String> {
     let port = config.get_ports().first().copied().unwrap_or(5_432);
     match config.get_hosts().first() {

@@ -1,5 +1,5 @@
-//! The exchange as a client meets it: its servers, of which one may be behind or ahead, caches before them, and
-//! what goes wrong between.
+//! The exchange as a client meets it: its servers, of which one may be behind or ahead, the caches before them, and
+//! the troubles on the way.
 
 use std::collections::BTreeMap;
 
@@ -12,41 +12,41 @@ use crate::cut;
 use crate::history::{Amendment, BEGINS_AT, HOUR, Trouble};
 use crate::random::Random;
 
-/// What happens to the world.
+/// An event of the world.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A market is there.
+    /// A market opens.
     Open {
-        /// Its name.
+        /// The name of the market.
         ticker: String,
-        /// When it closes.
+        /// Its closing time.
         closes_at: i64,
     },
-    /// A trade can be seen.
+    /// A trade becomes visible.
     Show(Box<Trade>),
     /// A market is settled.
     Settle(String),
-    /// A market is gone.
+    /// A market is removed.
     Remove(String),
-    /// What is said of a market changes.
+    /// The description of a market changes.
     Amend(String, Amendment),
-    /// A row that nobody can read is there.
+    /// An unreadable row appears.
     Odd {
-        /// Whose.
+        /// The market.
         ticker: String,
-        /// Where on the tape.
+        /// Its time on the tape.
         created_us: i64,
-        /// By what it is ordered among others of that time.
+        /// The id that orders it among rows of that time.
         id: String,
-        /// What is served.
+        /// The bytes that are served.
         json: Vec<u8>,
     },
-    /// What is older, in microseconds since 1970, is in the archive.
+    /// The archive cutoff, in microseconds since 1970, moves here.
     Cutoff(i64),
 }
 
 impl Event {
-    /// What it counts as, if that is worth counting.
+    /// The name of the event in counts, if it is counted.
     fn name(&self) -> Option<&'static str> {
         match self {
             Event::Open { .. } | Event::Show(_) => None,
@@ -60,16 +60,16 @@ impl Event {
     }
 }
 
-/// How the database is in trouble.
+/// The trouble of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreTrouble {
-    /// It breaks off before a call.
+    /// The connection breaks before a call.
     Before,
-    /// It breaks off within a call.
+    /// The connection breaks within a call.
     Within,
-    /// The process dies within a call.
+    /// The process is killed within a call.
     Death,
-    /// It breaks off after a call.
+    /// The connection breaks after a call.
     After,
 }
 
@@ -82,20 +82,20 @@ struct Active {
     begun_at: i64,
 }
 
-/// What a client gets.
+/// The answer that a client gets.
 #[derive(Debug)]
 pub struct Got {
     /// The answer.
     pub answer: Answer,
-    /// How old a cache says it is, in seconds.
+    /// The age that a cache reports, in seconds.
     pub age: Option<i64>,
 }
 
-/// Everything behind the wire.
+/// The exchange and all parts before it.
 pub struct Servers {
     rules: Rules,
     current: Exchange,
-    /// One that is behind, while one is.
+    /// The server that is behind, while there is one.
     behind: Option<(Exchange, usize)>,
     feed: Vec<(i64, Event)>,
     fed: usize,
@@ -103,12 +103,12 @@ pub struct Servers {
     cache: BTreeMap<String, (i64, Answer)>,
     asked: u64,
     seed: u64,
-    /// What happened to the world.
+    /// The counts of the world's events.
     pub happened: Counts,
 }
 
 impl Servers {
-    /// An exchange in which all this will happen, in the order of time.
+    /// Makes an exchange with these coming events, in the order of time.
     pub fn new(rules: &Rules, feed: Vec<(i64, Event)>, seed: u64) -> Servers {
         Servers {
             rules: rules.clone(),
@@ -124,7 +124,7 @@ impl Servers {
         }
     }
 
-    /// Lets everything happen that happens up to now.
+    /// Applies all events up to now.
     pub fn feed(&mut self, now: i64) {
         while let Some((at, event)) = self.feed.get(self.fed).filter(|(at, _)| *at <= now) {
             apply(&self.current, *at, event);
@@ -135,7 +135,7 @@ impl Servers {
         }
     }
 
-    /// A trouble begins.
+    /// Begins a trouble.
     pub fn disturb(&mut self, id: u64, trouble: Trouble, per_mille: u64, now: i64) {
         match &trouble {
             Trouble::Lagging(_) | Trouble::Frozen => {
@@ -170,7 +170,7 @@ impl Servers {
         self.active.push(Active { id, trouble, per_mille, begun_at: now });
     }
 
-    /// A trouble ends.
+    /// Ends a trouble.
     pub fn calm(&mut self, id: u64) {
         let (ended, active) = self.active.drain(..).partition(|active| active.id == id);
         self.active = active;
@@ -202,7 +202,7 @@ impl Servers {
         }
     }
 
-    /// All troubles end.
+    /// Ends all troubles.
     pub fn calm_all(&mut self) {
         let all: Vec<u64> = self.active.iter().map(|active| active.id).collect();
         for id in all {
@@ -211,7 +211,7 @@ impl Servers {
         self.cache.clear();
     }
 
-    /// Whether the database is in trouble now.
+    /// The trouble of the next database call, if any.
     pub fn store_trouble(&mut self) -> Option<StoreTrouble> {
         let mut random = Random::of(self.seed, &[0x57, self.asked]);
         self.asked += 1;
@@ -227,7 +227,7 @@ impl Servers {
         })
     }
 
-    /// What is wrong with the answer to a request of this path.
+    /// The troubles of the answer to a request of this path.
     fn troubles(&self, path: &str, now: i64, counts: &mut Counts) -> Wrong {
         let mut random = Random::of(self.seed, &[0xa5, self.asked]);
         let mut wrong =
@@ -256,7 +256,7 @@ impl Servers {
         wrong
     }
 
-    /// The server that answers: the one that is behind, as of then, or the other.
+    /// The server that answers: the one that is behind, in its state of `as_of`, or the other one.
     fn server(&mut self, as_of: Option<i64>, counts: &mut Counts) -> &Exchange {
         let (Some(as_of), Some((behind, fed))) = (as_of, &mut self.behind) else {
             return &self.current;
@@ -317,20 +317,20 @@ impl Servers {
     }
 }
 
-/// What is wrong with one answer.
+/// The troubles of one answer.
 struct Wrong {
-    /// What the server takes for now.
+    /// The present time by the server's clock.
     date: i64,
-    /// What it shows is as of then, if it is behind.
+    /// The time of the state that it shows, if it is behind.
     as_of: Option<i64>,
     fault: Fault,
-    /// How old an answer a cache gives, and whether it says so.
+    /// The greatest age of a cached answer, and whether the cache reports the age.
     cached: Option<(i64, bool)>,
-    /// After how many rows a list is cut.
+    /// The number of rows after which a list is cut.
     rows_max: Option<usize>,
 }
 
-/// An answer of nothing but a status.
+/// An answer with only a status.
 fn nothing(status: u16) -> Answer {
     Answer {
         status,
@@ -342,7 +342,7 @@ fn nothing(status: u16) -> Answer {
     }
 }
 
-/// Whether a path is one of these.
+/// Whether a path matches the pattern.
 fn is_of(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => path.starts_with(start),
@@ -350,7 +350,7 @@ fn is_of(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// Lets something happen to an exchange.
+/// Applies an event to an exchange.
 fn apply(exchange: &Exchange, at: i64, event: &Event) {
     exchange.set_now(at);
     match event {

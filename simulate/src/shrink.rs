@@ -1,13 +1,13 @@
-//! Makes a history that breaks something as short as it still breaks it.
+//! Makes a history that violates an invariant as short as possible, with the same violation.
 
 use crate::bench::Bench;
 use crate::history::{History, MINUTE, What};
 use crate::play::play;
 
-/// Histories that are tried at most.
+/// The most histories that are tried.
 const TRIES_MAX: usize = 400;
 
-/// The shortest that was found of those that break the same.
+/// The shortest history that was found with the same violation.
 pub fn shrink(history: &History, bench: &mut Bench) -> History {
     let mut best = history.clone();
     let mut tries = 0;
@@ -17,7 +17,7 @@ pub fn shrink(history: &History, bench: &mut Bench) -> History {
         *tries <= TRIES_MAX
             && play(history, bench, false).broken.as_deref().map(self::kind) == Some(kind.clone())
     };
-    // What happens while the last passes run has to happen: silence is no freshness.
+    // The events during the last passes have to stay: without them there would be silence, which is no freshness.
     let is_pinned =
         |history: &History, place: usize| history.steps[place].at >= history.ends_at - 4 * MINUTE;
     let mut size = (best.steps.len() / 2).max(1);
@@ -56,7 +56,7 @@ pub fn shrink(history: &History, bench: &mut Bench) -> History {
     best
 }
 
-/// What is broken, without the names, times and numbers in it.
+/// The violation without the names, times and numbers in it.
 fn kind(broken: &str) -> String {
     let is_word = |word: &&str| {
         word.starts_with("Exit") || word.chars().all(|letter| letter.is_ascii_lowercase())

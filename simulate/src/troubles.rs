@@ -1,22 +1,22 @@
-//! What goes wrong in a history: drawn by what it is about.
+//! The troubles of a history, drawn by its profile.
 
 use kalshi_simulator::{Fault, RetryAfter};
 
 use crate::draw::Drawing;
 use crate::history::{HOUR, MINUTE, Profile, SECOND, Trouble, What};
 
-/// How long nothing runs before the last passes.
+/// The time without commands before the last passes.
 pub fn rest(drawing: &mut Drawing) -> i64 {
     if has_rest(drawing) { 61 * MINUTE } else { 0 }
 }
 
-/// Whether there is time to think better of something: whoever was told to stay away for long comes back within
-/// the hour, and so does what was thought over or unknown.
+/// Whether the history ends with a rest. A client that was told to stay away for long comes back within the hour, and
+/// within the same time it asks again about doubtful or unknown names.
 fn has_rest(drawing: &Drawing) -> bool {
     drawing.profile.has(Profile::Absence) || drawing.profile.has(Profile::Lifecycle)
 }
 
-/// Lets the host sleep; how long in all.
+/// Lets the host sleep. Returns the whole duration.
 pub fn sleeps(drawing: &mut Drawing) -> i64 {
     if !drawing.profile.has(Profile::Clocks) || !drawing.random.chance(300) {
         return 0;
@@ -27,7 +27,7 @@ pub fn sleeps(drawing: &mut Drawing) -> i64 {
     us
 }
 
-/// Lets trading be paused for a while: nothing trades then.
+/// Pauses trading for a while: no market trades then.
 pub fn pause(drawing: &mut Drawing) {
     let may_be = drawing.profile == Profile::Calm || drawing.profile.has(Profile::Lifecycle);
     if !may_be || !drawing.random.chance(150) {
@@ -41,7 +41,7 @@ pub fn pause(drawing: &mut Drawing) {
     drawing.add(begins, What::Disturb { trouble, per_mille: 1_000, lasts });
 }
 
-/// Draws what goes wrong.
+/// Draws the troubles.
 pub fn draw(drawing: &mut Drawing) {
     if drawing.profile == Profile::Calm {
         return;
@@ -71,7 +71,7 @@ pub fn draw(drawing: &mut Drawing) {
 }
 
 fn lasting(drawing: &mut Drawing, trouble: Trouble, per_mille: u64, lasts_max: i64) {
-    // What is there when the database is still empty matters most.
+    // Trouble while the database is still empty matters most.
     let is_first = drawing.random.chance(150);
     let latest = if is_first { 0 } else { drawing.ends_at - 30 * SECOND };
     let begins = drawing.random.between(0, latest);
@@ -79,7 +79,7 @@ fn lasting(drawing: &mut Drawing, trouble: Trouble, per_mille: u64, lasts_max: i
     drawing.add(begins, What::Disturb { trouble, per_mille, lasts });
 }
 
-/// What any client has to live through.
+/// Faults that any client has to survive.
 fn wires(drawing: &mut Drawing) {
     let is_of_rows = drawing.random.chance(400);
     let fault = if is_of_rows { of_rows(drawing) } else { of_wires(drawing) };
@@ -89,7 +89,7 @@ fn wires(drawing: &mut Drawing) {
         &["*", "*", "/markets/trades", "/markets", "/markets/trades"]
     };
     let path = *drawing.random.pick(paths);
-    // Whoever says of every list that it is empty and goes on is not seen through.
+    // A server that answers every list with an empty page and a cursor cannot be recognized, so this fault is rare.
     let often: &[u64] = match fault {
         Fault::EmptyPageWithCursor => &[50, 200],
         _ => &[50, 200, 600, 1_000],
@@ -98,7 +98,7 @@ fn wires(drawing: &mut Drawing) {
     lasting(drawing, Trouble::Fault(path, fault), per_mille, 3 * MINUTE);
 }
 
-/// An answer that does not come, or makes no sense.
+/// An answer that does not arrive, or that makes no sense.
 fn of_wires(drawing: &mut Drawing) -> Fault {
     let unknown = if has_rest(drawing) { 404 } else { 502 };
     *drawing.random.pick(&[
@@ -122,7 +122,7 @@ fn of_wires(drawing: &mut Drawing) -> Fault {
     ])
 }
 
-/// Rows and cursors that are wrong.
+/// Wrong rows and cursors.
 fn of_rows(drawing: &mut Drawing) -> Fault {
     *drawing.random.pick(&[
         Fault::RepeatCursor,
@@ -135,12 +135,12 @@ fn of_rows(drawing: &mut Drawing) -> Fault {
     ])
 }
 
-/// Clocks that differ, answers that are old.
+/// Clocks that differ, and old answers.
 fn clocks(drawing: &mut Drawing) {
     let far = [2 * SECOND, 20 * SECOND, 3 * MINUTE, 2 * HOUR];
     match drawing.random.below(6) {
         0 => {
-            // Never as much as our own clock: two that are wrong alike agree.
+            // The difference never equals that of our own clock: two clocks that are wrong by the same span agree.
             let us = *drawing.random.pick(&far) * 13 / 10;
             let us = if drawing.random.chance(500) { us } else { -us };
             let per_mille = *drawing.random.pick(&[200, 500, 1_000]);
@@ -167,7 +167,7 @@ fn clocks(drawing: &mut Drawing) {
     }
 }
 
-/// Answers that show less than there is, or something else.
+/// Answers that show too little, or something else.
 fn absence(drawing: &mut Drawing) {
     let place = drawing.random.index(drawing.lasting.len());
     let ticker = drawing.lasting[place].clone();

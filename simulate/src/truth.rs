@@ -1,4 +1,5 @@
-//! What the exchange really has: every trade, when it can be seen, and whether the database has it.
+//! The data that the exchange really has: every trade, the time from which it is visible, and whether the database has
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,35 +9,35 @@ use kalshi_simulator::Trade;
 /// A trade of the exchange.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// As the exchange shows it first.
+    /// The trade as the exchange shows it first.
     pub trade: Trade,
-    /// From when on.
+    /// The time from which it is shown.
     pub shown_at: i64,
-    /// As it shows it later, each with the time from which it does.
+    /// Its later versions, each with the time from which it is shown.
     others: Vec<(i64, Trade)>,
     /// Whether it was stored.
     pub is_stored: bool,
-    /// The values that were stored first: those of the first showing, or of this later one.
+    /// The version that was stored first: `None` for the first one, else an index of `others`.
     stored_as: Option<usize>,
 }
 
 impl Known {
-    /// The values that have to be stored for good.
+    /// The values that have to stay stored.
     pub fn stored(&self) -> &Trade {
         self.stored_as.and_then(|at| self.others.get(at)).map_or(&self.trade, |(_, trade)| trade)
     }
 }
 
-/// A row of the exchange that is no trade anybody could read.
+/// A row of the exchange that cannot be read as a trade.
 #[derive(Clone, Debug)]
 pub struct Odd {
-    /// Whose tape it is on.
+    /// The market of the tape that holds it.
     pub ticker: String,
-    /// Where on it.
+    /// Its time on the tape.
     pub created_us: i64,
-    /// From when on it is shown.
+    /// The time from which it is shown.
     pub shown_at: i64,
-    /// What no other row holds.
+    /// A text that no other row contains.
     pub tag: String,
     /// Whether it is in quarantine.
     pub is_kept: bool,
@@ -45,13 +46,13 @@ pub struct Odd {
 /// A market of the exchange.
 #[derive(Clone, Debug)]
 pub struct Lifespan {
-    /// When it can be seen first.
+    /// The time from which it is visible.
     pub opened: i64,
-    /// When it closes in the end, whatever was said before.
+    /// Its final closing time, whatever was described before.
     pub closes: i64,
-    /// When it is taken away.
+    /// The time at which it is removed.
     pub vanishes: Option<i64>,
-    /// How it is called in the end.
+    /// Its final title.
     pub title: Option<String>,
 }
 
@@ -63,14 +64,14 @@ pub struct Truth {
     by_market: BTreeMap<String, Vec<usize>>,
     odd: Vec<Odd>,
     markets: BTreeMap<String, Lifespan>,
-    /// Since when, and from which time on, trades are in the live tier.
+    /// The moves of the archive cutoff: the time of each, and the time from which trades are live then.
     live: Vec<(i64, i64)>,
-    /// The markets of which a trade counts for another number of contracts than it did at first.
+    /// The markets with a trade whose number of contracts changed.
     recounted: BTreeSet<String>,
 }
 
 impl Truth {
-    /// A trade that there will be.
+    /// Adds a trade that will be shown.
     pub fn add(&mut self, trade: Trade, shown_at: i64) {
         let at = self.all.len();
         self.by_id.insert(trade.trade_id.clone(), at);
@@ -79,7 +80,7 @@ impl Truth {
         self.all.push(Known { trade, shown_at, others, is_stored: false, stored_as: None });
     }
 
-    /// A trade will be shown with these values from then on; whether it is shown before.
+    /// Adds a later version of a trade. Returns whether the trade is shown before that.
     pub fn add_again(&mut self, trade: Trade, shown_at: i64) -> bool {
         let Some(at) = self.by_id.get(&trade.trade_id) else { return false };
         let known = &mut self.all[*at];
@@ -93,40 +94,40 @@ impl Truth {
         true
     }
 
-    /// What is older than `before` leaves the live tier then.
+    /// Moves the archive cutoff to `before` at this time.
     pub fn archive(&mut self, at: i64, before: i64) {
         self.live.push((at, before));
     }
 
-    /// From when on trades are in the live tier.
+    /// The time from which trades are in the live tier.
     pub fn live_from(&self, now: i64) -> Option<i64> {
         self.live.iter().filter(|(at, _)| *at <= now).map(|(_, before)| *before).max()
     }
 
-    /// Whether anything leaves the live tier.
+    /// Whether the archive cutoff moves at all.
     pub fn is_archiving(&self) -> bool {
         !self.live.is_empty()
     }
 
-    /// Whether what is stored of a market may differ from what the exchange counts by now: the first values
-    /// stay, and so does what was stored of a market that is gone.
+    /// Whether the stored volume of a market may differ from the exchange's present figure. The first values of a
+    /// trade stay stored, and so do the trades of a removed market.
     pub fn is_counted_otherwise(&self, market: &str) -> bool {
         self.recounted.contains(market)
             || self.market(market).is_some_and(|lifespan| lifespan.vanishes.is_some())
     }
 
-    /// An odd row that there will be.
+    /// Adds an odd row that will be shown.
     pub fn add_odd(&mut self, odd: Odd) {
         self.odd.push(odd);
     }
 
-    /// A market that there will be.
+    /// Adds a market that will open.
     pub fn open(&mut self, ticker: &str, at: i64, closes: i64) {
         let lifespan = Lifespan { opened: at, closes, vanishes: None, title: None };
         self.markets.insert(ticker.to_owned(), lifespan);
     }
 
-    /// What becomes of a market.
+    /// Changes the data of a market.
     pub fn change(&mut self, ticker: &str, change: impl FnOnce(&mut Lifespan)) {
         if let Some(lifespan) = self.markets.get_mut(ticker) {
             change(lifespan);
@@ -143,8 +144,8 @@ impl Truth {
         self.markets.iter().map(|(ticker, lifespan)| (ticker.as_str(), lifespan))
     }
 
-    /// Notes that a trade is stored; whether it is one of the exchange's, was shown so by now, and was not
-    /// stored before.
+    /// Notes that a trade is stored. An error if it is no trade of the exchange, was not yet shown with these values,
+    /// or was stored before.
     pub fn store(&mut self, row: &stored::Trade, now: i64) -> Result<(), String> {
         let id = &row.trade_id;
         let Some(at) = self.by_id.get(&**id) else {
@@ -165,18 +166,18 @@ impl Truth {
         }
     }
 
-    /// Notes that an event is in quarantine; whether it holds an odd row, or several that run into each other.
+    /// Notes that an event is in quarantine. Returns whether it holds an odd row, or several that were not separated.
     pub fn keep(&mut self, payload: &str) -> bool {
         let held = self.odd.iter_mut().filter(|odd| payload.contains(&odd.tag));
         held.map(|odd| odd.is_kept = true).count() > 0
     }
 
-    /// The odd rows of a market, or of all.
+    /// The odd rows of a market, or of all markets.
     pub fn odd<'a>(&'a self, market: Option<&'a str>) -> impl Iterator<Item = &'a Odd> {
         self.odd.iter().filter(move |odd| market.is_none_or(|name| odd.ticker == name))
     }
 
-    /// Whether any trade of a market (of the tape: of any) is stored.
+    /// Whether any trade of a market is stored; for the tape, of any market.
     pub fn has_stored(&self, market: &str) -> bool {
         self.of(Some(market).filter(|name| *name != "*")).any(|known| known.is_stored)
     }
@@ -186,7 +187,7 @@ impl Truth {
         self.by_id.get(id).map(|at| &self.all[*at])
     }
 
-    /// The trades of a market, or of all.
+    /// The trades of a market, or of all markets.
     pub fn of<'a>(&'a self, market: Option<&str>) -> Box<dyn Iterator<Item = &'a Known> + 'a> {
         match market {
             None => Box::new(self.all.iter()),
@@ -197,18 +198,18 @@ impl Truth {
         }
     }
 
-    /// How many there are.
+    /// The number of trades.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no trade.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 }
 
-/// Whether a row says what the exchange says of a trade.
+/// Whether a row has the values of the exchange's trade.
 fn is_same(row: &stored::Trade, trade: &Trade) -> bool {
     let (side, price_e4) = side_and_price(trade);
     row.market.as_str() == trade.ticker
@@ -218,7 +219,7 @@ fn is_same(row: &stored::Trade, trade: &Trade) -> bool {
         && row.traded_at.micros() == trade.created_us
 }
 
-/// What the taker took, and what one contract of it cost in ten-thousandths of a cent.
+/// The taker's side, and the price of one contract of that side in ten-thousandths of a cent.
 pub fn side_and_price(trade: &Trade) -> (&'static str, i64) {
     let yes = i64::from(trade.yes_price_e6);
     if trade.taker_yes { ("yes", yes) } else { ("no", 1_000_000 - yes) }

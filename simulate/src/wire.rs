@@ -1,4 +1,5 @@
-//! The wire: a request goes to the exchange in process, and its answer arrives as the trouble of the hour has it.
+//! The network of a process: a request goes to the exchange within this program, and its answer arrives as the present
+//! trouble allows.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,22 +14,22 @@ use ureq::{Body, Error, Timeout};
 use crate::machine::Machine;
 use crate::servers::Got;
 
-/// What a client waits for between two bytes.
+/// The longest wait of a client between two bytes.
 const READ_TIMEOUT: i64 = 10_000_000;
 
-/// The wire of one process.
+/// The network of one process.
 pub struct Wire {
-    /// Where it runs.
+    /// The machine of the process.
     pub machine: Arc<Machine>,
-    /// Its number.
+    /// The number of the process.
     pub process: usize,
 }
 
-/// One request on its way, and what is left of its time.
+/// One request on its way, and the rest of its time.
 struct Way {
     target: String,
     headers: Vec<(String, String)>,
-    /// How long it takes there and back.
+    /// The time for the way there and back.
     there: i64,
     back: i64,
 }
@@ -38,7 +39,7 @@ impl Wire {
         self.machine.sleep(self.process, us);
     }
 
-    /// Sets out: from here on the process can be killed with a request on its way.
+    /// Sends a request: from here on the process can be killed with a request on its way.
     fn set_out(&self, request: &Request<()>) -> Way {
         let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
         let headers = request.headers().iter();
@@ -54,7 +55,7 @@ impl Wire {
         Way { target, headers: headers.collect(), there, back }
     }
 
-    /// The exchange answers.
+    /// Lets the exchange answer.
     fn arrive(&self, way: &mut Way) -> Got {
         let mut state = self.machine.state();
         let state = &mut *state;
@@ -81,7 +82,7 @@ impl Wire {
         got
     }
 
-    /// The answer comes back, or does not.
+    /// Delivers the answer, or fails.
     fn come_back(&self, delivery: Delivery, back: i64, left: i64) -> Result<(), Error> {
         match delivery {
             Delivery::Reset | Delivery::Closed | Delivery::ResetMidHeaders => {
@@ -113,7 +114,7 @@ impl Wire {
         }
     }
 
-    /// The body, as far as it arrives within what is left.
+    /// The body, as far as it arrives in the remaining time.
     fn body(&self, body: Vec<u8>, delivery: Delivery, left: i64) -> Body {
         let len = body.len();
         match delivery {
@@ -163,7 +164,7 @@ impl Transport for Wire {
     }
 }
 
-/// What breaks off.
+/// A reader that fails.
 struct Broken(io::ErrorKind);
 
 impl Read for Broken {
@@ -172,7 +173,7 @@ impl Read for Broken {
     }
 }
 
-/// A body that breaks off.
+/// A body that ends with an error after `len` bytes.
 fn cut(mut body: Vec<u8>, len: usize, kind: io::ErrorKind) -> Body {
     body.truncate(len);
     Body::builder().reader(io::Cursor::new(body).chain(Broken(kind)))

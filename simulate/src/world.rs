@@ -1,4 +1,4 @@
-//! Draws a world: markets, what is traded on them, and what becomes of both.
+//! Draws a world: markets, their trades, and the changes of both.
 
 use kalshi_simulator::{Shape, Trade, seeded_trades};
 
@@ -9,9 +9,9 @@ use crate::history::{
 use crate::random::{Random, mix};
 use crate::truth::Odd;
 
-/// How those are called that open and end within the history.
+/// The beginning of the names of markets that open and end within the history.
 const MORTAL: &str = "KXA-E3-D";
-/// What is older than that is in the archive when a history with an archive begins.
+/// The age above which trades are in the archive when a history with an archive begins.
 pub const ARCHIVED: i64 = 61 * DAY;
 
 /// The trades of a step, each with the time from which it is shown.
@@ -21,7 +21,7 @@ pub fn trades_of(seed: u64, step: &Step) -> Vec<(Trade, i64)> {
     let mut random = Random::of(seed, &[0x7a, step.id]);
     let own_seed = mix(seed ^ mix(step.id));
     let trades = seeded_trades(own_seed, ticker, *count, from, from + (*span).max(1));
-    // The oldest first, and what trades at one instant is shown at one.
+    // The trades are sorted by time, and trades of one instant are shown at one instant.
     trades
         .into_iter()
         .map(|mut trade| {
@@ -35,7 +35,7 @@ pub fn trades_of(seed: u64, step: &Step) -> Vec<(Trade, i64)> {
         .collect()
 }
 
-/// Values at the bounds, and the fields of other years.
+/// Gives a trade values at the bounds, and the fields of other years.
 fn make_odd(trade: &mut Trade, random: &mut Random) {
     match random.below(4) {
         0 => trade.yes_price_e6 = *random.pick(&[0, 1, 100, 123_456, 999_999, 1_000_000]),
@@ -45,7 +45,7 @@ fn make_odd(trade: &mut Trade, random: &mut Random) {
     }
 }
 
-/// The same trade with another value.
+/// The trade with another value.
 pub fn otherwise(trade: &Trade, otherwise: Otherwise) -> Trade {
     let mut trade = trade.clone();
     match otherwise {
@@ -56,7 +56,7 @@ pub fn otherwise(trade: &Trade, otherwise: Otherwise) -> Trade {
     trade
 }
 
-/// An odd row of a step: its place, and what is served. Its count is none that could be added to a volume.
+/// An odd row of a step: its place, and its bytes. Its count cannot be added to a volume.
 pub fn odd_of(step: &Step) -> Option<(Odd, Vec<u8>)> {
     let What::Odd { ticker, oddity } = &step.what else { return None };
     let created_us = BEGINS_AT + step.at;
@@ -105,10 +105,10 @@ pub fn odd_of(step: &Step) -> Option<(Odd, Vec<u8>)> {
     Some((Odd { ticker, created_us, shown_at: created_us, tag, is_kept: false }, json))
 }
 
-/// Markets and their trades; nothing runs for `rest` before the last passes.
+/// Draws markets and their trades; no command runs for `rest` before the last passes.
 pub fn draw(drawing: &mut Drawing, rest: i64) {
     let count = drawing.random.between(1, 4);
-    // The last passes see trades as well: a silence that is not plausible is no freshness.
+    // The last passes see trades as well: an implausible silence is no freshness.
     let finale_at = drawing.ends_at + rest;
     let quiet_at = finale_at + 110 * SECOND;
     for number in 1..=count {
@@ -122,7 +122,7 @@ pub fn draw(drawing: &mut Drawing, rest: i64) {
         drawing.add(opened, What::Open { ticker: ticker.clone(), lasts: 30 * DAY - opened });
         let before = drawing.random.between(0, 40);
         if opened < -DAY {
-            // Some of it is archived from the beginning on, some later, some never.
+            // Some of its trades are archived from the beginning, some later, some never.
             trade(drawing, &ticker, opened, -opened - ARCHIVED, before / 3);
             trade(drawing, &ticker, -ARCHIVED, 3 * DAY, before / 3);
         }
@@ -135,7 +135,7 @@ pub fn draw(drawing: &mut Drawing, rest: i64) {
     }
     let mut at = 0;
     while at < quiet_at {
-        // While nobody looks, little happens.
+        // While no pass runs, there are few trades.
         let is_between = at > drawing.ends_at && at < finale_at - 3 * MINUTE;
         let longest = if is_between { 9 * MINUTE } else { MINUTE };
         let longest = if at >= finale_at - 3 * MINUTE { 30 * SECOND } else { longest };
@@ -143,7 +143,8 @@ pub fn draw(drawing: &mut Drawing, rest: i64) {
         let span = drawing.random.between(longest / 3, longest).min(ends - at);
         let place = drawing.random.index(drawing.lasting.len());
         let ticker = drawing.lasting[place].clone();
-        // A burst now and then; not at the end, since after one a pause is asked for again by the next pass.
+        // A burst happens now and then. There is none at the end, because after a burst the next pass asks again about
+        // a pause.
         let many = if is_between { 2 } else { 15 };
         let is_burst = at < finale_at - 3 * MINUTE && drawing.random.chance(100);
         let count = if is_burst { many * 4 } else { drawing.random.between(1, many) };
@@ -166,7 +167,7 @@ pub fn draw(drawing: &mut Drawing, rest: i64) {
     }
 }
 
-/// A market of a series that nobody selects, unless everything is.
+/// Draws a market of a series that is only selected with everything.
 fn stranger(drawing: &mut Drawing) {
     let ticker = "KXB-E1-S1";
     drawing.add(-HOUR, What::Open { ticker: ticker.to_owned(), lasts: 30 * DAY });
@@ -177,7 +178,7 @@ fn stranger(drawing: &mut Drawing) {
     }
 }
 
-/// A market trades so often; while trading is paused it does not.
+/// Draws trades of a market, except while trading is paused.
 fn trade(drawing: &mut Drawing, ticker: &str, at: i64, span: i64, count: i64) {
     let (mut at, mut until) = (at, at + span);
     if let Some((from, to)) = drawing.pause {
@@ -200,8 +201,8 @@ fn trade(drawing: &mut Drawing, ticker: &str, at: i64, span: i64, count: i64) {
     drawing.add(at, what);
 }
 
-/// Markets that open and end within the history; some close at another time than was said, some are taken
-/// away.
+/// Draws markets that open and end within the history. Some close at another time than described before, and some are
+/// removed.
 fn mortals(drawing: &mut Drawing) {
     if drawing.is_old {
         long_gone(drawing);
@@ -213,7 +214,7 @@ fn mortals(drawing: &mut Drawing) {
         drawing.add(opens, What::Open { ticker: ticker.clone(), lasts: said });
         let mut lasts = said;
         if drawing.random.chance(250) {
-            // From the middle of its life on it is said that it closes then.
+            // From the middle of its life on, its description shows the new closing time.
             let known = said / 2;
             lasts = if drawing.random.chance(500) {
                 drawing.random.between(known + SECOND, said)
@@ -241,7 +242,7 @@ fn mortals(drawing: &mut Drawing) {
     }
 }
 
-/// A market that only the archive knows.
+/// Draws a market that only the archive knows.
 fn long_gone(drawing: &mut Drawing) {
     let ticker = format!("{MORTAL}0");
     drawing.add(-66 * DAY, What::Open { ticker: ticker.clone(), lasts: 3 * DAY });
@@ -250,7 +251,7 @@ fn long_gone(drawing: &mut Drawing) {
     drawing.add(-63 * DAY + HOUR, What::Settle { ticker });
 }
 
-/// What is said of markets and trades changes.
+/// Draws changes of descriptions and trades.
 fn amendments(drawing: &mut Drawing) {
     for number in 0..drawing.random.between(0, 2) {
         let place = drawing.random.index(drawing.lasting.len());
@@ -265,7 +266,7 @@ fn amendments(drawing: &mut Drawing) {
     }
 }
 
-/// Rows among sound ones that nobody can read, and trades that are shown with other values later.
+/// Draws unreadable rows among valid ones, and trades that are shown with other values later.
 fn oddities(drawing: &mut Drawing) {
     for _ in 0..drawing.random.between(0, 3) {
         let place = drawing.random.index(drawing.lasting.len());

@@ -1,34 +1,33 @@
-//! The record of what the exchange was asked.
+//! The record of the requests to the exchange.
 
 use std::collections::VecDeque;
 
 use crate::fault::Fault;
 
-/// Older requests are forgotten beyond this many, so that an exchange run by hand does not grow.
+/// The number of requests that are kept; older ones are dropped, so that an exchange run by hand does not grow.
 const REQUESTS_KEPT_MAX: usize = 100_000;
 
-/// One request and what became of it.
+/// One request and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// `GET`, as sent.
+    /// The method as sent: `GET`.
     pub method: String,
-    /// With `/trade-api/v2`, without the query.
+    /// The path with `/trade-api/v2`, without the query.
     pub path: String,
-    /// Decoded, in the order sent.
+    /// The parameters, decoded, in the order sent.
     pub query: Vec<(String, String)>,
-    /// Names in lower case, in the order sent.
+    /// The headers, names in lower case, in the order sent.
     pub headers: Vec<(String, String)>,
-    /// The status answered; `None` if the client got no answer.
+    /// The status of the answer; `None` if the client got no answer.
     pub status: Option<u16>,
-    /// Rows of the list in the answer, whether or not all of them were delivered; 0 if the answer
-    /// is no list.
+    /// The rows of the list in the answer, whether or not all of them were delivered; 0 if the answer is no list.
     pub row_count: usize,
-    /// The fault that hit the request, [`Fault::None`] if none did.
+    /// The fault of the request; [`Fault::None`] if there was none.
     pub fault: Fault,
-    /// The number of the trades request, from 1; `None` for other paths, and for requests refused
-    /// before they got that far (no signature, rate limit).
+    /// The number of the trades request, from 1; `None` for other paths, and for requests refused earlier (no
+    /// signature, rate limit).
     pub trades_request: Option<u64>,
-    /// The exchange's time when it was asked, microseconds since 1970.
+    /// The exchange's time at the request, microseconds since 1970.
     pub asked_us: i64,
 }
 

@@ -2,33 +2,33 @@
 
 use crate::text::{array, contracts, dollars_e4};
 
-/// The bids of a market. An offer to sell yes at a price is a bid for no at a dollar less it.
+/// The bids of a market. An offer to sell yes at a price is a bid for no at one dollar minus that price.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Book {
     /// Bids for yes: price in ten-thousandths of a dollar, count in hundredths of a contract.
     pub yes: Vec<(i64, u64)>,
-    /// Bids for no, likewise.
+    /// Bids for no, in the same units.
     pub no: Vec<(i64, u64)>,
 }
 
 impl Book {
-    /// Both sides by price, as they are served.
+    /// Sorts both sides by price, as they are served.
     pub(crate) fn sort(&mut self) {
         self.yes.sort_unstable();
         self.no.sort_unstable();
     }
 
-    /// The best bid for yes, once sorted.
+    /// The best bid for yes, of a sorted book.
     pub(crate) fn best_yes(&self) -> Option<(i64, u64)> {
         self.yes.last().copied()
     }
 
-    /// The best bid for no, once sorted.
+    /// The best bid for no, of a sorted book.
     pub(crate) fn best_no(&self) -> Option<(i64, u64)> {
         self.no.last().copied()
     }
 
-    /// `{"no_dollars":…,"yes_dollars":…}` with the levels nearest the touch, best last.
+    /// `{"no_dollars":…,"yes_dollars":…}` with the `depth` best levels, the best last.
     pub(crate) fn json(&self, depth: Option<usize>) -> String {
         let side = |levels: &[(i64, u64)]| {
             let skipped = depth.map_or(0, |depth| levels.len().saturating_sub(depth));

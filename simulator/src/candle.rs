@@ -1,4 +1,4 @@
-//! Candles: what was traded in a market, period by period.
+//! Candles: the trading of a market, period by period.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,13 +12,13 @@ use crate::world::World;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Candle {
     pub(crate) end_s: i64,
-    /// Hundredths of a contract.
+    /// The volume in hundredths of a contract.
     pub(crate) volume_e2: u64,
-    /// All that was traded up to its end.
+    /// The volume up to the end of the period, in hundredths of a contract.
     pub(crate) open_interest_e2: u64,
-    /// `None` without a trade of a known price.
+    /// The prices; `None` without a trade of a known price.
     pub(crate) prices: Option<Prices>,
-    /// The last price before it.
+    /// The last price before the period.
     pub(crate) previous_e6: Option<u32>,
 }
 
@@ -29,16 +29,16 @@ pub(crate) struct Prices {
     pub(crate) low_e6: u32,
     pub(crate) high_e6: u32,
     pub(crate) close_e6: u32,
-    /// Weighted by volume; ten-thousandths of a dollar.
+    /// The mean weighted by volume, in ten-thousandths of a dollar.
     pub(crate) mean_e4: i64,
 }
 
-/// What adds up to a candle.
+/// The sums of which a candle is made.
 #[derive(Default)]
 struct Sum {
     volume_e2: u64,
     prices: Option<Prices>,
-    /// Of the trades with a price.
+    /// The volume of the trades with a price.
     priced_e2: u128,
     value: u128,
 }
@@ -68,9 +68,9 @@ impl Sum {
     }
 }
 
-/// The candles of a market among these periods, oldest first: those from its opening until it
-/// closes or until now, and whatever else was traded in. All trades count, whichever tier they are
-/// in, and so does volume that is on no tape.
+/// The candles of a market among these periods, oldest first: the periods from its opening until its close or until
+/// now, and all others with a trade. All trades count, in whichever tier they are, and so does volume that is on no
+/// tape.
 pub(crate) fn candles(
     world: &World,
     market: &Market,
@@ -85,7 +85,7 @@ pub(crate) fn candles(
     let open = open.start.max(numbers.start)..open.end.min(numbers.end);
     let mut sums: BTreeMap<i64, Sum> = open.map(|number| (number, Sum::default())).collect();
 
-    // Until right after the last end.
+    // The first microsecond after the last period.
     let until_us = period.end_s(numbers.end - 1) * SECOND_US + 1;
     let traded = world.tape.before(&market.ticker, until_us).map(|event| {
         let price_e6 = event.trade.as_ref().map(|trade| trade.yes_price_e6);

@@ -1,6 +1,6 @@
-//! Every market, event and series of the exchange, kept in the orders they are listed in.
+//! Every market, event and series of the exchange, kept in the orders in which they are listed.
 //!
-//! What the exchange calls an event (`/events`) is a group here: the events of the tape are trades.
+//! An event of the exchange (`/events`) is called a group here, because the events of the tape are trades.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
@@ -27,7 +27,7 @@ impl Place {
 pub(crate) struct Listed {
     pub(crate) place: Place,
     pub(crate) market: Market,
-    /// Known from the tape only.
+    /// Whether the market is known only from the tape.
     pub(crate) is_implicit: bool,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Group {
     pub(crate) series_ticker: String,
     pub(crate) title: String,
     pub(crate) updated_us: i64,
-    /// Known from the tape only.
+    /// Whether the event is known only from the tape.
     pub(crate) is_implicit: bool,
     /// Whether it holds, or held, combos.
     pub(crate) is_combo: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// When its last market closes: what events are listed by. 0 without markets.
+    /// The time at which its last market closes, by which events are listed. 0 without markets.
     pub(crate) fn close_us(&self) -> i64 {
         self.closes.last().map_or(0, |(us, _)| *us)
     }
@@ -65,7 +65,7 @@ impl Group {
 pub(crate) struct Series {
     pub(crate) title: String,
     pub(crate) updated_us: i64,
-    /// Known from the tape only.
+    /// Whether the series is known only from the tape.
     pub(crate) is_implicit: bool,
     markets: Markets,
     group_count: usize,
@@ -78,7 +78,7 @@ pub(crate) struct Catalogue {
     groups: HashMap<String, Group>,
     groups_by_close: BTreeSet<Place>,
     series: BTreeMap<String, Series>,
-    /// Taken away: trades do not bring them back.
+    /// The removed markets: trades do not bring them back.
     removed: HashSet<String>,
     books: HashMap<String, Book>,
 }
@@ -101,7 +101,7 @@ impl Catalogue {
         self.groups.get(event_ticker)
     }
 
-    /// Events below a place, the one that closes last first.
+    /// The events below a position, the one that closes last first.
     pub(crate) fn groups_below(&self, below: Option<Place>) -> impl Iterator<Item = &Group> {
         let until = below.map_or(Bound::Unbounded, Bound::Excluded);
         let places = self.groups_by_close.range((Bound::Unbounded, until)).rev();
@@ -121,7 +121,7 @@ impl Catalogue {
         self.books.insert(ticker.to_owned(), book);
     }
 
-    /// Adds a series, or names it anew.
+    /// Adds a series, or changes its title.
     pub(crate) fn add_series(&mut self, ticker: &str, title: &str, now_us: i64) {
         let series = self.series.entry(ticker.to_owned()).or_default();
         title.clone_into(&mut series.title);
@@ -129,7 +129,7 @@ impl Catalogue {
         series.is_implicit = false;
     }
 
-    /// Adds an event, or names it anew and moves it, with its markets, to this series.
+    /// Adds an event, or changes its title and moves it, with its markets, to this series.
     pub(crate) fn add_group(
         &mut self,
         ticker: &str,
@@ -157,8 +157,7 @@ impl Catalogue {
         series.group_count += 1;
     }
 
-    /// Adds a market, or replaces the one of its name; its event and series are made up if they
-    /// are not known.
+    /// Adds a market, or replaces the one of its name. Its event and series are made up if they are not known.
     pub(crate) fn insert(&mut self, market: Market, is_implicit: bool, now_us: i64) {
         self.take(&market.ticker);
         self.removed.remove(&market.ticker);
@@ -179,15 +178,14 @@ impl Catalogue {
         self.by_ticker.insert(market.ticker.clone(), listed);
     }
 
-    /// Takes a market away for good.
+    /// Removes a market for good.
     pub(crate) fn remove(&mut self, ticker: &str) {
         self.take(ticker);
         self.removed.insert(ticker.to_owned());
         self.books.remove(ticker);
     }
 
-    /// Notes that a market has a trade: one that was never added is there nevertheless, since a day
-    /// before its first trade.
+    /// Notes that a market has a trade. A market that was never added exists then, since a day before its first trade.
     pub(crate) fn note_trade(&mut self, ticker: &str, created_us: i64, now_us: i64) {
         const DAY_US: i64 = 86_400_000_000;
         let open_us = created_us.saturating_sub(DAY_US);
@@ -202,7 +200,7 @@ impl Catalogue {
         self.insert(market, true, now_us);
     }
 
-    /// Takes a market out of every list, and its event and series if only it spoke for them.
+    /// Removes a market from every list, and its event and series if only this market made them known.
     fn take(&mut self, ticker: &str) -> Option<Arc<Listed>> {
         let listed = self.by_ticker.remove(ticker)?;
         self.newest.remove(&listed.place);

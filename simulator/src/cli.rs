@@ -142,7 +142,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The rules the flags ask for; `key_pem` is the text of the public key's file.
+    /// The rules that the flags ask for; `key_pem` is the text of the public key's file.
     pub(crate) fn rules(&self, key_pem: Option<&str>, now_us: i64) -> Result<Rules, String> {
         let key_id = self.key_id.as_deref().unwrap_or_default();
         let require_signature = key_pem.map(|pem| PublicKey::from_pem(key_id, pem)).transpose()?;
@@ -177,7 +177,7 @@ impl Cli {
         })
     }
 
-    /// The markets to make trades up for.
+    /// The markets that get made-up trades.
     pub(crate) fn tickers(&self) -> Vec<String> {
         if self.ticker.is_empty() {
             (1..=self.markets).map(|number| format!("KXSIM-M{number}")).collect()
@@ -192,7 +192,7 @@ impl Cli {
     }
 }
 
-/// Microseconds of a text such as `90s`.
+/// The microseconds of a duration such as `90s`.
 fn duration_us(text: &str) -> Result<i64, String> {
     let digits = text.trim_start_matches('-').trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = &text[text.len() - text.trim_start_matches('-').len() + digits.len()..];

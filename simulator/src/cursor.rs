@@ -7,8 +7,8 @@
 //! message Time   { int64 seconds = 1; int32 nanos = 2; }
 //! ```
 //!
-//! `Id.text` is this simulator's own: it carries a trade id that is not a lower-case UUID, which
-//! the real exchange has never been seen to give. Zero numbers are left out, as protobuf does.
+//! `Id.text` exists only in this simulator: it carries a trade id that is not a lower-case UUID, which the real
+//! exchange has never been seen to give. Zero numbers are left out, as in protobuf.
 
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ use crate::catalogue::Place;
 use crate::tape::Key;
 use crate::timestamp::SECOND_US;
 
-/// Where the hyphens of a UUID are.
+/// The positions of the hyphens in a UUID.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 pub(crate) fn encode(key: &Key) -> String {
@@ -42,7 +42,7 @@ pub(crate) fn encode_place(place: &Place) -> String {
     URL_SAFE_NO_PAD.encode(message)
 }
 
-/// The market or event a cursor names; `None` for anything the exchange would not have written.
+/// The market or event that a cursor names; `None` for a cursor that the exchange would not have written.
 pub(crate) fn decode_place(cursor: &str) -> Option<Place> {
     let message = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (mut us, mut ticker) = (None, None);
@@ -56,7 +56,7 @@ pub(crate) fn decode_place(cursor: &str) -> Option<Place> {
     Some(Place { us: us?, ticker: ticker?.into() })
 }
 
-/// Another cursor that leads where this one does; without one, to the first page.
+/// A different cursor to the same position; without a cursor, to the first page.
 pub(crate) fn same_place(cursor: Option<&str>) -> String {
     let first = || encode_place(&Place { us: i64::MAX, ticker: "~".into() });
     let cursor = cursor.map_or_else(first, str::to_owned);
@@ -72,7 +72,7 @@ fn encoded_time(us: i64) -> Vec<u8> {
     time
 }
 
-/// The row a cursor names; `None` for anything the exchange would not have written.
+/// The row that a cursor names; `None` for a cursor that the exchange would not have written.
 pub(crate) fn decode(cursor: &str) -> Option<Key> {
     let message = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (mut trade_id, mut created_us) = (None, None);
@@ -126,7 +126,7 @@ fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-/// Lower case only: an id in capitals would not come back as it was.
+/// The value of a lower-case digit. An id in capitals would not be encoded the same way again.
 fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -154,7 +154,7 @@ enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// Every field of a protobuf message. Only varints and byte strings occur in cursors.
+/// All fields of a protobuf message. Only varints and byte strings occur in cursors.
 fn fields(mut message: &[u8]) -> Option<Vec<(u64, Value<'_>)>> {
     let mut found = Vec::new();
     while !message.is_empty() {

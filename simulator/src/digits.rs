@@ -1,6 +1,6 @@
 //! Numbers as text.
 
-/// Adds a number with at least so many digits. Written out because each trade has a dozen.
+/// Appends a number with at least `len` digits. It is written by hand because each trade has a dozen numbers.
 pub(crate) fn push_number(text: &mut String, value: u64, len: usize) {
     let mut digits = [b'0'; 20];
     let (mut at, mut rest) = (digits.len(), value);

@@ -1,4 +1,4 @@
-//! The handle everybody holds: the state behind one lock. The router decides each answer.
+//! The handle for tests: the state behind one lock. The router decides each answer.
 
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
@@ -32,7 +32,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// If no port or thread is to be had.
+    /// If there is no free port or thread.
     pub fn serve(&self) -> io::Result<Server> {
         self.serve_on("127.0.0.1:0")
     }
@@ -41,7 +41,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on.
+    /// If the server cannot listen on the address.
     pub fn serve_on(&self, address: impl ToSocketAddrs) -> io::Result<Server> {
         let listener = TcpListener::bind(address)?;
         let exchange = self.clone();
@@ -87,7 +87,7 @@ impl Exchange {
         self.lock().world.load_json_lines(text)
     }
 
-    /// The trades of a market that were added as [`Trade`], newest first: the truth.
+    /// The trades of a market that were added as [`Trade`], newest first; tests compare with them.
     #[must_use]
     pub fn trades(&self, ticker: &str) -> Vec<Trade> {
         self.lock().world.trades(ticker)
@@ -127,8 +127,8 @@ impl Exchange {
         self.lock().world.set_offset_us(offset_us);
     }
 
-    /// Measures by this how fast requests come; the machine's monotonic clock otherwise. For a client
-    /// whose own clock is none of the machine's.
+    /// Sets the clock that measures the rate of requests; without a call it is the machine's monotonic clock. It is
+    /// for a client whose own clock is not the machine's.
     pub fn set_uptime(&self, uptime: impl Fn() -> Duration + Send + 'static) {
         self.lock().uptime = Box::new(uptime);
     }
@@ -138,8 +138,8 @@ impl Exchange {
         self.lock().world.advance(us);
     }
 
-    /// Does several things to the world at once, so that no request sees a part of them. The
-    /// function must use the world it is given, not the exchange.
+    /// Makes several changes to the world at once, so that no request sees a part of them. The function must use the
+    /// world that it is given, not the exchange.
     pub fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let mut state = self.lock();
         with_world_held(|| change(&mut state.world))
@@ -150,14 +150,13 @@ impl Exchange {
         self.lock().faults.script(faults);
     }
 
-    /// From now on every trades request without a scripted fault gets one of these kinds with this
-    /// probability (1000: always). Which request gets what follows from the seed and the request's
-    /// number. 0, or no kinds, ends it.
+    /// Gives every later trades request without a scripted fault one of these kinds with this probability (1000:
+    /// always). The seed and the number of the request decide which one. 0, or no kinds, ends it.
     pub fn random_faults(&self, seed: u64, per_mille: u32, kinds: &[Fault]) {
         self.lock().faults.random(seed, per_mille, kinds);
     }
 
-    /// Forgets every fault: scripted and random ones, and those by path.
+    /// Removes every fault: scripted and random ones, and those by path.
     pub fn clear_faults(&self) {
         let mut state = self.lock();
         state.faults.clear();
@@ -168,11 +167,11 @@ impl Exchange {
         change(&mut self.lock().path_faults);
     }
 
-    /// Calls the function before each answer to a trades request, faulty ones included, with the
-    /// request's number: the first ever is 1. It replaces the function set before.
+    /// Calls the function before each answer to a trades request, faulty ones included, with the number of the
+    /// request; the first has number 1. It replaces the function set before.
     ///
-    /// It must use the world it is given: calling the exchange from inside panics, as it would
-    /// otherwise wait for itself.
+    /// The function must use the world that it is given: a call of the exchange from inside panics, because it would
+    /// wait for itself.
     pub fn before_each_page(&self, hook: impl FnMut(&mut World, u64) + Send + 'static) {
         self.lock().page_hook = Some(Box::new(hook));
     }
@@ -183,31 +182,29 @@ impl Exchange {
         self.lock().observer = Some(Box::new(observer));
     }
 
-    /// Everything asked so far, oldest first (the last 100,000). A request is on record before its
-    /// answer is sent.
+    /// The record of all requests, oldest first (the last 100,000). A request is on record before its answer is sent.
     #[must_use]
     pub fn requests(&self) -> Vec<Asked> {
         self.lock().log.all()
     }
 
-    /// How many requests for trades there have been.
+    /// The number of trades requests so far.
     #[must_use]
     pub fn trades_request_count(&self) -> u64 {
         self.lock().trades_request_count
     }
 
-    /// Empties the record. The numbers of trades requests go on.
+    /// Empties the record. The numbers of trades requests continue.
     pub fn forget_requests(&self) {
         self.lock().log.clear();
     }
 
-    /// Answers a GET without a socket. `target` is the path with the query as a request line has it,
-    /// `headers` have names in lower case. Nothing is compressed, and what goes wrong with the
-    /// delivery is said instead of done.
+    /// Answers a GET without a socket. `target` is the path with the query as in a request line, `headers` have names
+    /// in lower case. Nothing is compressed, and a fault in the delivery is returned instead of carried out.
     ///
     /// # Errors
     ///
-    /// The status that a target gets which is no target.
+    /// The status of the answer to an invalid target.
     pub fn ask(&self, target: &str, headers: Vec<(String, String)>) -> Result<Answer, u16> {
         let request = http::Request::get(target, headers)?;
         let mut state = self.lock();
@@ -232,7 +229,7 @@ impl Exchange {
             !is_world_held(),
             "the exchange was called by a function that holds its world: use the world instead"
         );
-        // A panic in a test's function is reported by the server; the world itself stays whole.
+        // The server reports a panic in a test's function; the world itself stays consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

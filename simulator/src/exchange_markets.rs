@@ -1,4 +1,4 @@
-//! The exchange's side of markets, and faults by path.
+//! The methods of the exchange about markets, and about faults by path.
 
 use crate::book::Book;
 use crate::exchange::Exchange;
@@ -51,12 +51,12 @@ impl Exchange {
         self.change(|world| world.settle_market(ticker, result, value_e4));
     }
 
-    /// Takes a market away, see [`World::remove_market`](crate::World::remove_market).
+    /// Removes a market, see [`World::remove_market`](crate::World::remove_market).
     pub fn remove_market(&self, ticker: &str) {
         self.change(|world| world.remove_market(ticker));
     }
 
-    /// Has the lists leave a market out, see [`World::leave_out`](crate::World::leave_out).
+    /// Makes the lists leave a market out, see [`World::leave_out`](crate::World::leave_out).
     pub fn leave_out(&self, ticker: &str, is_left_out: bool) {
         self.change(|world| world.leave_out(ticker, is_left_out));
     }
@@ -84,20 +84,20 @@ impl Exchange {
         self.change(|world| world.volume_e2(ticker))
     }
 
-    /// Faults for the next requests of matching paths, one each, after those already scripted for
-    /// the same pattern. A pattern is a path below the base, such as `/markets`, or the start of
-    /// paths followed by `*`, such as `/markets/*`. The query does not matter, unless the pattern ends
-    /// with a parameter that a request must have, such as `/markets?limit=5`.
+    /// Faults for the next requests of matching paths, one each, after those already scripted for the same pattern. A
+    /// pattern is a path below the base, such as `/markets`, or the beginning of paths followed by `*`, such as
+    /// `/markets/*`. The query does not matter, unless the pattern ends with a parameter that a request must have,
+    /// such as `/markets?limit=5`.
     ///
-    /// Whatever of [`Fault`] is about the rows and cursors of trades, and `Redirect` and
-    /// `CloseAfter`, counts as [`Fault::None`]. A request for trades takes such a fault only if it
-    /// has none of [`Exchange::script`] and [`Exchange::random_faults`].
+    /// The variants of [`Fault`] about the rows and cursors of trades, and `Redirect` and `CloseAfter`, count as
+    /// [`Fault::None`]. A request for trades takes such a fault only if it has none of [`Exchange::script`] and
+    /// [`Exchange::random_faults`].
     pub fn script_for(&self, path_pattern: &str, faults: impl IntoIterator<Item = Fault>) {
         self.with_path_faults(|plan| plan.script(path_pattern, faults));
     }
 
-    /// This fault for every request of matching paths that has no scripted one, until the same
-    /// pattern gets `None`. Patterns and faults are those of [`Exchange::script_for`].
+    /// Gives this fault to every request of matching paths that has no scripted one, until the same pattern gets
+    /// `None`. Patterns and faults are those of [`Exchange::script_for`].
     pub fn fail_always(&self, path_pattern: &str, fault: Option<Fault>) {
         self.with_path_faults(|plan| plan.always(path_pattern, fault));
     }

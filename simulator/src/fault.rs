@@ -1,26 +1,25 @@
-//! What can go wrong with an answer, and the plan of which trades request it hits. The plan for
-//! other requests goes by path, see `path_faults`.
+//! The faults of an answer, and the plan that gives them to trades requests. The plan for other requests goes by path,
+//! see `path_faults`.
 
 use std::collections::VecDeque;
 
 use crate::random::SplitMix64;
 
-/// One way for a request to go wrong. Those about rows and cursors concern the trades endpoints
-/// only.
+/// One fault of a request. Those about rows and cursors concern the trades endpoints only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Answer properly.
+    /// No fault: a correct answer.
     None,
     /// This status, from 400 on; the body is HTML from 500 on and a JSON error below.
     Status(u16),
-    /// 429 as the exchange sends it, with or without the header it does not send.
+    /// 429 as the exchange sends it, with or without the header that it does not send.
     TooMany {
         /// The `Retry-After` header.
         retry_after: Option<RetryAfter>,
     },
-    /// This status, from 500 on, with the wish to be left alone for a while.
+    /// This status, from 500 on, with a header that asks to wait for a while.
     LeaveAlone {
-        /// Such as 503.
+        /// The status, such as 503.
         status: u16,
         /// The `Retry-After` header.
         retry_after: RetryAfter,
@@ -31,65 +30,65 @@ pub enum Fault {
     Closed,
     /// The connection is reset in the middle of the answer's headers.
     ResetMidHeaders,
-    /// A proper answer whose body ends half-way; then the connection is closed.
+    /// A correct answer whose body ends half-way; then the connection is closed.
     Truncated,
     /// 200 with bytes that are neither JSON nor UTF-8.
     Garbage,
-    /// 200 with valid JSON that has no `trades`, nor anything else asked for.
+    /// 200 with valid JSON that has no `trades`, and no other list that was asked for.
     NotTrades,
-    /// A proper answer whose body trickles.
+    /// A correct answer whose body arrives slowly.
     SlowBody {
-        /// Bytes sent between two pauses; 0 counts as 1.
+        /// The number of bytes between two pauses; 0 counts as 1.
         bytes_per_step: usize,
-        /// Length of a pause, milliseconds.
+        /// The length of a pause, in milliseconds.
         pause_ms: u64,
     },
     /// No answer for this long, then the connection is closed.
     Hang {
-        /// Milliseconds.
+        /// The time without an answer, in milliseconds.
         ms: u64,
     },
     /// 200 with a body of this many bytes, valid JSON from 38 bytes on.
     Huge {
-        /// Length of the body.
+        /// The length of the body, in bytes.
         bytes: u64,
     },
-    /// A proper page whose cursor is the one it was asked for, so that the walk goes in a circle.
-    /// A request without a cursor gets the proper one.
+    /// A correct page whose cursor is the one of the request, so that the walk goes in a circle. A request without a
+    /// cursor gets the correct cursor.
     RepeatCursor,
-    /// 400 if the request has a cursor; a proper answer if not.
+    /// 400 if the request has a cursor; a correct answer if not.
     RefusedCursor,
     /// The first page, whatever cursor the request has.
     IgnoredCursor,
-    /// A proper page with every row twice in a row.
+    /// A correct page with each row twice, one after the other.
     DuplicatedRows,
-    /// A proper page with its rows shuffled.
+    /// A correct page with its rows shuffled.
     Unordered,
-    /// No rows, but a cursor; the rows withheld follow on the page it leads to. Each such cursor
-    /// differs from all others. Of trades, markets and events.
+    /// A page without rows but with a cursor; the next page has the missing rows. Each such cursor differs from all
+    /// others. For trades, markets and events.
     EmptyPageWithCursor,
-    /// 200 with a list of nothing that claims to be whole: of markets, events, series or trades.
+    /// 200 with an empty list that has no cursor: of markets, events, series or trades.
     EmptyList,
-    /// A proper answer to the same request without its filters: as if nobody knew these parameters.
+    /// A correct answer to the same request without its filters: as if the exchange did not know these parameters.
     IgnoredFilters,
     /// 302 to the same request with one more parameter.
     Redirect,
-    /// A proper answer that promises to keep the connection and then closes it.
+    /// A correct answer that promises to keep the connection and then closes it.
     CloseAfter,
 }
 
 /// The value of a `Retry-After` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// As a number of seconds.
+    /// A number of seconds.
     Seconds(u64),
-    /// As a date this many seconds after the exchange's now.
+    /// A date, this many seconds after the exchange's present time.
     HttpDate(u64),
-    /// As these words, which need not make sense.
+    /// This text, which need not be valid.
     Words(&'static str),
 }
 
-/// Which request gets which fault: first the script, then chance.
+/// Chooses the fault of each request: first from the script, then at random.
 #[derive(Default)]
 pub(crate) struct FaultPlan {
     script: VecDeque<Fault>,
@@ -121,7 +120,8 @@ impl FaultPlan {
             return fault;
         }
         let Some(plan) = &self.random else { return Fault::None };
-        // A stream per request: threads that race for a number cannot change what it brings.
+        // Each request has its own random stream, so that threads that race for a number do not change the fault of
+        // that number.
         let mut random = SplitMix64::named(plan.seed, &request_number.to_string());
         if random.is_in_thousand(plan.per_mille) {
             plan.kinds[random.index(plan.kinds.len())]

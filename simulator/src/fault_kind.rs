@@ -1,10 +1,10 @@
-//! Faults as they are written on the command line.
+//! Faults in the notation of the command line.
 
 use std::str::FromStr;
 
 use kalshi_simulator::{Fault, RetryAfter};
 
-/// What passes by itself and any client has to live through.
+/// Faults that end by themselves and that any client has to survive.
 pub(crate) const PASSING: [Fault; 6] = [
     Fault::Status(500),
     Fault::Status(503),

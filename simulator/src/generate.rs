@@ -1,11 +1,11 @@
-//! Trades made up from a seed: the same arguments give the same trades, everywhere and for ever.
+//! Made-up trades from a seed: the same arguments always give the same trades, on every machine.
 
 use crate::book::Book;
 use crate::random::SplitMix64;
 use crate::timestamp::SECOND_US;
 use crate::trade::{Shape, Trade};
 
-/// Price grids of the exchange, as step and inclusive range of multiples, in 1e-6 dollars.
+/// The price grids of the exchange, as step and inclusive range of multiples, in 1e-6 dollars.
 const GRIDS: [(u32, u32, u32); 8] = [
     (10_000, 10_000, 990_000),
     (10_000, 10_000, 990_000),
@@ -17,15 +17,15 @@ const GRIDS: [(u32, u32, u32); 8] = [
     (100, 100, 999_900),
 ];
 
-/// Upper ends of the quantity classes, in hundredths of a contract: most trades are small, a few
-/// are of a million contracts.
+/// The upper ends of the quantity classes, in hundredths of a contract: most trades are small, a few are of a million
+/// contracts.
 const COUNT_CLASSES_E2: [u64; 6] = [100, 1_000, 10_000, 10_000, 1_000_000, 100_000_000];
 
 /// `count` trades of one market with times in `from_us..until_us`, oldest first.
 ///
-/// They hold what real ones hold: several on one microsecond, whole seconds, prices on every grid
-/// down to 0.0001 dollar, quantities from 0.01 to a million contracts, block trades. Trade ids are
-/// UUID-shaped and differ between markets and between seeds. The shape is [`Shape::Current`].
+/// They have the properties of real ones: several in one microsecond, whole seconds, prices on every grid down to
+/// 0.0001 dollar, quantities from 0.01 to a million contracts, block trades. Trade ids are UUID-shaped and differ
+/// between markets and between seeds. The shape is [`Shape::Current`].
 ///
 /// # Panics
 ///
@@ -48,7 +48,7 @@ pub fn seeded_trades(
     times.into_iter().map(|created_us| trade(&mut random, ticker, created_us)).collect()
 }
 
-/// A small order book of whole cents: three to seven levels a side that do not cross.
+/// A small order book of whole cents: three to seven levels on each side that do not cross.
 #[must_use]
 pub fn seeded_book(seed: u64, ticker: &str) -> Book {
     let mut random = SplitMix64::named(seed, &format!("{ticker} book"));
@@ -118,7 +118,7 @@ fn yes_price_e6(random: &mut SplitMix64) -> u32 {
 fn count_e2(random: &mut SplitMix64) -> u64 {
     let class = COUNT_CLASSES_E2[random.index(COUNT_CLASSES_E2.len())];
     let count_e2 = 1 + random.below(class);
-    // Half of the trades are of whole contracts, as on the exchange.
+    // Half of the trades have whole contracts, as on the exchange.
     if random.below(2) == 0 { count_e2.div_ceil(100) * 100 } else { count_e2 }
 }
 

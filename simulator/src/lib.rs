@@ -1,9 +1,8 @@
 //! A simulated Kalshi exchange: public trades, markets, candles, events, series and order books
 //! over real HTTP on loopback.
 //!
-//! Tests say what the world is (trades, markets, clock, rules) and what goes wrong (faults); the
-//! client under test cannot tell the difference from the exchange, except that here every unknown
-//! of the API is a switch in [`Rules`].
+//! Tests define the world (trades, markets, clock, rules) and the faults. The client under test cannot distinguish the
+//! simulation from the exchange, except that here each unknown point of the API is a switch in [`Rules`].
 //!
 //! ```
 //! use kalshi_simulator::{Exchange, Fault, Rules, seeded_trades};
@@ -16,7 +15,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! A market with trades is there without being added; what else is to be known of it is said:
+//! A market with trades exists without being added; its other properties are set by a call:
 //!
 //! ```
 //! use kalshi_simulator::{Book, Exchange, Fault, Market, Rules};
@@ -30,10 +29,10 @@
 //! assert_eq!(exchange.market("KXTEST-1-A").unwrap().result, "yes");
 //! ```
 //!
-//! Layers, lowest first: `digits`, `timestamp`, `text`, `random`, `clock`, `period`, `trade`,
-//! `tape`, `phantom`, `market`, `book`, `catalogue`, `cursor`, `candle` know no HTTP; `http` knows
-//! no exchange; `routes` hold one resource each; `state` is what the router reads and changes;
-//! `router` admits requests to the routes; `exchange` has the lock.
+//! Layers, lowest first: `digits`, `timestamp`, `text`, `random`, `clock`, `period`, `trade`, `tape`, `phantom`,
+//! `market`, `book`, `catalogue`, `cursor`, `candle` know no HTTP; `http` knows no exchange; each of the `routes`
+//! holds one resource; the router reads and changes `state`; `router` admits requests to the routes; `exchange` has
+//! the lock.
 
 mod asked;
 mod book;
@@ -84,5 +83,5 @@ pub use rules::{
 pub use trade::{Shape, Trade};
 pub use world::World;
 
-/// Where the API lives on a host; part of what is signed.
+/// The path of the API on a host, a part of the signed message.
 const BASE_PATH: &str = "/trade-api/v2";

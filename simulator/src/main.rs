@@ -14,7 +14,7 @@ use kalshi_simulator::{Exchange, Rules, Shape, Trade, seeded_book, seeded_trades
 
 use crate::cli::Cli;
 
-/// How often new trades are looked at to be due.
+/// The interval between two looks for new trades that are due.
 const TICK: Duration = Duration::from_millis(20);
 
 fn main() -> ExitCode {
@@ -89,7 +89,7 @@ fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Adds new trades at the rate asked for, until the time to run is over.
+/// Adds new trades at the wanted rate, until the time to run is over.
 fn grow(cli: &Cli, exchange: &Exchange) {
     let tickers = cli.tickers();
     let started = Instant::now();
@@ -112,14 +112,14 @@ fn grow(cli: &Cli, exchange: &Exchange) {
 fn new_trade(cli: &Cli, exchange: &Exchange, ticker: &str, number: u64) -> Trade {
     let now_us = exchange.now_us();
     let from_us = now_us - cli.late_max.max(0);
-    // A seed per trade, apart from the seed of the trades made at the start and from those of
-    // an earlier run: ids must not come again.
+    // Each trade has its own seed, different from the seed of the first trades and from those of an earlier run,
+    // because ids must not repeat.
     let moment = u64::try_from(now_us).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let seed = moment ^ cli.seed.wrapping_add(1).wrapping_add(number);
     seeded_trades(seed, ticker, 1, from_us, now_us + 1).remove(0)
 }
 
-/// Older shapes hold whole cents and contracts only.
+/// The trade in this shape: older shapes hold whole cents and contracts only.
 fn shaped(trade: Trade, shape: Shape) -> Trade {
     let is_whole = matches!(shape, Shape::Cents | Shape::CentsOnly);
     let mut trade = Trade { shape, ..trade };

@@ -3,13 +3,13 @@
 /// One market: a yes-or-no question to trade on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
-    /// Its name; unique.
+    /// The name of the market; unique.
     pub ticker: String,
-    /// The event it belongs to.
+    /// The event of the market.
     pub event_ticker: String,
-    /// What it is about.
+    /// The question of the market.
     pub title: String,
-    /// `created_time`, microseconds since 1970, as all times here.
+    /// `created_time`, in microseconds since 1970, as all times here.
     pub created_us: i64,
     /// `updated_time`: the last change that was not a trade.
     pub updated_us: i64,
@@ -21,16 +21,16 @@ pub struct Market {
     pub expected_expiration_us: Option<i64>,
     /// `latest_expiration_time`
     pub latest_expiration_us: i64,
-    /// `None` follows the clock: initialized before `open_us`, then active, closed from `close_us`
-    /// on. That happens silently: `updated_us` does not change.
+    /// `None`: the status follows the clock. It is initialized before `open_us`, then active, and closed from
+    /// `close_us` on. `updated_us` does not change then.
     pub status: Option<Status>,
     /// Empty until determined, then `yes`, `no` or `scalar`.
     pub result: String,
-    /// What a yes contract paid, in ten-thousandths of a dollar.
+    /// The payment for a yes contract, in ten-thousandths of a dollar.
     pub settlement_value_e4: Option<i64>,
     /// `settlement_ts`, once settled.
     pub settled_us: Option<i64>,
-    /// Whether it may vanish when it is determined without a trade.
+    /// Whether the exchange may remove it when it is determined without a trade.
     pub is_provisional: bool,
     /// Whether it is a combo (multivariate, MVE).
     pub is_combo: bool,
@@ -38,7 +38,7 @@ pub struct Market {
     pub price_level_structure: String,
 }
 
-/// The stored status of a market; its filter on lists has other words.
+/// The stored status of a market; the filter of lists uses other words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
     /// Not open yet.
@@ -62,7 +62,7 @@ pub enum Status {
 const DAY_US: i64 = 86_400_000_000;
 
 impl Market {
-    /// A market that was created and updated when it opens, and whose status follows the clock.
+    /// A market that was created and updated at its opening, and whose status follows the clock.
     #[must_use]
     pub fn new(ticker: &str, event_ticker: &str, open_us: i64, close_us: i64) -> Market {
         Market {
@@ -98,7 +98,7 @@ impl Market {
 }
 
 impl Status {
-    /// The word in answers.
+    /// The status in answers.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -114,13 +114,12 @@ impl Status {
     }
 }
 
-/// The series a market or event belongs to if nothing else was said: the text before the first
-/// hyphen.
+/// The default series of a market or event: the text before the first hyphen.
 pub(crate) fn series_by_name(ticker: &str) -> &str {
     ticker.split_once('-').map_or(ticker, |(series, _)| series)
 }
 
-/// The event a market belongs to if nothing else was said: the text before the last hyphen.
+/// The default event of a market: the text before the last hyphen.
 pub(crate) fn event_by_name(ticker: &str) -> &str {
     ticker.rsplit_once('-').map_or(ticker, |(event, _)| event)
 }

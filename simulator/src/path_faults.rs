@@ -1,10 +1,10 @@
-//! Which request gets which fault by its path.
+//! Chooses the fault of a request by its path.
 
 use std::collections::VecDeque;
 
 use crate::fault::Fault;
 
-/// Scripted faults first, then lasting ones; of several that match, the one set first.
+/// Scripted faults come first, then lasting ones; of several that match, the one set first counts.
 #[derive(Default)]
 pub(crate) struct PathFaults {
     scripts: Vec<(String, VecDeque<Fault>)>,
@@ -28,7 +28,7 @@ impl PathFaults {
         *self = PathFaults::default();
     }
 
-    /// The fault of the next request of this path below the base, whose parameters `param` tells.
+    /// The fault of the next request of this path below the base; `param` returns its parameters.
     pub(crate) fn next<'a>(
         &mut self,
         path: &str,
@@ -43,7 +43,7 @@ impl PathFaults {
     }
 }
 
-/// A question mark is read as what it means in a URL: here the path ends, and a parameter may follow.
+/// A question mark in a pattern means the same as in a URL: the path ends, and a parameter may follow.
 fn matches<'a>(pattern: &str, path: &str, param: &impl Fn(&str) -> Option<&'a str>) -> bool {
     let (pattern, wanted) = pattern.split_once('?').unwrap_or((pattern, ""));
     if let Some((name, value)) = wanted.split_once('=')
@@ -57,7 +57,7 @@ fn matches<'a>(pattern: &str, path: &str, param: &impl Fn(&str) -> Option<&'a st
     }
 }
 
-/// Whether the fault is more than something about the rows and cursors of trades.
+/// Whether the fault applies to other paths than those of trades.
 fn is_of_any_path(fault: Fault) -> bool {
     match fault {
         Fault::None

@@ -1,4 +1,4 @@
-//! The periods of candles: when they end.
+//! The periods of candles, and their ends.
 
 use std::ops::Range;
 
@@ -7,18 +7,18 @@ use chrono::{DateTime, Datelike, NaiveDate};
 use crate::timestamp::SECOND_US;
 
 const DAY_S: i64 = 86_400;
-/// Times are read as within 9,999 years of 1970, which calendars can do.
+/// Times are limited to 9,999 years around 1970, which the calendar supports.
 const TIME_S_MAX: i64 = 9_999 * 366 * DAY_S;
 
-/// How long a candle is. The ends of all periods of one length are numbered in order; a period
-/// reaches from right after the end before to its own end, inclusive.
+/// The length of a candle. The ends of all periods of one length are numbered in order. A period begins right after
+/// the previous end and includes its own end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Period {
-    /// Ends at whole minutes.
+    /// Periods that end at whole minutes.
     Minute,
-    /// Ends at whole hours.
+    /// Periods that end at whole hours.
     Hour,
-    /// Ends at midnight in New York: of 23 or 25 hours when its clocks change.
+    /// Periods that end at midnight in New York; they have 23 or 25 hours when the clocks change.
     Day,
 }
 
@@ -32,7 +32,7 @@ impl Period {
         }
     }
 
-    /// The end with this number, in seconds since 1970.
+    /// The end of the period with this number, in seconds since 1970.
     pub(crate) fn end_s(self, number: i64) -> i64 {
         match self {
             Period::Minute => number * 60,
@@ -41,7 +41,7 @@ impl Period {
         }
     }
 
-    /// The period that holds a time.
+    /// The number of the period that holds a time.
     pub(crate) fn holding(self, us: i64) -> i64 {
         let us = us.clamp(-TIME_S_MAX * SECOND_US, TIME_S_MAX * SECOND_US);
         let span_s = match self {
@@ -49,7 +49,7 @@ impl Period {
             Period::Hour => 3_600,
             Period::Day => DAY_S,
         };
-        // Days of the same number begin later in New York than in Greenwich, by less than a day.
+        // A day begins later in New York than in Greenwich, by less than a day.
         let number = us.div_euclid(span_s * SECOND_US);
         if us <= self.end_s(number) * SECOND_US { number } else { number + 1 }
     }
@@ -61,15 +61,15 @@ impl Period {
     }
 }
 
-/// When this day, counted from 1970, begins in New York.
+/// The beginning of this day in New York, in seconds since 1970; days are counted from 1970.
 fn new_york_midnight_s(day: i64) -> i64 {
     let start_s = day * DAY_S;
     let date = DateTime::from_timestamp(start_s, 0).expect("a clamped time").date_naive();
     start_s + if begins_in_summer(date) { 4 * 3_600 } else { 5 * 3_600 }
 }
 
-/// The rule of the United States since 2007: clocks change at two in the morning of the second
-/// Sunday in March and of the first one in November.
+/// Whether summer time holds at the beginning of this day. In the United States, since 2007, the clocks change at two
+/// in the morning of the second Sunday in March and of the first Sunday in November.
 fn begins_in_summer(date: NaiveDate) -> bool {
     match date.month() {
         4..=10 => true,

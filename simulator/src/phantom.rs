@@ -1,4 +1,4 @@
-//! Volume that is on no tape: what the exchange counts and does not show.
+//! Volume that the exchange counts and that is on no tape.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,12 +13,12 @@ impl Phantoms {
         *counts.entry(at_us).or_default() += count_e2;
     }
 
-    /// Hundredths of a contract from this time on.
+    /// The volume from this time on, in hundredths of a contract.
     pub(crate) fn since_e2(&self, ticker: &str, from_us: i64) -> u64 {
         self.by_ticker.get(ticker).map_or(0, |counts| counts.range(from_us..).map(|it| it.1).sum())
     }
 
-    /// Times and counts of a market before a time, oldest first.
+    /// The times and counts of a market before a time, oldest first.
     pub(crate) fn before(&self, ticker: &str, until_us: i64) -> impl Iterator<Item = (i64, u64)> {
         let counts = self.by_ticker.get(ticker).into_iter();
         counts.flat_map(move |counts| counts.range(..until_us)).map(|(us, count)| (*us, *count))

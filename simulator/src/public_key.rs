@@ -1,10 +1,10 @@
-//! The keys that requests are signed with, as far as the exchange knows them.
+//! The public keys by which the exchange checks signatures.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 
-/// The public half of an API key, and the id it is known by.
+/// The public half of an API key, and the id of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     key_id: String,
@@ -13,7 +13,7 @@ pub struct PublicKey {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Material {
-    /// PKCS#1 `RSAPublicKey`, DER.
+    /// A PKCS#1 `RSAPublicKey` in DER.
     Rsa(Vec<u8>),
     /// 32 bytes.
     Ed25519(Vec<u8>),
@@ -28,8 +28,8 @@ const DER_OBJECT_ID: u8 = 0x06;
 const DER_BIT_STRING: u8 = 0x03;
 
 impl PublicKey {
-    /// An RSA key from its PKCS#1 `RSAPublicKey` in DER, as `ring`'s RSA key pairs give it.
-    /// Signatures must be PSS with SHA-256 and a salt of 32 bytes.
+    /// An RSA key from its PKCS#1 `RSAPublicKey` in DER, as `ring`'s RSA key pairs give it. Signatures must be PSS
+    /// with SHA-256 and a salt of 32 bytes.
     #[must_use]
     pub fn rsa(key_id: &str, pkcs1_der: &[u8]) -> PublicKey {
         PublicKey { key_id: key_id.to_owned(), material: Material::Rsa(pkcs1_der.to_vec()) }
@@ -45,7 +45,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// Says what the text lacks.
+    /// A message about the missing part of the text.
     pub fn from_pem(key_id: &str, pem: &str) -> Result<PublicKey, String> {
         let base64: String = pem
             .split_once("-----BEGIN PUBLIC KEY-----")
@@ -79,7 +79,7 @@ impl PublicKey {
     }
 }
 
-/// The algorithm's object id and the key's bytes of a DER `SubjectPublicKeyInfo`.
+/// The algorithm's object id and the key's bytes from a DER `SubjectPublicKeyInfo`.
 fn subject_public_key(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut der = der;
     let mut info = take_der(&mut der, DER_SEQUENCE)?;

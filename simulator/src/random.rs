@@ -1,5 +1,4 @@
-//! Reproducible randomness: `SplitMix64`, nothing else. Everything random here follows from a seed
-//! that a test wrote down.
+//! Reproducible randomness by `SplitMix64`. Everything random here follows from a seed that a test names.
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -12,9 +11,9 @@ impl SplitMix64 {
         SplitMix64 { state: seed }
     }
 
-    /// A stream of its own for every pair of seed and name.
+    /// A separate stream for each pair of seed and name.
     pub(crate) fn named(seed: u64, name: &str) -> SplitMix64 {
-        // FNV-1a spreads the name; mixing the seed first keeps neighbouring seeds apart.
+        // FNV-1a spreads the name; the seed is mixed first, so that adjacent seeds give different streams.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in name.bytes() {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -27,8 +26,7 @@ impl SplitMix64 {
         mix(self.state)
     }
 
-    /// A number in `0..bound`; `bound` must not be 0. The bias of the remainder is of no
-    /// consequence to a test.
+    /// A number in `0..bound`; `bound` must not be 0. The bias of the remainder does not matter for a test.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next_u64() % bound
     }

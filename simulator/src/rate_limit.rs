@@ -1,11 +1,10 @@
-//! Token buckets: one for everybody without a key, one per key.
+//! Token buckets: one for all requests without a key, and one for each key.
 
 use std::collections::HashMap;
 
 use crate::rules::RateLimit;
 
-/// A request in the unit of a bucket's level: with it, microseconds times requests per second
-/// need no division.
+/// One request in the unit of a bucket's level. In this unit, microseconds times requests per second need no division.
 const REQUEST: u64 = 1_000_000;
 
 #[derive(Default)]

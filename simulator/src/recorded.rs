@@ -1,11 +1,11 @@
-//! Recorded events: JSON served again byte for byte, ordered by what is readable in it.
+//! Recorded events: JSON that is served again byte for byte, in the order of its readable fields.
 
 use serde_json::Value;
 
 use crate::tape::{Event, Key};
 use crate::timestamp;
 
-/// An event from verbatim bytes. Its block flag, for the filter, is read if it can be.
+/// An event from its exact bytes. Its block flag, for the filter, is read if possible.
 pub(crate) fn event(ticker: &str, created_us: i64, trade_id: &str, json: Vec<u8>) -> Event {
     let value = serde_json::from_slice::<Value>(&json).ok();
     let flag = value.as_ref().and_then(|value| value.get("is_block_trade")?.as_bool());
@@ -19,7 +19,7 @@ pub(crate) fn event(ticker: &str, created_us: i64, trade_id: &str, json: Vec<u8>
     }
 }
 
-/// `count_fp`, or the whole `count` of older days.
+/// `count_fp`, or the whole `count` of older shapes.
 fn count_e2(value: &Value) -> Option<u64> {
     if let Some(count) = value.get("count").and_then(Value::as_u64) {
         return count.checked_mul(100);
@@ -35,7 +35,8 @@ fn count_e2(value: &Value) -> Option<u64> {
         .filter(|_| fraction.len() <= 2)
 }
 
-/// One event a line; blank lines are skipped. The error names the line, counted from 1.
+/// The events of a text with one event on each line; blank lines are skipped. The error names the line, counted from
+/// 1.
 pub(crate) fn events(text: &str) -> Result<Vec<Event>, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines

@@ -1,4 +1,4 @@
-//! Error answers in the shapes the exchange has been seen to send.
+//! Error answers in the shapes that the exchange has been seen to send.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub(crate) fn not_found(rules: &Rules) -> Reply {
     refusal(rules, 404, None)
 }
 
-/// The archive has a code of its own for a market it does not know.
+/// The archive has a different code for an unknown market.
 pub(crate) fn no_historical_market(rules: &Rules) -> Reply {
     let code = "failed_to_get_market_by_ticker:_not_found";
     written(rules, 404, json!({ "code": code, "message": "not found" }))
@@ -33,7 +33,7 @@ pub(crate) fn too_many() -> Reply {
     Reply::json(429, TOO_MANY)
 }
 
-/// A status on its own: HTML, as from the content network, when the server is to blame.
+/// An answer with only a status: HTML from 500 on, as the content network sends it.
 pub(crate) fn of_status(rules: &Rules, status: u16) -> Reply {
     match status {
         429 => too_many(),

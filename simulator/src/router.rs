@@ -1,5 +1,5 @@
-//! From a request to a reply: which resource it is for, and whether it may be asked at all. What
-//! a resource answers is in its file under `routes`.
+//! From a request to a reply: finds the resource, and checks whether the request is admitted. The answer of a resource
+//! is made in its file under `routes`.
 
 use crate::asked::Asked;
 use crate::fault::Fault;
@@ -19,13 +19,13 @@ enum Route {
     Other(Resource),
 }
 
-/// What is not trades.
+/// The resources other than trades.
 enum Resource {
     Markets(Tier),
     Market(Tier, String),
     Book(String),
     Books,
-    /// Series, then market.
+    /// The series, then the market.
     Candles(String, String),
     CandlesOfSeveral,
     HistoricalCandles(String),
@@ -73,7 +73,7 @@ impl Route {
     }
 }
 
-/// Answers a request, and says what goes on record.
+/// Answers a request, and returns its record.
 pub(crate) fn answer(state: &mut State, request: &Request) -> (Reply, Asked) {
     let mut asked = Asked {
         method: request.method.clone(),
@@ -103,7 +103,7 @@ pub(crate) fn answer(state: &mut State, request: &Request) -> (Reply, Asked) {
     (reply, asked)
 }
 
-/// The resource asked for, or why it is not to be had.
+/// The resource of the request, or the refusal.
 fn admit(state: &mut State, request: &Request) -> Result<Route, Reply> {
     let rules = &state.world.rules;
     if let Some(path) = request.path.strip_suffix('/').filter(|path| !path.is_empty()) {

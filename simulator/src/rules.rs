@@ -1,5 +1,5 @@
-//! How the exchange behaves. Every point on which the real one is unknown, or has been read in two
-//! ways, is a field; the defaults are the best-supported readings.
+//! The behaviour of the exchange. Every point on which the real one is unknown, or has been read in two ways, is a
+//! field; the defaults are the best-supported readings.
 
 use clap::ValueEnum;
 
@@ -11,13 +11,13 @@ use crate::public_key::PublicKey;
 pub struct Rules {
     /// Whether `max_ts` includes its second.
     pub max_ts: MaxTs,
-    /// What `cursor` is when no row follows.
+    /// The value of `cursor` when no row follows.
     pub list_end: ListEnd,
     /// A last page that is exactly full carries a cursor, and an empty page follows.
     pub cursor_after_full_page: bool,
-    /// What a cursor that cannot be decoded does.
+    /// The answer to a cursor that cannot be decoded.
     pub malformed_cursor: MalformedCursor,
-    /// What `limit=0` means.
+    /// The meaning of `limit=0`.
     pub zero_limit: ZeroLimit,
     /// `trades_created_ts`: trades created before this second (since 1970) are historical. 0: all
     /// are live.
@@ -25,28 +25,28 @@ pub struct Rules {
     /// `market_settled_ts`: markets settled before this second (since 1970) are archived. 0: all
     /// are live.
     pub markets_cutoff_s: i64,
-    /// A market that has trades but was never added is there nevertheless: active, open since a day
-    /// before its first trade, for a year to come.
+    /// A market that has trades but was never added exists nevertheless: it is active, and open from a day before its
+    /// first trade until a year after it became known.
     pub implicit_markets: bool,
-    /// What `/series/{ticker}` answers about a series that there is not.
+    /// The answer of `/series/{ticker}` for a series that does not exist.
     pub unknown_series: UnknownSeries,
-    /// A page of trades has at most so many rows, whatever was asked for. `None`: as many as asked for.
+    /// The most rows of a page of trades, whatever the request asks for. `None`: as many as it asks for.
     pub page_rows_max: Option<usize>,
     /// `/historical/trades` also serves this many seconds from the cutoff on.
     pub historical_overlap_s: i64,
     /// `/markets/trades` still serves this many seconds before the cutoff.
     pub live_overlap_s: i64,
-    /// How errors other than 429 are written.
+    /// The shape of errors other than 429.
     pub error_shape: ErrorShape,
     /// Whether answers carry `Date`, from the exchange's clock.
     pub date_header: bool,
-    /// `Age` of every answer, as a cache adds it; `None`: none.
+    /// The `Age` of every answer, as a cache adds it; `None`: no such header.
     pub age_s: Option<u64>,
-    /// What descriptions say of a market's volume.
+    /// The volume in the descriptions of markets.
     pub market_volume: MarketVolume,
-    /// Whether lists of candles are empty, whatever was traded.
+    /// Whether lists of candles are empty, whatever the volume.
     pub empty_candles: bool,
-    /// How the end of a body is marked.
+    /// The mark of the end of a body.
     pub framing: Framing,
     /// Whether bodies are compressed for clients that accept it.
     pub gzip: bool,
@@ -54,15 +54,15 @@ pub struct Rules {
     pub keyless_limit: Option<RateLimit>,
     /// Limit of each key's requests. `None`: no limit.
     pub keyed_limit: Option<RateLimit>,
-    /// What refills the rate limits.
+    /// The clock that refills the rate limits.
     pub rate_clock: RateClock,
     /// Trades added while this is on are served with fields that no version of the API has.
     pub extra_fields: bool,
-    /// What `/exchange/status` says.
+    /// The answer of `/exchange/status`.
     pub exchange_status: ExchangeStatus,
     /// Refuse every request that is not signed with the private half of this key.
     pub require_signature: Option<PublicKey>,
-    /// How far a signature's timestamp may be from the exchange's clock, milliseconds. `None`: any.
+    /// The greatest difference between a signature's timestamp and the exchange's clock, in milliseconds. `None`: any.
     pub signature_skew_max_ms: Option<u64>,
 }
 
@@ -102,9 +102,9 @@ impl Default for Rules {
 /// The `volume_fp` of markets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarketVolume {
-    /// What was traded.
+    /// The traded volume.
     Told,
-    /// Nothing, as was seen on markets that had traded.
+    /// Zero, as was seen on markets that had traded.
     Zero,
     /// `null`.
     Null,
@@ -133,13 +133,13 @@ pub enum ListEnd {
 /// The answer to a cursor that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MalformedCursor {
-    /// The first page, without a word.
+    /// The first page, without an error.
     FirstPage,
     /// 400.
     Refused,
 }
 
-/// The answer about a series that there is not.
+/// The answer about a series that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UnknownSeries {
     /// 404.
@@ -153,7 +153,7 @@ pub enum UnknownSeries {
 /// The meaning of `limit=0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ZeroLimit {
-    /// As if no limit were given.
+    /// The same as no limit.
     Default,
     /// 400.
     Refused,
@@ -168,7 +168,7 @@ pub enum ErrorShape {
     Flat,
 }
 
-/// How the length of a body is told.
+/// The way in which a body shows its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Framing {
     /// `Content-Length`
@@ -177,12 +177,12 @@ pub enum Framing {
     Chunked,
 }
 
-/// What refills the rate limits.
+/// The clock that refills the rate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RateClock {
-    /// The machine's time, which passes whatever the exchange's clock says.
+    /// The machine's time, which is independent of the exchange's clock.
     Machine,
-    /// The exchange's clock: for a client whose sleeps only move that.
+    /// The exchange's clock: for a client whose waits only move that clock.
     Exchange,
 }
 
@@ -195,7 +195,7 @@ pub struct RateLimit {
     pub burst: u32,
 }
 
-/// What `/exchange/status` answers.
+/// The answer of `/exchange/status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExchangeStatus {
     /// `exchange_active`
@@ -204,7 +204,7 @@ pub struct ExchangeStatus {
     pub trading_active: bool,
     /// `exchange_estimated_resume_time`, RFC 3339; `None` is `null`.
     pub estimated_resume_time: Option<String>,
-    /// Answer 503 with the same body.
+    /// Whether the answer is 503 with the same body.
     pub unavailable: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Checking the signature of a request, for tests of a client that signs.
+//! Checks the signature of a request, for tests of a client that signs.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::http::Request;
 use crate::rules::Rules;
 
-/// Checks the three headers, if the rules ask for it; the error is the `details` of a 401.
+/// Checks the three headers, if the rules demand them; the error is the `details` of a 401.
 pub(crate) fn check(rules: &Rules, request: &Request, now_us: i64) -> Result<(), &'static str> {
     let Some(key) = &rules.require_signature else { return Ok(()) };
     let header = |name, missing| request.header(name).ok_or(missing);

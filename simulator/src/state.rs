@@ -1,4 +1,4 @@
-//! The state of an exchange, which the router reads and changes while it answers.
+//! The state of an exchange. The router reads and changes it while it answers.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -27,12 +27,12 @@ pub(crate) struct State {
 }
 
 thread_local! {
-    /// Whether this thread is inside a function that was handed the locked world.
+    /// Whether this thread runs a function that holds the locked world.
     static HOLDS_WORLD: Cell<bool> = const { Cell::new(false) };
 }
 
 impl State {
-    /// No trades, no markets, and the machine's clock.
+    /// A state without trades and markets, by the machine's clock.
     pub(crate) fn new(rules: Rules) -> State {
         let started = Instant::now();
         State {
@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// Microseconds for which it has been up.
+    /// The uptime in microseconds.
     pub(crate) fn uptime_us(&self) -> i64 {
         i64::try_from((self.uptime)().as_micros()).expect("not 290,000 years of uptime")
     }
@@ -72,12 +72,12 @@ impl State {
     }
 }
 
-/// Whether a function runs on this thread that was handed the locked world: it would wait for itself.
+/// Whether this thread runs a function that holds the locked world. A call of the exchange would wait for itself then.
 pub(crate) fn is_world_held() -> bool {
     HOLDS_WORLD.get()
 }
 
-/// Runs a function of the caller's while this thread has the lock, see [`is_world_held`].
+/// Runs a function of the caller while this thread has the lock, see [`is_world_held`].
 pub(crate) fn with_world_held<T>(run: impl FnOnce() -> T) -> T {
     struct Release;
     impl Drop for Release {

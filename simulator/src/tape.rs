@@ -1,5 +1,5 @@
-//! Every event the exchange holds, rendered once and kept in order: the whole tape and one tape
-//! per market, sharing their rows.
+//! All events of the exchange, rendered once and kept in order: the whole tape, and one tape for each market; both
+//! share their rows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -15,7 +15,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Below every event of this microsecond.
+    /// The key below every event of this microsecond.
     fn start_of(created_us: i64) -> Key {
         Key { created_us, trade_id: "".into() }
     }
@@ -26,22 +26,22 @@ pub(crate) struct Event {
     pub(crate) key: Key,
     pub(crate) ticker: String,
     pub(crate) is_block_trade: bool,
-    /// Hundredths of a contract; 0 if the event does not tell.
+    /// The count in hundredths of a contract; 0 if the event does not show it.
     pub(crate) count_e2: u64,
     /// The row exactly as it is served.
     pub(crate) json: Box<[u8]>,
-    /// Present when the event was added as a trade and not as JSON.
+    /// The trade, if the event was added as a trade and not as JSON.
     pub(crate) trade: Option<Trade>,
 }
 
-/// Which events a request is about.
+/// The events that a request asks for.
 pub(crate) struct Selection<'a> {
     pub(crate) ticker: Option<&'a str>,
     pub(crate) is_block_trade: Option<bool>,
     pub(crate) from_us: i64,
-    /// Exclusive.
+    /// The end of the window, exclusive.
     pub(crate) until_us: i64,
-    /// Only events strictly below this one: where the previous page ended.
+    /// Only events strictly below this key, where the previous page ended.
     pub(crate) below: Option<Key>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Tape {
 #[derive(Default)]
 struct MarketTape {
     rows: Rows,
-    /// The sum of the rows, kept up as they come.
+    /// The sum of the rows, updated with each row.
     volume_e2: u64,
 }
 
@@ -75,12 +75,12 @@ impl Tape {
         market.rows.insert(event.key.clone(), event);
     }
 
-    /// Hundredths of a contract traded in a market.
+    /// The volume of a market in hundredths of a contract.
     pub(crate) fn volume_e2(&self, ticker: &str) -> u64 {
         self.by_ticker.get(ticker).map_or(0, |market| market.volume_e2)
     }
 
-    /// Hundredths of a contract traded in a market from this time on.
+    /// The volume of a market from this time on, in hundredths of a contract.
     pub(crate) fn volume_since_e2(&self, ticker: &str, from_us: i64) -> u64 {
         let Some(market) = self.by_ticker.get(ticker) else { return 0 };
         let from = Key::start_of(from_us);

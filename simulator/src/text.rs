@@ -1,5 +1,4 @@
-//! Writing JSON the way the exchange does: compact, keys in alphabetical order, money and counts as
-//! decimal text.
+//! Writes JSON as the exchange does: compact, keys in alphabetical order, money and counts as decimal text.
 
 use crate::digits::push_number;
 
@@ -10,7 +9,7 @@ pub(crate) fn quoted(text: &str) -> String {
     json
 }
 
-/// Adds a JSON string.
+/// Appends a JSON string.
 pub(crate) fn push_quoted(json: &mut String, text: &str) {
     let is_plain = |byte| 0x20 <= byte && byte != b'"' && byte != b'\\';
     if text.bytes().all(is_plain) {
@@ -22,14 +21,14 @@ pub(crate) fn push_quoted(json: &mut String, text: &str) {
     }
 }
 
-/// Dollars from millionths: four decimals, six when four do not hold it.
+/// Dollars from millionths: with four decimals, or six when four are not exact.
 pub(crate) fn dollars_e6(price_e6: u32) -> String {
     let mut text = String::with_capacity(8);
     push_dollars_e6(&mut text, price_e6);
     text
 }
 
-/// Adds what [`dollars_e6`] says.
+/// Appends the text of [`dollars_e6`].
 pub(crate) fn push_dollars_e6(text: &mut String, price_e6: u32) {
     let (whole, fraction) = (price_e6 / 1_000_000, price_e6 % 1_000_000);
     push_number(text, whole.into(), 1);
@@ -55,14 +54,14 @@ pub(crate) fn contracts(count_e2: u64) -> String {
     text
 }
 
-/// Adds what [`contracts`] says.
+/// Appends the text of [`contracts`].
 pub(crate) fn push_contracts(text: &mut String, count_e2: u64) {
     push_number(text, count_e2 / 100, 1);
     text.push('.');
     push_number(text, count_e2 % 100, 2);
 }
 
-/// An object being written; its fields must come in alphabetical order.
+/// An object that is being written; its fields must come in alphabetical order.
 pub(crate) struct Object {
     text: String,
     last: &'static str,
@@ -75,12 +74,12 @@ impl Object {
         Object { text, last: "" }
     }
 
-    /// A field whose value is JSON already.
+    /// Adds a field whose value is JSON already.
     pub(crate) fn raw(&mut self, name: &'static str, json: &str) -> &mut Object {
         self.put(name, "\":", json, "")
     }
 
-    /// A text that needs no escaping.
+    /// Adds a text that needs no escaping.
     pub(crate) fn plain(&mut self, name: &'static str, value: &str) -> &mut Object {
         self.put(name, "\":\"", value, "\"")
     }
@@ -100,7 +99,7 @@ impl Object {
         self.raw(name, &quoted(value))
     }
 
-    /// A time, RFC 3339.
+    /// Adds a time in RFC 3339.
     pub(crate) fn time(&mut self, name: &'static str, us: i64) -> &mut Object {
         self.plain(name, &crate::timestamp::rfc3339(us))
     }
@@ -124,7 +123,7 @@ impl Object {
     }
 }
 
-/// `[…]` of what is JSON already.
+/// `[…]` of values that are JSON already.
 pub(crate) fn array<'a>(rows: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = String::from("[");
     for row in rows {

@@ -1,6 +1,6 @@
 //! The two stores of trades and markets.
 
-/// Which side of the cutoff a request is served from.
+/// The side of the cutoff that serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tier {
     Live,

@@ -1,5 +1,5 @@
-//! Times as the exchange writes them. Inside the crate a time is always whole microseconds since
-//! 1970 (`…_us`); text exists only at the edges.
+//! Times as the exchange writes them. Inside the crate a time is always whole microseconds since 1970 (`…_us`); text
+//! exists only in requests and answers.
 
 use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 
@@ -8,15 +8,15 @@ use crate::digits::push_number;
 /// One second in microseconds.
 pub(crate) const SECOND_US: i64 = 1_000_000;
 
-/// RFC 3339 in UTC with `Z`; the fraction has its trailing zeros trimmed and vanishes at whole
-/// seconds, as in every recorded answer.
+/// RFC 3339 in UTC with `Z`. Trailing zeros of the fraction are removed, and the fraction is missing at whole seconds,
+/// as in every recorded answer.
 pub(crate) fn rfc3339(us: i64) -> String {
     let mut text = String::with_capacity(32);
     push_rfc3339(&mut text, us);
     text
 }
 
-/// Adds what [`rfc3339`] says. Written out because it is done for each trade.
+/// Appends the text of [`rfc3339`]. It is written by hand because it runs for each trade.
 pub(crate) fn push_rfc3339(text: &mut String, us: i64) {
     let at = date_time(us);
     let Some(year) = u64::try_from(at.year()).ok().filter(|year| *year < 10_000) else {
@@ -47,7 +47,7 @@ pub(crate) fn http_date(us: i64) -> String {
     date_time(us).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// Microseconds of an RFC 3339 time; digits beyond the sixth are dropped.
+/// The microseconds of an RFC 3339 time; digits after the sixth are dropped.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros())
 }

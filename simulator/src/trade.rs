@@ -1,11 +1,11 @@
-//! A public trade as the exchange knows it, and the JSON it was written as over the years.
+//! A public trade as the exchange knows it, and its JSON in the shapes of different years.
 
 use std::ops::Range;
 
 use crate::text::{push_contracts, push_dollars_e6, push_quoted};
 use crate::timestamp;
 
-/// One executed trade: the truth a test compares with what was ingested.
+/// One executed trade; tests compare the ingested trades with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trade {
     /// Opaque; UUID-shaped lower-case hex on the real exchange, but any text is served.
@@ -22,17 +22,17 @@ pub struct Trade {
     pub taker_yes: bool,
     /// Whether the trade was negotiated off the book.
     pub is_block_trade: bool,
-    /// Which era's JSON it is served as.
+    /// The shape of its JSON.
     pub shape: Shape,
 }
 
-/// The fields a trade is served with. They changed over time, and archives may hold all of them.
+/// The fields of a trade's JSON. They changed over time, and archives may hold all shapes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Shape {
     /// Since the end of May 2026: all three side fields and `is_block_trade`.
     #[default]
     Current,
-    /// The current one after the announced removal of the deprecated `taker_side`.
+    /// The current shape after the announced removal of the deprecated `taker_side`.
     CurrentWithoutTakerSide,
     /// March to May 2026: `count_fp`, `*_dollars`, and `taker_side` only.
     Spring,
@@ -47,8 +47,8 @@ impl Trade {
     ///
     /// # Panics
     ///
-    /// If the price is above one dollar, or if the shape knows whole cents and contracts only and
-    /// the trade has fractions of either.
+    /// If the price is above one dollar, or if the shape has only whole cents and contracts and the trade has
+    /// fractions of either.
     #[must_use]
     pub fn json(&self) -> String {
         self.json_with(&[])
@@ -152,19 +152,19 @@ fn dollars_as_float(cents: u32) -> String {
 /// The fields of an object, in any order.
 #[derive(Default)]
 struct Fields {
-    /// Their values as JSON, one behind the other.
+    /// The values as JSON, one after the other.
     values: String,
-    /// Their names, and where their values are.
+    /// The names, and the positions of their values.
     places: Vec<(&'static str, Range<usize>)>,
 }
 
 impl Fields {
-    /// A field whose value is JSON already.
+    /// Adds a field whose value is JSON already.
     fn raw(&mut self, name: &'static str, json: &str) {
         self.put(name, |text| text.push_str(json));
     }
 
-    /// A field whose value is written behind what is there.
+    /// Adds a field; `write` appends its value.
     fn put(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
         if self.places.is_empty() {
             self.values.reserve(320);

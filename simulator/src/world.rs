@@ -1,4 +1,4 @@
-//! What exists and what time it is: the tape, the clock, the rules.
+//! The world of the simulation: the tape, the clock, the rules.
 
 use std::collections::BTreeSet;
 
@@ -10,24 +10,24 @@ use crate::rules::Rules;
 use crate::tape::{Event, Key, Tape};
 use crate::trade::Trade;
 
-/// Fields of no version of the API, with the kinds of value a reader may stumble over.
+/// Fields of no version of the API, with kinds of values that could confuse a reader.
 const EXTRA_FIELDS: [(&str, &str); 3] = [
     ("a_field_of_tomorrow", r#"{"nested":[1,2.50,"three",null]}"#),
     ("exchange_index", "0"),
     ("zz_note", r#""quoted \" and ü""#),
 ];
 
-/// The simulated world behind an [`Exchange`](crate::Exchange), as
-/// [`before_each_page`](crate::Exchange::before_each_page) and
-/// [`change`](crate::Exchange::change) hand it out.
+/// The simulated world behind an [`Exchange`](crate::Exchange).
+/// [`before_each_page`](crate::Exchange::before_each_page) and [`change`](crate::Exchange::change) hand it to
+/// functions.
 pub struct World {
-    /// How the exchange behaves; changes take effect with the next answer.
+    /// The behaviour of the exchange; changes take effect with the next answer.
     pub rules: Rules,
     clock: ExchangeClock,
     pub(crate) tape: Tape,
     pub(crate) phantoms: Phantoms,
     pub(crate) catalogue: Catalogue,
-    /// Markets that no list shows, though they are there.
+    /// Markets that exist and that no list shows.
     pub(crate) unlisted: BTreeSet<String>,
 }
 
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    /// Adds a trade, wherever in time it belongs. A trade with the same time and id is replaced.
+    /// Adds a trade of any time. A trade with the same time and id is replaced.
     ///
     /// # Panics
     ///
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// Adds any bytes as an event, sound JSON or not, served verbatim at this place of the tape.
+    /// Adds any bytes as an event, valid JSON or not; they are served unchanged at this place of the tape.
     pub fn add_event(
         &mut self,
         ticker: &str,
@@ -89,12 +89,11 @@ impl World {
         self.tape.insert(event);
     }
 
-    /// Adds recorded trades, one JSON object a line, each served byte for byte. Returns how many.
+    /// Adds recorded trades, one JSON object on each line, each served byte for byte. Returns their number.
     ///
     /// # Errors
     ///
-    /// Names the first line that is not an object with `created_time`, `trade_id` and `ticker`;
-    /// then nothing is added.
+    /// Names the first line that is not an object with `created_time`, `trade_id` and `ticker`; then nothing is added.
     pub fn load_json_lines(&mut self, text: &str) -> Result<usize, String> {
         let events = recorded::events(text)?;
         let event_count = events.len();
@@ -116,8 +115,8 @@ impl World {
         self.tape.events(None).filter_map(|event| event.trade.clone()).collect()
     }
 
-    /// The rows of a market as they are served, however they were added, newest first; with a
-    /// replacement for what is no text.
+    /// The rows of a market as they are served, however they were added, newest first; bytes that are no text are
+    /// replaced.
     #[must_use]
     pub fn rows(&self, ticker: &str) -> Vec<String> {
         self.tape

@@ -1,4 +1,4 @@
-//! What a test does to markets, events, series and order books.
+//! The changes of a test to markets, events, series and order books.
 
 use crate::book::Book;
 use crate::catalogue::{Group, Listed, Series};
@@ -7,28 +7,27 @@ use crate::timestamp::SECOND_US;
 use crate::world::World;
 
 impl World {
-    /// Adds a series, or names it anew.
+    /// Adds a series, or changes its title.
     pub fn add_series(&mut self, ticker: &str, title: &str) {
         let now_us = self.now_us();
         self.catalogue.add_series(ticker, title, now_us);
     }
 
-    /// Adds an event (`/events`), or names it anew and moves it to this series, which is made up if
-    /// it is not known.
+    /// Adds an event (`/events`), or changes its title and moves it to this series, which is made up if it is not
+    /// known.
     pub fn add_group(&mut self, event_ticker: &str, series_ticker: &str, title: &str) {
         let now_us = self.now_us();
         self.catalogue.add_group(event_ticker, series_ticker, title, now_us);
     }
 
-    /// Adds a market, or replaces the one of its name as it is, without a new `updated_us`. Its
-    /// event is made up if it is not known, and so is the event's series: the text of the event
-    /// ticker before the first hyphen.
+    /// Adds a market, or replaces the one of its name unchanged, without a new `updated_us`. Its event is made up if
+    /// it is not known, and so is the event's series: the text of the event ticker before the first hyphen.
     pub fn add_market(&mut self, market: Market) {
         let now_us = self.now_us();
         self.catalogue.insert(market, false, now_us);
     }
 
-    /// A market, live or archived; also one known from its trades only.
+    /// A market, live or archived, also one that is known only from its trades.
     #[must_use]
     pub fn market(&self, ticker: &str) -> Option<Market> {
         self.listed(ticker).map(|listed| listed.market.clone())
@@ -70,14 +69,13 @@ impl World {
         });
     }
 
-    /// Takes a market away, live or archived. Its trades stay and do not bring it back; adding it
-    /// does.
+    /// Removes a market, live or archived. Its trades stay and do not bring it back; adding it again does.
     pub fn remove_market(&mut self, ticker: &str) {
         self.catalogue.remove(ticker);
     }
 
-    /// Has the lists of markets and events leave a market out, or not any more. Asked for alone it
-    /// is there all the while.
+    /// Makes the lists of markets and events leave a market out, or show it again. A request for this market alone
+    /// always finds it.
     pub fn leave_out(&mut self, ticker: &str, is_left_out: bool) {
         if is_left_out {
             self.unlisted.insert(ticker.to_owned());
@@ -97,22 +95,21 @@ impl World {
         self.listed(ticker).map(|listed| listed.market.status_at(self.now_us()))
     }
 
-    /// Counts volume of a market that no trade on any tape explains: in its `volume_fp`, in
-    /// [`World::volume_e2`] and in its candles. As a trade does, it makes the market known.
+    /// Adds volume of a market that no trade on any tape explains: in its `volume_fp`, in [`World::volume_e2`] and in
+    /// its candles. Like a trade, it makes the market known.
     pub fn add_phantom_volume(&mut self, ticker: &str, at_us: i64, count_e2: u64) {
         let now_us = self.now_us();
         self.catalogue.note_trade(ticker, at_us, now_us);
         self.phantoms.add(ticker, at_us, count_e2);
     }
 
-    /// The volume of a market in hundredths of a contract: the sum of its trades on the tape, and
-    /// phantom volume.
+    /// The volume of a market in hundredths of a contract: the sum of its trades on the tape, plus phantom volume.
     #[must_use]
     pub fn volume_e2(&self, ticker: &str) -> u64 {
         self.tape.volume_e2(ticker) + self.phantoms.since_e2(ticker, i64::MIN)
     }
 
-    /// The same from this time on.
+    /// The volume of a market from this time on, in hundredths of a contract.
     pub(crate) fn volume_since_e2(&self, ticker: &str, from_us: i64) -> u64 {
         self.tape.volume_since_e2(ticker, from_us) + self.phantoms.since_e2(ticker, from_us)
     }
@@ -130,7 +127,7 @@ impl World {
         self.catalogue.series().iter().filter(|(_, series)| self.shows(series.is_implicit))
     }
 
-    /// Whether what is known from the tape only, or not, is to be seen.
+    /// Whether the rules show an object that is known only from the tape, or one that is not.
     pub(crate) fn shows(&self, is_implicit: bool) -> bool {
         !is_implicit || self.rules.implicit_markets
     }

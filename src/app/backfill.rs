@@ -32,10 +32,10 @@ use crate::report;
 use crate::store::{ExchangeKey, RunId, Store};
 use crate::words;
 
-/// How often what the cutoff has passed over is looked after before the rest is left to another run.
+/// Rounds in one run, since the archive cutoff may pass over slices meanwhile. Another run reads the rest.
 const ROUNDS_MAX: u32 = 5;
 
-/// Fills the window, or says what it would read.
+/// Fills the window, or says which slices it would read.
 pub(super) fn backfill(
     plan: BackfillPlan,
     database: &Database,
@@ -89,7 +89,7 @@ fn fill(
     Ok(session.end(Done { markets, tally, verdict }, Some(&asker), store))
 }
 
-/// A backfill at work.
+/// A backfill in progress.
 struct Filler {
     key: ExchangeKey,
     want: Want,
@@ -99,20 +99,20 @@ struct Filler {
     tally: Tally,
     verdict: Verdict,
     markets: usize,
-    /// With --force: what was set back to be read again.
+    /// With `--force`: the slices that were set back to be read again.
     set_back: HashSet<SliceKey>,
 }
 
-/// The slices that are wanted, under the names that they have in the ledger.
+/// The wanted slices, under their names in the ledger.
 struct Wanted {
     slices: Vec<SliceKey>,
-    /// All scopes that can have been read before: each market, and those that cover it.
+    /// All scopes under which the markets may have been read before: each market, and the scopes that cover it.
     scopes: Vec<Scope>,
     covers: Vec<Scope>,
-    /// The tape read for these markets only, and whose rows are kept then. An archived gap of
-    /// such a slice may be left from a run that chose so, whatever this one chooses.
+    /// The tape read for a group of markets, and the markets whose rows are kept then. An archived gap of such a slice
+    /// may be left from a run that read the group, whatever this run chooses.
     group: Option<(Scope, Arc<HashSet<Ticker>>)>,
-    /// Whether finished slices are read again: they were set back before.
+    /// Whether finished slices are read again: such slices were set back before.
     force: bool,
 }
 
@@ -143,17 +143,17 @@ impl Wanted {
         Wanted { slices, scopes, covers, group, force }
     }
 
-    /// Whose rows of a slice are kept; `None`: all of them.
+    /// The markets whose rows of a slice are kept; `None` for all markets.
     fn keep(&self, slice: &Slice) -> Option<Arc<HashSet<Ticker>>> {
         let (_, markets) = self.group.as_ref().filter(|(group, _)| group == slice.key.scope())?;
         Some(Arc::clone(markets))
     }
 
-    /// What is left of them, from the ledger as it is now.
+    /// The part of the wanted slices that is left, by the present ledger.
     fn left(&self, store: &mut dyn Store, span: FillWindow) -> Result<Vec<Slice>, Failure> {
         let mut ledger = store.slices(&self.scopes, span.from, span.until)?;
         if self.force {
-            // What other windows left finished is to be read again as well.
+            // Slices that other windows finished are read again as well.
             let own: HashSet<&SliceKey> = self.slices.iter().collect();
             let is_finished = |slice: &Slice| slice.status == SliceStatus::Complete;
             ledger.retain(|slice| own.contains(&slice.key) || !is_finished(slice));
@@ -162,22 +162,22 @@ impl Wanted {
     }
 }
 
-/// What came of the slices that are not complete all the same.
+/// The slices that were read and are still not complete.
 #[derive(Default)]
 struct ReadSoFar {
-    /// Those that were shown empty, and nobody else has said that they are.
+    /// Slices that were shown empty, and no other figure agrees.
     doubted: HashSet<SliceKey>,
-    /// Those of which all is stored that is shown: they are not settled, and wait for another run.
+    /// Slices whose shown trades are all stored but that have not settled; they wait for another run.
     waiting: HashSet<SliceKey>,
 }
 
 impl ReadSoFar {
-    /// Whether reading a slice (again) can complete it.
+    /// Whether another reading of a slice can complete it.
     fn is_wanted(&self, key: &SliceKey, vouched: &HashSet<SliceKey>) -> bool {
         !self.waiting.contains(key) && (!self.doubted.contains(key) || vouched.contains(key))
     }
 
-    /// Takes over how reading them ended.
+    /// Takes over how the readings of slices ended.
     fn take(&mut self, outcome: &Outcome, is_unsettled: impl Fn(&SliceKey) -> bool) {
         for done in &outcome.done {
             let Some(key) = &done.slice else { continue };
@@ -231,7 +231,7 @@ impl Filler {
         Ok(())
     }
 
-    /// Reads what is left until nothing is, or until nobody can say more of it.
+    /// Reads the slices that are left until none is left, or until more reading proves nothing.
     fn rounds(
         &mut self,
         store: &mut dyn Store,
@@ -262,12 +262,12 @@ impl Filler {
         Ok(read)
     }
 
-    /// Whether the exchange wants no more requests for now.
+    /// Whether the exchange accepts no more requests for now.
     fn is_left_alone(&self) -> bool {
         matches!(self.asker.stopped(), Some(Stop::ComeBackLater(_)))
     }
 
-    /// Has finished slices read again: each once, however often the database breaks off meanwhile.
+    /// Marks finished slices to be read again: each once, also when the database connection breaks meanwhile.
     fn set_back(&mut self, store: &mut dyn Store, wanted: &Wanted) -> Result<(), Failure> {
         let keys = wanted.slices.iter().filter(|key| !self.set_back.contains(*key));
         let fresh: Vec<Slice> = keys.cloned().map(Slice::new).collect();
@@ -276,7 +276,7 @@ impl Filler {
         Ok(())
     }
 
-    /// Where the archive ends, and when the exchange said so; what went wrong is told.
+    /// The archive cutoff, and the time of the exchange's answer. A failure is reported, and gives `None`.
     fn look_at_cutoff(&mut self) -> Option<(Timestamp, Timestamp)> {
         let mut jitter = self.asker.jitter();
         let asked = self.asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock));
@@ -295,11 +295,10 @@ impl Filler {
         }
     }
 
-    /// The window as it can be filled: up to what has settled.
+    /// The window as it can be filled: up to the instant that has settled.
     ///
-    /// Where the archive ends is asked twice, and the earlier answer counts: what is taken for
-    /// live and is not is noticed afterwards, but what is taken for archived is not looked at
-    /// again.
+    /// The archive cutoff is asked for twice, and the earlier of the answers counts. A slice wrongly read from the
+    /// live tier is noticed later, but a slice wrongly read from the archive is not checked again.
     fn span(&mut self, store: &mut dyn Store) -> Result<Option<FillWindow>, Failure> {
         let first = self.look_at_cutoff();
         let second = first.and_then(|_| self.look_at_cutoff());
@@ -316,23 +315,23 @@ impl Filler {
         }
         let (from, until) = (self.want.from, self.want.until.min(settled).max(self.want.from));
         let cutoff = first.min(second);
-        // The archive is not held against what the live tier shows.
+        // A window in the archive is not checked against the newest trade of the live tier.
         let shown = if until <= cutoff {
             Shown::above(until)
         } else {
             shown_until((self.want.from, until), &self.key, &self.asker, store, &mut self.verdict)?
         };
-        // What lies between is a moment, and the window is to be looked at again anyway.
+        // The difference is short, and a young window has to be read again anyway.
         let is_trimmed = is_young && shown.has_newer;
         let until = if is_trimmed { shown.settled_until.max(from) } else { until };
         Ok(Some(FillWindow { from, until, cutoff, settled_until: shown.settled_until }))
     }
 
-    /// Slices read from the live tier are complete once it is known that the cutoff has not passed over them;
-    /// what it has passed over is to be read from the archive.
+    /// Completes slices that were read from the live tier, once it is known that the archive cutoff has not passed
+    /// over them. The part below the cutoff is read again, from the archive.
     ///
-    /// The look comes after the ledger: somebody else may be at work on the same slices, and what
-    /// was read after a look is not confirmed by it.
+    /// The ledger is read before the cutoff is asked for: another process may work on the same slices, and a cutoff
+    /// confirms no slice that was read after it.
     fn confirm(
         &mut self,
         store: &mut dyn Store,
@@ -345,7 +344,7 @@ impl Filler {
         }
         let read_until = self.asker.exchange_now();
         let look = self.look_at_cutoff();
-        // An answer from a cache that is older than the reading proves nothing about it.
+        // An answer from a cache, older than the reading, proves nothing about the reading.
         let look = look.filter(|(_, as_of)| as_of.after(DATE_SLACK) >= read_until);
         let Some((cutoff, _)) = look else { return Ok(()) };
         let (complete, archived_gaps) = backfill::confirm(&ledger, cutoff);
@@ -359,7 +358,7 @@ impl Filler {
         store.complete_slices(&complete, &archived_gaps, self.now())
     }
 
-    /// Reads what is left, oldest first.
+    /// Reads the slices that are left, oldest first.
     fn read(
         &mut self,
         store: &mut dyn Store,
@@ -374,7 +373,7 @@ impl Filler {
             .map(|slice| slice.key.clone())
             .filter(|key| background.is_unsettled(key))
             .collect();
-        // What cannot be finished now leaves no row behind that the next run's slices would not meet.
+        // A slice that cannot be finished now gets no row, because the slices of the next run would have other bounds.
         let is_kept = |slice: &&Slice| !unsettled.contains(&slice.key);
         let kept: Vec<Slice> = left.iter().filter(is_kept).cloned().collect();
         store.add_slices(&kept, false, self.now())?;
@@ -426,7 +425,7 @@ impl Filler {
     }
 }
 
-/// Which markets have traded, and how much, as their descriptions said: a list that shows as much is whole.
+/// The volumes of the traded markets, by their descriptions. A list that shows as much volume is complete.
 fn traded(lifespans: &[Lifespan]) -> HashMap<Ticker, Traded> {
     let said = |lifespan: &Lifespan| {
         let quantity_e2 = lifespan.volume_e2.filter(|volume| *volume > 0)?;
@@ -438,11 +437,12 @@ fn traded(lifespans: &[Lifespan]) -> HashMap<Ticker, Traded> {
         .collect()
 }
 
-/// A description is of the instant at which it was asked for, told in whole seconds and across a network.
+/// The slack in comparing dates. A description is of the instant of its request, but its date has whole seconds and
+/// the answer takes time on the network.
 const DATE_SLACK: Duration = Duration::from_secs(2);
 const YOUNG: &str = "the end of the window has not settled yet; run it again later";
 
-/// Says what would be done, and does nothing. `store` is missing where there is no database yet.
+/// Says what a backfill would do, and does nothing. `store` is `None` where there is no database yet.
 fn dry_run(
     plan: BackfillPlan,
     mut store: Option<Box<dyn Store>>,
@@ -453,7 +453,7 @@ fn dry_run(
     let rate = exchange.rate;
     let (shard, host) = (want.selection.shard().to_string(), exchange.access.endpoint.host());
     let asker = asker(exchange, LONG, outside, stop);
-    // Before anybody is asked: what cannot be read is said first.
+    // A database that cannot be read is reported before the exchange is asked.
     if let Some(store_there) = store.as_deref_mut()
         && !ask(store_there, outside.clock.as_ref(), has_schema)?
     {
@@ -485,7 +485,7 @@ fn dry_run(
     Ok(Exit::Ok)
 }
 
-/// Whether anything is on record; if so, it can be read.
+/// Whether anything is on record. An error if the record cannot be read.
 fn has_schema(store: &mut dyn Store) -> anyhow::Result<bool> {
     let has_schema = store.has_schema()?;
     if has_schema {

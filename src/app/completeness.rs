@@ -1,4 +1,4 @@
-//! `completeness`: what is stored against the exchange's own figures; and healing.
+//! `completeness`: compares the stored trades with the exchange's own figures, and heals gaps.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::report::{self, MarketScore};
 use crate::store::{RunId, Store};
 use crate::words;
 
-/// Trades so young may still be joined by others.
+/// The age up to which more trades may still join the ones that are shown.
 const SETTLE: Duration = Duration::from_secs(60);
 const WORKERS: usize = 4;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -70,13 +70,13 @@ pub(super) fn completeness(
     Ok(session.end(Done { markets: found.len(), tally, verdict }, Some(&asker), store))
 }
 
-/// Markets that the exchange has figures of, and those that it does not answer for.
+/// The comparison of each market with the exchange's figures, and the markets without an answer.
 type Comparison = (Vec<(Ticker, Compared)>, Vec<Ticker>);
 
-/// A scoring at work.
+/// A scoring in progress.
 struct Scorer {
     window: Option<(Timestamp, Timestamp)>,
-    /// The least score that is asked for.
+    /// The least score that the user asks for.
     least: Option<f64>,
     asker: Arc<Asker>,
     run: RunId,
@@ -126,7 +126,7 @@ impl Scorer {
         Ok(scores)
     }
 
-    /// The universe: every market that the exchange knows in what was selected, also those never read.
+    /// All markets that the exchange knows in the selection, also those never read.
     fn lifespans(
         &mut self,
         selection: &crate::domain::selection::Selection,
@@ -152,7 +152,7 @@ impl Scorer {
         if !found.is_whole {
             say(self.verdict.incomplete("the exchange has not named all markets; run it again"));
         }
-        // What the exchange does not know any more it has no figures of.
+        // The exchange has no figures of a market that it no longer knows.
         Ok(found
             .lifespans
             .into_iter()
@@ -160,7 +160,7 @@ impl Scorer {
             .collect())
     }
 
-    /// Full hours, closed for long enough.
+    /// The span shortened to full hours that closed long enough ago.
     fn hours(&self, from: Timestamp, until: Timestamp) -> (Timestamp, Timestamp) {
         let closed = self.asker.exchange_now().before(SETTLE).min(until);
         let begins = Timestamp::from_seconds(from.second().div_euclid(HOUR_SECONDS) * HOUR_SECONDS);
@@ -174,7 +174,7 @@ impl Scorer {
         (begins, ends.max(begins))
     }
 
-    /// What the scores come to.
+    /// Judges the scores.
     fn judge(&mut self, found: &[MarketScore]) {
         let excessive = found.iter().filter(|row| row.score.excess_e2() > 0);
         if let Some((first, more)) = first_and_more(excessive) {
@@ -201,7 +201,7 @@ impl Scorer {
         }
     }
 
-    /// Markets without an answer are not scored, and must not be forgotten for that.
+    /// Reports the markets without an answer: they are not scored, and must not be forgotten.
     fn tell_unscored(&mut self, mut unscored: Vec<Ticker>) {
         unscored.sort();
         if let Some((first, more)) = first_and_more(unscored.iter()) {
@@ -219,7 +219,7 @@ impl Scorer {
         store: &mut dyn Store,
     ) -> Result<Vec<MarketScore>, Failure> {
         let is_by_lifetime = |lifespan: &&Lifespan| {
-            // A volume of nothing was seen on markets that had traded: their candles decide.
+            // A volume of zero was seen on markets that had traded, so the candles of such a market decide.
             let has_volume = lifespan.volume_e2.is_some_and(|volume| volume > 0);
             self.window.is_none() && lifespan.status == Status::Finalized && has_volume
         };
@@ -231,7 +231,7 @@ impl Scorer {
         Ok(scores)
     }
 
-    /// By the candles of the window, or of each market's life.
+    /// The scores by the candles of the window, or of each market's life.
     fn hourly_scores(
         &mut self,
         lifespans: &[&Lifespan],
@@ -271,8 +271,9 @@ impl Scorer {
         Ok(rows)
     }
 
-    /// Which of these markets without a candle can be ones that were not traded. Their volumes say so: those of now, held
-    /// against what is stored up to now, since lists of changes do not tell that a market trades.
+    /// Returns those of the markets without a candle that may really have had no trade. Their volumes decide: the
+    /// present ones, compared with the trades stored up to now, because lists of changes do not show that a market
+    /// trades.
     fn credible_silences(
         &self,
         mut silent: Vec<Lifespan>,
@@ -307,8 +308,8 @@ impl Scorer {
         Ok(silent.into_iter().map(|lifespan| lifespan.market).collect())
     }
 
-    /// Whether the volume of a market does not contradict. One that opened within a day may have traded in the hour
-    /// that is not closed.
+    /// Whether the volume of a market does not contradict its silence. A market that opened within a day may have
+    /// traded in the hour that is not closed.
     fn is_silence_credible(&self, lifespan: &Lifespan, stored_e2: i64) -> bool {
         if self.window.is_some() || stored_e2 > 0 && lifespan.volume_e2.is_none() {
             return true;
@@ -318,9 +319,9 @@ impl Scorer {
         lifespan.volume_e2.is_some_and(|volume| volume <= stored_e2 || is_young)
     }
 
-    /// By the lifetime volume of finalized markets. Of those ever read the candles say whether too much in
-    /// one place makes up for too little in another: one request for a hundred markets, for an
-    /// archived one a request of its own.
+    /// The scores by the lifetime volume of finalized markets. For markets that were ever read, candles show whether a
+    /// surplus in one hour hides a gap in another. Candles cost one request for a hundred markets, and one request for
+    /// each archived market.
     fn lifetime_scores(
         &mut self,
         lifespans: &[&Lifespan],
@@ -346,7 +347,7 @@ impl Scorer {
         if doubtful.is_empty() {
             return Ok(rows);
         }
-        // Without candles the sum is all there is.
+        // Without candles, the sum is the only figure.
         let (compared, _) = self.compare(doubtful, store)?;
         let mut compared: HashMap<Ticker, Compared> = compared.into_iter().collect();
         for MarketScore { score, short } in &mut rows {
@@ -359,8 +360,8 @@ impl Scorer {
         Ok(rows)
     }
 
-    /// Stored against candles, for the markets that the exchange has candles of; and those that it does
-    /// not answer for.
+    /// Compares the stored trades with the candles, for the markets that the exchange has candles of. Returns also the
+    /// markets without an answer.
     fn compare(
         &mut self,
         wanted: Vec<Hours>,
@@ -371,7 +372,7 @@ impl Scorer {
             .map(|hours| (hours.lifespan.market.clone(), (hours.from, hours.until)))
             .collect();
         let measured = ingest::exchange_volumes(wanted, &self.asker);
-        // Those that were not asked for are no trouble of their own.
+        // Markets that were not asked for, because the exchange accepts no requests now, are no failures of their own.
         let is_left_alone = matches!(self.asker.stopped(), Some(Stop::ComeBackLater(_)));
         for failure in measured.troubles.iter().filter(|_| !is_left_alone) {
             say(self.verdict.failure(failure));
@@ -398,7 +399,7 @@ impl Scorer {
         Ok((compared, measured.unmeasured.into_iter().collect()))
     }
 
-    /// Reads the hours that fall short again, once; whether anything was read.
+    /// Reads the hours that fall short once more. Returns whether anything was read.
     fn heal(
         &mut self,
         incomplete: &[Lifespan],
@@ -420,7 +421,7 @@ impl Scorer {
             let of_life = scores.iter().find(|row| row.score.market == lifespan.market);
             let mut short = of_life.map(|row| row.short.clone()).unwrap_or_default();
             if short.is_empty() {
-                // A lifetime volume does not say when: the candles do.
+                // A lifetime volume does not show which hours fall short; the candles do.
                 let (compared, _) = self.compare(vec![self.life_hours(lifespan)], store)?;
                 short = compared.into_iter().next().map(|(_, c)| c.short).unwrap_or_default();
             }
@@ -439,14 +440,15 @@ impl Scorer {
         Ok(true)
     }
 
-    /// Those of the window, or of its life.
+    /// The hours of the window, or of the market's life without a window.
     fn hours_of(&self, lifespan: &Lifespan) -> Hours {
         let Some((from, until)) = self.window else { return self.life_hours(lifespan) };
         let (from, until) = self.hours(from, until);
         Hours { lifespan: lifespan.clone(), from, until }
     }
 
-    /// Opening and closing times can be moved: a day more on either side.
+    /// The hours of a market's life. The exchange can move opening and closing times, so there is one more day on
+    /// either side.
     fn life_hours(&self, lifespan: &Lifespan) -> Hours {
         let now = self.asker.exchange_now();
         let from = lifespan
@@ -477,7 +479,7 @@ impl Scorer {
     }
 }
 
-/// The first, and how many more there are, in words.
+/// The first element, and the number of the others in words.
 fn first_and_more<T>(mut of: impl Iterator<Item = T>) -> Option<(T, String)> {
     let first = of.next()?;
     let more = match of.count() {

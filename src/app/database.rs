@@ -1,4 +1,4 @@
-//! The database of a command: the only place that opens it, as the command needs it.
+//! The database of a command. Only this module opens it, in the way that the command needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind, one_line};
 use crate::store::{DatabaseUrl, Store};
 
-/// How often a question is asked again when the database breaks off, and after how long.
+/// How often a question is repeated when the database connection breaks. The next constant is the wait before each
+/// repetition.
 const READ_AGAIN_MAX: u32 = 5;
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// The database of a command, which opens it when it is time.
+/// The database of a command, not yet open.
 pub(super) struct Database {
     url: DatabaseUrl,
     needs: Needs,
@@ -28,7 +29,7 @@ impl Database {
         Database { url, needs, databases, clock }
     }
 
-    /// Opens it as the command needs it.
+    /// Opens the database in the way that the command needs.
     pub(super) fn open(&self) -> Result<Box<dyn Store>, Failure> {
         match self.needs {
             Needs::Migrated(missing) => {
@@ -41,12 +42,12 @@ impl Database {
         }
     }
 
-    /// The same; `None` where nobody has made it yet.
+    /// Opens the database; `None` if it does not exist yet.
     pub(super) fn open_if_made(&self) -> Result<Option<Box<dyn Store>>, Failure> {
         if self.databases.is_missing(&self.url) { Ok(None) } else { self.open().map(Some) }
     }
 
-    /// Answers a question from it when its schema is that of this build.
+    /// Answers a question from the database if its schema is the one of this build.
     pub(super) fn read(
         &self,
         mut answer: impl FnMut(&mut dyn Store) -> anyhow::Result<Exit>,
@@ -58,7 +59,7 @@ impl Database {
         })
     }
 
-    /// Does the command that does no more than that.
+    /// Migrates the schema, for the command that does nothing else.
     pub(super) fn migrate(&self) -> Result<Exit, Failure> {
         let mut store = self.open()?;
         if migrate(store.as_mut(), self.clock.as_ref())? == 0 {
@@ -68,7 +69,7 @@ impl Database {
     }
 }
 
-/// Applies what is missing; answers with how many steps that were.
+/// Applies the missing migrations. Returns their number.
 fn migrate(store: &mut dyn Store, clock: &dyn Clock) -> Result<usize, Failure> {
     let steps = store.migrate(clock.now())?;
     for step in &steps {
@@ -77,7 +78,7 @@ fn migrate(store: &mut dyn Store, clock: &dyn Clock) -> Result<usize, Failure> {
     Ok(steps.len())
 }
 
-/// Asks, and asks again when the database breaks off or was written to meanwhile.
+/// Asks a question, and repeats it when the connection breaks or another process writes meanwhile.
 pub(super) fn ask<T>(
     store: &mut dyn Store,
     clock: &dyn Clock,

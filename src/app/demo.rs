@@ -1,5 +1,5 @@
-//! `demo`: the whole program in a few seconds, without an account, a server or a network: a simulated exchange on
-//! loopback, three real passes into a SQLite file, and the status they leave.
+//! `demo`: the whole program in a few seconds, without an account, a server or a network. It runs a simulated exchange
+//! on loopback and three real passes into a SQLite file, and shows the resulting status.
 
 use std::fs::{self, DirBuilder};
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ const MARKETS: [(&str, usize); 3] =
     [("KXBTCD-26NOV22-T99000", 4_200), ("KXHIGHNY-26NOV22-B50", 1_700), ("KXNEWPOPE-35", 40)];
 const SECOND_US: i64 = 1_000_000;
 
-/// Each pass is a process of the program's own file.
+/// The error when the program's own file cannot be run: each pass is a process of it.
 const NOT_RUN: &str = "the demo could not run this program again; call it by its full path";
 
-/// Between two passes, so that time goes on.
+/// The pause between two passes, so that time goes on.
 const NAP: Duration = Duration::from_millis(300);
 
-/// Plays it, each pass as a process of its own: nothing that is set for other passes reaches them.
+/// Plays the demo. Each pass is a process of its own, and the settings for other passes do not reach it.
 pub(super) fn demo(
     DemoArgs { keep, log }: &DemoArgs,
     outside: &Outside,
@@ -38,7 +38,7 @@ pub(super) fn demo(
     let log = spelt(log);
     let mut run = |arguments: &[&str]| {
         let code = run(&program, arguments, &log)?;
-        // Who is asked to stop shows no further pass.
+        // After a signal no further pass is shown.
         Ok(stop.signal().map_or(code, |signal| Exit::of_signal(signal).code()))
     };
     let mut say = |words: &str| super::answer(words, outside);
@@ -55,7 +55,7 @@ pub(super) fn demo(
     Ok(Exit::ALL.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Bug))
 }
 
-/// What was typed about the log, for the passes.
+/// The log flags as the user typed them, for the passes.
 fn spelt(LogArgs { verbose, quiet, log_format }: &LogArgs) -> Vec<&'static str> {
     let format = match log_format {
         LogFormat::Text => "--log-format=text",
@@ -66,7 +66,7 @@ fn spelt(LogArgs { verbose, quiet, log_format }: &LogArgs) -> Vec<&'static str> 
     [format].into_iter().chain(quiet).chain(verbose).collect()
 }
 
-/// The exit status of this program, called like this in an environment that says nothing to it.
+/// Runs this program with these arguments in an environment without settings for it. Returns the exit status.
 fn run(program: &Path, arguments: &[&str], log: &[&str]) -> Result<u8, Failure> {
     let is_ours = |name: &str| name.starts_with("DATABASE_URL") || name.starts_with("KALSHI_");
     let mut command = Command::new(program);
@@ -80,12 +80,13 @@ fn run(program: &Path, arguments: &[&str], log: &[&str]) -> Result<u8, Failure> 
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(Exit::Bug.code()))
 }
 
-/// A folder of our own, gone with the value.
+/// A folder of this demo, deleted with the value.
 struct Folder(PathBuf);
 
 impl Folder {
     fn make(now: Timestamp) -> Result<Folder, Failure> {
-        // A number is given to another process again; what a killed one left behind is not taken over.
+        // The system reuses process numbers, so the name also holds the time: a folder that a killed demo left behind
+        // is not taken over.
         let name = format!("kalshi-ingest-demo-{}-{}", std::process::id(), now.micros());
         let path = std::env::temp_dir().join(name);
         let mut builder = DirBuilder::new();
@@ -108,9 +109,8 @@ impl Drop for Folder {
     }
 }
 
-/// Plays three passes into the database `file` and shows the status. `run` calls the program with these words and
-/// answers with its exit status; `say` shows words to whoever watches. Answers with the status of the first call
-/// that failed, or 0.
+/// Plays three passes into the database `file` and shows the status. `run` calls the program with these arguments and
+/// returns its exit status; `say` shows a text to the user. Returns the status of the first call that failed, or 0.
 pub fn play(
     file: &Path,
     run: &mut dyn FnMut(&[&str]) -> anyhow::Result<u8>,
@@ -141,10 +141,10 @@ pub fn play(
     run(&["status", "--database-url", &database])
 }
 
-/// Something that happens at the exchange.
+/// An event at the simulated exchange.
 type Happening = fn(&Exchange);
 
-/// The passes, and what happens before each.
+/// The text before each pass, and the event before it.
 const PASSES: [(&str, Happening); 3] = [
     ("First pass: the whole history, through a 503 and a cut connection.", history),
     ("Second pass: nothing new, so nothing is stored twice.", |_| {}),

@@ -1,5 +1,5 @@
-//! What the passes of a shard remember of the exchange: the clocks, the newest trade of the tape, where the
-//! archive ends. It is loaded before the first question and saved when the pass has judged.
+//! The memory of the exchange that the passes of a shard share: the clocks, the newest trade of the tape, the archive
+//! cutoff. It is loaded before the first question and saved after the pass has judged.
 
 use std::time::Duration;
 
@@ -16,26 +16,26 @@ use crate::kalshi::VENUE;
 use crate::store::{ExchangeKey, Store};
 use crate::words;
 
-/// What does not change is asked again after so long.
+/// The age after which facts that seldom change are asked for again.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(3_600);
-/// A clock of ours that is off by more is told.
+/// The clock difference above which the log reports it.
 const OFFSET_TOLD: Duration = Duration::from_secs(5);
-/// A market that was known so lately needs no word about its silence.
+/// A market whose claim is younger than this needs no judgement of its silence.
 const KNOWN_LATELY: Duration = Duration::from_secs(30);
-/// Lower bounds are lowered by less than so many seconds, another number in each pass.
+/// Lower bounds are lowered by less than this number of seconds; the number differs from pass to pass.
 const NUDGES: i64 = 7;
 
-/// A pass's memory.
+/// The memory of a pass.
 pub(super) struct Memory {
     key: ExchangeKey,
     record: ExchangeRecord,
     pulse: Pulse,
-    /// The time since the pass before.
+    /// The time since the previous pass.
     interval: Duration,
 }
 
 impl Memory {
-    /// What the passes before left; `asker` goes by it from now on.
+    /// Loads the record of earlier passes. From now on `asker` uses the remembered clock.
     pub(super) fn load(
         key: ExchangeKey,
         store: &mut dyn Store,
@@ -60,19 +60,19 @@ impl Memory {
         Ok(Memory { key, record, pulse, interval })
     }
 
-    /// The same for somebody who does not come regularly.
+    /// The same memory for a command that does not run at regular intervals.
     #[must_use]
     pub(super) fn by_the_minute(self) -> Memory {
         Memory { interval: Duration::ZERO, ..self }
     }
 
-    /// The newest trade of the tape that passes before were shown.
+    /// The newest trade of the tape that earlier passes were shown.
     pub(super) fn newest(&self) -> Option<&Anchor> {
         self.pulse.newest.as_ref()
     }
 
-    /// The rules of a pass over these markets, with what is remembered; where the archive ends is asked if
-    /// a market needs it.
+    /// The rules of a pass over these markets, with the remembered facts. The archive cutoff is asked for if a market
+    /// needs it.
     pub(super) fn rules(
         &mut self,
         rules: Rules,
@@ -95,7 +95,7 @@ impl Memory {
         Rules { cutoff: self.cutoff(asker, ours), ..rules }
     }
 
-    /// Where the archive ends.
+    /// The archive cutoff, from memory or from the exchange.
     fn cutoff(&mut self, asker: &Asker, ours: Timestamp) -> Option<Timestamp> {
         let is_recent = |at: Timestamp| at <= ours && ours.since(at) < ASKED_AGAIN_AFTER;
         if self.record.cutoff_at.is_none_or(|at| !is_recent(at)) && !asker.is_forbidden() {
@@ -103,7 +103,7 @@ impl Memory {
             let answer =
                 asker.ask_at_most(1, &mut jitter, |client, left, clock| client.cutoff(left, clock));
             match answer {
-                // The live endpoint holds weeks at least: anything later is nonsense.
+                // The live endpoint holds weeks at least, so a later cutoff is wrong.
                 Ok(Some((cutoff, as_of))) if as_of.since(cutoff) >= VENUE.live_min => {
                     (self.record.cutoff, self.record.cutoff_at) = (Some(cutoff), Some(ours));
                 }
@@ -117,7 +117,8 @@ impl Memory {
         self.record.cutoff
     }
 
-    /// The newest trade of the tape, as this pass read it or is told now; `needs` says whether any market is silent.
+    /// The newest trade of the tape, as this pass read it or asks for it now. `needs` says whether any market is
+    /// silent.
     pub(super) fn head(read: Option<Anchor>, needs: bool, asker: &Asker) -> Head {
         if let Some(newest) = read {
             return Head::Shown(newest);
@@ -129,8 +130,8 @@ impl Memory {
         }
     }
 
-    /// Whether the silence of a market is plausible, given the newest trade of the tape. `needs` says whether
-    /// any market is silent; `shown` is the newest trade of any market.
+    /// Whether the silence of a market is plausible, given the newest trade of the tape. `needs` says whether any
+    /// market is silent; `shown` is the newest trade of any market.
     pub(super) fn judge_silence(
         &mut self,
         head: Head,
@@ -144,14 +145,15 @@ impl Memory {
         let is_traded =
             self.pulse.newest.as_ref().is_some_and(is_live) || shown.as_ref().is_some_and(is_live);
         if head == Head::Nothing && is_traded {
-            // An exchange that traded lately shows it: whoever shows nothing is not believed in anything.
+            // An exchange that traded lately shows its trades. If an answer shows none, none of its silences is
+            // believed.
             self.pulse = self.pulse.after(None);
             return false;
         }
-        // Where a market moved, so did the tape: the pulse is learnt without an answer.
+        // When a market has a new trade, the tape has one too: the pulse learns it without an answer.
         let is_news = |at: &Anchor| self.pulse.newest.as_ref().is_none_or(|of| of.at < at.at);
         let head = head.shown().or_else(|| shown.filter(is_news));
-        // Where none is to be had, what was learnt before has to do.
+        // Without a newest trade, the pulse stays as earlier passes learnt it.
         if head.is_some() {
             self.pulse = self.pulse.after(head);
         }
@@ -165,7 +167,7 @@ impl Memory {
         is_trading == Some(false)
     }
 
-    /// Says if a clock is wrong, as far as the answers of this pass tell.
+    /// Reports a wrong clock, as far as the answers of this pass show one.
     pub(super) fn tell_clock(asker: &Asker) {
         let known = asker.exchange_clock();
         let Some(last) = known.last() else { return };
@@ -183,7 +185,7 @@ impl Memory {
         let offset = Duration::from_micros(last.offset_us().unsigned_abs());
         if offset > OFFSET_TOLD {
             let word = if last.offset_us() < 0 { "ahead of" } else { "behind" };
-            // A person has to set it right: also where only failures are to be told.
+            // An error rather than a warning: a person has to correct the clock, also where the log shows only errors.
             log::error!(
                 "this machine's clock is {} {word} the exchange's: check its time service",
                 words::duration(offset)
@@ -191,7 +193,7 @@ impl Memory {
         }
     }
 
-    /// Notes what this pass was told.
+    /// Notes and saves the facts that this pass was told.
     pub(super) fn save(
         &mut self,
         store: &mut dyn Store,
@@ -212,14 +214,14 @@ impl Memory {
     }
 }
 
-/// The newest trade of all, as far as a pass was told.
+/// The newest trade of the whole exchange, as a pass was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Head {
-    /// This one.
+    /// The newest trade.
     Shown(Anchor),
     /// The answer shows no trade at all.
     Nothing,
-    /// Nobody asked, or nobody answered.
+    /// There was no question, or no answer.
     Unknown,
 }
 
@@ -232,7 +234,7 @@ impl Head {
     }
 }
 
-/// Whether a market is silent: heard later than it is known to.
+/// Whether a market is silent: the instant up to which it was heard lies well after the end of its claim.
 pub(super) fn is_silent(row: &Checkpoint, heard: Timestamp) -> bool {
     row.complete_until.is_none_or(|until| heard.since(until) > KNOWN_LATELY)
 }

@@ -1,4 +1,4 @@
-//! One invocation: opens what is needed, does the task, says how it ended.
+//! One invocation: it opens the resources, does the task and reports the result.
 
 mod backfill;
 mod markets;
@@ -38,17 +38,17 @@ use crate::manual;
 use crate::serve;
 use crate::store::Store;
 
-/// Does what was typed. The only place that turns an error into words and a number.
+/// Does the task that the user typed. Only this function turns an error into a message and an exit status.
 pub fn main(cli: Cli, stop: &StopFlag) -> Exit {
     main_by(cli, stop, &clock::of_environment())
 }
 
-/// The same by another clock.
+/// Does the task by another clock.
 pub fn main_by(cli: Cli, stop: &StopFlag, clock: &Arc<dyn Clock>) -> Exit {
     main_in(cli, stop, &Outside::machine(Arc::clone(clock)))
 }
 
-/// The same in another world.
+/// Does the task with other effects outside of the program.
 pub fn main_in(cli: Cli, stop: &StopFlag, outside: &Outside) -> Exit {
     match dispatch(cli.command, outside, stop) {
         Ok(exit) => exit,
@@ -68,7 +68,7 @@ fn dispatch(command: Command, outside: &Outside, stop: &StopFlag) -> anyhow::Res
     }
 }
 
-/// One call a command: `config` has said what it takes and on which terms it works.
+/// Calls the function of a command. `config` has decided its plan and its terms.
 fn works(work: Work, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit> {
     let Terms { needs, .. } = Terms::of(&work);
     let Config { database, task } = Config::new(work, outside.clock.now(), &*outside.environment)?;
@@ -101,7 +101,7 @@ fn prints(text: &[u8], outside: &Outside) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Says what a verdict found.
+/// Logs the lines of a verdict.
 fn say(lines: Lines) {
     for line in lines {
         match line {
@@ -111,7 +111,7 @@ fn say(lines: Lines) {
     }
 }
 
-/// What finding out about the selection came to, at this instant.
+/// Judges the resolution of the selection at this instant.
 fn judge_resolution(verdict: &mut Verdict, resolved: &Resolved, now: Timestamp) -> Lines {
     let failed = verdict.failures(&resolved.troubles);
     let unresolved = resolved.unresolved.iter();
@@ -122,7 +122,7 @@ fn judge_resolution(verdict: &mut Verdict, resolved: &Resolved, now: Timestamp) 
     )
 }
 
-/// Writes to stdout; a reader that has seen enough (`| head`) is no error.
+/// Writes to stdout. A reader that stops early (`| head`) is no error.
 fn answer(text: &str, outside: &Outside) -> anyhow::Result<()> {
     answer_bytes(text.as_bytes(), outside)
 }
@@ -138,8 +138,8 @@ fn answer_bytes(bytes: &[u8], outside: &Outside) -> anyhow::Result<()> {
     }
 }
 
-/// The markets that a selection stands for, as far as the database knows: nobody is asked. What
-/// was never selected before is, now.
+/// The markets that a selection stands for by the database alone, without a question to the exchange. A watch that was
+/// never selected before is selected from now on.
 fn roster_on_record(
     selection: &Selection,
     store: &mut dyn Store,
@@ -150,7 +150,8 @@ fn roster_on_record(
     Ok(roster_of(selection, &records))
 }
 
-/// What the exchange refused is nothing to be watched over, also where it is not asked; what that is.
+/// Takes refused names out of the selection and returns them: a name that the exchange refused is not judged, also in
+/// commands that ask nothing.
 fn leave_out_refused(
     selection: &mut Selection,
     store: &mut dyn Store,
@@ -163,13 +164,13 @@ fn leave_out_refused(
     Ok(refused)
 }
 
-/// The entries of a selection that stand for markets which others name.
+/// The names of the watches that stand for other markets: events and series.
 fn resolved_names(selection: &Selection) -> Vec<String> {
     let watches = selection.watches().iter().filter(|watch| watch.target.is_resolved());
     watches.map(|watch| watch.target.name()).collect()
 }
 
-/// The markets that were named, and those that these records name.
+/// The named markets, and the members that these records hold.
 fn roster_of(selection: &Selection, records: &[WatchRecord]) -> Roster {
     let mut roster = selection.named();
     for watch in selection.watches().iter().filter(|watch| watch.target.is_resolved()) {

@@ -1,5 +1,5 @@
-//! Who is told of a pass: the metrics file, the push gateway, the dead-man switch. What becomes of
-//! it is logged and never changes the exit status.
+//! The receivers of a pass's result: the metrics file, the push gateway, the dead-man switch. A failure of theirs is
+//! logged and never changes the exit status.
 
 use crate::config::Notify;
 use crate::domain::freshness::Now;
@@ -36,7 +36,7 @@ pub(super) fn metrics(
     }
 }
 
-/// The same when the database does not answer: how the pass ended is all that is new.
+/// Writes and pushes the metrics when the database does not answer: only the end of the pass is new then.
 pub(super) fn unavailable(notify: &Notify, selection: &Selection, last: LastRun) {
     let before = notify.metrics_file.as_deref().and_then(metrics::file::read);
     hand_out(

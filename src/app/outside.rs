@@ -1,5 +1,5 @@
-//! What a command meets outside of itself. The program brings the machine's; whoever wants to turn time, break
-//! connections or kill a command between two steps brings others.
+//! The effects of a command outside of the program. The program uses those of the machine. A test that turns the
+//! clock, breaks connections or kills a command between two steps brings its own.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use crate::store::{DatabaseUrl, Missing, Store};
 
 /// Opens databases.
 pub trait Databases: Send + Sync {
-    /// To be written to.
+    /// Opens the database for writing.
     fn open(&self, url: &DatabaseUrl, missing: Missing) -> Result<Box<dyn Store>, Failure>;
 
-    /// To be read only, see [`DatabaseUrl::open_to_read`].
+    /// Opens the database for reading only, see [`DatabaseUrl::open_to_read`].
     fn open_to_read(&self, url: &DatabaseUrl) -> Result<Box<dyn Store>, Failure>;
 
-    /// Whether it is one that nobody has made yet.
+    /// Whether the database does not exist yet.
     fn is_missing(&self, url: &DatabaseUrl) -> bool;
 }
 
-/// Those that their URLs name.
+/// Opens the databases that the URLs name.
 struct Named;
 
 impl Databases for Named {
@@ -40,35 +40,35 @@ impl Databases for Named {
     }
 }
 
-/// The value of a variable of the environment.
+/// Returns the value of an environment variable.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// Where answers go.
+/// Receives the answers.
 pub type Output = Arc<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
 
-/// Everything that a command comes to from outside.
+/// All effects of a command outside of the program.
 #[derive(Clone)]
 pub struct Outside {
-    /// What tells and spends time.
+    /// The clock, which also waits.
     pub clock: Arc<dyn Clock>,
-    /// What the environment says.
+    /// The environment variables.
     pub environment: Environment,
-    /// How the exchange is reached; `None`: over the network.
+    /// The way to the exchange; `None` for the network.
     pub transport: Option<Arc<dyn Transport>>,
-    /// Where trades are stored.
+    /// The databases that store trades.
     pub databases: Arc<dyn Databases>,
-    /// Where answers go.
+    /// The receiver of the answers.
     pub output: Output,
-    /// What waits are drawn with.
+    /// The dice for random waits.
     pub dice: Dice,
-    /// How walks are done at the same time.
+    /// How the walks of a pass run at the same time.
     pub drive: Drive,
 }
 
 impl Outside {
-    /// The machine's own, by this clock.
+    /// The effects of the machine, by this clock.
     pub fn machine(clock: Arc<dyn Clock>) -> Outside {
-        // A value that is not Unicode is a wrong one, not a missing one.
+        // A value that is not Unicode counts as a wrong value, not as a missing one.
         let variable =
             |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         let stdout = |bytes: &[u8]| {
@@ -86,7 +86,7 @@ impl Outside {
         }
     }
 
-    /// What asks the exchange.
+    /// The client that asks the exchange.
     pub(super) fn client(&self, access: Access) -> Client {
         match &self.transport {
             Some(transport) => Client::by(Arc::clone(transport), access),

@@ -1,5 +1,5 @@
-//! `replay`: rebuilds trades from the raw events, without asking the exchange; and `prune`, which
-//! deletes raw events that a replay can do without.
+//! `replay`: rebuilds trades from the raw events, without asking the exchange; and `prune`, which deletes raw events
+//! that a replay does not need.
 
 use super::outside::Outside;
 use super::say;
@@ -15,11 +15,11 @@ use crate::kalshi;
 use crate::report;
 use crate::store::{ReplayCursor, Replayed, Store, TRADES_TABLE};
 
-/// Events read and written together.
+/// Raw events that are read and written together.
 const EVENTS_PER_BATCH: u32 = 10_000;
-/// Events deleted in one transaction.
+/// Raw events that are deleted in one transaction.
 const DELETED_PER_BATCH: u32 = 10_000;
-/// Differences shown.
+/// The number of differences that are shown.
 const EXAMPLES: u32 = 20;
 
 pub(super) fn replay(
@@ -72,7 +72,8 @@ fn rebuild(
                 tally.events_conflicting += 1;
                 continue;
             }
-            // One that was a trade when it came may have come while our clock was behind.
+            // An event accepted as a trade may have arrived while our clock was behind, so the later of both times
+            // counts.
             let now =
                 raw.rejected.as_ref().map_or_else(|| outside.clock.now(), |_| raw.received_at);
             match kalshi::normalize(&raw.payload, &raw.scope, now.max(raw.received_at)) {
@@ -89,8 +90,8 @@ fn rebuild(
             }
         }
         let offered = trades.len();
-        // Both databases like keys in order. Of two events of one trade the one counts that was a
-        // trade then, and not one that was refused before.
+        // Both databases insert faster in the order of the key. Of two events of one trade the event counts that was
+        // accepted when it arrived, before one that was rejected.
         trades.sort_by(|(was_refused_a, a), (was_refused_b, b)| {
             let ids = a.event.trade.trade_id.cmp(&b.event.trade.trade_id);
             ids.then(was_refused_a.cmp(was_refused_b))
@@ -146,7 +147,7 @@ pub(super) fn prune(
     Ok(stop.signal().map_or(Exit::Ok, Exit::of_signal))
 }
 
-/// Says what `prune` would do, and does nothing.
+/// Says what `prune` would delete, and deletes nothing.
 fn dry_prune(before: Timestamp, store: &mut dyn Store, outside: &Outside) -> anyhow::Result<Exit> {
     store.check_schema()?;
     let (found, kept) = store.prunable(before)?;

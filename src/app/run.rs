@@ -41,7 +41,7 @@ use crate::webhook::Ping;
 /// A checkpoint older than this is a backlog worth a progress bar.
 const BACKLOG_MIN: Duration = Duration::from_secs(600);
 
-/// One pass over the database that `open` opens, and everybody told of it who is to be.
+/// Does one pass over the database that `open` opens, and notifies all receivers of the result.
 pub(super) fn run(
     plan: RunPlan,
     open: impl FnOnce() -> Result<Box<dyn Store>, Failure>,
@@ -100,7 +100,8 @@ fn pass(
     let budget = pass.asker.budget().clone();
     let mut lock = None;
     let done = session.with_reconnect(store, &budget, |store| {
-        // It goes with the connection that broke off; who has come in meanwhile goes on alone.
+        // The lock ends with the connection that broke. If another pass has taken it meanwhile, that one continues
+        // alone.
         drop(lock.take());
         lock = store.try_lock(&lock_name)?;
         pass.verdict.begin_again();
@@ -113,7 +114,7 @@ fn pass(
     Ok(session.close(Done { markets, tally, verdict }, Some(&asker), store))
 }
 
-/// A pass at work.
+/// A pass in progress.
 struct Pass {
     key: ExchangeKey,
     selection: Selection,
@@ -127,7 +128,7 @@ struct Pass {
     markets: usize,
 }
 
-/// Says that `--since` reaches below what a pass can read.
+/// Warns that `--since` reaches below the trades that a pass can read.
 fn tell_archived(rules: Rules) {
     let Some((since, cutoff)) = rules.since.zip(rules.cutoff) else { return };
     if since < cutoff {
@@ -143,11 +144,11 @@ impl Pass {
         self.asker.budget().clock().now()
     }
 
-    /// Another pass is at work: this one reads nothing and judges what the database says.
+    /// Another pass is at work: this one reads no trades and judges by the database.
     fn stand_by(&mut self, store: &mut dyn Store) -> Result<(), Failure> {
         say(self.verdict.lock_out());
         let now = self.now();
-        // Read first: the pass that is at work notes what was heard, and then by which clock.
+        // The record is read first: the other pass writes the heard instants before the clock that they are by.
         let record = store.exchange_record(&self.key)?.unwrap_or_default();
         for target in super::leave_out_refused(&mut self.selection, store)? {
             say(self.verdict.failure(&ingest::unknown(&target)));
@@ -157,11 +158,11 @@ impl Pass {
         self.markets = roster.len();
         let checkpoints = store.checkpoints(&roster.scopes(), now)?;
         let overview = store.overview(now)?;
-        // Nobody answers this pass: what is on record says also if our clock was set back since.
+        // The exchange answers nothing to this pass. The record also shows whether our clock was set back since.
         let known = ExchangeClock::remembered(record.base(now), record.offset_us());
         let clocks = Now { exchange: known.now(now), ours: now };
         say(self.verdict.judge_staleness(&checkpoints, &roster, clocks));
-        // Nobody was asked, but for how long nobody has answered is on record.
+        // This pass asked nothing, but the record shows for how long the exchange has not answered.
         for summary in overview.summaries(Some(&self.selection), clocks) {
             if let Some(since) = summary.unresolved_since {
                 say(self.verdict.unresolved(&summary.target, since, summary.sla, clocks.earlier()));
@@ -170,7 +171,7 @@ impl Pass {
         Ok(())
     }
 
-    /// The pass proper.
+    /// Does the pass itself.
     fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
         let mut memory = Memory::load(self.key.clone(), store, &self.asker, self.now())?;
         let resolved = ingest::resolve(&self.selection, store, &self.asker)?;
@@ -201,7 +202,8 @@ impl Pass {
             self.retire_or_reopen(store, &mut outcome.committed, &retired, Retirement::Retire)?;
             forget(store, &resolved, &retired)?;
         }
-        // Judged last: what is said cannot be taken back if the database breaks off before.
+        // Staleness is judged last: a reported verdict cannot be taken back if the database connection breaks before
+        // the end.
         let synced = match outcome.store_failure {
             None => self.sync(store),
             Some(_) => Ok(()),
@@ -218,7 +220,8 @@ impl Pass {
         synced
     }
 
-    /// Commits what was heard, as far as silence is plausible, and notes what the exchange told; says whether it is.
+    /// Commits the heard instants if silence is plausible, and notes the exchange's facts. Returns whether silence is
+    /// plausible.
     fn close(
         &self,
         store: &mut dyn Store,
@@ -243,7 +246,7 @@ impl Pass {
         }
         let Outcome { committed, heard, .. } = outcome;
         if !is_shown {
-            // Where the exchange shows no trade at all, a market that nobody has described is not silent.
+            // Where the exchange shows no trade at all, a market that was never level is not silent.
             heard.retain(|scope, _| committed.get(scope).is_some_and(|row| row.level_at.is_some()));
         }
         let now = self.now();
@@ -257,7 +260,7 @@ impl Pass {
         Ok(is_plausible)
     }
 
-    /// Which walks are to be done.
+    /// The walks that this pass has to do.
     fn plan(&self, active: Vec<Checkpoint>, tape: TapeRate) -> Vec<Job> {
         let jobs = plan::plan(active, self.outlook(tape));
         if let Some(Job::Tape { riders, .. }) = jobs.first() {
@@ -324,7 +327,7 @@ impl Pass {
         Now { exchange: self.asker.exchange_now(), ours: self.now() }
     }
 
-    /// The markets for which it is time to retire or to be reopened.
+    /// The markets that are due to retire, or due to be reopened.
     fn retirements<'l>(
         &self,
         committed: &'l Committed,
@@ -351,8 +354,8 @@ impl Pass {
         ingest::retire_or_reopen(store, self.run, committed, retirements, self.now())
     }
 
-    /// The checkpoints at the end of the pass. What another pass moved is read again; if the
-    /// database is gone by now, the rest has to do.
+    /// The checkpoints at the end of the pass. Those that another pass moved are read again; without the database the
+    /// others have to do.
     fn at_the_end(
         &self,
         committed: &Committed,
@@ -367,7 +370,7 @@ impl Pass {
         store.checkpoints(scopes, self.now()).unwrap_or(known)
     }
 
-    /// Brings the metadata up to date if it is time to.
+    /// Brings the metadata up to date if a sync is due.
     fn sync(&mut self, store: &mut dyn Store) -> Result<(), Failure> {
         let Some(every) = self.sync_every else { return Ok(()) };
         if self.asker.stopped().is_some() {
@@ -382,7 +385,8 @@ impl Pass {
     }
 }
 
-/// Which markets have ever traded: by their descriptions, unless trades of them are stored, as by a reading of the tape.
+/// Whether each market has ever traded: by its description, or because trades of it are stored, for example from the
+/// tape.
 fn traded(
     store: &mut dyn Store,
     resolved: &Resolved,
@@ -408,12 +412,12 @@ fn traded(
     Ok(traded)
 }
 
-/// Whether a market retires because of silence alone: no list ever showed a trade of it.
+/// Whether a market would retire because of silence alone: no list ever showed a trade of it.
 fn is_untraded(committed: &Committed, market: &Ticker) -> bool {
     committed.market(market).is_some_and(|row| row.anchor.is_none())
 }
 
-/// Retired markets need not be remembered as members of what was selected.
+/// Removes retired markets from the members of the watches; they need not be remembered there.
 fn forget(store: &mut dyn Store, resolved: &Resolved, retired: &[Ticker]) -> Result<(), Failure> {
     if retired.is_empty() {
         return Ok(());

@@ -1,5 +1,4 @@
-//! What every command that works has in common: a row of `ingestion_runs`, a closing line, and the
-//! exit status between them.
+//! The common frame of every command that works: a row of `ingestion_runs`, a closing line, and the exit status.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,35 +23,35 @@ use crate::report;
 use crate::retry::Policy;
 use crate::store::{ExchangeKey, RunId, RunRecord, Store};
 
-/// Far more than anything takes at the slowest rate anybody sets.
+/// A budget far longer than any command needs at the slowest rate in use.
 pub(super) const LONG: Duration = Duration::from_secs(86_400);
 
-/// What the closing record may take when the database breaks off just then.
+/// The time limit for the closing record when the connection breaks just then.
 const END_MAX: Duration = Duration::from_secs(5);
 
-/// A command at work.
+/// A command in progress.
 pub(super) struct Session<'a> {
     outside: &'a Outside,
     stop: &'a StopFlag,
     started_at: Duration,
-    /// What the closing line calls it.
+    /// The name of the command in the closing line.
     name: &'static str,
     run: RunId,
-    /// How far below their checkpoints the walks of a pass re-read.
+    /// The distance below its checkpoint from which each walk of a pass reads again.
     pub(super) overlap: Option<Duration>,
-    /// How often the database had to be asked again.
+    /// The number of repetitions because of the database.
     retries: Retries,
-    /// What is on record of when to come back, and whose record it is.
+    /// The recorded time to come back, and the key of the record.
     come_back: Option<(ExchangeKey, ComeBack)>,
 }
 
-/// What a command did.
+/// The work of a command.
 pub(super) struct Done {
-    /// How many markets it was about.
+    /// The number of markets in its work.
     pub(super) markets: usize,
-    /// What was counted.
+    /// The counts.
     pub(super) tally: Tally,
-    /// What it came to.
+    /// The verdict.
     pub(super) verdict: Verdict,
 }
 
@@ -65,12 +64,12 @@ pub(super) struct Closed {
     pub(super) now: Now,
     /// The closing line.
     pub(super) line: String,
-    /// The lines of the markets that breach.
+    /// The lines of the markets that breach their SLA.
     pub(super) breaches: Vec<String>,
 }
 
 impl Closed {
-    /// What the metrics say of it.
+    /// The figures of this run for the metrics.
     pub(super) fn last_run(&self) -> LastRun {
         let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         LastRun {
@@ -82,7 +81,7 @@ impl Closed {
         }
     }
 
-    /// The closing line, and before it the first thing that went wrong and every breach.
+    /// The first failure and every breach, then the closing line.
     pub(super) fn words(&self) -> String {
         let mut words = String::new();
         let error = self.record.error.iter();
@@ -97,7 +96,7 @@ impl Closed {
 }
 
 impl<'a> Session<'a> {
-    /// Opens the row. `name` is what the closing line calls the command.
+    /// Opens the row. `name` is the name of the command in the closing line.
     pub(super) fn begin(
         command: &str,
         name: &'static str,
@@ -112,17 +111,17 @@ impl<'a> Session<'a> {
         Ok(Session { outside, stop, started_at, name, run, overlap, retries, come_back })
     }
 
-    /// The row's number.
+    /// The number of the row.
     pub(super) fn run(&self) -> RunId {
         self.run
     }
 
-    /// So long, or until the program is asked to stop.
+    /// A budget of this span, which ends early when the program is asked to stop.
     pub(super) fn budget(&self, span: Duration) -> Budget {
         Budget::new(Arc::clone(&self.outside.clock), span, self.stop.clone())
     }
 
-    /// What asks the exchange, for so long, unless that wants to be left alone.
+    /// An asker of the exchange for this span. It does not ask while the exchange refuses requests.
     pub(super) fn asker(
         &mut self,
         exchange: ExchangePlan,
@@ -137,7 +136,7 @@ impl<'a> Session<'a> {
         asker
     }
 
-    /// Keeps when to come back for the passes after this one.
+    /// Saves the time to come back for later passes.
     fn keep_come_back(&self, asker: &Asker, store: &mut dyn Store) {
         let (Some((key, before)), come_back) = (&self.come_back, asker.come_back()) else { return };
         if *before != come_back
@@ -147,8 +146,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Does `work`, and does it again when the database breaks off: what was committed is there, so
-    /// it goes on from the last batch. Until the budget is over, and not for ever.
+    /// Does `work`, and repeats it when the database connection breaks: committed work is stored, so the repetition
+    /// continues after the last batch. The repetitions end with the budget at the latest.
     pub(super) fn with_reconnect<T>(
         &mut self,
         store: &mut dyn Store,
@@ -183,7 +182,7 @@ impl<'a> Session<'a> {
         match self.with_reconnect(store, &budget, |store| store.finish_run(run, record)) {
             Ok(()) => exit,
             Err(failure) => {
-                // After the first complaint about the database a second one says nothing new.
+                // After the first error about the database a second one says nothing new.
                 if exit != Exit::Database {
                     log::error!("{}", one_line(&failure));
                 }
@@ -192,12 +191,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Closes the row and says the closing line; the exit status.
+    /// Closes the row and logs the closing line. Returns the exit status.
     pub(super) fn end(self, done: Done, asker: Option<&Asker>, store: &mut dyn Store) -> Exit {
         self.close(done, asker, store).exit
     }
 
-    /// The same, with all that can be told of it.
+    /// Closes the row, and returns all the facts for the receivers of the result.
     pub(super) fn close(
         mut self,
         done: Done,
@@ -235,7 +234,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What asks the exchange, where nothing is recorded.
+/// An asker of the exchange for a command that records nothing.
 pub(super) fn asker(
     exchange: ExchangePlan,
     span: Duration,
@@ -247,11 +246,11 @@ pub(super) fn asker(
     Asker::new(client, pace, Policy::default(), budget, outside.dice.clone()).driven(outside.drive)
 }
 
-/// What passes knew of the clocks is believed by others for so long.
+/// The age up to which other commands believe the clocks that passes learnt.
 const LATELY: Duration = Duration::from_secs(3_600);
 
-/// Has the asker do as earlier passes were told; what is on record of that. It need not be known: the
-/// exchange would say it again.
+/// Hands the recorded time to come back to the asker, and returns it. A failure to read it does no harm: the exchange
+/// would tell the time again.
 pub(super) fn heed(asker: &Asker, key: &ExchangeKey, store: &mut dyn Store) -> ComeBack {
     let record = store.exchange_record(key).unwrap_or_else(|failure| {
         log::debug!("{}; asking the exchange all the same", one_line(&failure));
@@ -259,7 +258,7 @@ pub(super) fn heed(asker: &Asker, key: &ExchangeKey, store: &mut dyn Store) -> C
     });
     let record = record.unwrap_or_default();
     let ours = asker.budget().clock().now();
-    // What passes knew of the clocks lately says which dates are wrong.
+    // The clocks that passes learnt lately show which dates are wrong.
     if let Some(base) = record.base(ours).filter(|base| ours.since(base.ours) < LATELY) {
         asker.remember(ExchangeClock::remembered(Some(base), record.offset_us()));
     }
@@ -268,7 +267,7 @@ pub(super) fn heed(asker: &Asker, key: &ExchangeKey, store: &mut dyn Store) -> C
     come_back
 }
 
-/// Finer figures say nothing: the exchange tells its time in seconds.
+/// Cuts a span to milliseconds. Finer figures mean nothing, because the exchange tells its time in seconds.
 fn to_milliseconds(span: Duration) -> Duration {
     Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }

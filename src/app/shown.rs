@@ -1,4 +1,4 @@
-//! Up to where the live tier has shown what it holds.
+//! The instant up to which the live tier has shown its trades.
 
 use std::time::Duration;
 
@@ -12,30 +12,32 @@ use crate::ingest::Asker;
 use crate::store::{ExchangeKey, Store};
 use crate::words;
 
-/// Trades so young may still be joined by others; nothing is read again below a finished slice.
+/// The age up to which more trades may still join the ones that are shown. Nothing is read again below a finished
+/// slice.
 pub(super) const SETTLE: Duration = Duration::from_secs(120);
-/// How often the newest trade of the exchange is asked for.
+/// The number of questions for the newest trade of the exchange.
 const HEADS_MAX: usize = 3;
-/// A window that ended longer ago is not held against the newest trade.
+/// A window that ended longer ago than this is not checked against the newest trade.
 const LATELY: Duration = Duration::from_secs(86_400);
 
-/// How far up the live tier has shown what it holds.
+/// How much of a window the live tier has shown.
 pub(super) struct Shown {
-    /// Up to here it has shown all that it will.
+    /// The instant up to which it has shown all trades that it will show.
     pub(super) settled_until: Timestamp,
-    /// Whether it has shown a trade from above the window.
+    /// Whether it has shown a trade above the window.
     pub(super) has_newer: bool,
 }
 
 impl Shown {
-    /// All of a window that ends here.
+    /// A window that ends here and was shown completely.
     pub(super) fn above(until: Timestamp) -> Shown {
         Shown { settled_until: until, has_newer: true }
     }
 }
 
-/// How far it has shown a window: an exchange that stands still says nothing of what comes after its newest trade, and
-/// late trades may still join that one. Whether its silence is plausible decides only whether that is told.
+/// Finds how much of a window was shown. An exchange without new trades says nothing about the time after its newest
+/// trade, and late trades may still join that one. The plausibility of the silence only decides whether it is
+/// reported.
 pub(super) fn shown_until(
     (from, until): (Timestamp, Timestamp),
     key: &ExchangeKey,
@@ -51,7 +53,7 @@ pub(super) fn shown_until(
     let head = match (ask_for_head(asker), memory.newest()) {
         (Told::Shown(newest), _) => newest,
         (Told::Refused | Told::Unknown(_), Some(newest)) => newest.clone(),
-        // Nobody is told: then each answer is held against its own date alone.
+        // The newest trade is refused to everyone: then each answer is checked against its own date alone.
         (Told::Refused, None) => return Ok(Shown::above(until)),
         (Told::Unknown(why), None) => {
             say(verdict.incomplete(&format!("{why}; run it again later")));
@@ -70,16 +72,17 @@ pub(super) fn shown_until(
     Ok(Shown { settled_until, has_newer: false })
 }
 
-/// The newest trade of the exchange, as far as it is told.
+/// The answer to the question for the newest trade of the exchange.
 enum Told {
     Shown(Anchor),
-    /// Nobody is told.
+    /// The exchange refuses the question.
     Refused,
-    /// It was not found out, for this reason.
+    /// The newest trade is unknown, for this reason.
     Unknown(String),
 }
 
-/// An empty list is no answer, but there may be exchanges where there is nothing; and one refusal may be a slip.
+/// Asks several times: an empty list is no answer, although an exchange may hold no trade, and one refusal may be an
+/// accident.
 fn ask_for_head(asker: &Asker) -> Told {
     let mut jitter = asker.jitter();
     let mut head = Told::Refused;

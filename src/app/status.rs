@@ -39,7 +39,7 @@ pub(super) fn status(
     let overview = store.overview(now)?;
     let clocks = overview.clocks(now);
     let selection = asked_for(named, *sla, &overview, now);
-    // Only read: an entry that is not on record has no markets.
+    // The database is only read, so an entry that is not on record has no markets.
     let records = store.watches_on_record(&super::resolved_names(&selection))?;
     let mut roster = super::roster_of(&selection, &records);
     add_stored(named, &reports, store, &mut roster)?;
@@ -87,29 +87,29 @@ pub(super) fn status(
     Ok(found.exit(*check))
 }
 
-/// What a status came to, whatever it looks like.
+/// The result of a status, in whatever format it is shown.
 struct Found {
-    /// Whether all that was asked for is there.
+    /// Whether everything that was asked for is there.
     is_answered: bool,
-    /// Whether something breaches its SLA.
+    /// Whether anything breaches its SLA.
     is_stale: bool,
-    /// Whether nothing is stored of a name.
+    /// Whether there is a name of which nothing is stored.
     is_mistyped: bool,
 }
 
 impl Found {
-    /// What an answer came to that holds something, or nothing.
+    /// A result with or without an answer.
     fn new(is_answered: bool) -> Found {
         Found { is_answered, is_stale: false, is_mistyped: false }
     }
 
-    /// Nothing is there of what was asked for. The tape is no name that could be mistyped.
+    /// Notes that nothing is stored of a target. The tape is no name that could be mistyped.
     fn lacks(&mut self, target: &Target) {
         self.is_answered = false;
         self.is_mistyped |= *target != Target::All;
     }
 
-    /// What is not there was mistyped, or is checked in vain: neither must look like a good answer.
+    /// The exit status. A missing name was mistyped or cannot be checked; neither may look like a good answer.
     fn exit(&self, is_checked: bool) -> Exit {
         match self {
             Found { is_answered: true, is_stale: true, .. } if is_checked => Exit::Stale,
@@ -120,7 +120,7 @@ impl Found {
     }
 }
 
-/// An event or a series stands for its markets, however they came to be read.
+/// Adds the stored markets of each named event or series, by whatever selection they were read.
 fn add_stored(
     named: &Selection,
     reports: &[MarketReport],
@@ -143,7 +143,7 @@ fn add_stored(
     Ok(())
 }
 
-/// What is named; else what the last passes were asked for, with their SLAs unless one is given here.
+/// The named watches; without any, the watches of the last passes, with their SLAs unless `sla` is given.
 fn asked_for(
     named: &Selection,
     sla: Option<Duration>,
@@ -160,7 +160,7 @@ fn asked_for(
     Selection::new(entries, named.shard())
 }
 
-/// What was named and is not there.
+/// The named targets that are not stored.
 fn unknown(
     named: &Selection,
     reports: &[MarketReport],
@@ -187,9 +187,9 @@ fn unknown(
     Ok(unknown)
 }
 
-/// Says of which entries the exchange has not told for too long what belongs to them; whether there is one.
+/// Reports the entries whose members the exchange has not named for too long. Returns whether there is one.
 fn tell_unresolved(overview: &Overview, selection: &Selection, now: Timestamp) -> bool {
-    // Nothing selected would stand for what is on record.
+    // An empty selection would stand for everything on record.
     if selection.is_empty() {
         return false;
     }
@@ -202,7 +202,7 @@ fn tell_unresolved(overview: &Overview, selection: &Selection, now: Timestamp) -
     !unresolved.is_empty()
 }
 
-/// The metrics of the selection; without one, of what the last passes were asked for.
+/// Prints the metrics of the selection; without one, of the watches of the last passes.
 fn prometheus(
     selection: &Selection,
     is_checked: bool,

@@ -1,4 +1,4 @@
-//! Which slices that show nothing are borne out by other figures of the exchange's.
+//! Finds the slices without a shown trade that other figures of the exchange confirm.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,26 +14,26 @@ use crate::failure::{Failure, one_line};
 use crate::ingest::{self, Asker, Hours};
 use crate::store::Store;
 
-/// A slice that shows nothing, and its market as it was described.
+/// A slice that shows no trade, and the lifespan of its market as it was described.
 type Blank<'a> = (SliceKey, &'a Lifespan);
 
-/// Asks whoever else can say something of slices that show nothing, and remembers what was answered: nobody is asked twice
-/// in one invocation.
+/// Asks for other figures about slices that show no trade, and remembers the answers: no question is asked twice in
+/// one invocation.
 pub(super) struct Witnesses {
-    /// What was described since is of now.
+    /// The beginning of the invocation; descriptions made since then count as present ones.
     begun: Timestamp,
     said: HashMap<Ticker, Said>,
     candles: HashMap<SliceKey, Candles>,
 }
 
 impl Witnesses {
-    /// Of an invocation that began then, by the exchange's clock.
+    /// Witnesses for an invocation that began at this instant of the exchange's clock.
     pub(super) fn new(begun: Timestamp) -> Witnesses {
         Witnesses { begun, said: HashMap::new(), candles: HashMap::new() }
     }
 
-    /// Which of these slices are borne out. Before they are read that is found out of markets without volume, which saves
-    /// questions; afterwards of those that were shown empty (`doubts`).
+    /// The slices that other figures confirm. Before the reading, it checks the slices of markets without volume,
+    /// which saves questions; after the reading, those that were shown empty (`doubts`).
     pub(super) fn vouched(
         &mut self,
         slices: &[Slice],
@@ -61,8 +61,9 @@ impl Witnesses {
         Ok(vouched)
     }
 
-    /// Has their markets described anew, unless that was done or what is known of them speaks of the slice already. Of a
-    /// doubted one it is done in any case: its volume may have been wrong.
+    /// Has the markets of these slices described anew, except where that was done or where the known description
+    /// already covers the slice. The market of a doubted slice is described in any case, because its volume may have
+    /// been wrong.
     fn describe(
         &mut self,
         blanks: &[Blank<'_>],
@@ -88,12 +89,12 @@ impl Witnesses {
         Ok(())
     }
 
-    /// What is known of the market of a slice by now.
+    /// The present knowledge of the market of a slice.
     fn said(&self, lifespan: &Lifespan) -> Said {
         self.said.get(&lifespan.market).cloned().unwrap_or_else(|| Said::Known(lifespan.clone()))
     }
 
-    /// Those of which all is stored that was traded by the time of the description.
+    /// The slices of which all volume that was traded by the time of the description is stored.
     fn by_volume(
         &self,
         blanks: &[Blank<'_>],
@@ -116,7 +117,7 @@ impl Witnesses {
         Ok(blanks.iter().filter(is_accounted_for).map(|(key, _)| key.clone()).collect())
     }
 
-    /// Asks for the candles of the hours around these slices. What is not answered now may be later.
+    /// Asks for the candles of the hours around these slices. Candles without an answer now may get one later.
     fn exchange_volumes(&mut self, blanks: &[Blank<'_>], asker: &Asker) {
         let mut wanted: BTreeMap<&Ticker, Hours> = BTreeMap::new();
         let fresh = blanks.iter().filter(|(key, _)| !self.candles.contains_key(key));
@@ -144,7 +145,7 @@ impl Witnesses {
         self.candles.extend(told);
     }
 
-    /// Those that the candles bear out, or do not contradict where the volume is accounted for.
+    /// The slices that the candles confirm, or do not contradict where the volume is accounted for.
     fn by_candles(
         &self,
         blanks: &[Blank<'_>],
@@ -165,7 +166,8 @@ impl Witnesses {
     }
 }
 
-/// Those in which the market did not trade by its own times, and the other ones of which nothing was shown.
+/// The slices outside of the times at which the market traded by its own description, and the other slices that show
+/// no trade.
 fn by_times<'a>(
     slices: &[Slice],
     lifespans: &'a [Lifespan],
@@ -182,7 +184,7 @@ fn by_times<'a>(
     (outside.into_iter().map(|(key, _)| key).collect(), within)
 }
 
-/// What is stored by the hour around these slices.
+/// The stored volume of each hour around these slices.
 fn stored_hours<'a>(
     blanks: impl Iterator<Item = &'a Blank<'a>> + Clone,
     store: &mut dyn Store,

@@ -1,4 +1,4 @@
-//! The commands: the only list of them. `mod.rs` has the flags of each.
+//! The only list of the commands. `mod.rs` has the flags of each.
 
 use clap::Subcommand;
 
@@ -81,7 +81,7 @@ pub enum Show {
 }
 
 impl Command {
-    /// What was typed about the log.
+    /// The flags about the log.
     pub(super) fn log(&self) -> &LogArgs {
         match self {
             Command::Works(

@@ -1,5 +1,5 @@
-//! Flags that several commands share, in groups by what they are about. A command takes the groups
-//! that it uses, and no others: what its `--help` lists is what it heeds.
+//! Flags that several commands share, in groups by their subject. A command takes only the groups that it uses: it
+//! heeds every flag that its `--help` lists.
 
 use std::path::PathBuf;
 
@@ -64,7 +64,7 @@ pub struct TradesArgs {
     pub trades_path: String,
 }
 
-/// What is selected: of every command that works on some markets and not on others.
+/// The flags of the selection: of every command that works on some markets and not on others.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
@@ -118,7 +118,7 @@ pub struct SelectionArgs {
     pub shard: Option<String>,
 }
 
-/// What is said on stderr: of every command, since each can have something to complain of.
+/// The flags about stderr: of every command, because each of them can report a problem.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct LogArgs {

@@ -1,7 +1,7 @@
-//! What can be typed. Types of clap only; `config.rs` decides what it means.
+//! The command line, as types of clap only; `config` decides the meaning.
 //!
-//! Here is the one place that says which command takes which flags: each command has a struct of its
-//! own flags and of the [groups] that it shares with others.
+//! Only this module says which command takes which flags: each command has a struct of its own flags and of the
+//! [groups] that it shares with others.
 
 mod commands;
 pub mod groups;
@@ -41,19 +41,19 @@ When several apply, the first of 2, 5, 3, 4, 6 wins.";
 #[command(name = "kalshi-ingest", version = env!("KALSHI_INGEST_VERSION"), after_help = AFTER_HELP, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
 impl Cli {
-    /// Reads what was typed. Flags may stand before the command as well; one that the command does
-    /// not use is refused by name.
+    /// Reads the command line. Flags may also stand before the command; a flag that the command does not use is
+    /// rejected by name.
     pub fn read(typed: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Cli, clap::Error> {
         reading::read(typed.into_iter().map(Into::into).collect())
     }
 
-    /// What was typed about the log.
+    /// The flags about the log.
     pub fn log(&self) -> &LogArgs {
         self.command.log()
     }
@@ -109,19 +109,19 @@ pub struct RunArgs {
     #[arg(long, value_name = "SPAN", env = "KALSHI_SYNC_MARKETS", hide_env_values = true, value_parser = Trimmed(words::parse_duration))]
     pub sync_markets: Option<Duration>,
 
-    /// What is selected.
+    /// The flags of the selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// How the exchange is asked.
+    /// The flags about the exchange.
     #[command(flatten)]
     pub exchange: ExchangeArgs,
-    /// Where trades are there.
+    /// The flag for the path of trades.
     #[command(flatten)]
     pub trades: TradesArgs,
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -129,16 +129,16 @@ pub struct RunArgs {
 /// Flags of `markets`.
 #[derive(Clone, Debug, Args)]
 pub struct MarketsArgs {
-    /// What is selected.
+    /// The flags of the selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// How the exchange is asked.
+    /// The flags about the exchange.
     #[command(flatten)]
     pub exchange: ExchangeArgs,
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -146,16 +146,16 @@ pub struct MarketsArgs {
 /// Flags of `orderbooks`.
 #[derive(Clone, Debug, Args)]
 pub struct OrderbooksArgs {
-    /// What is selected.
+    /// The flags of the selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// How the exchange is asked.
+    /// The flags about the exchange.
     #[command(flatten)]
     pub exchange: ExchangeArgs,
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -163,10 +163,10 @@ pub struct OrderbooksArgs {
 /// Flags of `migrate`.
 #[derive(Clone, Debug, Args)]
 pub struct MigrateArgs {
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -177,15 +177,15 @@ pub struct DemoArgs {
     /// Keep the database and say where it is
     #[arg(long)]
     pub keep: bool,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
 /// Flags of `backfill`.
 #[derive(Clone, Debug, Args)]
-// clap's own would list the flags that came from the environment.
-// See docs/upstream.md#clap-variables-in-the-usage
+// clap's own usage would list the flags that came from the environment. See
+// docs/upstream.md#clap-variables-in-the-usage
 #[command(override_usage = "kalshi-ingest backfill [OPTIONS] --from <INSTANT> --to <INSTANT>")]
 pub struct BackfillArgs {
     /// The first instant of the window: RFC 3339 or YYYY-MM-DD
@@ -218,19 +218,19 @@ pub struct BackfillArgs {
     #[arg(long)]
     pub force: bool,
 
-    /// What is selected.
+    /// The flags of the selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// How the exchange is asked.
+    /// The flags about the exchange.
     #[command(flatten)]
     pub exchange: ExchangeArgs,
-    /// Where trades are there.
+    /// The flag for the path of trades.
     #[command(flatten)]
     pub trades: TradesArgs,
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -258,19 +258,19 @@ pub struct CompletenessArgs {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub output: Output,
 
-    /// What is selected.
+    /// The flags of the selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// How the exchange is asked.
+    /// The flags about the exchange.
     #[command(flatten)]
     pub exchange: ExchangeArgs,
-    /// Where trades are there.
+    /// The flag for the path of trades.
     #[command(flatten)]
     pub trades: TradesArgs,
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -294,10 +294,10 @@ pub struct ReplayArgs {
     #[arg(long, requires = "into", conflicts_with_all = ["from", "to"])]
     pub compare: bool,
 
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -319,35 +319,35 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SPAN", env = "KALSHI_SLA", hide_env_values = true, default_value = "5m", value_parser = Trimmed(words::parse_duration))]
     pub sla: Duration,
 
-    /// What is selected.
+    /// The flags of the selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
-/// What `completions` takes.
+/// The flags of `completions`.
 #[derive(Clone, Debug, Args)]
 pub struct CompletionsArgs {
     /// Which shell
     pub shell: clap_complete::Shell,
 
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
-/// What `man` takes.
+/// The flags of `man`.
 #[derive(Clone, Debug, Args)]
 pub struct ManArgs {
     /// Of this command alone
     pub command: Option<String>,
 
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -363,10 +363,10 @@ pub struct PruneArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -386,18 +386,18 @@ pub struct StatusArgs {
     #[arg(long)]
     pub check: bool,
 
-    /// What is selected.
+    /// The flags of the selection.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Where trades are stored.
+    /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// What is said.
+    /// The flags about the log.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
-/// What `completeness` looks like.
+/// The format of the scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people.
@@ -408,7 +408,7 @@ pub enum Output {
     Csv,
 }
 
-/// What `status` looks like.
+/// The format of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StatusOutput {
     /// For people.

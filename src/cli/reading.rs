@@ -1,5 +1,5 @@
-//! From words to a command: flags before the command are put behind it, and what a command does not
-//! use is refused in words that say why.
+//! From arguments to a command. Flags before the command are moved behind it, and a flag that a command does not use
+//! is rejected with a reason.
 
 use std::ffi::OsString;
 
@@ -19,8 +19,8 @@ pub(super) fn read(typed: Vec<OsString>) -> Result<Cli, clap::Error> {
         .map_err(|error| refusal(&definition, &name, &error).unwrap_or(error))
 }
 
-/// The same words with the flags before the command moved behind it. What cannot be understood stays
-/// where it is, for clap to complain of.
+/// The same arguments with the flags before the command moved behind it. Arguments that cannot be understood stay in
+/// place, so that clap reports them.
 fn with_command_first(definition: &Command, typed: Vec<OsString>) -> Vec<OsString> {
     let mut at = 1;
     while let Some(word) = typed.get(at).and_then(|word| word.to_str()) {
@@ -41,11 +41,11 @@ fn with_command_first(definition: &Command, typed: Vec<OsString>) -> Vec<OsStrin
             None => return typed,
         }
     }
-    // There is no command. Without one the flags mean nothing, and the help says what there is.
+    // There is no command. Without one the flags have no meaning, and the help lists the commands.
     typed.into_iter().take(1).collect()
 }
 
-/// How many words a flag takes, with its value; `None` of what is nobody's flag.
+/// The number of arguments that a flag takes, with its value; `None` for a flag of no command.
 fn length(definition: &Command, word: &str) -> Option<usize> {
     let Some(long) = word.strip_prefix("--") else {
         let mut letters = word[1..].chars();
@@ -64,7 +64,7 @@ fn length(definition: &Command, word: &str) -> Option<usize> {
     Some(if argument.get_action().takes_values() && !has_value { 2 } else { 1 })
 }
 
-/// Our own words for what clap does not expect; `None` where its words will do.
+/// Our own message for an unexpected argument; `None` where clap's message is good enough.
 fn refusal(definition: &Command, name: &str, error: &clap::Error) -> Option<clap::Error> {
     if error.kind() != ErrorKind::UnknownArgument {
         return None;
@@ -102,7 +102,7 @@ fn unused(definition: &Command, command: &Command, long: &str) -> Option<String>
     })
 }
 
-/// A word where none is expected: most likely what is to be read.
+/// The message for an unexpected word, which is most likely a market to be read.
 fn unplaced(command: &Command, word: &str) -> Option<String> {
     let name = command.get_name();
     let takes_selection = command.get_arguments().any(|a| a.get_long() == Some("market"));

@@ -10,7 +10,7 @@ fn read(words: &str) -> Result<Cli, clap::Error> {
     Cli::read(std::iter::once("kalshi-ingest").chain(words.split_whitespace()))
 }
 
-/// The flags that every command could be taken to use, by group, with a value.
+/// The flags that a reader could expect of every command, by group, with a value.
 const SHARED: [(&str, &[&str]); 4] = [
     (
         "takes no selection",
@@ -31,7 +31,7 @@ const SHARED: [(&str, &[&str]); 4] = [
 
 #[test]
 fn each_command_takes_what_it_uses_and_refuses_the_rest_by_name() {
-    // Which of the groups, in the order of the table, a command uses.
+    // The array of a command says which of the groups, in the order of the table, it uses.
     let window = "--from 2026-01-01 --to 2026-01-02";
     for (command, needs, uses) in [
         ("run", "", [true, true, true, true]),

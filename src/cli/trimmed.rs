@@ -1,11 +1,11 @@
-//! Values as they come from files by way of variables.
+//! Values from files, given by environment variables.
 
 use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 
-/// The value without the blanks around it: what comes from a file by way of a variable often ends
-/// with a line break.
+/// Removes the blanks around the value: a value that comes from a file by way of a variable often ends with a line
+/// break.
 #[derive(Clone)]
 pub(super) struct Trimmed<P>(pub(super) P);
 

@@ -1,4 +1,4 @@
-//! The words of values: spans and instants.
+//! Values as text: durations and instants.
 
 use std::time::Duration;
 

@@ -1,12 +1,11 @@
-//! Which database: the flag, then the environment, then a file in the working directory.
+//! Finds the database: by the flag, then by the environment, then as a file in the working directory.
 
 use crate::failure::Failure;
 use crate::store::DatabaseUrl;
 
 const DATABASE_URL_DEFAULT: &str = "sqlite:kalshi.db";
 
-/// libpq's variables (`PGHOST` and the like) complete a URL that leaves something out; by themselves
-/// they name no database.
+/// libpq's variables (`PGHOST` and others) complete a URL that omits something; alone they name no database.
 pub(super) fn database(
     flag: Option<String>,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -18,7 +17,7 @@ pub(super) fn database(
     if let Some(name) =
         ["DATABASE_URL", "DATABASE_URL_FILE"].into_iter().find(|name| is_empty(name))
     {
-        // A secret that got lost on the way must not end in a file somewhere else.
+        // A secret that was lost on the way must not lead to a file in the working directory.
         return Err(Failure::config(format!("{name} is set but empty; set or unset it")));
     }
     match (environment("DATABASE_URL"), environment("DATABASE_URL_FILE")) {
@@ -31,7 +30,7 @@ pub(super) fn database(
             let text = std::fs::read_to_string(path).map_err(|error| {
                 Failure::config(format!("DATABASE_URL_FILE {path} cannot be read")).because(error)
             })?;
-            // What some editors put at the beginning of a file.
+            // Some editors put this mark at the beginning of a file.
             let url = text.trim_start_matches('\u{feff}').trim();
             if url.is_empty() {
                 return Err(Failure::config(format!(

@@ -1,5 +1,4 @@
-//! From what was typed to what will be done: every mistake of the user is found here, before
-//! the first connection.
+//! From the command line to a plan. Every mistake of the user is found here, before the first connection.
 
 mod database;
 mod plan;
@@ -28,53 +27,53 @@ use crate::proxy;
 use crate::store::{DatabaseUrl, TRADES_TABLE};
 use crate::webhook::Webhook;
 
-/// That of `run`, where no pass says otherwise.
+/// The default SLA of `run`. Questions use it where no pass has recorded another one.
 pub const SLA_DEFAULT: Duration = Duration::from_secs(300);
 const WORKERS_MAX: usize = 64;
-/// What was measured to run clean without a key, and the lowest tier with one.
+/// Requests in a second. This rate ran without refusals in a trial without a key, and in the lowest tier with one.
 const RATE_KEYLESS: f64 = 4.0;
 const RATE_KEYED: f64 = 20.0;
 const RATE_MAX: f64 = 1_200.0;
-/// That of the public API.
+/// The path of the trades in the public API.
 const TRADES_PATH_DEFAULT: &str = "/markets/trades";
 /// A guard, not a budget: a hundred million trades of one market in one pass.
 const PAGES_PER_WALK_MAX: u32 = 100_000;
 
-/// One invocation, resolved.
+/// One invocation with all its settings.
 #[derive(Debug)]
 pub struct Config {
     /// The database.
     pub database: DatabaseUrl,
-    /// What to do there.
+    /// The task of the command.
     pub task: Task,
 }
 
-/// How the log is written; settled before anything can go wrong.
+/// The settings of the log, known before anything can fail.
 #[derive(Clone, Copy, Debug)]
 pub struct LogPlan {
     /// Text or JSON.
     pub format: LogFormat,
-    /// `-v`, counted.
+    /// The number of `-v` flags.
     pub verbose: u8,
-    /// `-q`.
+    /// Whether `-q` was given.
     pub quiet: bool,
 }
 
 impl LogPlan {
-    /// The part of the flags that is about the log.
+    /// The settings from the flags about the log.
     pub fn new(args: &LogArgs) -> LogPlan {
         LogPlan { format: args.log_format, verbose: args.verbose, quiet: args.quiet }
     }
 }
 
 impl Config {
-    /// Resolves what was typed. `environment` answers for the variables that are not flags'.
+    /// Makes the configuration from the command line. `environment` returns the variables that are not those of flags.
     pub fn new(
         work: Work,
         now: Timestamp,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, Failure> {
-        // By pattern: a flag that nobody reads does not compile.
+        // The patterns name every field: a flag that is never read does not compile.
         let (database, task) = match work {
             Work::Run(args) => run(args, now, environment)?,
             Work::Status(args) => status(args, environment)?,
@@ -136,7 +135,7 @@ fn replay(args: ReplayArgs) -> Result<(DatabaseArgs, Task), Failure> {
     Ok((database, Task::Replay(plan)))
 }
 
-/// The selection of a command that knows no staleness.
+/// The selection of a command that does not judge staleness.
 fn selected(
     typed: &SelectionArgs,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -197,7 +196,7 @@ fn run(
     Ok((database, Task::Run(Box::new(plan))))
 }
 
-/// An empty variable is an unset one.
+/// An empty variable counts as unset.
 fn webhook(
     flag: &str,
     url: Option<&str>,
@@ -207,7 +206,7 @@ fn webhook(
     url.map(|url| Webhook::parse(flag, url, environment)).transpose()
 }
 
-/// Younger raw events are not pruned.
+/// The least age at which raw events may be pruned.
 const PRUNE_MIN: Duration = Duration::from_secs(3_600);
 
 fn completeness(
@@ -242,10 +241,10 @@ fn completeness(
     Ok((database, Task::Completeness(Box::new(plan))))
 }
 
-/// The part of the rate that a backfill leaves to the passes beside it.
+/// The share of the rate that a backfill uses; the passes beside it get the rest.
 const RATE_SHARE: f64 = 0.75;
 
-/// A window of the past: whole seconds, in order, when there was an exchange.
+/// A window of the past: whole seconds, in order, not before the exchange's first trades.
 fn window(
     from: Timestamp,
     until: Timestamp,
@@ -263,7 +262,7 @@ fn window(
     Ok((from.floor(), until.ceil()))
 }
 
-/// Whether an hour by the clock lies in it.
+/// Whether a full hour of the clock lies in the window.
 fn has_full_hour(from: Timestamp, until: Timestamp) -> bool {
     let hour = Duration::from_secs(3_600);
     until.floor_to(hour) > from && until.floor_to(hour).before(hour) >= from
@@ -302,8 +301,8 @@ fn backfill(
     Ok((database, Task::Backfill(Box::new(plan))))
 }
 
-/// How the exchange is asked, over so many connections at once; with where its trades are, of a
-/// command that reads some.
+/// The plan for asking the exchange over `connections` connections at once. `trades_path` is the path of the trades,
+/// for a command that reads some.
 fn exchange(
     args: ExchangeArgs,
     trades: Option<TradesArgs>,
@@ -312,7 +311,7 @@ fn exchange(
 ) -> Result<ExchangePlan, Failure> {
     let ExchangeArgs { base_url, api_key_id, private_key_file, requests_per_second } = args;
     let trades_path = trades.map_or(TRADES_PATH_DEFAULT.to_owned(), |trades| trades.trades_path);
-    // An empty variable is an unset one; a mounted secret may end with a line break.
+    // An empty variable counts as unset; a mounted secret may end with a line break.
     let key_id = api_key_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
     let key_file = private_key_file.filter(|path| !path.as_os_str().is_empty());
     let signer = match (key_id, key_file) {

@@ -1,4 +1,4 @@
-//! What will be done, with all that it takes.
+//! The plan of each command, with all its settings.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,162 +10,162 @@ use crate::domain::time::Timestamp;
 use crate::kalshi::Access;
 use crate::webhook::Webhook;
 
-/// What to do, with all that it takes and nothing else.
+/// The task, with exactly the settings that it needs.
 #[derive(Debug)]
 pub enum Task {
     /// One pass.
     Run(Box<RunPlan>),
-    /// The freshness of the markets.
+    /// Show the freshness of the markets.
     Status(StatusPlan),
-    /// Metadata of the selected markets.
+    /// Sync the metadata of the selected markets.
     Markets {
-        /// What is selected.
+        /// The selected markets.
         selection: Selection,
-        /// The exchange.
+        /// The way to ask the exchange.
         exchange: ExchangePlan,
     },
-    /// Order books of the selected markets.
+    /// Take snapshots of the order books of the selected markets.
     Orderbooks {
-        /// What is selected.
+        /// The selected markets.
         selection: Selection,
-        /// The exchange.
+        /// The way to ask the exchange.
         exchange: ExchangePlan,
     },
-    /// A window of the past.
+    /// Complete a window of the past.
     Backfill(Box<BackfillPlan>),
-    /// Scores.
+    /// Score the completeness of markets.
     Completeness(Box<CompletenessPlan>),
-    /// Trades from raw events.
+    /// Rebuild trades from raw events.
     Replay(ReplayPlan),
-    /// Fewer raw events.
+    /// Delete old raw events.
     Prune(PrunePlan),
-    /// Answers over HTTP.
+    /// Answer questions over HTTP.
     Serve(ServePlan),
-    /// The schema alone.
+    /// Migrate the schema alone.
     Migrate,
 }
 
-/// A question for the freshness of markets, resolved.
+/// The plan of `status`.
 #[derive(Debug)]
 pub struct StatusPlan {
-    /// Only these, each with its SLA; all when empty.
+    /// Only these entries, each with its SLA; all when empty.
     pub selection: Selection,
-    /// How stale a market may be that was not selected by itself; `None`: as on record.
+    /// The SLA of a market that was not selected itself; `None` for the SLA on record.
     pub sla: Option<Duration>,
-    /// What the answer looks like.
+    /// The format of the answer.
     pub output: StatusOutput,
     /// Whether staleness decides the exit status.
     pub check: bool,
 }
 
-/// A pruning, resolved.
+/// The plan of `prune`.
 #[derive(Debug)]
 pub struct PrunePlan {
-    /// How old raw events may get.
+    /// The age above which raw events are deleted.
     pub raw_older_than: Duration,
-    /// Whether it is only to be said what would be done.
+    /// Whether to show the effect without deleting.
     pub dry_run: bool,
 }
 
-/// A server, resolved.
+/// The plan of `serve`.
 #[derive(Clone, Debug)]
 pub struct ServePlan {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: String,
-    /// Only these; when empty, what the last passes were asked for.
+    /// Only these entries; when empty, the selection of the last passes.
     pub selection: Selection,
 }
 
-/// A scoring, resolved.
+/// The plan of `completeness`.
 #[derive(Debug)]
 pub struct CompletenessPlan {
-    /// What is selected.
+    /// The selected markets.
     pub selection: Selection,
     /// The window; `None` for each market's whole life.
     pub window: Option<(Timestamp, Timestamp)>,
-    /// The exchange.
+    /// The way to ask the exchange.
     pub exchange: ExchangePlan,
-    /// A market below it makes the exit status 6.
+    /// The least score: a market below it makes the exit status 6.
     pub min_score: Option<f64>,
-    /// Whether what falls short is read again.
+    /// Whether hours that fall short are read again.
     pub heal: bool,
-    /// What the answer looks like.
+    /// The format of the answer.
     pub output: Output,
 }
 
-/// A replay, resolved.
+/// The plan of `replay`.
 #[derive(Debug)]
 pub struct ReplayPlan {
-    /// Only events received from then on.
+    /// Only events received at this instant or later.
     pub from: Option<Timestamp>,
-    /// Only events received before.
+    /// Only events received before this instant.
     pub until: Option<Timestamp>,
-    /// A second table.
+    /// Another table to write to.
     pub into: Option<String>,
-    /// Whether it is compared with the usual one.
+    /// Whether the other table is compared with the usual one.
     pub compare: bool,
 }
 
-/// Which part of the past is wanted.
+/// The part of the past that a backfill completes.
 #[derive(Debug)]
 pub struct Want {
-    /// What is selected.
+    /// The selected markets.
     pub selection: Selection,
-    /// The first instant.
+    /// The beginning of the window.
     pub from: Timestamp,
-    /// The first instant after it.
+    /// The end of the window; the instant itself does not belong to it.
     pub until: Timestamp,
     /// Whether finished slices are read again.
     pub force: bool,
 }
 
-/// A backfill, resolved.
+/// The plan of `backfill`.
 #[derive(Debug)]
 pub struct BackfillPlan {
-    /// What is to be filled.
+    /// The part of the past to complete.
     pub want: Want,
-    /// The exchange.
+    /// The way to ask the exchange.
     pub exchange: ExchangePlan,
-    /// How long it may take; `None`: as long as it does.
+    /// The time limit; `None` for none.
     pub deadline: Option<Duration>,
-    /// How many slices are read at once.
+    /// The number of slices that are read at once.
     pub workers: usize,
-    /// Whether it is only to be said what would be done.
+    /// Whether to show the slices without reading them.
     pub dry_run: bool,
 }
 
-/// How the exchange is asked.
+/// The way to ask the exchange.
 #[derive(Debug)]
 pub struct ExchangePlan {
-    /// Where, and with which key.
+    /// The address and the key.
     pub access: Access,
-    /// Requests per second at most.
+    /// The most requests in a second.
     pub rate: f64,
 }
 
-/// One pass, resolved.
+/// The plan of `run`.
 #[derive(Debug)]
 pub struct RunPlan {
-    /// What is selected, each entry with its SLA.
+    /// The selection, each entry with its SLA.
     pub selection: Selection,
-    /// The exchange.
+    /// The way to ask the exchange.
     pub exchange: ExchangePlan,
-    /// How walks are done.
+    /// The rules of the walks.
     pub rules: Rules,
-    /// How long the pass may take.
+    /// The time limit of the pass.
     pub deadline: Duration,
-    /// How many walks are done at once.
+    /// The number of walks that are done at once.
     pub workers: usize,
-    /// How old the last sync of metadata may be; `None`: no pass does one.
+    /// The age at which the metadata is synced again; `None`: no pass syncs it.
     pub sync_every: Option<Duration>,
-    /// Who is told of it.
+    /// The receivers of the pass's result.
     pub notify: Notify,
 }
 
-/// Who is told of a pass.
+/// The receivers of a pass's result.
 #[derive(Clone, Debug, Default)]
 pub struct Notify {
-    /// The file that holds the metrics.
+    /// The file for the metrics.
     pub metrics_file: Option<PathBuf>,
     /// The push gateway.
     pub push_gateway: Option<Webhook>,

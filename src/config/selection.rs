@@ -1,4 +1,4 @@
-//! What is selected, from flags, variables and the watchlist; and this process's share of it.
+//! The selection, from flags, variables and the watchlist; and the shard of this process.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::domain::ticker::Ticker;
 use crate::failure::Failure;
 use crate::watchlist;
 
-/// The number of a pod of a Kubernetes Indexed Job.
+/// The variable with the number of a pod in a Kubernetes Indexed Job.
 const JOB_INDEX: &str = "JOB_COMPLETION_INDEX";
 
-/// Everything that was selected; what has no SLA of its own gets `sla`. May be empty.
+/// All selected entries; an entry without an SLA of its own gets `sla`. The selection may be empty.
 pub(super) fn selection(
     typed: &SelectionArgs,
     sla: Duration,
@@ -26,7 +26,7 @@ pub(super) fn selection(
     for (flag, typed, make) in named {
         let typed = with_commas(typed);
         for text in typed.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
-            // '*' names the tape's checkpoint, which is no market's.
+            // '*' names the tape's checkpoint, so it is no market.
             let ticker = Ticker::new(text);
             let target = ticker.map(make).filter(Target::is_sayable).ok_or_else(|| {
                 Failure::config(format!(
@@ -45,7 +45,7 @@ pub(super) fn selection(
     Ok(Selection::new(watches, shard(typed.shard.as_deref(), environment)?))
 }
 
-/// Puts together what was cut at a comma that belongs to a ticker: one after a backslash.
+/// Joins parts that were split at a comma of a ticker, which has a backslash before it.
 fn with_commas(typed: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for text in typed {
@@ -61,7 +61,7 @@ fn with_commas(typed: &[String]) -> Vec<String> {
     names
 }
 
-/// The same, for commands that do nothing without.
+/// The selection, for commands that need one: an empty selection is an error.
 pub(super) fn required(selection: Selection) -> Result<Selection, Failure> {
     if selection.is_empty() {
         return Err(Failure::config(
@@ -71,14 +71,14 @@ pub(super) fn required(selection: Selection) -> Result<Selection, Failure> {
     Ok(selection)
 }
 
-/// `I/N`, or `/N` with `I` from the Indexed Job.
+/// The shard from `I/N`, or from `/N` with `I` from the Indexed Job.
 fn shard(
     typed: Option<&str>,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Shard, Failure> {
     let job_index = environment(JOB_INDEX).filter(|text| !text.trim().is_empty());
     let Some(text) = typed.map(str::trim).filter(|text| !text.is_empty()) else {
-        // Each pod would read everything: harmless, and not what anybody meant.
+        // Otherwise each pod would read everything, which is harmless but not the intention.
         return match job_index {
             None => Ok(Shard::WHOLE),
             Some(_) => Err(Failure::config(format!(

@@ -1,54 +1,54 @@
-//! On which terms a command works: how long it may take, how it is ended, and what it needs of the database. The only
-//! place that says so.
+//! The terms of each command: its time limit, its reaction to signals, and its needs of the database. Only this module
+//! sets them.
 
 use std::time::Duration;
 
 use crate::cli::{Command, Show, Work};
 use crate::store::Missing;
 
-/// A status that takes longer hangs.
+/// The time limit of `status`.
 const STATUS_MAX: Duration = Duration::from_secs(15);
 
-/// On which terms a command that has a database works.
+/// The terms of a command that has a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// How long it may take, and how it is ended.
+    /// The time limit, and the reaction to signals.
     pub patience: Patience,
-    /// What it needs of the database.
+    /// The needs of the database.
     pub needs: Needs,
 }
 
-/// How long a command may take, and how a signal ends it.
+/// The time limit of a command, and its reaction to signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// The watchdog ends it some time after this; `None`: never.
+    /// The watchdog ends the command some time after this; `None`: never.
     pub longest: Option<Duration>,
-    /// How a signal ends it.
+    /// The reaction to a signal.
     pub on_signal: OnSignal,
 }
 
-/// How a signal ends a command.
+/// The reaction of a command to a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnSignal {
-    /// As a signal ends any process: nothing is in hand.
+    /// The signal ends the process at once, because no work is in progress.
     EndAtOnce,
-    /// After the batch in hand; progress is kept.
+    /// The command ends after the present batch; its progress is kept.
     FinishBatch,
 }
 
-/// What a command needs of the database.
+/// The needs of a command of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// To write to it, with the schema of this build: it is migrated.
+    /// Write access with the schema of this build: the database is migrated.
     Migrated(Missing),
-    /// To write to it, with the schema that it has.
+    /// Write access with the schema that the database has.
     AsItIs(Missing),
-    /// To read it. The right to read is enough; nothing is migrated.
+    /// Read access. The right to read is enough; nothing is migrated.
     ReadOnly,
 }
 
 impl Terms {
-    /// Those of a command.
+    /// The terms of a command.
     pub fn of(work: &Work) -> Terms {
         use Missing::{Create, Refuse};
         use Needs::{AsItIs, Migrated, ReadOnly};
@@ -66,7 +66,7 @@ impl Terms {
                 (Patience::at_work(None), needs)
             }
             Work::Serve(_) => (Patience::at_work(None), ReadOnly),
-            // It says itself which steps it applied, and whether there was one.
+            // The command itself reports the applied steps, and whether there was one.
             Work::Migrate(_) => (Patience::asking(None), AsItIs(Create)),
         };
         Terms { patience, needs }
@@ -74,11 +74,11 @@ impl Terms {
 }
 
 impl Patience {
-    /// That of a command, which may be one without a database.
+    /// The patience of a command, which may be one without a database.
     pub fn of(command: &Command) -> Patience {
         match command {
             Command::Works(work) => Terms::of(work).patience,
-            // It finishes the pass that it shows.
+            // The demo finishes the pass that it shows.
             Command::Shows(Show::Demo(_)) => Patience::at_work(None),
             Command::Shows(Show::Completions(_) | Show::Man(_)) => Patience::asking(None),
         }
@@ -109,7 +109,7 @@ mod tests {
         (longest.map(|longest| longest.as_secs()), on_signal)
     }
 
-    /// Each command and what it needs of the database; "none" where it has none.
+    /// Each command and its needs of the database; "none" where it has none.
     const COMMANDS: [(&str, Option<u64>, OnSignal, Option<Needs>); 17] = {
         use Missing::{Create, Refuse};
         use Needs::{AsItIs, Migrated, ReadOnly};

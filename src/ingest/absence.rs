@@ -1,5 +1,5 @@
-//! The second, different questions about what an answer left out: an absence is a fact only when
-//! they agree.
+//! Asks a second, different question about the rows that an answer left out. An absence counts as a fact only when
+//! both questions agree.
 
 use super::asker::Asker;
 use crate::domain::selection::Target;
@@ -9,30 +9,31 @@ use crate::failure::Failure;
 use crate::kalshi::MarketsPage;
 use crate::retry::Jitter;
 
-/// A series of two thousand events that live markets belong to is none.
+/// The most pages of events that are read. No series that live markets belong to has two thousand events.
 const PAGES_MAX: usize = 10;
 
-/// What is behind an empty list.
+/// The result of the questions behind an empty list.
 #[derive(Debug)]
 pub(super) enum Behind {
-    /// There is no such event or series.
+    /// The exchange knows no such event or series.
     Unknown,
-    /// There is.
+    /// The event or series exists.
     Known(Events),
     /// The pass ran out of time.
     OutOfTime,
 }
 
-/// What the events of an entry show, if that was asked.
+/// The markets that the events of an entry show; both lists are empty unless the events were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// Their markets in the live tier.
+    /// The events' markets in the live tier.
     pub(super) pages: Vec<MarketsPage>,
-    /// Those without any.
+    /// Events without a market in the live tier.
     pub(super) bare: Vec<Ticker>,
 }
 
-/// Asks whether there is such an event or series at all, unless that `is_known`, and, if `by_events`, for the markets of its events.
+/// Asks whether this event or series exists, unless `is_known` says so already. With `by_events` it also asks for the
+/// markets of its events.
 pub(super) fn behind(
     asker: &Asker,
     jitter: &mut Jitter,
@@ -60,7 +61,7 @@ pub(super) fn behind(
         let Some(mut found) = answer else { return Ok(Behind::OutOfTime) };
         events.bare.append(&mut found.bare);
         let next = found.markets.cursor.take();
-        // The latest events come first: below one without live markets there are no more.
+        // The latest events come first, so no event below one without live markets has any.
         let is_end = found.markets.tickers.is_empty() || next.is_none() || next == cursor;
         events.pages.push(found.markets);
         if is_end {
@@ -71,12 +72,12 @@ pub(super) fn behind(
     Ok(Behind::Known(events))
 }
 
-/// What is known of one market.
+/// The result of asking for one market alone.
 #[derive(Debug)]
 pub(super) enum Alone {
-    /// Its description, on a page of one.
+    /// The description of the market, on a page of one row.
     Known(MarketsPage),
-    /// Neither tier knows it.
+    /// Neither tier knows the market.
     Unknown,
     /// The pass ran out of time.
     OutOfTime,

@@ -1,5 +1,5 @@
-//! Known markets, described anew: what the exchange says of them now. Lists of changes do not tell that a market trades,
-//! nor that it is taken away.
+//! Asks the exchange for new descriptions of known markets. Lists of changes show neither that a market trades nor
+//! that it was removed.
 
 use std::collections::HashMap;
 
@@ -16,17 +16,17 @@ use crate::kalshi::MARKETS_PER_REQUEST;
 use crate::retry::{Jitter, Policy};
 use crate::store::Store;
 
-/// What it says of each of those that it answered for, and what went wrong.
+/// The new description of each market that the exchange answered for, and the failures on the way.
 #[derive(Debug, Default)]
 pub struct Anew {
-    /// By market.
+    /// The exchange's answers, by market.
     pub said: HashMap<Ticker, Said>,
-    /// By who has to act.
+    /// The failures; the kind of each says who has to act.
     pub troubles: Vec<Failure>,
 }
 
-/// Asks for these markets by name, a request for a hundred, and stores what it is told. One that no list shows is asked
-/// for by itself, however many there are: somebody waits for the answer.
+/// Asks for these markets by name, a hundred in one request, and stores the answers. It asks alone for each market
+/// that no list shows, without a limit on their number, because the caller waits for the answer.
 pub fn describe(
     lifespans: &[Lifespan],
     store: &mut dyn Store,
@@ -49,7 +49,7 @@ pub fn describe(
     Ok(anew)
 }
 
-/// Asks for those that lists left out, each by itself; nothing is known of one that is not answered for.
+/// Asks alone for each market that the lists left out. Nothing is known of a market without an answer.
 fn look_alone(
     answer: &mut ByName,
     asker: &Asker,
@@ -72,7 +72,7 @@ fn look_alone(
     }
 }
 
-/// Takes over what was said of a batch, and stores it.
+/// Takes over the descriptions of a batch, and stores them.
 fn take(
     batch: &[Lifespan],
     answer: ByName,

@@ -1,6 +1,6 @@
-//! Asks the exchange one thing: no faster than the pace, as often as the policy allows, no longer
-//! than the budget lasts, and not at all while the exchange wants to be left alone. All threads of a
-//! pass share one. What is done next is for `driver` to say; here it is done.
+//! Asks the exchange one question: no faster than the pace allows, as often as the policy allows, no longer than the
+//! budget lasts, and not at all while the exchange refuses requests. All threads of a pass share one `Asker`. `driver`
+//! decides the next step; this module carries it out.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::kalshi::Client;
 use crate::pace::Pace;
 use crate::retry::{Dice, Jitter, Policy};
 
-/// The longest nap between two looks at what the others were told.
+/// The longest nap between two checks of the shared state.
 const NAP_MAX: Duration = Duration::from_millis(50);
 
-/// Everything that asking takes.
+/// The parts that a question needs: client, limits, clock and policy.
 pub struct Asker {
     client: Client,
     policy: Policy,
@@ -31,54 +31,54 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Asks through `client` no faster than `pace` and no longer than `budget`.
+    /// Makes an asker that uses `client`, no faster than `pace` and no longer than `budget`.
     pub fn new(client: Client, pace: Pace, policy: Policy, budget: Budget, dice: Dice) -> Asker {
         let manners = Mutex::new(Manners::new(pace));
         Asker { client, policy, budget, manners, dice, drive: Drive::default() }
     }
 
-    /// The same, for passes that are driven so.
+    /// Sets how the effects of a pass are carried out.
     #[must_use]
     pub fn driven(self, drive: Drive) -> Asker {
         Asker { drive, ..self }
     }
 
-    /// Who carries out the effects of a pass.
+    /// How the effects of a pass are carried out.
     pub fn drive(&self) -> Drive {
         self.drive
     }
 
-    /// How often it sends a request.
+    /// The policy that says how often a request is sent.
     pub(super) fn policy(&self) -> Policy {
         self.policy
     }
 
-    /// What it asks.
+    /// The client that sends the requests.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// A sequence of its own for somebody who waits.
+    /// A new random sequence for one waiting thread.
     pub fn jitter(&self) -> Jitter {
         self.dice.jitter()
     }
 
-    /// What is left of the pass.
+    /// The time that is left of the pass.
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// Requests sent so far, retries included.
+    /// The number of requests sent so far, retries included.
     pub fn requests(&self) -> u64 {
         self.client.requests()
     }
 
-    /// Requests sent again so far.
+    /// The number of requests sent again so far.
     pub fn retries(&self) -> Retries {
         self.manners(|manners, _| manners.retries())
     }
 
-    /// The exchange's wall clock, as far as its answers told; ours until the first one.
+    /// The exchange's wall clock as its answers show it; our clock until the first answer.
     pub fn exchange_now(&self) -> Timestamp {
         self.client.exchange_now(self.budget.clock())
     }
@@ -88,27 +88,28 @@ impl Asker {
         self.manners(|manners, _| manners.is_forbidden())
     }
 
-    /// Takes over what an earlier pass knew of the exchange's clock.
+    /// Takes over the exchange's clock as an earlier pass knew it.
     pub fn remember(&self, exchange_clock: ExchangeClock) {
         self.client.remember(exchange_clock);
     }
 
-    /// Takes note of when a trade was made that this pass was shown.
+    /// Notes the time of a trade that this pass was shown.
     pub fn show(&self, traded_at: Timestamp) {
         self.client.show(traded_at);
     }
 
-    /// What is known of the exchange's clock by now.
+    /// The current knowledge of the exchange's clock.
     pub fn exchange_clock(&self) -> ExchangeClock {
         self.client.exchange_clock()
     }
 
-    /// Asks once what is not needed: a refusal says nothing about other questions. `None` when it cannot be had.
+    /// Asks once for an answer that is not needed: a refusal of it says nothing about other questions. `None` when
+    /// there is no answer.
     pub fn ask_aside<T>(
         &self,
         request: impl Fn(&Client, Duration, &dyn Clock) -> Result<T, Failure>,
     ) -> Option<T> {
-        // It is not asked again, so there is nothing to spread.
+        // The question is not repeated, so it needs no jitter.
         let mut jitter = Jitter::seeded(0);
         self.carry_out(Question::aside(), &mut jitter, request).unwrap_or_else(|failure| {
             log::debug!("{}; going on without", one_line(&failure));
@@ -116,29 +117,29 @@ impl Asker {
         })
     }
 
-    /// Why nothing more is asked, if so. All threads hear of it within a moment.
+    /// The reason why no more questions are asked, or `None`. All threads see it within a moment.
     pub fn stopped(&self) -> Option<Stop> {
         self.manners(|manners, moment| manners.stopped(moment))
     }
 
-    /// Takes over what earlier passes heard of when to come back.
+    /// Takes over the time to come back that earlier passes were told.
     pub fn heed(&self, come_back: ComeBack) {
         tell(self.manners(|manners, moment| manners.heed(come_back, moment)));
     }
 
-    /// When to come back, as far as is known now.
+    /// The time to come back, as far as it is known now.
     pub fn come_back(&self) -> ComeBack {
         self.manners(|manners, _| manners.come_back())
     }
 
-    /// Of so many markets that lists leave out, how many may be asked for by themselves; those are
-    /// taken from what is left for this invocation.
+    /// Returns how many of the `wanted` markets that lists left out may be asked for alone. It takes them from the
+    /// number that is left for this invocation.
     pub(super) fn take_doubts(&self, wanted: usize) -> usize {
         self.manners(|manners, _| manners.take_doubts(wanted))
     }
 
-    /// Asks with as many attempts as the policy allows; `None` when it is time to leave before
-    /// anything else went wrong: [`Asker::stopped`] says why.
+    /// Asks with as many attempts as the policy allows. `None` when the pass has to stop before anything else went
+    /// wrong; [`Asker::stopped`] says why.
     pub fn ask<T>(
         &self,
         jitter: &mut Jitter,
@@ -147,7 +148,7 @@ impl Asker {
         self.carry_out(Question::new(self.policy), jitter, request)
     }
 
-    /// Asks with at most so many attempts.
+    /// Asks with at most `attempts_max` attempts.
     pub fn ask_at_most<T>(
         &self,
         attempts_max: u32,
@@ -157,8 +158,8 @@ impl Asker {
         self.carry_out(Question::new(Policy { attempts_max, ..self.policy }), jitter, request)
     }
 
-    /// Asks with as many attempts as the policy allows what may be refused while other questions are answered: the
-    /// refusal holds for this question alone.
+    /// Asks, with as many attempts as the policy allows, a question that the exchange may refuse while it answers
+    /// others: the refusal holds for this question alone.
     pub fn ask_apart<T>(
         &self,
         jitter: &mut Jitter,
@@ -190,26 +191,26 @@ impl Asker {
         }
     }
 
-    /// Rests for so long at most; what the others were told meanwhile may end it sooner.
+    /// Rests for at most `wait`. News for the other threads may end the rest sooner.
     pub(super) fn nap(&self, wait: Duration) {
         self.budget.sleep(wait.min(NAP_MAX));
     }
 
-    /// Asks or tells what all threads share, at this moment.
+    /// Reads or changes the state that all threads share, at this moment.
     pub(super) fn manners<T>(&self, with: impl FnOnce(&mut Manners, Moment) -> T) -> T {
-        // Every state is a usable one, also the one that a panicking thread left.
+        // Every state is usable, also the one that a panicking thread left.
         let mut manners = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
         let moment = self.moment();
         with(&mut manners, moment)
     }
 
-    /// What the clock and the budget say.
+    /// The current moment, by the clock and the budget.
     pub(super) fn moment(&self) -> Moment {
         moment(&self.budget)
     }
 }
 
-/// What the budget and its clock say.
+/// The current moment, by this budget and its clock.
 pub fn moment(budget: &Budget) -> Moment {
     let clock = budget.clock();
     Moment {

@@ -1,5 +1,5 @@
-//! Whether the markets on a list of a series are those of that series. Their descriptions do not
-//! say so: the exchange is asked for events that are neither known nor named after it.
+//! Decides whether the markets on a list of a series belong to that series. Their descriptions do not name it, so the
+//! exchange is asked for each event that is neither known nor named after the series.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -12,8 +12,8 @@ use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage, is_combo};
 use crate::retry::Jitter;
 use crate::store::Store;
 
-/// Holds a page against the series that it was asked for. A market of another series means that the
-/// exchange did not hear the filter: then nothing of the page is believed. What nobody can say is left out.
+/// Checks a page against the series that it was asked for. A market of another series means that the exchange ignored
+/// the filter; then nothing of the page is believed. A market whose series is unknown is dropped.
 pub(super) fn hold(
     asker: &Asker,
     jitter: &mut Jitter,
@@ -76,7 +76,7 @@ pub(super) fn hold(
     Ok(())
 }
 
-/// Most events are named after their series.
+/// Whether the event is named after its series, as most events are.
 fn is_named_after(event: &str, series: &Ticker) -> bool {
     let rest = event.strip_prefix(series.as_str());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))

@@ -1,4 +1,4 @@
-//! Order books of the markets that trade, a request for a hundred.
+//! Order books of the markets that trade, a hundred in one request.
 
 use std::collections::BTreeSet;
 
@@ -15,20 +15,20 @@ use crate::kalshi::{MARKETS_PER_REQUEST, MarketList};
 use crate::retry::{Jitter, Policy};
 use crate::store::Store;
 
-/// Books kept until they are stored together: some ten megabytes at most.
+/// The number of books that are stored together, at most some ten megabytes.
 const BOOKS_WAITING_MAX: usize = 1_000;
 
-/// What taking snapshots came to.
+/// The result of taking snapshots.
 #[derive(Debug, Default)]
 pub struct Taken {
     /// Snapshots stored.
     pub books: usize,
-    /// What went wrong, by who has to act.
+    /// The failures; the kind of each says who has to act.
     pub troubles: Vec<Failure>,
 }
 
-/// Stores one snapshot of every market of the selection that trades. A request that fails does not
-/// stop the others; only a failure of the store ends it.
+/// Stores one snapshot of every market of the selection that trades. A failed request does not stop the others; only a
+/// failure of the store ends it.
 pub fn take_books(
     selection: &Selection,
     resolved: &Resolved,
@@ -82,9 +82,8 @@ pub fn take_books(
     Ok(taken)
 }
 
-/// An empty book is also what the exchange answers about a market that is settled or that it does not
-/// know, and what is on record of a market may be old: of these empty ones, those of markets that
-/// trade by a fresh description.
+/// Keeps those empty books whose markets trade by a fresh description. The exchange also answers with an empty book
+/// for a market that is settled or unknown, and the record of a market may be old.
 fn still_trading(
     mut doubtful: Vec<Snapshot>,
     asker: &Asker,
@@ -120,8 +119,8 @@ fn still_trading(
     doubtful
 }
 
-/// A market that is settled or unknown has an empty book, which would look like a market that
-/// nobody bids in: only those that trade are asked for.
+/// The markets that trade; only these are asked for. A market that is settled or unknown has an empty book, which
+/// would look like a market without a bid.
 fn trading(resolved: &Resolved) -> BTreeSet<Ticker> {
     let trades = |ticker: &Ticker, listed: Listed| {
         let status = resolved.known.get(ticker).map(|known| &known.status);
@@ -131,7 +130,7 @@ fn trading(resolved: &Resolved) -> BTreeSet<Ticker> {
     roster.filter(|(t, demand)| trades(t, demand.listed)).map(|(t, _)| t.clone()).collect()
 }
 
-/// Markets of which the exchange has not said yet whether they trade.
+/// A failure when the exchange has not yet said of some markets whether they trade.
 fn unknown_status(resolved: &Resolved) -> Option<Failure> {
     let is_unknown = |(ticker, listed): (&Ticker, Listed)| {
         listed != Listed::Open && !resolved.known.contains_key(ticker)

@@ -1,19 +1,19 @@
-//! Who it was that broke something off which asks the exchange and stores what it hears.
+//! The two failures of an operation that asks the exchange and stores its answers: the exchange's and the database's.
 
 use crate::failure::Failure;
 
-/// A failure, by whose it is: what the exchange does not answer is done without, what the database does not
-/// take ends the work.
+/// A failure, by the side that failed: an operation continues without the exchange's answer, but a failure of the
+/// database ends it.
 #[derive(Debug)]
 pub(super) enum Broken {
-    /// The exchange's.
+    /// The exchange failed.
     Exchange(Failure),
-    /// The database's.
+    /// The database failed.
     Store(Failure),
 }
 
 impl Broken {
-    /// The database's, to be passed on; the exchange's is for the caller to judge.
+    /// Returns the exchange's failure, for the caller to judge. A failure of the database becomes the error.
     pub(super) fn of_exchange(self) -> Result<Failure, Failure> {
         match self {
             Broken::Exchange(failure) => Ok(failure),
@@ -21,7 +21,7 @@ impl Broken {
         }
     }
 
-    /// The failure, where nothing is stored or whose it is does not matter.
+    /// The failure, for callers that store nothing or need not know which side failed.
     pub(super) fn into_failure(self) -> Failure {
         let (Broken::Exchange(failure) | Broken::Store(failure)) = self;
         failure

@@ -1,5 +1,5 @@
-//! The last commit of a pass: up to when each market was heard to have nothing more, and how much is
-//! left of those that were never level.
+//! The last commit of a pass. It holds the instant up to which each market was heard to have nothing newer, and, of
+//! markets that were never level, the span that is still to be read.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,18 @@ use crate::failure::Failure;
 use crate::kalshi::VENUE;
 use crate::store::{RunId, Store};
 
-/// What a pass closes with.
+/// The facts that a pass closes with.
 #[derive(Debug)]
 pub struct Closing<'a> {
-    /// Up to when each market was heard to have nothing more; empty where silence is not plausible.
+    /// The instant up to which each market was heard to have nothing newer; empty where silence is not plausible.
     pub heard: &'a HashMap<Scope, Timestamp>,
-    /// The exchange's now.
+    /// The current time by the exchange's clock.
     pub exchange: Timestamp,
-    /// Ours.
+    /// The current time by our clock.
     pub ours: Timestamp,
 }
 
-/// Commits it, all in one transaction; nothing where nothing changes.
+/// Commits the closing in one transaction. It writes nothing when nothing changes.
 pub fn close(
     store: &mut dyn Store,
     run: RunId,

@@ -1,4 +1,4 @@
-//! The exchange's own figures of what was traded in each hour.
+//! The exchange's own figures of the volume traded in each hour.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,37 +11,37 @@ use crate::failure::{Failure, Kind};
 use crate::kalshi::{CANDLES_PER_BATCH, CANDLES_PER_MARKET, MARKETS_PER_REQUEST, VENUE};
 use crate::retry::Jitter;
 
-/// Hours asked for at once: as many as one archived market may have, and two live ones.
+/// The hours of one request: as many as one archived market may have, and as two live ones may have.
 const HOURS_MAX: usize =
     if CANDLES_PER_MARKET < CANDLES_PER_BATCH { CANDLES_PER_MARKET } else { CANDLES_PER_BATCH };
 
 /// A market and the full hours of it that are wanted.
 #[derive(Clone, Debug)]
 pub struct Hours {
-    /// Whose.
+    /// The market and its lifespan.
     pub lifespan: Lifespan,
-    /// Where the first begins.
+    /// The beginning of the first hour.
     pub from: Timestamp,
-    /// Where the last ends.
+    /// The end of the last hour.
     pub until: Timestamp,
 }
 
-/// What the exchange says of some markets.
+/// The exchange's answers about some markets.
 #[derive(Debug, Default)]
 pub struct ExchangeVolumes {
-    /// The hours of each market of which all were answered for; empty when nothing was traded.
+    /// The hours of each market with a complete answer; empty when nothing was traded.
     pub hours: HashMap<Ticker, Vec<HourVolume>>,
-    /// Markets of which something was not answered: nothing is known of them.
+    /// Markets without a complete answer: nothing is known of them.
     pub unmeasured: HashSet<Ticker>,
-    /// Those among them whose candles are not to be had, however often they are asked for: refused, named in no answer, or
-    /// nothing that anybody can read.
+    /// The part of `unmeasured` whose candles repeated questions cannot get: the exchange refuses them, names them in
+    /// no answer, or answers with unreadable text.
     pub refused: HashSet<Ticker>,
-    /// What went wrong, by who has to act.
+    /// The failures; the kind of each says who has to act.
     pub troubles: Vec<Failure>,
 }
 
 impl ExchangeVolumes {
-    /// Nothing is known of these markets.
+    /// Notes the failure: nothing is known of these markets.
     fn give_up(&mut self, markets: impl IntoIterator<Item = Ticker>, failure: Failure) {
         let is_refused = is_about_the_market(&failure);
         for market in markets {
@@ -54,13 +54,13 @@ impl ExchangeVolumes {
     }
 }
 
-/// Whether another market may be answered for all the same.
+/// Whether the failure is about this market alone, so that another market may still get an answer.
 fn is_about_the_market(failure: &Failure) -> bool {
     failure.kind.is_refusal() || failure.kind == Kind::ExchangeUnreadable
 }
 
-/// Asks for these hours in as few requests as the limits allow. A market without any is not in the
-/// answer. That candles are refused says nothing about other questions.
+/// Asks for these hours in as few requests as the limits allow. A market without any hour is not in the answer. A
+/// refusal of candles says nothing about other questions.
 pub fn exchange_volumes(wanted: Vec<Hours>, asker: &Asker) -> ExchangeVolumes {
     let mut measured = ExchangeVolumes::default();
     let mut jitter = asker.jitter();
@@ -78,7 +78,8 @@ pub fn exchange_volumes(wanted: Vec<Hours>, asker: &Asker) -> ExchangeVolumes {
     measured
 }
 
-/// Markets asked for together: all get the hours of all, so those of about the same time are.
+/// Groups the markets into requests. All markets of a request get the hours of all, so markets of about the same time
+/// belong together.
 fn batches(mut wanted: Vec<Hours>) -> Vec<Vec<Hours>> {
     wanted.sort_by_key(|hours| (hours.from, hours.until));
     let mut batches: Vec<Vec<Hours>> = Vec::new();
@@ -97,7 +98,7 @@ fn batches(mut wanted: Vec<Hours>) -> Vec<Vec<Hours>> {
     batches
 }
 
-/// The hours of a batch, all together.
+/// The beginning of the earliest and the end of the latest hour of a batch.
 fn bounds(batch: &[Hours]) -> (Timestamp, Timestamp) {
     let from = batch.iter().map(|hours| hours.from).min();
     let until = batch.iter().map(|hours| hours.until).max();
@@ -108,7 +109,7 @@ fn hours_between(from: Timestamp, until: Timestamp) -> usize {
     usize::try_from((until.second() - from.second()) / HOUR_SECONDS).unwrap_or(0).max(1)
 }
 
-/// Takes the hours of a batch, as many at once as may be.
+/// Asks for the hours of a batch, as many in each request as the limits allow.
 fn batch_hours(
     batch: &[Hours],
     asker: &Asker,
@@ -131,7 +132,7 @@ fn batch_hours(
             let listed = answered.remove(&lifespan.market);
             match hours_of(lifespan, listed, (at, end), asker, jitter) {
                 Ok(Some(mut hours)) => {
-                    // A neighbour's hours are not asked for.
+                    // Drops the hours that were asked for only because of another market of the batch.
                     hours.retain(|hour| *from < hour.ends_at && hour.ends_at <= *until);
                     measured.hours.entry(lifespan.market.clone()).or_default().extend(hours);
                 }
@@ -164,8 +165,8 @@ fn listed_hours(
         .ok_or_else(out_of_time)
 }
 
-/// The hours of a market, given what a list said of it. That is empty also when nothing happened, but of an
-/// archived market it is always empty; and a name that no list can hold is asked for by itself.
+/// The hours of a market, given the answer of a list. That answer is empty when nothing was traded, but it is always
+/// empty for an archived market. A name that no list can hold is asked for alone.
 fn hours_of(
     lifespan: &Lifespan,
     listed: Option<Vec<HourVolume>>,
@@ -183,7 +184,7 @@ fn hours_of(
                 client.archived_candles(market, span, left, clock)
             })?
             .ok_or_else(out_of_time)?;
-        // If the archive does not know it, it is live, and was quiet if the answer named it.
+        // If the archive does not know the market, it is live; it had no trade if the answer named it.
         if archived.is_some() {
             return Ok(archived);
         }

@@ -1,12 +1,12 @@
-//! A pass by one thread: what the driver says is done, one effect after the other. The same dice, the same
-//! answers and the same clock make the same pass. A panic is not caught: it is what one looks for.
+//! A pass in one thread: it carries out the driver's effects one after the other. The same dice, the same answers and
+//! the same clock make the same pass. It does not catch a panic, because simulations search for panics.
 
 use super::said::{tell, tell_page};
 use super::{Source, committed};
 use crate::driver::{Driver, Effect, Outcome, PassProgress, Writing};
 use crate::store::{RunId, Store};
 
-/// Does what is in the source's queue, so many jobs at once.
+/// Does the jobs of the source's queue, `workers` at once.
 pub(super) fn read_all(
     store: &mut dyn Store,
     run: RunId,

@@ -1,5 +1,5 @@
-//! The markets of a span of the past: what the exchange lists, live and archived, that the
-//! selection stands for.
+//! The markets of a span of the past: the exchange's lists, live and archived, of the markets that the selection
+//! stands for.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,21 +20,22 @@ use crate::kalshi::{MARKETS_PER_REQUEST, MarketsPage, is_combo};
 use crate::retry::{Jitter, Policy};
 use crate::store::{RunId, Store};
 
-/// Markets with what is known of their lives.
+/// Markets with their known lifespans.
 #[derive(Debug, Default)]
 pub struct Lifespans {
-    /// Each once, by ticker.
+    /// Each market once, by ticker.
     pub lifespans: Vec<Lifespan>,
-    /// Why the description of a market could not be read, the first of them: it is not among these.
+    /// The first reason why a description could not be read. The market of such a description is missing in
+    /// `lifespans`.
     pub first_unreadable: Option<String>,
-    /// What went wrong, by who has to act.
+    /// The failures; the kind of each says who has to act.
     pub troubles: Vec<Failure>,
     /// Whether the exchange named all of them.
     pub is_whole: bool,
 }
 
-/// Brings the metadata of the selection up to date (the tape excepted, which has none) and answers
-/// with the markets whose life touches `[from, until)`.
+/// Brings the metadata of the selection up to date (the tape has none) and returns the markets whose life touches
+/// `[from, until)`.
 pub fn lifespans(
     selection: &Selection,
     store: &mut dyn Store,
@@ -52,7 +53,7 @@ pub fn lifespans(
     Ok(Lifespans { lifespans, first_unreadable, troubles, is_whole })
 }
 
-/// The markets of the selection on record whose life touches `[from, until)`.
+/// The markets of the selection that are on record and whose life touches `[from, until)`.
 fn lifespans_on_record(
     selection: &Selection,
     store: &mut dyn Store,
@@ -83,7 +84,7 @@ fn lifespans_on_record(
     Ok(found.into_values().collect())
 }
 
-/// The same from the exchange alone: nothing is stored. A failure ends it.
+/// Lists the same markets from the exchange alone, without storing anything. A failure ends it.
 pub fn list_without_storing(
     selection: &Selection,
     asker: &Asker,
@@ -128,7 +129,7 @@ pub fn list_without_storing(
     Ok(found.into_values().collect())
 }
 
-/// The markets of an event or a series; of an empty list its events have to agree.
+/// Lists the markets of an event or a series. An empty list counts only when its events agree.
 fn list_entry(
     target: &Target,
     asker: &Asker,

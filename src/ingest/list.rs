@@ -1,4 +1,4 @@
-//! Lists of markets, page by page, and markets by name, a request for a hundred.
+//! Lists of markets, page by page, and markets by name, a hundred in one request.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, is_combo};
 use crate::retry::Jitter;
 
-/// A runaway guard: ten million markets.
+/// A guard against an endless list: ten million markets.
 const PAGES_MAX: usize = 10_000;
 
-/// So many empty pages with cursors in a row are no list.
+/// The number of empty pages with a cursor in a row after which the answer is no list.
 const EMPTY_PAGES_MAX: usize = 3;
 
-/// How asking for a list ended.
+/// The end of reading a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listing {
     /// All of it was read.
@@ -26,23 +26,23 @@ pub(super) enum Listing {
     OutOfTime,
 }
 
-/// A page that had rows, so that it can be asked for again.
+/// A page that had rows, kept so that it can be asked for again.
 struct Shown {
-    /// The cursor that it was asked with.
+    /// The cursor of the request for this page.
     cursor: Option<String>,
     tickers: Vec<Ticker>,
 }
 
-/// What a second question said about the end of a list.
+/// The answer to the second question about the end of a list.
 enum Second {
-    /// It shows the last known row again, and nothing below.
+    /// The answer shows the last known row again, and nothing below it.
     End,
-    /// There is more: the page, and the cursor that it was asked with.
+    /// There are more rows: the next page, and the cursor of its request.
     More(MarketsPage, Option<String>),
     OutOfTime,
 }
 
-/// A list at work.
+/// A list that is being read.
 struct Reading<'a> {
     asker: &'a Asker,
     jitter: &'a mut Jitter,
@@ -50,8 +50,8 @@ struct Reading<'a> {
     list: &'a MarketList,
 }
 
-/// Reads a list to its end and hands over each page. An empty page below others is no end by
-/// itself: a second question has to agree.
+/// Reads a list to its end and hands over each page. An empty page below others is no proof of the end: a second
+/// question has to agree.
 pub(super) fn each_page(
     asker: &Asker,
     jitter: &mut Jitter,
@@ -106,8 +106,8 @@ impl Reading<'_> {
         })
     }
 
-    /// Asks for the end of the list in another way: the last page that had rows, one row shorter,
-    /// and what comes below. That has to show the last known row again.
+    /// Asks for the end of the list in another way: for the last page that had rows, one row shorter, and for the page
+    /// below it. These have to show the last known row again.
     fn second(&mut self, shown: &Shown) -> Result<Second, Failure> {
         let count = shown.tickers.len();
         let rows = if count > 1 { count - 1 } else { self.list.page_rows - 1 };
@@ -125,7 +125,7 @@ impl Reading<'_> {
             };
         };
         let mut is_last_seen = has_last(&above);
-        // The last known row, and perhaps an empty page below it.
+        // The first page holds the last known row; an empty page may follow it.
         for _ in 0..2 {
             let Some(page) = self.ask(self.list.page_rows, Some(&cursor))? else {
                 return Ok(Second::OutOfTime);
@@ -146,26 +146,25 @@ fn contradiction() -> Failure {
     Failure::new(Kind::ExchangeUnreadable, message)
 }
 
-/// What the exchange said of markets asked for by name.
+/// The exchange's answers about markets asked for by name.
 #[derive(Debug, Default)]
 pub(super) struct ByName {
-    /// The lists, of the live tier and the archive.
+    /// The lists of the live tier and of the archive.
     pub(super) pages: Vec<MarketsPage>,
     /// The answers about single markets.
     pub(super) alone: Vec<MarketsPage>,
-    /// Those that nobody knows: two differently asked questions agree about it.
+    /// Markets that the exchange does not know: two different questions agree.
     pub(super) missing: Vec<Ticker>,
-    /// Those that lists left out and that were not asked for by themselves: nothing is known.
+    /// Markets that lists left out and that were not asked for alone: nothing is known of them.
     pub(super) unsure: Vec<Ticker>,
 }
 
-/// Asks for at most [`MARKETS_PER_REQUEST`] markets, those not live also in the archive; `None`
-/// when the time is over.
+/// Asks for at most [`MARKETS_PER_REQUEST`] markets, and asks the archive for those that are not live. `None` when the
+/// time is over.
 ///
-/// What both lists leave out is asked for by itself, since a list can be empty by mistake: a few
-/// in each pass, taken at random so that each comes to its turn. A combo is taken at the word of
-/// the lists: they vanish by the thousand. A name that no list can hold is asked for by itself
-/// from the start.
+/// A list can be empty by mistake, so a market that both lists left out is asked for alone: a few in each pass, chosen
+/// at random so that each gets its turn. For combos the lists are believed: combos vanish by the thousand. A name that
+/// no list can hold is asked for alone from the start.
 pub(super) fn by_name(
     asker: &Asker,
     jitter: &mut Jitter,
@@ -187,7 +186,7 @@ pub(super) fn by_name(
         })?;
         let Some(mut page) = said else { return Ok(None) };
         tell_unreadable(&page);
-        // An exchange that ignores the filter must not pass for one that knows them.
+        // Without this, an exchange that ignores the filter would look like one that knows these markets.
         let wanted: HashSet<&Ticker> = absent.iter().collect();
         page.markets.retain(|sighting| wanted.contains(&sighting.market.ticker));
         page.tickers.retain(|ticker| wanted.contains(ticker));
@@ -209,7 +208,7 @@ pub(super) fn by_name(
             }
             Ok(Alone::Unknown) => answer.missing.push(ticker),
             Err(failure) if asker.is_forbidden() => return Err(failure),
-            // It must not keep the others from being taken.
+            // A failure of one market must not keep the others from being taken.
             Err(failure) => {
                 log::warn!("{}; whether it exists is found out later", one_line(&failure));
                 answer.unsure.push(ticker);
@@ -219,7 +218,7 @@ pub(super) fn by_name(
     Ok(Some(answer))
 }
 
-/// Begins the list at another place.
+/// Rotates the list so that it begins at another place.
 fn rotate(tickers: &mut [Ticker], fraction: f64) {
     let count = u64::try_from(tickers.len()).unwrap_or(0);
     let start = Duration::from_secs(count).mul_f64(fraction).as_secs();

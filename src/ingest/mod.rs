@@ -1,6 +1,6 @@
-//! Where walks, exchange and store meet: what `driver` decides is done here. It has no rule of its own.
+//! Connects walks, exchange and store: it carries out the decisions of `driver` and has no rule of its own.
 //!
-//! A pass is done by `threads`, or by one thread, `inline`.
+//! Either `threads` carry out a pass, or one thread does, in `inline`.
 
 mod absence;
 mod anew;
@@ -41,8 +41,8 @@ use crate::driver::Writing;
 use crate::failure::Failure;
 use crate::store::{RunId, Store};
 
-/// Does the jobs in this order, `workers` at once, until all are done or the source's budget is used up,
-/// and commits what they find.
+/// Does the jobs in this order, `workers` at once, and commits the results. It ends when all jobs are done or the
+/// source's budget is used up.
 pub fn read_all(
     store: &mut dyn Store,
     run: RunId,
@@ -61,7 +61,7 @@ pub fn read_all(
     }
 }
 
-/// Has the store commit something; what it did.
+/// Has the store commit this, and returns the receipt.
 fn committed(store: &mut dyn Store, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
     let receipt = store.commit(run, commit)?;
     said::tell_commit(commit, &receipt);

@@ -1,5 +1,5 @@
-//! From the selection to the markets of this pass: what the exchange lists, what was known before
-//! and is not over, and whether what was named exists.
+//! From the selection to the markets of this pass: the markets that the exchange lists, the known ones that are not
+//! over, and the named ones if they exist.
 
 mod entry;
 mod look;
@@ -17,28 +17,28 @@ use crate::failure::Failure;
 use crate::retry::Jitter;
 use crate::store::Store;
 
-/// Attempts at one list. The trades of known markets are worth more than the last word about new ones.
+/// Attempts at one list. The trades of known markets matter more than the latest word about new markets.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// What a pass is about.
+/// The markets of a pass, and the facts known of them.
 #[derive(Debug, Default)]
 pub struct Resolved {
     /// The markets to read.
     pub roster: Roster,
-    /// What is known of them.
+    /// The known facts of these markets.
     pub known: HashMap<Ticker, Known>,
-    /// The entries that stand for many markets, as they were before.
+    /// The records of the entries that stand for many markets, as they were before this pass.
     pub records: Vec<WatchRecord>,
-    /// What went wrong, by who has to act.
+    /// The failures; the kind of each says who has to act.
     pub troubles: Vec<Failure>,
-    /// Entries that could not be resolved: what they stand for, since when, and their SLA.
+    /// Entries that could not be resolved: the target, the instant since which it is unresolved, and the SLA.
     pub unresolved: Vec<(Target, Timestamp, Duration)>,
-    /// Entries that the exchange does not know: they are told, and nothing is watched over.
+    /// Entries that the exchange does not know. They are reported, and their staleness is not judged.
     pub refused: BTreeSet<Target>,
 }
 
-/// Finds out which markets the selection stands for. Only a failure of the store ends it:
-/// what the exchange does not answer is taken from the last time it did.
+/// Finds the markets that the selection stands for. Only a failure of the store ends it: where the exchange does not
+/// answer, its previous answer is used.
 pub fn resolve(
     selection: &Selection,
     store: &mut dyn Store,
@@ -79,7 +79,7 @@ pub fn resolve(
     resolver.save(records)
 }
 
-/// A resolution at work.
+/// A resolution in progress.
 struct Resolver<'a> {
     selection: &'a Selection,
     store: &'a mut dyn Store,
@@ -94,18 +94,18 @@ struct Resolver<'a> {
     accounted: BTreeSet<Ticker>,
     /// Markets that were open when they were asked for by name, though no list showed them.
     left_out: BTreeSet<Ticker>,
-    /// Whether an entry was asked for in another way, which is enough for one pass.
+    /// Whether an entry was asked for in another way; one is enough for one pass.
     is_asked_twice: bool,
     news: BTreeMap<Ticker, Sighting>,
     absent: Vec<Absence>,
     changes: BTreeMap<String, WatchChange>,
     troubles: Vec<Failure>,
     unresolved: Vec<(Target, Timestamp, Duration)>,
-    /// The names on record as refused.
+    /// The names on record that the exchange refused.
     refusals: Vec<Refusal>,
-    /// Those that are refused in this pass, asked for or not.
+    /// The targets that are refused in this pass, whether asked for now or not.
     refused: BTreeSet<Target>,
-    /// Of them, those that were asked for.
+    /// The names among them that were asked for in this pass.
     refused_now: Vec<String>,
 }
 
@@ -139,7 +139,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Tells the names that the exchange refused not long ago; the others are asked for again.
+    /// Reports the names that the exchange refused not long ago; the other names are asked for again.
     fn recall_refusals(&mut self) -> Result<(), Failure> {
         let targets: Vec<&Target> =
             self.selection.watches().iter().map(|watch| &watch.target).collect();
@@ -165,20 +165,20 @@ impl<'a> Resolver<'a> {
 
     fn tell_refused(&mut self, target: Target) {
         if let Target::Market(ticker) = &target {
-            // An event or a series may stand for it nevertheless; then it is added again.
+            // An event or a series may stand for this market nevertheless; then the market is added again.
             self.roster.remove(ticker);
         }
         self.troubles.push(unknown(&target));
         self.refused.insert(target);
     }
 
-    /// The exchange was asked and knows no such name.
+    /// Notes a name that the exchange was asked for and does not know.
     fn refuse(&mut self, target: Target) {
         self.refused_now.push(target.name());
         self.tell_refused(target);
     }
 
-    /// Stores what is new, if it is that much.
+    /// Stores the news if there are at least `count_min` markets of it.
     fn save_news(&mut self, count_min: usize) -> Result<(), Failure> {
         if self.news.len() >= count_min {
             let news: Vec<Sighting> = std::mem::take(&mut self.news).into_values().collect();
@@ -187,7 +187,7 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    /// Keeps what is new about a market.
+    /// Takes over a description, and keeps it to be stored if it is news.
     fn see(&mut self, sighting: Sighting) {
         let known = self.known.get(&sighting.market.ticker);
         let is_news = lifecycle::is_news(known, &sighting.market);
@@ -197,7 +197,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// To be stored: of a market that several lists show, the last description, and its series.
+    /// Keeps a description to be stored. Of a market that several lists show, it keeps the last description and its
+    /// series.
     fn keep(&mut self, mut sighting: Sighting) {
         let ticker = sighting.market.ticker.clone();
         let before = self.news.remove(&ticker);
@@ -213,7 +214,7 @@ impl<'a> Resolver<'a> {
         self.known.insert(ticker, after);
     }
 
-    /// A list that left out a market which is open proves nothing of the others.
+    /// Withdraws the belief in lists that left out an open market: such a list proves nothing of the others.
     fn doubt_lists(&mut self, entries: &[(&Watch, &WatchRecord)]) {
         for (watch, record) in entries {
             let Some(change) = self.changes.get_mut(&record.watch) else { continue };
@@ -258,7 +259,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// Names that were refused once and are known now.
+    /// The names that the exchange refused before and knows now.
     fn lifted(&self, changes: &[WatchChange]) -> Vec<String> {
         let is_known = |refusal: &&Refusal| match Target::of_name(&refusal.name) {
             Some(Target::Market(ticker)) => self.known.contains_key(&ticker),
@@ -269,7 +270,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Nothing has this name.
+/// The failure for a name that nothing has.
 pub fn unknown(target: &Target) -> Failure {
     let (what, ticker) = match target {
         Target::Market(ticker) => ("market", ticker.as_str()),

@@ -39,8 +39,8 @@ pub fn retire_or_reopen(
     Ok(())
 }
 
-/// Takes back those markets that were retired and trade on the tape all the same; `newest` is the time
-/// of the newest trade seen there of each. The next pass reads them.
+/// Takes back the markets that were retired and still trade on the tape. `newest` is the time of each market's
+/// newest trade there. The next pass reads them.
 pub fn take_back_traded(
     selection: &Selection,
     store: &mut dyn Store,

@@ -1,18 +1,18 @@
-//! What a pass says of itself in the log.
+//! The log lines of a pass about its own work.
 
 use crate::domain::batch::{Commit, Receipt};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::trade::Rejected;
 use crate::driver::Notice;
 
-/// Says what there is to be said.
+/// Logs these notices.
 pub(super) fn tell(notices: impl IntoIterator<Item = Notice>) {
     for notice in notices {
         log::warn!("{notice}");
     }
 }
 
-/// What a page held, for those who asked to be told.
+/// Logs the content of a page, at debug level.
 pub(super) fn tell_page(request: &PageRequest, page: &Page) {
     let market = &request.scope;
     log::debug!(
@@ -26,7 +26,7 @@ pub(super) fn tell_page(request: &PageRequest, page: &Page) {
     );
 }
 
-/// What a commit came to.
+/// Logs the result of a commit.
 pub(super) fn tell_commit(commit: &Commit, receipt: &Receipt) {
     log::debug!(
         "committed {} rows, {} of them new, and {} checkpoints",

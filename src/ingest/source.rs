@@ -1,4 +1,4 @@
-//! What all who read for a pass share.
+//! The state that all readers of a pass share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use crate::domain::job::{Background, Job};
 use crate::domain::page::Rules;
 use crate::driver::{Done, Ended, Queue, Terms};
 
-/// Everything the readers of a pass share.
+/// The state that the readers of a pass share.
 pub struct Source {
     asker: Arc<Asker>,
     terms: Terms,
@@ -15,39 +15,39 @@ pub struct Source {
 }
 
 impl Source {
-    /// A source of what `asker` is told, walked as `rules` say.
+    /// Makes a source that asks through `asker` and walks by `rules`.
     pub fn new(asker: Arc<Asker>, rules: Rules, background: Background) -> Source {
         let terms = Terms { rules, background, policy: asker.policy() };
         Source { asker, terms, queue: Mutex::default() }
     }
 
-    /// What it asks with.
+    /// The asker of this source.
     pub fn asker(&self) -> &Asker {
         &self.asker
     }
 
-    /// On which terms jobs are done.
+    /// The terms on which jobs are done.
     pub(super) fn terms(&self) -> &Terms {
         &self.terms
     }
 
-    /// Takes these jobs to be done.
+    /// Puts these jobs into the queue.
     pub(super) fn enqueue(&self, jobs: Vec<Job>) {
         *self.queue() = Queue::new(jobs);
     }
 
-    /// The next job, unless nothing more is asked.
+    /// The next job, unless no more questions are asked.
     pub(super) fn next_job(&self) -> Option<Job> {
         let stopped = self.asker.stopped();
         self.queue().take(stopped)
     }
 
-    /// A job is over.
+    /// Notes that a job has ended.
     pub(super) fn done(&self, job: Job, ended: Ended) -> Done {
         self.queue().done(job, ended)
     }
 
-    /// What is still to be done.
+    /// The jobs that are still to be done.
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! The metadata of the selection's markets: what changed since the last sync where the exchange
-//! lists that, everything where it does not; page by page into the store.
+//! The metadata of the selection's markets. Where the exchange lists changes, a sync reads the changes since the last
+//! sync; elsewhere it reads everything. Each page goes into the store.
 
 mod empty;
 mod names;
@@ -25,27 +25,29 @@ use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, VENUE, is_comb
 use crate::retry::{Jitter, Policy};
 use crate::store::{RunId, Store};
 
-/// Answers are cached for five seconds, and whole seconds are asked for: a change is met twice
-/// rather than never.
+/// The overlap of two lists of changes. Answers are cached for five seconds and the filter takes whole seconds, so
+/// that a change is read twice rather than never.
 const UPDATED_OVERLAP: Duration = Duration::from_secs(60);
 
-/// Markets leave the live tier some sixty days after they settled, and its list of changes with it.
+/// The age of a sync after which everything is listed again. Markets leave the live tier, and its list of changes,
+/// some sixty days after they settled.
 const RELIST_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
-/// The statuses that all markets of the exchange are listed by. Those settled are left out: there are
-/// many times as many, and one that settles is met as a change of a known one.
+/// The statuses by which all markets of the exchange are listed. Settled markets are left out: there are many times as
+/// many, and a market that settles appears as a change of a known one.
 const UNSETTLED: [&str; 4] = ["unopened", "open", "paused", "closed"];
 
-/// An entry without markets is looked at so often: all of its lists are read each time.
+/// The interval between two looks at an entry without markets: each look reads all of its lists.
 const EMPTY_AGAIN: Duration = Duration::from_secs(3_600);
 
-/// Known combos that are asked for alone in one sync before they are given up.
+/// Known combos that one sync asks for alone before it gives them up.
 const ALONE_MAX: usize = 5;
 
-/// The record of all markets that were named one by one.
+/// The name of the record for all markets that were named one by one.
 const NAMED: &str = "named";
 
-/// The record that a sync keeps of an entry: one for each shard, since each stores its own markets.
+/// The name of the record that a sync keeps of an entry: one for each shard, because each shard stores its own
+/// markets.
 fn record_name(selection: &Selection, target: &Target) -> String {
     let name = match target {
         Target::Market(_) => NAMED.to_owned(),
@@ -64,10 +66,10 @@ fn record_names(selection: &Selection, refused: &HashSet<String>) -> Vec<String>
     names.into_iter().collect()
 }
 
-/// What a sync came to.
+/// The result of a sync.
 #[derive(Debug, Default)]
 pub struct Synced {
-    /// Entries of the selection for which it was time; all markets named one by one are one.
+    /// Entries of the selection that were due; all markets named one by one count as one entry.
     pub entries: usize,
     /// Descriptions of markets that were read.
     pub markets: u64,
@@ -75,14 +77,14 @@ pub struct Synced {
     pub status_changes: u64,
     /// Whether all of the selection was covered.
     pub is_whole: bool,
-    /// Why the description of a market could not be read, the first of them.
+    /// The first reason why a description of a market could not be read.
     pub first_unreadable: Option<String>,
-    /// What went wrong, by who has to act.
+    /// The failures; the kind of each says who has to act.
     pub troubles: Vec<Failure>,
 }
 
-/// Brings the metadata of the selection's markets up to date: of the entries last synced at least
-/// `age_min` ago. Entries that fail do not stop the others; only a failure of the store ends it.
+/// Brings the metadata of the selection's markets up to date, for the entries last synced at least `age_min` ago.
+/// Entries that fail do not stop the others; only a failure of the store ends it.
 pub fn sync(
     selection: &Selection,
     store: &mut dyn Store,
@@ -96,14 +98,14 @@ pub fn sync(
     let mut refused: HashSet<String> =
         store.refusals(&names)?.into_iter().map(|refusal| refusal.name).collect();
     if is_by_hand {
-        // Who asks by hand wants to know now.
+        // A user who asks by hand wants the present answer, so earlier refusals are forgotten.
         refused.clear();
     }
     let records = store.watches(&record_names(selection, &refused), now)?;
     let jitter = asker.jitter();
-    // Our own clock may have been ahead.
+    // Our own clock may have been ahead at the last sync.
     let is_due = |record: &WatchRecord| {
-        // Synced without a mark: there was nothing. A migration takes marks away, and no members.
+        // A sync without a mark found nothing. A migration removes marks but no members.
         let is_group =
             matches!(Target::of_name(&record.watch), Some(Target::Event(_) | Target::Series(_)));
         let is_empty = is_group && record.synced_until.is_none() && record.members.is_empty();
@@ -154,7 +156,7 @@ pub fn sync(
     Ok(work.synced)
 }
 
-/// What the lists of an entry came to.
+/// The result of reading the lists of an entry.
 #[derive(Default)]
 struct Read {
     heard: Heard,
@@ -162,7 +164,7 @@ struct Read {
     has_unreadable: bool,
 }
 
-/// A sync at work.
+/// A sync in progress.
 struct Syncer<'a> {
     selection: &'a Selection,
     store: &'a mut dyn Store,
@@ -170,15 +172,15 @@ struct Syncer<'a> {
     run: RunId,
     jitter: Jitter,
     synced: Synced,
-    /// Markets just read: they need not be asked for by name.
+    /// Markets just read, which need not be asked for by name.
     seen: HashSet<Ticker>,
-    /// Whether somebody waits for all of it.
+    /// Whether a user waits for the whole sync.
     is_by_hand: bool,
-    /// Names that the exchange refused not long ago: they are not asked for.
+    /// Names that the exchange refused not long ago; they are not asked for.
     refused: HashSet<String>,
-    /// Names that it refused now.
+    /// Names that the exchange refused in this sync.
     refused_now: Vec<String>,
-    /// Names that it knows.
+    /// Names that the exchange knows in this sync.
     known_now: Vec<String>,
 }
 
@@ -187,7 +189,7 @@ impl Syncer<'_> {
         self.asker.budget().clock().now()
     }
 
-    /// The mark of an entry, as far as it is believed: what changed before it was seen.
+    /// The mark of an entry if it is credible: all changes before it were seen.
     fn mark(&mut self, record: &WatchRecord) -> Result<Option<Timestamp>, Failure> {
         let Some(claimed) = record.synced_until else { return Ok(None) };
         if is_from_a_future(claimed, self.now(), self.ours()) {
@@ -201,19 +203,19 @@ impl Syncer<'_> {
             }
             return Ok(None);
         }
-        // What settled and was archived since so long ago is on no list of changes.
+        // A market that settled and was archived since such an old sync is on no list of changes.
         let is_recent = record.synced_at.is_some_and(|at| self.ours().since(at) < RELIST_AFTER);
         Ok(Some(claimed).filter(|claimed| is_recent && *claimed > VENUE.first_trades))
     }
 
-    /// Before which instant all changes are known, given what the lists' answers told.
+    /// The instant before which all changes are known, given the times in the lists' answers.
     fn proven_until(&mut self, heard: Heard) -> Result<Option<Timestamp>, Failure> {
         let (exchange, ours) = (self.now(), self.ours());
         let newest = self.store.newest_trade(latest_credible_trade(exchange, ours))?;
         Ok(heard.until(newest, ours))
     }
 
-    /// Says of a page what could not be read; whether anything.
+    /// Notes the first unreadable description of a page. Returns whether there is one.
     fn note_unreadable(&mut self, page: &MarketsPage) -> bool {
         if let Some(reason) = &page.first_unreadable {
             self.synced.first_unreadable.get_or_insert_with(|| reason.clone());
@@ -221,12 +223,12 @@ impl Syncer<'_> {
         page.first_unreadable.is_some()
     }
 
-    /// Markets open and close by the exchange's clock.
+    /// The current time by the exchange's clock, by which markets open and close.
     fn now(&self) -> Timestamp {
         self.asker.exchange_now()
     }
 
-    /// One entry that stands for many markets: its lists, then what happened silently.
+    /// Syncs one entry that stands for many markets: first its lists, then the changes that no list shows.
     fn entry(&mut self, target: &Target, record: &WatchRecord) -> Result<(), Failure> {
         let mut read = Read::default();
         let mut empty = Vec::new();
@@ -248,10 +250,10 @@ impl Syncer<'_> {
         if !self.look_after_lists(target)? {
             return Ok(());
         }
-        // A list of nothing proves nothing: the mark stays where it was.
+        // An empty list proves nothing: the mark stays where it was.
         let evidence = match self.proven_until(read.heard)? {
             _ if read.rows == 0 => None,
-            // It has to be on the next list, too.
+            // The unreadable description has to be on the next list, too.
             _ if read.has_unreadable => mark.or(Some(VENUE.first_trades)),
             proven => proven,
         };
@@ -265,7 +267,8 @@ impl Syncer<'_> {
         self.store.save_watches(&[change])
     }
 
-    /// Asks by name for what may have happened silently; whether all of it was answered for.
+    /// Asks by name for the markets that may have changed without being on a list. Returns whether all of them were
+    /// answered for.
     fn look_after_lists(&mut self, target: &Target) -> Result<bool, Failure> {
         let scope = match target {
             Target::Event(event) => MarketScope::Event(event.as_str()),
@@ -283,7 +286,7 @@ impl Syncer<'_> {
         self.look(&due)
     }
 
-    /// Reads a list, each page into the store; whether it came to its end.
+    /// Reads a list and stores each page. Returns whether it was read to its end.
     fn list(&mut self, list: &MarketList, read: &mut Read) -> Result<bool, Failure> {
         let (asker, mut jitter) = (self.asker, self.jitter.clone());
         let attempts_max = Policy::default().attempts_max;
@@ -333,7 +336,7 @@ impl Syncer<'_> {
         Ok(())
     }
 
-    /// Markets do not name their series: their events do.
+    /// Asks for the series of events: markets name their event but not their series.
     fn series_of_events(&mut self) -> Result<(), Failure> {
         let events = self.store.events_without_series()?;
         let events: Vec<Ticker> = events.iter().filter_map(|event| Ticker::new(event)).collect();
@@ -360,7 +363,7 @@ impl Syncer<'_> {
         Ok(())
     }
 
-    /// Stores events as they were answered; whether they were.
+    /// Stores events as the exchange answered. Returns whether it answered.
     fn save_events(
         &mut self,
         asked: Result<Option<Vec<EventRecord>>, Failure>,
@@ -373,7 +376,7 @@ impl Syncer<'_> {
             }
             Ok(None) => Ok(false),
             Err(failure) => {
-                // Everything but the series is stored; the next sync asks again.
+                // Everything but the series is stored; the next sync asks again for the series.
                 log::warn!("{}; some series stay unknown", one_line(&failure));
                 Ok(false)
             }
@@ -381,8 +384,8 @@ impl Syncer<'_> {
     }
 }
 
-/// Which lists bring an entry up to date. The exchange lists changes of everything, or of a
-/// series, and not of combos; an event is small enough to be read whole.
+/// The lists that bring an entry up to date. The exchange lists the changes of everything or of a series, but not of
+/// combos; an event is small enough to be read whole.
 pub(super) fn lists(target: &Target, synced_until: Option<Timestamp>) -> Vec<MarketList> {
     let with_combos = means_combos(target);
     let all = MarketList { with_combos, ..MarketList::ALL };

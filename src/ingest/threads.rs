@@ -1,6 +1,6 @@
-//! A pass by threads: readers fetch and decode, each a job, and hand pages through a bounded channel to the
-//! one writer, so that while the database commits a batch the next pages are on the wire, and memory is
-//! bounded by the pages in flight.
+//! A pass in threads. Each reader fetches and decodes one job and sends its pages through a bounded channel to the one
+//! writer. While the database commits a batch, the next pages are already being fetched, and the pages in flight bound
+//! the memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::driver::{Write, Writing};
 use crate::retry::Jitter;
 use crate::store::{RunId, Store};
 
-/// How often the stop flag is looked at while nothing arrives.
+/// The interval between two looks at the stop flag while no message arrives.
 const POLL: Duration = Duration::from_millis(50);
 
 /// The writer is gone: nothing more can be stored.
 struct WriterGone;
 
-/// Does what is in the source's queue with so many readers.
+/// Does the jobs of the source's queue with `workers` readers.
 pub(super) fn read_all(
     store: &mut dyn Store,
     run: RunId,
@@ -37,7 +37,7 @@ pub(super) fn read_all(
     let (sender, receiver) = sync_channel(PAGES_WAITING_MAX);
     for _ in 0..workers {
         let (source, sender) = (Arc::clone(source), sender.clone());
-        // Not joined: a reader that hangs in a request must not keep the process from leaving.
+        // The thread is not joined: a reader that hangs in a request must not keep the process from exiting.
         let reader = thread::Builder::new().name("reader".to_owned());
         if let Err(error) = reader.spawn(move || do_jobs(&source, &sender)) {
             log::warn!("there is no room for another reader: {error}");
@@ -81,7 +81,7 @@ fn write_all(
     }
 }
 
-/// Does jobs until none is left, the time is over or nobody listens.
+/// Does jobs until none is left, the time is over or the writer is gone.
 fn do_jobs(source: &Source, writer: &SyncSender<Message>) {
     let asker = source.asker();
     let mut jitter = asker.jitter();
@@ -105,7 +105,7 @@ fn do_jobs(source: &Source, writer: &SyncSender<Message>) {
     }
 }
 
-/// Does one job; says how it ended.
+/// Does one job, and returns how it ended.
 fn read(
     job: &Job,
     source: &Source,

@@ -1,4 +1,4 @@
-//! Candles, for the quantity that the exchange says was traded in each hour.
+//! Candles: the quantity traded in each hour, by the exchange's own figures.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
 
-/// What one request for many markets answers at most, all candles together.
+/// The number of candles, of all markets together, that one request for many markets answers at most.
 pub const CANDLES_PER_BATCH: usize = 10_000;
-/// What one request for an archived market answers at most.
+/// The number of candles that one request for an archived market answers at most.
 pub const CANDLES_PER_MARKET: usize = 5_000;
 
 #[derive(serde::Deserialize)]
@@ -50,7 +50,7 @@ struct OneBody<'a> {
     candlesticks: Option<Vec<Candle<'a>>>,
 }
 
-/// The live tier and the archive have different names for the same.
+/// A candle. The live tier and the archive name the same fields differently.
 #[derive(serde::Deserialize)]
 struct Candle<'a> {
     end_period_ts: i64,
@@ -74,8 +74,8 @@ impl Candle<'_> {
 
 impl Client {
     /// Asks for the hours of live markets that end after `from` and not after `until`, for at most
-    /// [`MARKETS_PER_REQUEST`](super::MARKETS_PER_REQUEST) [listable](Ticker::is_listable) markets
-    /// and [`CANDLES_PER_BATCH`] candles. Those that the answer names; archived and unknown ones
+    /// [`MARKETS_PER_REQUEST`](super::MARKETS_PER_REQUEST) [listable](Ticker::is_listable) markets and
+    /// [`CANDLES_PER_BATCH`] candles. The result holds the markets that the answer names; archived and unknown ones
     /// have no hours.
     pub fn candles(
         &self,
@@ -96,8 +96,8 @@ impl Client {
         })
     }
 
-    /// The same of one market of a series by its own route, whatever its name; `None` when the live
-    /// tier does not know it. At most [`CANDLES_PER_MARKET`] hours.
+    /// Asks for the hours of one market of a series by its own route, whatever its name; `None` when the live tier
+    /// does not know it. At most [`CANDLES_PER_MARKET`] hours.
     pub fn market_candles(
         &self,
         series: &Ticker,
@@ -110,7 +110,7 @@ impl Client {
         self.candles_of(&path, market, (from, until), left, clock)
     }
 
-    /// The same of one archived market; `None` when the archive does not know it.
+    /// Asks for the hours of one archived market; `None` when the archive does not know it.
     pub fn archived_candles(
         &self,
         market: &Ticker,
@@ -137,14 +137,14 @@ impl Client {
             hours(market, wire.candlesticks, from, until).map(Some)
         });
         match answer {
-            // Only this: 400 means that too many are asked for.
+            // Only 404 means an unknown market: 400 means that the request asks for too many candles.
             Err(failure) if failure.status == Some(404) => Ok(None),
             answer => answer,
         }
     }
 }
 
-/// The hours of each market whose candles can all be read; nothing is known of the others.
+/// The hours of each market whose candles can all be read; nothing is known of the other markets.
 pub(super) fn named_hours(
     bytes: &[u8],
     from: Timestamp,
@@ -174,7 +174,7 @@ fn market_hours(
     Ok(Some((market, hours.map_err(|failure| failure.to_string())?)))
 }
 
-/// The hours that were asked for: an exchange may show the one before, or one dated nonsense.
+/// Keeps the hours that were asked for: the exchange may show the hour before, or one with a nonsensical date.
 fn hours(
     market: &Ticker,
     candles: Option<Vec<Candle<'_>>>,
@@ -187,7 +187,7 @@ fn hours(
     wanted.map(|candle| candle.volume(market)).collect()
 }
 
-/// Both bounds of the exchange include a candle's end.
+/// The bounds of a request. The exchange includes a candle whose end is one of the bounds.
 fn bounds(from: Timestamp, until: Timestamp) -> [(&'static str, String); 3] {
     [
         ("start_ts", (from.second() + HOUR_SECONDS).to_string()),

@@ -17,23 +17,23 @@ use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
 use crate::proxy::Proxy;
 
-/// As much of a refusal as is worth reading.
+/// The number of bytes of a refusal that are read.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
-/// An answer this old comes from a cache: its `Date` does not tell what the exchange's clock shows.
+/// An answer this old comes from a cache: its `Date` does not show the exchange's present clock.
 const AGE_MAX: Duration = Duration::from_secs(2);
-/// More is nonsense, and leaves the calendar.
+/// The greatest age that is believed: subtracting a greater one could leave the calendar.
 const AGE_CREDIBLE: Duration = Duration::from_secs(365 * 86_400);
 
-/// What stands for itself in a value of a query.
+/// The characters that need no encoding in a value of a query.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Where the exchange's API is.
+/// The address of the exchange's API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     base: String,
     uri: Uri,
-    /// The base URL's own path: part of what is signed.
+    /// The path of the base URL, a part of the signed message.
     base_path: String,
     trades_path: String,
 }
@@ -42,7 +42,7 @@ impl Endpoint {
     /// Checks a base URL and the path of the trades below it.
     pub fn new(base_url: &str, trades_path: &str) -> Result<Endpoint, Failure> {
         let refuse = |why: &str| {
-            // The URL is not repeated: it may hold what should not be printed.
+            // The URL is not repeated: it may hold a secret.
             Failure::config(format!(
                 "the base URL {why}; it should look like https://external-api.kalshi.com/trade-api/v2"
             ))
@@ -79,35 +79,35 @@ impl Endpoint {
         &self.uri
     }
 
-    /// Its host, with its port if it names one: who is asked.
+    /// The host of the exchange, with its port if the URL names one.
     pub fn host(&self) -> String {
         self.uri.authority().map(|authority| authority.as_str().to_lowercase()).unwrap_or_default()
     }
 }
 
-/// One GET, to be sent.
+/// One GET that is to be sent.
 pub(super) struct Question<'a> {
-    /// Below the base URL, percent-encoded.
+    /// The path below the base URL, percent-encoded.
     pub(super) path: Cow<'a, str>,
     pub(super) query: Vec<(&'static str, String)>,
-    /// What it is about, for errors.
+    /// The subject of the question, for errors.
     pub(super) about: &'a str,
-    /// A longer answer is nonsense.
+    /// The longest body that is believed to be an answer.
     pub(super) body_bytes_max: u64,
-    /// Refusals of these statuses carry the answer in their body as well.
+    /// The statuses of refusals that also carry the answer in their body.
     pub(super) answered_also_with: &'static [u16],
 }
 
-/// What a client needs to know, in one place.
+/// The settings of a client.
 #[derive(Debug)]
 pub struct Access {
-    /// Where to ask.
+    /// The address of the API.
     pub endpoint: Endpoint,
     /// The key to sign with, if any.
     pub signer: Option<Signer>,
-    /// How many connections are worth keeping.
+    /// The number of idle connections that are kept.
     pub connections: usize,
-    /// Through whom to ask, if not directly.
+    /// The proxy, unless the exchange is asked directly.
     pub proxy: Option<Proxy>,
 }
 
@@ -117,20 +117,21 @@ pub struct Client {
     transport: Arc<dyn Transport>,
     access: Access,
     requests: AtomicU64,
-    /// What is known of the exchange's clock.
+    /// The present knowledge of the exchange's clock.
     exchange_clock: Mutex<ExchangeClock>,
-    /// Whether an answer without a `Date` was seen and told of.
+    /// Whether an answer without a `Date` was seen and reported.
     is_dateless: AtomicBool,
 }
 
 impl Client {
-    /// A client that keeps connections alive and trusts what the platform trusts. Opens nothing yet.
+    /// Makes a client that keeps connections open and trusts the certificates that the platform trusts. It opens no
+    /// connection yet.
     pub fn new(access: Access) -> Client {
         let transport = transport::network(&access);
         Client::by(transport, access)
     }
 
-    /// A client that asks in this way.
+    /// Makes a client that sends its requests through this transport.
     pub fn by(transport: Arc<dyn Transport>, access: Access) -> Client {
         Client {
             transport,
@@ -141,47 +142,47 @@ impl Client {
         }
     }
 
-    /// Requests sent so far.
+    /// The number of requests sent so far.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Takes over what an earlier pass knew of the exchange's clock.
+    /// Takes over the exchange's clock as an earlier pass knew it.
     pub fn remember(&self, exchange_clock: ExchangeClock) {
         *self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner) = exchange_clock;
     }
 
-    /// Takes note of when a trade was made that was shown.
+    /// Notes the time of a trade that an answer showed.
     pub fn show(&self, traded_at: Timestamp) {
         self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner).show(traded_at);
     }
 
-    /// What is known of the exchange's clock by now.
+    /// The present knowledge of the exchange's clock.
     pub fn exchange_clock(&self) -> ExchangeClock {
         *self.exchange_clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The exchange's wall clock, as far as its answers told; ours until the first one.
+    /// The exchange's wall clock as its answers show it; our clock until the first answer.
     pub fn exchange_now(&self, clock: &dyn Clock) -> Timestamp {
         self.exchange_clock().now(clock.now())
     }
 
-    /// By when an answer of now was given at the latest.
+    /// The latest instant at which an answer that arrives now was given.
     pub(super) fn given_by(&self, clock: &dyn Clock) -> Timestamp {
         self.exchange_clock().given_by(clock.now())
     }
 
-    /// The clock by which the last answer was given: it checks our signatures.
+    /// The clock of the last answer, by which the exchange checks our signatures.
     fn signed_at(&self, clock: &dyn Clock) -> Timestamp {
         let known = self.exchange_clock();
         let offset_us = known.last().map(ClockPair::offset_us).or(known.offset_us());
         ExchangeClock::remembered(None, offset_us).now(clock.now())
     }
 
-    /// Sends one GET and has its answer decoded; gives up after `left` at the latest.
+    /// Sends one GET and decodes its answer; gives up after `left` at the latest.
     ///
-    /// A signature is refused when our clock is wrong; the refusal's `Date` tells by how much,
-    /// so a signed request that was refused by a clock just corrected is sent once more.
+    /// The exchange refuses a signature when our clock is wrong. The refusal's `Date` shows the difference, so a
+    /// signed request is sent once more if its refusal corrected the clock.
     pub(super) fn get<T>(
         &self,
         question: &Question<'_>,
@@ -257,7 +258,7 @@ impl Client {
         url
     }
 
-    /// The request as it will be sent, signed if there is a key.
+    /// The request, signed if there is a key.
     fn request(
         &self,
         question: &Question<'_>,
@@ -276,16 +277,16 @@ impl Client {
         Ok(request.body(())?)
     }
 
-    /// Where trades are.
+    /// The path of the trades.
     pub(super) fn trades_path(&self) -> &str {
         &self.access.endpoint.trades_path
     }
 
-    /// As of when an answer speaks: its `Date` less its `Age`; for one without a `Date`, our own
-    /// clock as far as it was set right before.
+    /// The instant that an answer describes: its `Date` less its `Age`. Without a `Date`, it is our own clock with the
+    /// last known correction.
     ///
-    /// Caches differ in whether they keep the `Date` of what they hold. The earlier reading claims
-    /// no more than the answer can know.
+    /// Some caches keep the `Date` of a stored answer and some do not. The earlier reading claims no more than the
+    /// answer can know.
     fn answered_at<T>(&self, response: &Response<T>, clock: &dyn Clock) -> Timestamp {
         let age = age(response);
         let told_at = if let Some(date) = header(response, "date").and_then(decode::http_date) {
@@ -310,7 +311,7 @@ impl Client {
     }
 }
 
-/// How long the answer lay in caches, the most that any of them says; nothing when none says it.
+/// The time that the answer lay in caches: the longest `Age` of all headers, or zero without one.
 fn age<T>(response: &Response<T>) -> Duration {
     let lines = response.headers().get_all("age").iter().filter_map(|value| value.to_str().ok());
     let ages = lines.flat_map(|line| line.split(',')).filter_map(decode::seconds);
@@ -321,7 +322,7 @@ fn header<'a, T>(response: &'a Response<T>, name: &str) -> Option<&'a str> {
     response.headers().get(name).and_then(|value| value.to_str().ok())
 }
 
-/// No complete answer came: who has to act depends on why.
+/// The failure when no complete answer arrived. The cause decides who has to act.
 fn unanswered(what: &str, error: ureq::Error) -> Failure {
     use ureq::Error;
     let (kind, message) = match &error {
@@ -343,8 +344,8 @@ fn unanswered(what: &str, error: ureq::Error) -> Failure {
     Failure::new(kind, message).because(error)
 }
 
-/// Whether the other side's certificate was looked at and refused. It arrives inside an I/O error.
-/// See docs/upstream.md#ureq-a-refused-certificate
+/// Whether the certificate of the other side was checked and rejected. The rejection is inside an I/O error. See
+/// docs/upstream.md#ureq-a-refused-certificate
 fn is_untrusted(error: &ureq::Error) -> bool {
     let inner = match error {
         ureq::Error::Rustls(inner) => Some(inner),
@@ -354,7 +355,7 @@ fn is_untrusted(error: &ureq::Error) -> bool {
     matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
-/// The exchange answered, and not with 200.
+/// The failure when the exchange answered with a status other than 200.
 fn refused(
     what: &str,
     response: &mut Response<ureq::Body>,

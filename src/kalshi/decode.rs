@@ -1,4 +1,4 @@
-//! Bytes to a page, and refusals to words. Every reason to take an answer for nonsense.
+//! Decodes bytes to a page, and refusals to messages. Here is every reason to reject an answer as unreadable.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::failure::{Failure, Kind};
 
 const CURSOR_LEN_MAX: usize = 4_096;
 
-/// The cursor of a list; the end of the list has three spellings. What cannot be a cursor must
-/// never look like it.
+/// The cursor of a list. The end of the list has three spellings; text that cannot be a cursor must never look like
+/// the end.
 pub(super) fn cursor(text: Option<&Text<'_>>) -> Result<Option<String>, Failure> {
     match text.map(Text::as_str).unwrap_or_default() {
         "" => Ok(None),
@@ -30,10 +30,10 @@ pub(super) fn cursor(text: Option<&Text<'_>>) -> Result<Option<String>, Failure>
     }
 }
 
-/// Decodes a page of trades of `asked`, which may be the tape: then every market's are wanted.
+/// Decodes a page of trades of `asked`. If that is the tape, the trades of every market are wanted.
 ///
-/// One unreadable event does not spoil its page; a body that is not a page at all is
-/// [`Kind::ExchangeUnreadable`]. A trade is not from the future as long as either clock says so.
+/// One unreadable event does not spoil its page; a body that is not a page at all is [`Kind::ExchangeUnreadable`]. A
+/// trade counts as one from the future only if both clocks say so.
 pub(super) fn page(
     body: &[u8],
     asked: &Scope,
@@ -65,7 +65,7 @@ pub(super) fn page(
     Ok(page)
 }
 
-/// Where the archive of trades ends.
+/// Decodes the archive cutoff.
 pub(super) fn cutoff(body: &[u8]) -> Result<Timestamp, Failure> {
     let unreadable = |cause: String| {
         let message = format!("the answer names no cutoff ({:?})", excerpt(body));
@@ -74,13 +74,13 @@ pub(super) fn cutoff(body: &[u8]) -> Result<Timestamp, Failure> {
     let wire: CutoffBody<'_> =
         serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     let text = wire.trades_created_ts.as_str();
-    // A zero time would say that nothing is archived, and what is would be taken for quiet.
+    // A time of zero would say that nothing is archived, and archived trades would look like silence.
     Timestamp::parse_rfc3339(text)
         .filter(|at| at.second() >= 0)
         .ok_or_else(|| unreadable(format!("{text:?} is no instant")))
 }
 
-/// Whether anything can be traded now.
+/// Decodes whether trading is possible now.
 pub(super) fn is_trading(body: &[u8]) -> Result<bool, Failure> {
     let wire: ExchangeStatus = serde_json::from_slice(body).map_err(|error| {
         let message = format!("the answer is no status of the exchange ({:?})", excerpt(body));
@@ -89,19 +89,20 @@ pub(super) fn is_trading(body: &[u8]) -> Result<bool, Failure> {
     Ok(wire.exchange_active && wire.trading_active)
 }
 
-/// It goes into a URL, a row and a log: bounded, visible ASCII. Today's have some 50 characters.
+/// Whether the text can be a cursor. A cursor goes into a URL, a row and a log, so it must be short, visible ASCII.
+/// Present ones have some 50 characters.
 pub(super) fn is_cursor(text: &str) -> bool {
     text.len() <= CURSOR_LEN_MAX && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The beginning of a body, fit for one line of a log.
+/// The beginning of a body, as one line for a log.
 pub(super) fn excerpt(body: &[u8]) -> String {
     let head = String::from_utf8_lossy(&body[..body.len().min(300)]);
     let line: String = head.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// What the exchange says about a refusal, in any of the shapes it uses, or nothing.
+/// The exchange's message in a refusal, in any of the shapes that it uses; empty without one.
 pub(super) fn refusal(body: &[u8]) -> String {
     let Ok(wire) = serde_json::from_slice::<ErrorBody<'_>>(body) else { return String::new() };
     let nested: Option<ErrorBody<'_>> =
@@ -135,7 +136,7 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
         .filter(|instant| instant.has_four_digit_year())
 }
 
-/// How many rows an answer holds, for the log: those of its longest list.
+/// The number of rows of an answer, for the log: those of its longest list.
 pub(super) fn count_rows(body: &[u8]) -> usize {
     let lists: HashMap<&str, &RawValue> = serde_json::from_slice(body).unwrap_or_default();
     let length = |list: &&RawValue| {
@@ -144,12 +145,12 @@ pub(super) fn count_rows(body: &[u8]) -> usize {
     lists.values().map(length).max().unwrap_or(0)
 }
 
-/// A `Retry-After`: seconds, or an HTTP date counted from the answer's own `Date`.
+/// Decodes a `Retry-After`: seconds, or an HTTP date counted from the answer's own `Date`.
 pub(super) fn retry_after(text: &str, answered_at: Timestamp) -> Option<Duration> {
     seconds(text).or_else(|| http_date(text).map(|until| until.since(answered_at)))
 }
 
-/// A header's whole seconds; more than fits is longer than anybody waits.
+/// The whole seconds of a header. A number too large for the type becomes a time longer than any wait.
 pub(super) fn seconds(text: &str) -> Option<Duration> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! Bytes to markets, events and order books. One that cannot be read does not spoil its list.
+//! Decodes bytes to markets, events and order books. One unreadable row does not spoil its list.
 
 use std::borrow::Cow;
 
@@ -18,24 +18,24 @@ use crate::failure::{Failure, Kind};
 /// One decoded answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketsPage {
-    /// Every market named in it.
+    /// All markets that the answer names.
     pub tickers: Vec<Ticker>,
-    /// Those whose description could be read; without a series, which markets do not name.
+    /// The markets whose description could be read. They have no series, because the exchange does not name it there.
     pub markets: Vec<Sighting>,
-    /// Why one could not be read, the first of them.
+    /// The first reason why a description could not be read.
     pub first_unreadable: Option<String>,
-    /// Where the exchange says to go on; `None` at the end of the list.
+    /// The cursor of the next page; `None` at the end of the list.
     pub cursor: Option<String>,
     /// The answer's `Date`.
     pub exchange_now: Timestamp,
 }
 
-/// The books of some markets.
+/// The order books of some markets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookAnswer {
-    /// Those that could be read.
+    /// The order books that could be read.
     pub books: Vec<Snapshot>,
-    /// Why one could not be read, the first of them.
+    /// The first reason why an order book could not be read.
     pub first_unreadable: Option<String>,
 }
 
@@ -47,7 +47,7 @@ struct MarketsBody<'a> {
     cursor: Option<Text<'a>>,
 }
 
-/// A market. Only what identifies it must be there and sound; the rest is kept in the payload anyway.
+/// A market. Only the fields that identify it must be there and valid; the payload keeps the others anyway.
 #[derive(serde::Deserialize)]
 struct MarketBody<'a> {
     #[serde(borrow)]
@@ -87,14 +87,14 @@ struct OneMarketBody<'a> {
     market: Option<&'a RawValue>,
 }
 
-/// The answer about one event; its markets are not looked at.
+/// The answer about one event. Its markets are ignored.
 #[derive(serde::Deserialize)]
 struct OneEventBody<'a> {
     #[serde(borrow, deserialize_with = "list")]
     event: Option<EventBody<'a>>,
 }
 
-/// As much of a market as is wanted when the rest is unreadable.
+/// The fields of a market that are still wanted when the others are unreadable.
 #[derive(serde::Deserialize)]
 struct MarketKey<'a> {
     #[serde(borrow)]
@@ -163,8 +163,8 @@ struct Sides<'a> {
     no_dollars: Option<Vec<(Text<'a>, Text<'a>)>>,
 }
 
-/// A list or what else was asked for, null when nothing matches in some answers. It has to be there: an answer without it is
-/// about something else, and must not pass for one that says there is nothing.
+/// A field that must be there but may be null: some answers have null when nothing matches. An answer without the
+/// field is about something else, and must not look like an answer that shows nothing.
 fn list<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: serde::Deserialize<'de>,
@@ -183,7 +183,7 @@ pub(super) fn body<'a, T: serde::Deserialize<'a>>(
     })
 }
 
-/// A page of markets.
+/// Decodes a page of markets.
 pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPage, Failure> {
     let list = rows::list::<MarketsBody<'_>>(bytes, "a page of markets")?;
     let mut page = MarketsPage {
@@ -200,8 +200,8 @@ pub(super) fn markets(bytes: &[u8], exchange_now: Timestamp) -> Result<MarketsPa
 }
 
 impl MarketsPage {
-    /// The same as seen by this instant, the exchange's now as far as it is known: an answer is no evidence of what lies
-    /// ahead, or one whose date was wrong would keep out all that is said until then.
+    /// Limits the time of each sighting to `now`, the present time of the exchange as far as it is known. An answer is
+    /// no evidence of the future; with a wrong date it would block all later answers until that date.
     #[must_use]
     pub(super) fn seen_by(mut self, now: Timestamp) -> MarketsPage {
         for sighting in &mut self.markets {
@@ -210,7 +210,7 @@ impl MarketsPage {
         self
     }
 
-    /// Takes this description in.
+    /// Adds the description of this row.
     pub(super) fn read(&mut self, row: &Row<'_>) {
         match sound(row).and_then(market) {
             Ok(market) => {
@@ -225,7 +225,7 @@ impl MarketsPage {
         }
     }
 
-    /// The same of those in another answer.
+    /// Adds the descriptions of rows from another answer.
     pub(super) fn read_all(&mut self, rows: &[&RawValue]) {
         for raw in rows {
             self.read(&rows::shallow(raw.get()));
@@ -233,7 +233,7 @@ impl MarketsPage {
     }
 }
 
-/// The row's JSON, or why there is none.
+/// The JSON of a row, or the reason why it has none.
 pub(super) fn sound<'a>(row: &'a Row<'_>) -> Result<&'a str, String> {
     match row {
         Row::Sound(text) => Ok(text),
@@ -250,8 +250,8 @@ fn legible<'a>(row: &'a Row<'_>) -> &'a str {
     }
 }
 
-/// The market `asked` for by its own route, as a page of one; `None` when the answer says that
-/// there is none. An answer about another one is nonsense.
+/// The market `asked` for by its own route, as a page of one row; `None` when the answer says that there is none. An
+/// answer about another market is an error.
 pub(super) fn market_of(
     bytes: &[u8],
     asked: &Ticker,
@@ -272,7 +272,7 @@ pub(super) fn market_of(
     Ok(Some(page))
 }
 
-/// The event `asked` for by its own route.
+/// The event `asked` for by its own route; `None` when the answer says that there is none.
 pub(super) fn event_of(bytes: &[u8], asked: &Ticker) -> Result<Option<EventRecord>, Failure> {
     let wire: OneEventBody<'_> = body(bytes, "an event")?;
     let Some(event) = wire.event else { return Ok(None) };
@@ -296,7 +296,7 @@ fn foreign(asked: &Ticker, answered: &str) -> Failure {
     Failure::new(Kind::ExchangeUnreadable, message)
 }
 
-/// No market of the exchange has the name of the tape.
+/// The ticker of a market; `None` for the name of the tape, which no market of the exchange has.
 pub(super) fn market_ticker(text: &Text<'_>) -> Option<Ticker> {
     Ticker::new(text.as_str())
 }
@@ -329,25 +329,25 @@ fn market(payload: &str) -> Result<Market, String> {
     })
 }
 
-/// A JSON string; anything else is as good as absent.
+/// A JSON string; anything else counts as absent.
 fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let text: Text<'_> = serde_json::from_str(raw?.get()).ok()?;
     Some(text.into_inner())
 }
 
-/// Zero times and years without end are how the exchange writes an instant that there is not.
+/// An instant. The exchange writes a missing instant as a zero time or as a year far in the future.
 fn instant(raw: Option<&RawValue>) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(&text(raw)?).filter(|at| at.is_credible())
 }
 
-/// Decimal text, or a JSON number's own digits.
+/// A decimal number, from text or from the digits of a JSON number.
 pub(super) fn decimal(raw: Option<&RawValue>, decimals: u32) -> Option<i64> {
     let raw = raw?;
     let text = text(Some(raw)).unwrap_or(Cow::Borrowed(raw.get()));
     fixed::parse(&text, decimals).ok()
 }
 
-/// The events of a page that could be read, and why one could not, the first of them.
+/// Decodes the events of a page that can be read, and the first reason why one cannot.
 pub(super) fn events(bytes: &[u8]) -> Result<(Vec<EventRecord>, Option<String>), Failure> {
     let list = rows::list::<EventsBody<'_>>(bytes, "a page of events")?;
     let (mut events, mut first_unreadable) = (Vec::with_capacity(list.rows.len()), None);
@@ -377,7 +377,7 @@ fn event(payload: &str) -> Result<EventRecord, String> {
     })
 }
 
-/// The order books of `asked`; others are left out.
+/// Decodes the order books of `asked`; other books are left out.
 pub(super) fn books(
     bytes: &[u8],
     asked: &[Ticker],
@@ -407,7 +407,7 @@ fn snapshot(payload: &str, captured_at: Timestamp) -> Result<Snapshot, String> {
     let side = |levels: Option<Vec<(Text<'_>, Text<'_>)>>| -> Result<Vec<Level>, String> {
         let read = levels.unwrap_or_default();
         let levels = read.iter().map(|(price, count)| level(price.as_str(), count.as_str()));
-        // A level of nothing is no level.
+        // A level without quantity is left out.
         levels.filter_map(Result::transpose).collect()
     };
     let book = Book::new(

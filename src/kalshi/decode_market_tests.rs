@@ -1,4 +1,4 @@
-//! What is made of the exchange's JSON, and what is not held against it, as tables.
+//! Decoding of the exchange's JSON, and the deviations that it tolerates, as tables.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::*;
 
 const SEEN_AT: i64 = 1_785_000_000;
 
-/// A market of summer 2026, with what only a settled one has.
+/// A market of summer 2026, with the fields that only a settled market has.
 const MARKET: &str = r#"{"can_close_early":true,"close_time":"2026-07-25T06:00:00Z","created_time":"2026-07-24T09:00:35.350703Z","event_ticker":"KXA-26JUL25","exchange_index":0,"expected_expiration_time":"2026-07-25T06:05:00Z","expiration_time":"2026-08-01T06:00:00Z","expiration_value":"","floor_strike":74299.99,"latest_expiration_time":"2026-08-01T06:00:00Z","market_type":"binary","occurrence_datetime":null,"open_time":"2026-07-25T05:00:00.5Z","price_level_structure":"deci_cent","price_ranges":[{"end":"1.0000","start":"0.0000","step":"0.0010"}],"result":"yes","settlement_timer_seconds":60,"settlement_ts":"2026-07-25T06:07:08.090807Z","settlement_value_dollars":"1.0000","status":"finalized","ticker":"KXA-26JUL25-T1.99","title":"Is it \"above\" 1.99?","volume_fp":"1234567.89"}"#;
 
 /// The market with `changes` applied: `field=json` sets, `-field` removes.
@@ -360,9 +360,9 @@ fn figures_of_the_finest_prices_are_exact() {
     let levels = r#"{"no_dollars":[["0.610000","1000.00"]],"yes_dollars":[["0.380001","99.99"],["0.000001","900.01"]]}"#;
     let figures = book(levels).books[0].figures;
     assert_eq!(figures.spread_e4, Some(9_999));
-    // The mid is 38.50005 cents, between two prices.
+    // The middle of the best prices is 38.50005 cents, between two price steps.
     assert_eq!(figures.slippage_buy_e9, [Some(499_950_000); 2]);
-    // 100 take one hundredth of a contract from the level below, 1,000 take all of it.
+    // 100 contracts take one hundredth of a contract from the level below; 1,000 take all of that level.
     assert_eq!(figures.slippage_sell_e9, [Some(503_750_000), Some(34_700_330_000)]);
 }
 
@@ -458,7 +458,7 @@ proptest! {
         let _ = (markets(&body, now), events(&body), books(&body, &asked(&["A"]), now));
     }
 
-    /// Nearer to the real thing than bytes: fields of any kind in an envelope that is right.
+    /// Closer to real answers than random bytes: fields of any kind in a valid envelope.
     #[test]
     fn arbitrary_fields_never_panic_and_never_cost_a_row(
         values in proptest::collection::vec("null|true|-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,9})?|\"[ -!#-\\[\\]-~]{0,30}\"|\\[\\]|\\{\\}", 4)

@@ -1,4 +1,4 @@
-//! What is made of an answer about one market or one event that was asked for by name.
+//! Decoding of an answer about one market or one event that was asked for by name.
 
 use super::*;
 

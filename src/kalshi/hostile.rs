@@ -1,6 +1,6 @@
-//! Every decoder of an answer, for bytes of whoever likes: what `fuzz` tries.
+//! Runs each decoder of an answer on bytes of an attacker, for the targets of `fuzz`.
 //!
-//! What comes of any bytes is bounded by their number, and both stores can hold it.
+//! The result of any bytes is bounded by their number, and both stores can hold it.
 
 use super::rows::{self, Row};
 use super::{candles, decode, decode_market};
@@ -10,17 +10,17 @@ use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::is_trade_id;
 
-/// What the exchange and we say the time is.
+/// The present time, of the exchange and of us.
 const NOW: Timestamp = Timestamp::from_seconds(1_785_002_400);
-/// A byte becomes at most so many in a JSON string.
+/// The most characters that one byte becomes in a JSON string.
 const ESCAPED_MAX: usize = 6;
 
-/// Whose answer it could be.
+/// The scopes that the answer may be for.
 fn asked() -> [Option<Scope>; 2] {
     [Scope::parse("KX-A"), Some(Scope::Tape)]
 }
 
-/// A page of trades.
+/// Decodes a page of trades.
 pub(crate) fn page(body: &[u8]) {
     for asked in asked().iter().flatten() {
         let Ok(page) = decode::page(body, asked, NOW, NOW) else { continue };
@@ -40,7 +40,7 @@ pub(crate) fn page(body: &[u8]) {
     }
 }
 
-/// A payload is JSON that PostgreSQL can read; answers with its length, less the quotes of a string.
+/// Checks that a payload is JSON that PostgreSQL can read. Returns its length, without the quotes of a string.
 fn check_payload(payload: &str) -> usize {
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(payload).is_ok();
     assert!(is_json, "a payload is no JSON");
@@ -54,7 +54,7 @@ fn check_market(sighting: &Sighting) {
     assert!(times.iter().flatten().all(|at| at.is_credible()), "an instant is none");
 }
 
-/// A page of markets, and one market by its own route.
+/// Decodes a page of markets, and one market by its own route.
 pub(crate) fn markets(body: &[u8]) {
     if let Ok(page) = decode_market::markets(body, NOW) {
         page.markets.iter().for_each(check_market);
@@ -66,7 +66,7 @@ pub(crate) fn markets(body: &[u8]) {
     }
 }
 
-/// Events, and one event by its own route.
+/// Decodes events, and one event by its own route.
 pub(crate) fn events(body: &[u8]) {
     let _ = decode_market::events(body);
     for asked in asked().iter().flatten().filter_map(Scope::market) {
@@ -74,7 +74,7 @@ pub(crate) fn events(body: &[u8]) {
     }
 }
 
-/// Candles of many markets.
+/// Decodes candles of many markets.
 pub(crate) fn candles(body: &[u8]) {
     let (from, until) = (Timestamp::from_seconds(0), NOW);
     let Ok(named) = candles::named_hours(body, from, until) else { return };
@@ -82,7 +82,7 @@ pub(crate) fn candles(body: &[u8]) {
     assert!(hours <= body.len(), "{hours} hours of {} bytes", body.len());
 }
 
-/// Order books.
+/// Decodes order books.
 pub(crate) fn books(body: &[u8]) {
     let asked: Vec<Ticker> = asked().iter().flatten().filter_map(Scope::market).cloned().collect();
     let Ok(answer) = decode_market::books(body, &asked, NOW) else { return };
@@ -91,7 +91,7 @@ pub(crate) fn books(body: &[u8]) {
     }
 }
 
-/// Whether the exchange trades, and where its archive ends.
+/// Decodes the status of the exchange, and the archive cutoff.
 pub(crate) fn status(body: &[u8]) {
     let _ = decode::is_trading(body);
     if let Ok(cutoff) = decode::cutoff(body) {
@@ -99,7 +99,7 @@ pub(crate) fn status(body: &[u8]) {
     }
 }
 
-/// What a refusal says, and what its headers do.
+/// Decodes the message of a refusal, and its headers.
 pub(crate) fn refusal(body: &[u8]) {
     let said = decode::refusal(body);
     assert!(said.len() <= 4_096 && !said.contains(char::is_control), "{said:?}");

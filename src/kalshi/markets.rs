@@ -1,4 +1,4 @@
-//! `GET /markets`, `/events`, `/series` and their kin: what exists, and the order books.
+//! `GET /markets`, `/events`, `/series` and related routes: the existing markets, and the order books.
 
 use super::venue::is_combo;
 use std::collections::HashSet;
@@ -15,38 +15,38 @@ use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind};
 
-/// How many tickers one request names: 500 were seen to work and 800 to be too long for a URL.
+/// The number of tickers in one request. 500 worked in a trial, and 800 made the URL too long.
 pub const MARKETS_PER_REQUEST: usize = 100;
 
 /// A page of 1,000 markets is about 3 MB.
 const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const MARKETS_PER_PAGE: usize = 1_000;
 
-/// What most tickers consist of; all else is encoded where one is a part of a path.
+/// The characters that most tickers consist of; all others are encoded in a path.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Which markets a list is to hold.
+/// The filter of a list of markets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketList {
-    /// Only those of this event.
+    /// Only markets of this event.
     pub event: Option<Ticker>,
-    /// Only those of this series.
+    /// Only markets of this series.
     pub series: Option<Ticker>,
-    /// Only these, at most [`MARKETS_PER_REQUEST`].
+    /// Only these markets, at most [`MARKETS_PER_REQUEST`].
     pub tickers: Vec<Ticker>,
-    /// `unopened`, `open`, `paused`, `closed` or `settled`; the archive knows none.
+    /// `unopened`, `open`, `paused`, `closed` or `settled`; the archive has no such filter.
     pub status: Option<&'static str>,
-    /// Changed after this Unix second; never together with combos.
+    /// Only markets changed after this Unix second; never together with combos.
     pub updated_after: Option<i64>,
-    /// Closing at this Unix second or later; without a status.
+    /// Only markets that close at this Unix second or later; without a status.
     pub closing_from: Option<i64>,
-    /// Settled at this Unix second or later; only with `settled`.
+    /// Only markets that settled at this Unix second or later; only with `settled`.
     pub settled_from: Option<i64>,
-    /// Whether combos (multivariate markets) may be in it.
+    /// Whether the list may hold combos (multivariate markets).
     pub with_combos: bool,
-    /// Whether the archive is meant: markets settled some sixty days ago.
+    /// Whether to ask the archive: markets that settled some sixty days ago.
     pub is_archived: bool,
-    /// How many a page holds at most.
+    /// The most rows of a page.
     pub page_rows: usize,
 }
 
@@ -65,12 +65,12 @@ impl MarketList {
         page_rows: MARKETS_PER_PAGE,
     };
 
-    /// These markets, whatever they are.
+    /// The list of these markets, whatever their status.
     pub fn named(tickers: &[Ticker]) -> MarketList {
         MarketList { tickers: tickers.to_vec(), with_combos: true, ..MarketList::ALL }
     }
 
-    /// The same list of the archive.
+    /// This list, but of the archive.
     #[must_use]
     pub fn archived(mut self) -> MarketList {
         self.is_archived = true;
@@ -81,8 +81,8 @@ impl MarketList {
         self
     }
 
-    /// Holds the rows of an answer against the question: one that was not asked for means that the
-    /// filter was not heard, and then nothing of the answer is believed. Of a series the rows say nothing.
+    /// Checks the rows of an answer against the question. A row that was not asked for means that the exchange ignored
+    /// the filter, and then nothing of the answer is believed. Rows do not show their series.
     fn refuse_foreign(&self, page: &MarketsPage) -> Result<(), Failure> {
         let is_foreign_event =
             |event: &str| self.event.as_ref().is_some_and(|asked| asked.as_str() != event);
@@ -99,7 +99,7 @@ impl MarketList {
         }
     }
 
-    /// Leaves out what the filters should have left out.
+    /// Removes the rows that the filters should have removed.
     pub fn keep(&self, page: &mut MarketsPage) {
         let is_late = |at: Option<Timestamp>, from: Option<i64>| {
             from.is_none_or(|from| at.is_none_or(|at| at.second() >= from))
@@ -174,7 +174,7 @@ impl Client {
         })
     }
 
-    /// Asks for one market by its own route, live or archived, whatever its name; a page of it, or
+    /// Asks for one market by its own route, live or archived, whatever its name. The result is a page with it, or
     /// `None` when that tier does not know it.
     pub fn market(
         &self,
@@ -196,7 +196,7 @@ impl Client {
         unless_unknown(answer)
     }
 
-    /// Asks for one event by its own route, whatever its name; `None` when nobody knows it.
+    /// Asks for one event by its own route, whatever its name; `None` when the exchange does not know it.
     pub fn event(
         &self,
         event: &Ticker,
@@ -210,7 +210,7 @@ impl Client {
         unless_unknown(answer)
     }
 
-    /// Asks for at most [`MARKETS_PER_REQUEST`] events by ticker: those it knows.
+    /// Asks for at most [`MARKETS_PER_REQUEST`] events by ticker. The answer holds the known ones.
     pub fn events(
         &self,
         events: &[Ticker],
@@ -230,15 +230,15 @@ impl Client {
         Ok(events)
     }
 
-    /// Asks for the order books of at most [`MARKETS_PER_REQUEST`] markets. A market that the
-    /// exchange does not know, or that is settled, has an empty one.
+    /// Asks for the order books of at most [`MARKETS_PER_REQUEST`] markets. A market that the exchange does not know,
+    /// or that is settled, has an empty book.
     pub fn books(
         &self,
         markets: &[Ticker],
         left: Duration,
         clock: &dyn Clock,
     ) -> Result<BookAnswer, Failure> {
-        // Repeated, since a list with commas is taken for one strange ticker.
+        // The parameter is repeated: the exchange takes a list with commas for one unknown ticker.
         let query = markets.iter().map(|ticker| ("tickers", ticker.to_string())).collect();
         let about = format!("{} markets", markets.len());
         let question = list_question("/markets/orderbooks", query, &about);
@@ -253,7 +253,8 @@ pub(super) fn in_path(ticker: &Ticker) -> PercentEncode<'_> {
     utf8_percent_encode(ticker.as_str(), IN_PATH)
 }
 
-/// A name that nobody knows is refused: with 404, and with 400 where it is an odd one.
+/// Turns the refusal of an unknown name into `None`. The exchange refuses an unknown name with 404, and an unusual one
+/// with 400.
 fn unless_unknown<T>(answer: Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
     match answer {
         Err(failure) if matches!(failure.status, Some(400 | 404)) => Ok(None),
@@ -261,7 +262,7 @@ fn unless_unknown<T>(answer: Result<Option<T>, Failure>) -> Result<Option<T>, Fa
     }
 }
 
-/// The answer is about something else.
+/// The failure when the answer is about something else.
 pub(super) fn foreign_row(row: &str, asked: &str) -> Failure {
     let message = format!("the answer holds {row}, which was not asked for: {asked} was");
     Failure::new(Kind::ExchangeUnreadable, message)
@@ -281,7 +282,7 @@ pub(super) fn list_question<'a>(
     }
 }
 
-/// As a list names them: only those that [are listable](Ticker::is_listable) are found.
+/// The tickers as a list names them. A request finds only those that [are listable](Ticker::is_listable).
 pub(super) fn joined(tickers: &[Ticker]) -> String {
     tickers.iter().map(Ticker::as_str).collect::<Vec<_>>().join(",")
 }
@@ -290,10 +291,10 @@ pub(super) fn joined(tickers: &[Ticker]) -> String {
 mod tests {
     use super::*;
 
-    /// An hour in 2026, from which seconds are counted here.
+    /// An hour in 2026; the tests count seconds from it.
     const SUMMER: i64 = 1_785_000_000;
 
-    /// A page of markets of the event `KX-26`, each with when it closes and settles and its status.
+    /// A page of markets of the event `KX-26`, each with its closing time, its settlement time and its status.
     fn page(rows: &[(&str, i64, Option<i64>, &str)]) -> MarketsPage {
         let at = |second: i64| Timestamp::from_seconds(SUMMER + second).to_string();
         let row = |(ticker, closes, settled, status): &(&str, i64, Option<i64>, &str)| {

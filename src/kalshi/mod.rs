@@ -1,4 +1,4 @@
-//! Kalshi's REST API: one request, one typed answer. Retrying is the caller's business.
+//! Kalshi's REST API: one request, one typed answer. The caller decides about repetitions.
 
 mod venue;
 mod wire;
@@ -29,8 +29,7 @@ use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{RawEvent, Rejected};
 
-/// Reads one raw event as it would be read today; `asked` is the scope that it is kept under, and
-/// it was there by `now`.
+/// Reads one raw event by the rules of today. `asked` is the scope that it is stored under; it was received by `now`.
 pub fn normalize(payload: &str, asked: &Scope, now: Timestamp) -> Result<RawEvent, Rejected> {
     normalize::event(payload, asked, now)
 }

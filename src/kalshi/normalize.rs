@@ -1,4 +1,4 @@
-//! One event to one canonical trade: every rule of ours about what Kalshi's fields mean.
+//! Normalizes one event to one canonical trade. Here is every rule of ours about the meaning of Kalshi's fields.
 
 use super::venue::VENUE;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade, is_trade_id};
 use crate::failure::shortened;
 
-/// A trade dated longer than this after now is nonsense; up to it a clock may be wrong.
+/// A trade dated further than this in the future is rejected; a smaller difference may come from a wrong clock.
 const FUTURE_MAX: Duration = Duration::from_secs(86_400);
 
-/// Why a text is no ticker; a `*` alone is the name of the tape in our columns.
+/// The reason why a text is no ticker. A `*` alone is the name of the tape in our columns.
 const NO_TICKER: &str =
     "ticker is not 1 to 200 visible ASCII characters, or is a name that is reserved";
 
-/// Reads one event that came on a page of `asked` and was there by `now`.
+/// Reads one event that came on a page of `asked` and was received by `now`.
 pub(super) fn event(payload: &str, asked: &Scope, now: Timestamp) -> Result<RawEvent, Rejected> {
     let read = || {
         let wire: TradeEvent<'_> = serde_json::from_str(payload).map_err(|error| words(&error))?;
@@ -33,18 +33,18 @@ pub(super) fn event(payload: &str, asked: &Scope, now: Timestamp) -> Result<RawE
     }
 }
 
-/// What is kept of an event that is no JSON.
+/// The rejected form of an event that is no JSON.
 pub(super) fn broken(row: Broken, asked: &Scope) -> Rejected {
     rejected(&row.legible, row.payload, asked, &row.reason)
 }
 
-/// Serde's message without its position: "line 1 column 17" of what would be a riddle.
+/// Serde's message without its position: "line 1 column 17" means nothing without the text.
 fn words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
-/// The keys are those of `legible`, as far as it has any.
+/// A rejected event. Its keys come from `legible`, as far as that has any.
 fn rejected(legible: &str, payload: Box<str>, asked: &Scope, reason: &str) -> Rejected {
     let key: EventKey<'_> = serde_json::from_str(legible).unwrap_or_default();
     let text = |raw: Option<&RawValue>| -> Option<String> { serde_json::from_str(raw?.get()).ok() };
@@ -81,7 +81,7 @@ fn trade(wire: &TradeEvent<'_>, asked: &Scope, now: Timestamp) -> Result<Trade, 
     })
 }
 
-/// The exchange's time of a trade, which cannot be one at which it did not trade.
+/// The exchange's time of a trade. A time before the exchange traded, or in the future, is rejected.
 fn traded_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let at = Timestamp::parse_rfc3339(text)
         .ok_or_else(|| format!("created_time {text:?} is not an RFC 3339 instant"))?;
@@ -98,7 +98,7 @@ fn required<'a>(field: Option<&'a Text<'_>>, name: &str) -> Result<&'a str, Stri
     field.map(Text::as_str).ok_or_else(|| format!("{name} is missing"))
 }
 
-/// The taker's outcome side: the newest field that is there. A bid on the book is for yes.
+/// The taker's outcome side, from the newest field that is there. A bid on the book is for yes.
 fn side(wire: &TradeEvent<'_>) -> Result<Side, String> {
     let (name, text) = [
         ("taker_outcome_side", &wire.taker_outcome_side),
@@ -118,8 +118,7 @@ fn side(wire: &TradeEvent<'_>) -> Result<Side, String> {
     }
 }
 
-/// What one contract of `side` cost. Prices that contradict each other are refused: storing
-/// either would be a guess.
+/// The price of one contract of `side`. Prices that contradict each other are rejected: each of them could be wrong.
 fn price(wire: &TradeEvent<'_>, side: Side) -> Result<Price, String> {
     let yes = one_price(wire.yes_price_dollars.as_ref(), wire.yes_price, "yes_price")?;
     let no = one_price(wire.no_price_dollars.as_ref(), wire.no_price, "no_price")?;
@@ -137,7 +136,7 @@ fn price(wire: &TradeEvent<'_>, side: Side) -> Result<Price, String> {
     })
 }
 
-/// Dollars as text, else the older shape's integer cents.
+/// A price, from dollars as text or from the older shape's integer cents.
 fn one_price(
     dollars: Option<&Text<'_>>,
     cents: Option<&RawValue>,
@@ -167,7 +166,7 @@ fn quantity(wire: &TradeEvent<'_>) -> Result<Quantity, String> {
     Quantity::from_e2(value).ok_or_else(|| format!("count_fp {text:?} is out of range"))
 }
 
-/// A JSON number's own digits; null is absent.
+/// The digits of a JSON number; null counts as absent.
 fn number(raw: &RawValue) -> Option<&str> {
     Some(raw.get()).filter(|text| *text != "null")
 }

@@ -10,7 +10,7 @@ fn event(payload: &str, asked: &Ticker) -> Result<RawEvent, Rejected> {
     super::event(payload, &asked.clone().into(), Timestamp::from_seconds(1_785_000_000))
 }
 
-/// An event of today's shape with `change` applied: `field=json` sets, `-field` removes.
+/// An event of the present shape with `change` applied: `field=json` sets, `-field` removes.
 fn shaped(changes: &[&str]) -> String {
     let mut event = serde_json::json!({
         "count_fp": "12.61", "created_time": "2026-07-25T05:51:39.54467Z", "is_block_trade": false,
@@ -150,7 +150,7 @@ fn unknown_fields_stay_in_the_payload() {
 
 #[test]
 fn a_trade_has_a_time_at_which_the_exchange_traded() {
-    // Read at 2026-07-25T17:20:00Z.
+    // The event is read at 2026-07-25T17:20:00Z.
     for (time, refusal) in [
         ("2021-01-01T00:00:00Z", None),
         ("2026-07-26T17:20:00Z", None),

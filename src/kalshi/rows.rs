@@ -1,7 +1,7 @@
-//! The rows of a list, told apart at the level of bytes: one that is no JSON spoils no other.
+//! Separates the rows of a list at the level of bytes, so that a row that is no JSON spoils no other row.
 //!
-//! Most answers are sound and are read at once. Only when that fails is the list cut into rows by
-//! what can still be seen of its structure, and each row is tried alone.
+//! Most answers are valid and are read at once. Only when that fails is the list cut into rows by the structure that
+//! can still be recognized, and each row is tried alone.
 
 use std::fmt::Write as _;
 
@@ -11,38 +11,38 @@ use super::decode::{cursor, excerpt};
 use super::wire::{ListTail, Text};
 use crate::failure::{Failure, Kind};
 
-/// No row that is cut out is longer: what is searched for its end stays bounded.
+/// The longest row that is cut out. The bound limits the search for the end of a row.
 const ROW_BYTES_MAX: usize = 1024 * 1024;
-/// More broken rows than a page has rows: it is no list at all.
+/// A list with more broken rows than this, more than a page has rows, is no list.
 const BROKEN_MAX: usize = 1_000;
-/// Many more than a page has.
+/// A list with more rows than this, many more than a page has, is no list.
 const ROWS_MAX: usize = 100_000;
-/// Deeper nesting than any row has; PostgreSQL's parser gives up at some depth.
+/// The deepest nesting that is accepted, deeper than any real row. PostgreSQL's parser fails at some depth.
 const DEPTH_MAX: usize = 200;
-/// So many places inside a row whose brackets match are tried for the beginning of another.
+/// The number of places inside a row with matching brackets that are tried as the beginning of another row.
 const SEAMS_MAX: usize = 8;
 
-/// One row as it came.
+/// One row as it was received.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Row<'a> {
     /// JSON that both stores can hold as it is.
     Sound(&'a str),
-    /// What no store could hold, in a form that they can.
+    /// A row that no store can hold, in a form that both can.
     Broken(Broken),
 }
 
-/// A row that is no JSON, or none that a store takes.
+/// A row that is no JSON, or that a store cannot hold.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken {
-    /// The row with a replacement for what cannot be read: good for finding its keys, no more.
+    /// The row with a replacement for unreadable characters: only good for finding its keys.
     pub(super) legible: String,
     /// The row without loss, see [`escaped`].
     pub(super) payload: Box<str>,
-    /// Why it is broken.
+    /// The reason why it is broken.
     pub(super) reason: String,
 }
 
-/// The rows of a list, and where it goes on.
+/// The rows of a list, and the cursor of the next page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct List<'a> {
     pub(super) rows: Vec<Row<'a>>,
@@ -51,10 +51,10 @@ pub(super) struct List<'a> {
 
 /// A body that is an object with a list in it.
 pub(super) trait ListBody<'a>: serde::Deserialize<'a> {
-    /// The list's key.
+    /// The key of the list.
     const NAME: &'static str;
 
-    /// The rows and the cursor.
+    /// Splits the body into its rows and its cursor.
     fn parts(self) -> (Vec<&'a RawValue>, Option<Text<'a>>);
 }
 
@@ -77,7 +77,7 @@ pub(super) fn list<'a, B: ListBody<'a>>(body: &'a [u8], what: &str) -> Result<Li
     Ok(List { rows: pieces.into_iter().map(row).collect(), cursor })
 }
 
-/// A row that was cut out.
+/// Classifies a row that was cut out.
 fn row(bytes: &[u8]) -> Row<'_> {
     let Ok(text) = std::str::from_utf8(bytes) else { return broken(bytes, "it is not UTF-8") };
     match serde_json::from_str::<&RawValue>(text) {
@@ -86,13 +86,13 @@ fn row(bytes: &[u8]) -> Row<'_> {
     }
 }
 
-/// JSON, if it is not nested too deep.
+/// Classifies valid JSON: it is broken if it is nested too deep.
 pub(super) fn shallow(text: &str) -> Row<'_> {
-    // As many brackets are closed again.
+    // In valid JSON each bracket has its closing bracket, so a shorter text cannot be nested too deep.
     if text.len() <= 2 * DEPTH_MAX {
         return Row::Sound(text);
     }
-    // Counting is cheap, and nearly always enough.
+    // Counting brackets is cheap, and nearly always enough.
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if brackets > DEPTH_MAX && Structure::default().deepest(text.as_bytes()) > DEPTH_MAX {
         return broken(text.as_bytes(), "it is nested too deep");
@@ -108,8 +108,8 @@ fn broken<'a>(bytes: &[u8], reason: &str) -> Row<'a> {
     })
 }
 
-/// Any bytes as a JSON string: text as JSON escapes it, and each byte that is no part of UTF-8
-/// as `\udc80` to `\udcff`, the low surrogate of its value, which no text has. Python undoes it with
+/// Any bytes as a JSON string: text as JSON escapes it, and each byte that is no part of UTF-8 as `\udc80` to
+/// `\udcff`, the low surrogate of its value, which no text contains. Python restores the bytes with
 /// `json.loads(payload).encode("utf-8", "surrogateescape")`.
 pub(super) fn escaped(bytes: &[u8]) -> String {
     let mut payload = String::with_capacity(bytes.len() + 16);
@@ -126,8 +126,7 @@ pub(super) fn escaped(bytes: &[u8]) -> String {
     payload
 }
 
-/// The text with a replacement for each byte that JSON or UTF-8 does not allow; line breaks and tabs
-/// are blanks.
+/// The text with a replacement for each byte that JSON or UTF-8 does not allow; line breaks and tabs become blanks.
 fn legible(bytes: &[u8]) -> String {
     let legible = |c: char| match c {
         '\t' | '\n' | '\r' => ' ',
@@ -137,13 +136,12 @@ fn legible(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().map(legible).collect()
 }
 
-/// What surrounds the rows, with blanks for stray control characters.
+/// The text around the rows, with blanks for stray control characters.
 fn surroundings(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().map(|c| c.max(' ')).collect()
 }
 
-/// The rows of the list of this name as bytes, and the body without them; `None` unless that is
-/// an object which ends.
+/// The rows of the list of this name as bytes, and the body without them. `None` unless the body is a complete object.
 fn pieces<'a>(body: &'a [u8], name: &str) -> Option<(Vec<&'a [u8]>, String)> {
     let start = list_start(body, name)?;
     let last = body.iter().rposition(|byte| *byte == b']')?;
@@ -152,7 +150,7 @@ fn pieces<'a>(body: &'a [u8], name: &str) -> Option<(Vec<&'a [u8]>, String)> {
         let begins = at;
         at = skip_blank(body, at);
         if matches!(body.get(at), Some(b',' | b']')) {
-            // Nothing, or nothing but stray bytes.
+            // The row is empty, or consists of stray bytes only.
             rows.extend(Some(body[begins..at].trim_ascii()).filter(|row| !row.is_empty()));
         } else {
             let next = sound_end(body, at).or_else(|| {
@@ -172,21 +170,21 @@ fn pieces<'a>(body: &'a [u8], name: &str) -> Option<(Vec<&'a [u8]>, String)> {
         }
     };
     let tail = surroundings(&body[end + 1..]);
-    // A bracket that was guessed may be that of a list within a row, and the body half of one.
+    // A closing bracket that was only guessed may belong to a list within a row; then the body is cut in the middle.
     let is_sure = end < last || broken == 0 || is_tail(&tail);
     let envelope = format!("{}]{tail}", surroundings(&body[..start]));
     let is_object = serde_json::from_str::<ListTail<'_>>(&envelope).is_ok();
     (is_sure && is_object).then_some((rows, envelope))
 }
 
-/// Whether nothing follows the list, or the cursor.
+/// Whether nothing follows the list, or only the cursor.
 fn is_tail(text: &str) -> bool {
     let text = text.trim_start();
     text.starts_with('}')
         || text.strip_prefix(',').is_some_and(|key| key.trim_start().starts_with("\"cursor\""))
 }
 
-/// Behind the bracket that opens the list.
+/// The position behind the bracket that opens the list.
 fn list_start(body: &[u8], name: &str) -> Option<usize> {
     let key = format!("\"{name}\"");
     (0..body.len()).filter(|at| body[*at..].starts_with(key.as_bytes())).find_map(|at| {
@@ -197,13 +195,13 @@ fn list_start(body: &[u8], name: &str) -> Option<usize> {
     })
 }
 
-/// Stray control characters between rows are as good as blanks.
+/// The position behind blanks. Stray control characters between rows count as blanks.
 fn skip_blank(body: &[u8], at: usize) -> usize {
     let rest = body.get(at..).unwrap_or_default();
     at + rest.iter().take_while(|byte| **byte <= b' ').count()
 }
 
-/// Whether a row can end there: something follows, or the list ends.
+/// Whether a row can end there: another row follows, or the list ends.
 fn is_edge(body: &[u8], at: usize) -> bool {
     matches!(body.get(skip_blank(body, at)), Some(b',' | b']'))
 }
@@ -212,7 +210,7 @@ fn window(body: &[u8], at: usize) -> &[u8] {
     &body[at..body.len().min(at + ROW_BYTES_MAX)]
 }
 
-/// Where the JSON value that begins here ends.
+/// The end of the JSON value that begins here.
 fn sound_end(body: &[u8], at: usize) -> Option<usize> {
     let mut values =
         serde_json::Deserializer::from_slice(window(body, at)).into_iter::<&RawValue>();
@@ -220,8 +218,8 @@ fn sound_end(body: &[u8], at: usize) -> Option<usize> {
     Some(at + values.byte_offset()).filter(|end| is_edge(body, *end))
 }
 
-/// Where a broken row most likely ends: where its brackets do, unless a row begins before that;
-/// where the next row begins if its brackets do not match; else with the list.
+/// The most likely end of a broken row. It is the end of its brackets, unless another row begins before that. If its
+/// brackets do not match, it is the beginning of the next row, or else the end of the list.
 fn broken_end(body: &[u8], at: usize, last: usize) -> Option<usize> {
     let balanced = Structure::default().end(window(body, at)).map(|length| at + length);
     let balanced = balanced.filter(|end| is_edge(body, *end));
@@ -236,7 +234,7 @@ fn broken_end(body: &[u8], at: usize, last: usize) -> Option<usize> {
     next.or(balanced).or_else(|| seams().next()).or(last)
 }
 
-/// The commas behind which an object begins, in a string or not.
+/// The commas before the beginning of an object, in a string or not.
 fn seams(body: &[u8], from: usize, until: usize) -> impl Iterator<Item = usize> {
     (from..until).filter(move |at| body[*at] == b',').filter(|comma| {
         let bracket = skip_blank(body, comma + 1);
@@ -245,7 +243,7 @@ fn seams(body: &[u8], from: usize, until: usize) -> impl Iterator<Item = usize> 
     })
 }
 
-/// Brackets outside strings, whatever else is wrong.
+/// The brackets outside strings, in text that may otherwise be invalid.
 #[derive(Default)]
 struct Structure {
     open: Vec<u8>,
@@ -254,7 +252,7 @@ struct Structure {
 }
 
 impl Structure {
-    /// Takes a byte; `None` when a bracket closes what is not open.
+    /// Takes a byte; `None` when a bracket closes one that is not open.
     fn take(&mut self, byte: u8) -> Option<()> {
         if self.is_string {
             self.is_string = self.is_escaped || byte != b'"';
@@ -271,7 +269,7 @@ impl Structure {
         Some(())
     }
 
-    /// How long the first value with brackets is.
+    /// The length of the first value with brackets.
     fn end(mut self, bytes: &[u8]) -> Option<usize> {
         for (at, byte) in bytes.iter().enumerate() {
             self.take(*byte)?;

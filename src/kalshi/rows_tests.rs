@@ -1,11 +1,11 @@
-//! How a list is cut into rows, as tables.
+//! Cutting a list into rows, as tables.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::kalshi::wire::TradesPage;
 
-/// What became of the rows: the sound ones as they are, the broken ones behind a `!`.
+/// The resulting rows: valid ones as they are, broken ones with a `!` before them.
 fn read(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
     let list = list::<TradesPage<'_>>(body, "a page of trades").ok()?;
     let rows = list.rows.into_iter().map(|row| match row {
@@ -15,7 +15,7 @@ fn read(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
     Some((rows.collect(), list.cursor))
 }
 
-/// What becomes of these rows as the list of a page.
+/// The result of these rows as the list of a page.
 fn rows(rows: &[&[u8]]) -> Vec<String> {
     let body = [b"{\"cursor\":\"c1\",\"trades\":[", &rows.join(&b","[..])[..], b"]}"].concat();
     let (rows, cursor) = read(&body).unwrap_or_else(|| panic!("{}", legible(&body)));
@@ -90,7 +90,7 @@ fn what_json_allows_is_sound() {
 fn depth_is_bounded_and_breadth_is_not() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(rows(&[nested(200).as_bytes()]), [nested(200)]);
-    // As deep as may be, and too long to be sound without a look.
+    // The row has the deepest allowed nesting, and is too long to be accepted without counting.
     let padded = format!("{}{}{}", "[".repeat(200), "1,".repeat(50) + "1", "]".repeat(200));
     assert_eq!(rows(&[padded.as_bytes()]), [padded]);
     let branched = format!("[[],{}]", nested(199));
@@ -140,7 +140,7 @@ fn the_cursor_may_come_last_and_be_spelt_as_ever() {
 #[test]
 fn a_list_has_an_end() {
     let page = |row: &str, count: usize| {
-        // A broken row in front, so that the list is cut into rows at all.
+        // The first row is broken, so that the list is cut into rows at all.
         let body = format!("{{\"trades\":[{{\"a\":NaN}},{}]}}", vec![row; count - 1].join(","));
         read(body.as_bytes()).map(|(rows, _)| rows.len())
     };
@@ -166,7 +166,7 @@ fn half_an_answer_is_none() {
     }
 }
 
-/// Python's `surrogateescape`, done by hand.
+/// Python's `surrogateescape`, written out.
 fn unescaped(payload: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut text = String::new();
@@ -209,7 +209,7 @@ proptest! {
         let place = place.min(given[broken].len());
         given[broken].splice(place..place, damage);
         let body = [b"{\"cursor\":\"\",\"trades\":[", &given.join(&b","[..])[..], b"]}"].concat();
-        // Bytes that end the list early make another list of it, or none.
+        // Bytes that end the list early make it another list, or none.
         let Some((kept, _)) = read(&body) else { return Ok(()) };
         for (n, text) in texts.iter().enumerate().filter(|(n, _)| *n != broken) {
             prop_assert!(kept.contains(text), "row {} of {:?}", n, kept);

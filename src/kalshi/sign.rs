@@ -1,7 +1,7 @@
-//! Signing of requests, for those who have a key and want its rate budget.
+//! Signs requests, for users who have a key and want its higher request rate.
 //!
-//! The message is the time in milliseconds, the method and the path from the root without the
-//! query; RSA keys sign with PSS (SHA-256, salt as long as the digest), Ed25519 keys plainly.
+//! The signed message is the time in milliseconds, the method and the path from the root without the query. RSA keys
+//! sign with PSS (SHA-256, salt as long as the digest), Ed25519 keys sign the message directly.
 
 use std::fmt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject as _;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// A key id and its private key. Never prints the key.
+/// A key id and its private key. Its text form never shows the key.
 pub struct Signer {
     key_id: String,
     key: Key,
@@ -34,12 +34,12 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// The words without the key's id, which the other side may have repeated.
+    /// The text without the key's id, which the exchange may have repeated.
     pub(super) fn hide(&self, words: &str) -> String {
         words.replace(&self.key_id, "…")
     }
 
-    /// Reads a PEM file: PKCS#1 or PKCS#8, RSA or Ed25519; the kind is found out.
+    /// Reads a PEM file and finds its kind: PKCS#1 or PKCS#8, RSA or Ed25519.
     pub fn from_pem_file(key_id: &str, path: &Path) -> Result<Signer, Failure> {
         if !key_id.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Failure::config("the API key id is not made of visible ASCII characters"));
@@ -89,7 +89,7 @@ impl Signer {
             Key::Ed25519(key) => key.sign(message).as_ref().to_vec(),
             Key::Rsa(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];
-                // It fails only for lack of randomness; the exchange then answers 401 in words.
+                // Signing fails only for lack of randomness; the exchange then answers with 401 and an explanation.
                 let _ = key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), message, &mut signature);
                 signature
             }
@@ -97,8 +97,8 @@ impl Signer {
     }
 }
 
-/// Says so when others can read the key. A key that was handed to us by its owner's group, as those
-/// mounted into a container are, cannot be had in another way.
+/// Warns when others can read the key. A key that our process reads by its group, as keys mounted into a container
+/// are, is exempt: there is no other way to get it.
 #[cfg(unix)]
 fn warn_of_readers(path: &Path) {
     use std::os::unix::fs::MetadataExt as _;
@@ -120,7 +120,7 @@ fn warn_of_readers(path: &Path) {
 fn warn_of_readers(_: &Path) {}
 
 fn from_pkcs8(der: &[u8]) -> Result<Key, String> {
-    // Key generators leave the public half out of the older PKCS#8 form: "maybe unchecked".
+    // Some key generators omit the public half in the older PKCS#8 form, which only "maybe unchecked" accepts.
     match Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
         Ok(key) => Ok(Key::Ed25519(key)),
         Err(_) => RsaKeyPair::from_pkcs8(der)

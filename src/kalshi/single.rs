@@ -1,5 +1,5 @@
-//! The questions that are asked when a list says nothing: about one series or one event, and the
-//! markets of a series by way of its events.
+//! The questions that follow when a list shows nothing: about one series or one event, and about the markets of a
+//! series by its events.
 
 use super::venue::means_combos;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// Events with their markets are large: so many at once.
+/// Events with their markets are large, so a page has this many.
 const EVENTS_PER_PAGE: &str = "200";
 
-/// `/series/{ticker}` and `/events/{ticker}`: one of the two.
+/// The answer of `/series/{ticker}` or `/events/{ticker}`: it holds one of the two.
 #[derive(serde::Deserialize)]
 struct ParentAnswer<'a> {
     #[serde(borrow, default)]
@@ -54,14 +54,14 @@ struct EventsAnswer<'a> {
 /// Events of an entry of the selection, with their live markets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsPage {
-    /// The markets in them; without a series for an event.
+    /// The markets of the events; they have no series when one event was asked for.
     pub markets: MarketsPage,
-    /// The events that show no live market.
+    /// Events that show no live market.
     pub bare: Vec<Ticker>,
 }
 
 impl Client {
-    /// Whether the exchange knows an event or a series. Nobody knows how it says no: 404, 400, or
+    /// Whether the exchange knows an event or a series. It is not documented how the exchange denies one: 404, 400, or
     /// nothing under the name.
     pub fn knows(
         &self,
@@ -91,7 +91,7 @@ impl Client {
         }
     }
 
-    /// Asks for the events of a series with their live markets, or for one event with its own.
+    /// Asks for the events of a series with their live markets, or for one event with its own markets.
     pub fn events_with_markets(
         &self,
         target: &Target,

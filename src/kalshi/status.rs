@@ -7,12 +7,12 @@ use super::decode;
 use crate::clock::Clock;
 use crate::failure::Failure;
 
-/// A few hundred bytes, and one object for each part of the exchange.
+/// The largest body: a real one has a few hundred bytes, and one object for each part of the exchange.
 const BODY_BYTES_MAX: u64 = 256 * 1024;
 
 impl Client {
-    /// Asks whether anything can be traded now. During maintenance the answer comes with the
-    /// status 500, 503 or 504 and the same body.
+    /// Asks whether trading is possible now. During maintenance the answer comes with the status 500, 503 or 504 and
+    /// the same body.
     pub fn is_trading(&self, left: Duration, clock: &dyn Clock) -> Result<bool, Failure> {
         let question = Question {
             path: "/exchange/status".into(),

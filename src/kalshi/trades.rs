@@ -19,9 +19,8 @@ const HEAD_ROWS: u32 = 100;
 const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 impl Client {
-    /// Asks where the archive of trades ends: they are there if they are older, and live otherwise.
-    /// It moves on by days; never assume it.
-    /// Also when the exchange said so: the answer may come from a cache.
+    /// Asks for the archive cutoff. Trades before it are in the archive, later ones are live. The cutoff moves on by
+    /// days, so it must never be assumed. The second instant is the time of the answer, which may come from a cache.
     pub fn cutoff(
         &self,
         left: Duration,

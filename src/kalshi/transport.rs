@@ -1,4 +1,4 @@
-//! How a request gets to the exchange, and its answer back. What both mean is the client's business.
+//! The transport of requests and answers. The client interprets both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A way to the exchange.
 pub trait Transport: Send + Sync {
-    /// Sends a GET; the answer's head, with a body that is still to be read. Gives up after
+    /// Sends a GET, and returns the head of the answer with a body that is still to be read. It gives up after
     /// `patience`, the body included.
     fn call(&self, request: Request<()>, patience: Duration)
     -> Result<Response<Body>, ureq::Error>;
 }
 
-/// Over the network, with connections that are kept.
+/// The network, with connections that are kept open.
 struct Network(Agent);
 
 impl Transport for Network {
@@ -36,7 +36,7 @@ impl Transport for Network {
     }
 }
 
-/// The usual way, which trusts what the platform trusts. Opens nothing yet.
+/// The usual transport, which trusts the certificates that the platform trusts. It opens no connection yet.
 pub(super) fn network(access: &Access) -> Arc<dyn Transport> {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder()

@@ -12,10 +12,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Kalshi's figures.
 ///
 /// * A page of trades holds 1,000 rows at most: `limit` in the published specification.
-/// * The tape's rate is that of a busy evening, so that the first guess errs towards reading markets alone. Kalshi's own
+/// * The tape's rate is that of a busy evening, so that the first guess prefers to read markets alone. Kalshi's own
 ///   daily files give 2,144 trades a minute as the average of April 2026 and evenings of up to 4,100.
-/// * The first daily file is of 2021-06-30; half a year of room is left below it.
-/// * The live tier was seen to hold some sixty days: at least thirty are relied on, at most sixty-eight.
+/// * The first daily file is of 2021-06-30; the figure leaves half a year of room below it.
+/// * The live tier was observed to hold some sixty days: the program relies on at least thirty and at most
+///   sixty-eight.
 pub const VENUE: Venue = Venue {
     source: "kalshi",
     rows_per_page: 1_000,
@@ -25,16 +26,16 @@ pub const VENUE: Venue = Venue {
     live_max: DAY.saturating_mul(68),
 };
 
-/// Every series, event and market of combos (multivariate markets) has a ticker that begins so.
+/// The beginning of the ticker of every series, event and market of combos (multivariate markets).
 const COMBO_PREFIX: &str = "KXMVE";
 
-/// Whether a market, an event or a series is one of combos.
+/// Whether a market, an event or a series belongs to the combos.
 pub fn is_combo(ticker: &Ticker) -> bool {
     ticker.as_str().starts_with(COMBO_PREFIX)
 }
 
-/// Whether an entry of the selection means combos. Unless it does, they are left out of every list: there are more of
-/// them than of everything else.
+/// Whether an entry of the selection means combos. Other entries leave them out of every list: combos outnumber all
+/// other markets.
 pub fn means_combos(target: &Target) -> bool {
     match target {
         Target::Market(ticker) | Target::Event(ticker) | Target::Series(ticker) => is_combo(ticker),

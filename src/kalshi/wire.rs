@@ -1,4 +1,4 @@
-//! The exchange's JSON, field for field, in all the shapes it has had.
+//! The exchange's JSON, field by field, in all the shapes that it has had.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::rows::ListBody;
 
-/// The envelope of a page of trades. Each event is kept as the text it came as.
+/// The envelope of a page of trades. Each event is kept as the text that was received.
 #[derive(serde::Deserialize)]
 pub(super) struct TradesPage<'a> {
     #[serde(borrow)]
@@ -18,25 +18,24 @@ pub(super) struct TradesPage<'a> {
     pub(super) cursor: Option<Text<'a>>,
 }
 
-/// Whether the exchange is at work, and whether one can trade on it.
+/// Whether the exchange is in operation, and whether trading is possible.
 #[derive(serde::Deserialize)]
 pub(super) struct ExchangeStatus {
     pub(super) exchange_active: bool,
     pub(super) trading_active: bool,
 }
 
-/// What is left of a list's body when its rows are taken out.
+/// The body of a list without its rows.
 #[derive(serde::Deserialize)]
 pub(super) struct ListTail<'a> {
     #[serde(borrow, default)]
     pub(super) cursor: Option<Text<'a>>,
 }
 
-/// One trade event. Everything is optional here: `normalize` says what is missed.
+/// One trade event. Every field is optional here: `normalize` reports a missing one.
 ///
-/// Three shapes are on record: until March 2026 with integer `count` and cent prices, since
-/// then with `count_fp` and `*_dollars`, since May 2026 with two more side fields and
-/// `is_block_trade`.
+/// Three shapes are on record: until March 2026 with integer `count` and cent prices, since then with `count_fp` and
+/// `*_dollars`, since May 2026 with two more side fields and `is_block_trade`.
 #[derive(Default, serde::Deserialize)]
 pub(super) struct TradeEvent<'a> {
     #[serde(borrow, default)]
@@ -67,7 +66,7 @@ pub(super) struct TradeEvent<'a> {
     pub(super) is_block_trade: Option<bool>,
 }
 
-/// What identifies an event whose other fields may be of any type.
+/// The fields that identify an event, when its other fields may be of any type.
 #[derive(Default, serde::Deserialize)]
 pub(super) struct EventKey<'a> {
     #[serde(borrow, default)]
@@ -76,7 +75,7 @@ pub(super) struct EventKey<'a> {
     pub(super) ticker: Option<&'a RawValue>,
 }
 
-/// Where the archives end.
+/// The archive cutoffs.
 #[derive(serde::Deserialize)]
 pub(super) struct CutoffBody<'a> {
     #[serde(borrow)]

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use crate::failure::Failure;
 
-/// Whose collector reads it is another user.
+/// The collector that reads the file runs as another user.
 #[cfg(unix)]
 const MODE: u32 = 0o644;
 
-/// Replaces the file: a reader sees the old text or the new one, whole, also after a power cut.
+/// Replaces the file: a reader sees the whole old text or the whole new one, also after a power cut.
 ///
-/// The new text is written beside it under a name that collectors pass over (they read `*.prom`).
+/// The new text is first written beside the file under a name that collectors ignore (they read `*.prom`).
 pub fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: io::Error| {
         let message = format!(
@@ -23,16 +23,16 @@ pub fn replace(path: &Path, text: &str) -> Result<(), Failure> {
         Failure::config(message).because(error)
     };
     let mut beside = path.as_os_str().to_owned();
-    // Not the process's number: that of the only process of a container is 1, in each of them.
+    // The process number is not used: the only process of a container has number 1 in each container.
     beside.push(format!(".{:016x}", RandomState::new().hash_one(std::process::id())));
     let beside = Path::new(&beside);
     let written = write(beside, text).and_then(|()| fs::rename(beside, path));
     if let Err(error) = written {
-        // What is left of it would only be found by the next full disk.
+        // A partial file that stayed would only be noticed when the disk is full again.
         let _ = fs::remove_file(beside);
         return Err(failed(error));
     }
-    // The name is in the directory, which is a file of its own; some file systems cannot sync it.
+    // The name is in the directory, which is synced separately; some file systems cannot sync a directory.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Ok(directory) = File::open(directory.unwrap_or(Path::new("."))) {
         let _ = directory.sync_all();
@@ -51,9 +51,9 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The text that is there, if there is one.
+/// The text of the file, if there is one.
 pub fn read(path: &Path) -> Option<String> {
-    // Of a pipe or a terminal there is nothing to be had, and one would wait for it.
+    // A pipe or a terminal holds no earlier text, and reading it would block.
     if !fs::metadata(path).ok()?.is_file() {
         return None;
     }

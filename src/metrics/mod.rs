@@ -1,8 +1,8 @@
-//! What there is to be seen as Prometheus text, format 0.0.4.
+//! The metrics as Prometheus text, format 0.0.4.
 //!
-//! A process that lives for seconds has no counters of its own: a counter is the database's total
-//! over all commands ever, so that `rate()` is right. Labels follow the configuration, never the
-//! exchange: there is one value a watch, not one a market.
+//! A process that lives for seconds has no counters of its own: a counter is the database's total over all commands
+//! ever, so that `rate()` is right. Labels follow the configuration, never the exchange: there is one value for each
+//! watch, not for each market.
 
 pub mod file;
 
@@ -14,29 +14,29 @@ use crate::domain::selection::Shard;
 use crate::domain::tally::RetryReason;
 use crate::domain::time::Timestamp;
 
-/// How the last pass ended.
+/// The end of the last pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LastRun {
-    /// How long it took.
+    /// Its duration.
     pub duration: Duration,
-    /// The exit status.
+    /// Its exit status.
     pub exit_code: i16,
-    /// Requests sent.
+    /// The number of requests that it sent.
     pub requests: i64,
-    /// New trades stored.
+    /// The number of new trades that it stored.
     pub events_ingested: i64,
     /// Our clock at its end.
     pub finished_at: Timestamp,
 }
 
 impl LastRun {
-    /// Of a pass that came to nothing.
+    /// The figures of a pass that did no work.
     pub fn without_work(duration: Duration, exit_code: u8, finished_at: Timestamp) -> LastRun {
         let exit_code = i16::from(exit_code);
         LastRun { duration, exit_code, requests: 0, events_ingested: 0, finished_at }
     }
 
-    /// From its row; `None` of a run that has not ended.
+    /// The figures from the row of a run; `None` if the run has not ended.
     pub fn of_row(row: &RunRow) -> Option<LastRun> {
         let finished_at = row.finished_at?;
         Some(LastRun {
@@ -49,10 +49,10 @@ impl LastRun {
     }
 }
 
-/// Everything, by name and label.
+/// All metrics, by name and label.
 ///
-/// The values of a share of the markets carry which: of two files with the same names and labels on one
-/// machine the textfile collector drops one, without an error.
+/// The values of a shard carry a label for it: of two files with the same names and labels on one machine the textfile
+/// collector drops one, without an error.
 pub fn text(
     overview: &Overview,
     summaries: &[Summary],
@@ -61,7 +61,7 @@ pub fn text(
 ) -> String {
     let mut page = Page::new(shard);
     page.totals(overview);
-    // What nobody knows is no watch, and has no figures.
+    // A name that the exchange does not know is no watch, and has no figures.
     let known: Vec<&Summary> = summaries.iter().filter(|summary| !summary.is_unknown).collect();
     page.watches(&known);
     page.overlap(overview);
@@ -72,7 +72,7 @@ pub fn text(
     page.text
 }
 
-/// The same text with another last pass: what is left to say when the database does not answer.
+/// The same text with another last pass, for a pass that gets no answer from the database.
 pub fn amended(text: &str, last: LastRun, shard: Shard) -> String {
     let is_kept = |line: &&str| {
         let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
@@ -107,7 +107,7 @@ impl Page {
         Page { text: String::new(), constant }
     }
 
-    /// One metric with its values, each under its label; nothing when there is none.
+    /// Adds a metric with its values, each under its label. It writes nothing when there is none.
     fn add<V: Display>(
         &mut self,
         name: &str,
@@ -268,7 +268,7 @@ fn seconds(instant: Timestamp) -> f64 {
     as_seconds(instant.since(Timestamp::from_seconds(0)))
 }
 
-/// To the microsecond: what lies below is the arithmetic's.
+/// Seconds, rounded to the microsecond: smaller digits are only rounding errors.
 fn as_seconds(as_seconds: Duration) -> f64 {
     (as_seconds.as_secs_f64() * 1e6).round() / 1e6
 }
@@ -277,7 +277,7 @@ fn float(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
 }
 
-/// A label's value: tickers are visible ASCII, which includes what has to be escaped.
+/// The value of a label, escaped: tickers are visible ASCII, which includes quotes and backslashes.
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -1,4 +1,4 @@
-//! What is said about the past: slices of a backfill, scores, differences.
+//! Text about the past: slices of a backfill, scores, differences.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -19,17 +19,17 @@ const NAME_WIDTH_MAX: usize = 50;
 const WORST_SHOWN: usize = 3;
 const WORST_LISTED: usize = 24;
 
-/// A market's score and the hours that fall short, each with what is missing in 0.01 contract.
+/// The score of a market, and the hours that fall short.
 #[derive(Clone, Debug)]
 pub struct MarketScore {
     /// The score.
     pub score: Score,
-    /// The ends of the hours, in order.
+    /// The ends of the hours, in order, each with the missing quantity in 0.01 contract.
     pub short: Vec<(Timestamp, i64)>,
 }
 
 impl MarketScore {
-    /// The worst hours first.
+    /// The hours with the largest gaps, the worst first.
     fn worst(&self, count: usize) -> Vec<(Timestamp, i64)> {
         let mut worst = self.short.clone();
         worst.sort_by_key(|(ends_at, missing)| (std::cmp::Reverse(*missing), *ends_at));
@@ -38,7 +38,7 @@ impl MarketScore {
     }
 }
 
-/// What a pruning would delete of `found` raw events, of which `kept` were never normalized.
+/// The effect of a pruning on `found` raw events, of which `kept` were never normalized.
 pub fn prunable(found: u64, kept: u64, before: Timestamp) -> String {
     let goes = found.saturating_sub(kept);
     format!(
@@ -47,9 +47,10 @@ pub fn prunable(found: u64, kept: u64, before: Timestamp) -> String {
     )
 }
 
-/// What a backfill would read: its slices, and how long that takes at so many requests a second.
+/// The plan of a backfill: its slices, and its duration at `rate` requests in a second.
 ///
-/// Requests are those of the tape at its usual rate; a market alone takes one at least for each slice.
+/// The number of requests is that of the tape at its usual rate; a market read alone takes at least one for each
+/// slice.
 pub fn slices(left: &[Slice], tape: TapeRate, rate: f64) -> String {
     if left.is_empty() {
         return "nothing is left to read\n".to_owned();
@@ -89,7 +90,7 @@ pub fn slices(left: &[Slice], tape: TapeRate, rate: f64) -> String {
     text
 }
 
-/// A window in words.
+/// A window as text.
 pub fn window(from: Timestamp, until: Timestamp) -> String {
     format!("{} to {}", second(from), second(until))
 }
@@ -107,12 +108,12 @@ fn contracts(e2: i64) -> String {
     fixed::format(e2.max(0), 2)
 }
 
-/// Six decimals, cut off and not rounded: only what is complete shows as 1.
+/// A score with six decimals, truncated and not rounded: only a complete market shows 1.
 fn figure(score: &Score) -> String {
     format!("{:.6}", score.value())
 }
 
-/// All markets together, those never read included.
+/// The sums over all markets, those never read included.
 struct Universe {
     matched_e2: i64,
     exchange_e2: i64,
@@ -253,7 +254,7 @@ fn csv(scores: &[MarketScore]) -> String {
     text
 }
 
-/// How a second table of trades differs.
+/// The differences of a second table of trades.
 pub fn difference(other: &str, difference: &Difference) -> String {
     let Difference { only_here, only_there, changed, examples } = difference;
     let mut text = format!(

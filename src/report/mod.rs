@@ -1,4 +1,4 @@
-//! What people and scripts read: the status table, its JSON and CSV twins, the lines of a pass.
+//! Text for people and scripts: the status table, the same as JSON and CSV, the lines of a pass.
 
 mod backfill;
 
@@ -14,14 +14,14 @@ use crate::words::{duration, second};
 
 pub use backfill::{MarketScore, difference, prunable, scores, slices, window};
 
-/// The table is never wider than this many columns.
+/// The greatest width of the table.
 const TABLE_WIDTH: usize = 100;
-/// All columns but the first, with the blanks between them.
+/// The width of all columns but the first, with the blanks between them.
 const WIDTH_BESIDE_MARKET: usize = 69;
-/// Raised when a name in the JSON or CSV changes its meaning.
+/// The version of the JSON and CSV. It increases when a name changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What a sync of metadata did.
+/// The line about a sync of metadata.
 pub fn sync_line(synced: &Synced) -> String {
     format!(
         "synced metadata: markets={} status_changes={}{}",
@@ -31,7 +31,7 @@ pub fn sync_line(synced: &Synced) -> String {
     )
 }
 
-/// The one line at the end of what reads, in the words of the metrics.
+/// The closing line of a command that reads, in the words of the metrics.
 pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duration) -> String {
     let tally = &record.tally;
     let lag =
@@ -62,7 +62,7 @@ pub fn closing_line(what: &str, record: &RunRecord, exit_code: u8, took: Duratio
     line
 }
 
-/// How long ago, or a dash for never.
+/// The age of an instant, or a dash for none.
 fn ago(instant: Option<Timestamp>, now: Timestamp) -> String {
     instant.map_or("-".to_owned(), |instant| duration(now.since(instant)))
 }
@@ -79,7 +79,7 @@ fn grouped(count: i64) -> String {
     text
 }
 
-/// Cut in the middle, where tickers differ least.
+/// The text cut in the middle, where tickers differ least.
 fn shortened(text: &str, width: usize) -> String {
     if text.len() <= width {
         return text.to_owned();
@@ -100,12 +100,13 @@ fn paint(state: State) -> &'static str {
     }
 }
 
-/// How stale each market may be.
+/// The SLA of each market.
 pub type SlaOf<'a> = &'a dyn Fn(&Scope) -> Duration;
 
-/// One row per market, at most 100 columns wide; the last error of each failing market below.
+/// The status table: one row for each market, at most 100 columns wide, and below it the last error of each failing
+/// market.
 ///
-/// `hidden` markets are retired and not among them.
+/// `hidden` is the number of retired markets that are not in the table.
 pub fn table(
     reports: &[MarketReport],
     hidden: usize,
@@ -171,7 +172,7 @@ pub fn table(
     text + &errors
 }
 
-/// One object with stable names; instants are RFC 3339, spans are seconds.
+/// The status as one JSON object with stable names; instants are RFC 3339, spans are seconds.
 pub fn json(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String {
     let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
     let markets: Vec<serde_json::Value> = reports
@@ -205,7 +206,7 @@ pub fn json(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String 
     format!("{whole:#}\n")
 }
 
-/// The same as [`json`] in rows with a header line.
+/// The content of [`json`] as rows with a header line.
 pub fn csv(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String {
     let instant = |instant: Option<Timestamp>| instant.map_or(String::new(), |at| at.to_string());
     let mut text = String::from(
@@ -237,7 +238,7 @@ pub fn csv(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String {
     text
 }
 
-/// RFC 4180: quotes around what needs them.
+/// A field of RFC 4180, with quotes where it needs them.
 fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))

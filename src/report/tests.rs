@@ -1,4 +1,4 @@
-//! What people and scripts read, looked at.
+//! Tests of the text for people and scripts.
 
 use super::*;
 use crate::domain::checkpoint::Checkpoint;

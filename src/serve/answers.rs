@@ -1,11 +1,11 @@
-//! What is answered, before it is HTTP.
+//! The answers, before they are HTTP.
 
 use crate::domain::overview::{Overview, Summary};
 use crate::domain::selection::{Selection, Shard};
 use crate::domain::time::Timestamp;
 use crate::metrics::{self, LastRun};
 
-/// Nothing that is not a page may run or load anything.
+/// An answer that is not a page may run and load nothing.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// One answer.
@@ -27,19 +27,19 @@ impl Answer {
     }
 }
 
-/// What the database said at one instant.
+/// The database's snapshot of one instant.
 pub(super) struct View {
     pub(super) now: Timestamp,
-    /// What it said, or why it did not say anything.
+    /// The overview, or the reason why there is none.
     pub(super) overview: Result<Overview, String>,
-    /// Which share of the markets it is about.
+    /// The shard of the markets that it is about.
     pub(super) shard: Shard,
-    /// What that comes to.
+    /// The summaries of the overview.
     pub(super) summaries: Vec<Summary>,
 }
 
 impl View {
-    /// `selection` narrows it down; an empty one stands for what the last passes were asked for.
+    /// `selection` limits the view; an empty one stands for the selection of the last passes.
     pub(super) fn new(
         overview: Result<Overview, String>,
         selection: &Selection,
@@ -61,7 +61,7 @@ pub(super) fn metrics(view: &View) -> Answer {
             let text = metrics::text(overview, &view.summaries, last, view.shard);
             Answer::new(200, "text/plain; version=0.0.4; charset=utf-8", text)
         }
-        // A failed scrape is seen; old figures would not be.
+        // A failed scrape is visible; old figures would not be.
         Err(words) => Answer::text(503, &format!("{words}\n")),
     }
 }

@@ -1,4 +1,4 @@
-//! `/health`: in the shape that many monitors know
+//! `/health`, in a format that many monitors read
 //! (<https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06>).
 
 use serde_json::{Value, json};
@@ -11,20 +11,20 @@ use crate::words;
 
 const HEALTH: &str = "application/health+json";
 
-/// How an entry of the selection is, in the words of the format.
+/// The status of an entry of the selection, in the words of the format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Status {
     /// Every market is within its SLA.
     Pass,
-    /// So it is, but some failed in the last pass.
+    /// Every market is within its SLA, but some failed in the last pass.
     Warn,
-    /// At least one is not.
+    /// At least one market is not within its SLA.
     Fail,
 }
 
 impl Status {
     pub(super) fn of(summary: &Summary) -> Status {
-        // Behind and within the SLA is how every market begins.
+        // A market that is behind but within its SLA passes: every market begins so.
         match (summary.stale, summary.failing) {
             _ if summary.is_unknown => Status::Fail,
             (0, 0) => Status::Pass,
@@ -42,7 +42,7 @@ impl Status {
     }
 }
 
-/// One check a watch; 503 when one of them fails, or when nobody knows.
+/// One check for each watch; 503 when one of them fails, or when the state is unknown.
 pub(super) fn health(view: &View) -> Answer {
     let overview = match &view.overview {
         Ok(overview) => overview,
@@ -98,7 +98,7 @@ fn check(summary: &Summary, overview: &Overview, now: Timestamp) -> Value {
     check
 }
 
-/// What is wrong with it: its stalest market, in the words of a pass.
+/// The problem of a watch: its stalest market, in the words of a pass.
 fn words(summary: &Summary, overview: &Overview, now: Timestamp) -> Option<String> {
     if summary.is_unknown {
         return Some(format!("no pass was ever asked for {}", summary.target.name()));

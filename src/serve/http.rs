@@ -1,9 +1,9 @@
-//! The server itself: a thread a connection, one answer each, and nobody holds a slot for long.
+//! The server itself: a thread for each connection, one answer for each, and no connection holds a slot for long.
 //!
-//! A request has so long to arrive as a whole, however steadily it drips, and so has its answer to
-//! leave. Who comes when all slots are taken gets that of the connection which has waited longest
-//! for its client to ask something: of the client that holds the most of them. So whoever asks at
-//! once is answered at once, whatever others do.
+//! A request has a time limit to arrive as a whole, however many parts it comes in, and its answer has one to be sent.
+//! When all slots are taken, a new connection gets the slot of another one: of the client with the most connections,
+//! the one that has waited longest for a request. So a client that asks at once gets its answer at once, whatever
+//! other clients do.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -14,27 +14,27 @@ use std::time::{Duration, Instant};
 
 use super::answers::Answer;
 
-/// How long a client may take to ask, and as long again to take the answer.
+/// The time in which a client has to send its request, and again to receive the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long what a client still sends is thrown away, so that it reads our answer first.
+/// The time in which further bytes of a client are discarded, so that it reads our answer first.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// Connections at once, where there are descriptors for them; one client holds half of them at most.
+/// The number of connections at once, if there are enough descriptors. One client holds at most half of them.
 const SLOTS_MAX: usize = 256;
 const SLOTS_MIN: usize = 8;
-/// Descriptors that are no slots: the database, the listeners and the log have some twelve of them.
+/// Descriptors that are not used for slots: the database, the listeners and the log have some twelve of them.
 const DESCRIPTORS_KEPT: usize = 32;
-/// Far more than any client of ours says.
+/// The greatest size of a request's head, far more than any client of ours sends.
 const HEAD_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
-/// Enough for the page; the system gives what is used of it.
+/// The stack of a thread: enough for the page; the system only provides the used part.
 const STACK: usize = 512 * 1024;
-/// After a connection that could not be taken: too many files are open.
+/// The pause after a connection that could not be accepted because too many files are open.
 const NAP: Duration = Duration::from_millis(50);
 
-/// What a client asked for.
+/// The request of a client.
 pub(super) struct Request {
     pub(super) method: Method,
-    /// Without what follows a question mark.
+    /// The path without the query.
     pub(super) path: String,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Method {
 
 type Respond = dyn Fn(&Request) -> Answer + Send + Sync;
 
-/// Answers whoever comes, in threads of its own, for as long as the process lives.
+/// Answers all clients, in threads of its own, until the process ends.
 pub(super) fn start(
     listeners: Vec<TcpListener>,
     respond: impl Fn(&Request) -> Answer + Send + Sync + 'static,
@@ -64,8 +64,8 @@ pub(super) fn start(
     Ok(())
 }
 
-/// How many slots there are under these limits of a process, as Linux writes them: with as many as
-/// there are descriptors, whoever comes would wait for one of those who say nothing to be let go.
+/// The number of slots under these limits of a process, in Linux's format. With as many slots as descriptors, a new
+/// client would have to wait until a silent connection is closed.
 fn slots(limits: Option<&str>) -> usize {
     let line = limits.and_then(|text| text.lines().find_map(|l| l.strip_prefix("Max open files")));
     let soft = line.and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
@@ -81,7 +81,7 @@ struct Server {
 struct Connections {
     slots: usize,
     last: u64,
-    /// The longest here first.
+    /// The connections, the oldest first.
     all: Vec<Connection>,
 }
 
@@ -98,7 +98,7 @@ impl Connections {
         Connections { slots, last: 0, all: Vec::new() }
     }
 
-    /// Lets one in, and another one out where there is no slot left.
+    /// Adds a connection, and closes another one where no slot is left.
     fn admit(&mut self, client: IpAddr, stream: Arc<TcpStream>) -> u64 {
         let held = |client: IpAddr| {
             self.all.iter().filter(|connection| connection.client == client).count()
@@ -118,7 +118,7 @@ impl Connections {
         self.last
     }
 
-    /// The one of this client that has been here longest without asking anything; else the longest.
+    /// Closes the oldest connection of this client without a request; if there is none, its oldest.
     fn send_away(&mut self, client: IpAddr) {
         let position = |has_asked: bool| {
             let mut connections = self.all.iter();
@@ -127,7 +127,7 @@ impl Connections {
             })
         };
         if let Some(at) = position(false).or_else(|| position(true)) {
-            // Its thread notices, and leaves.
+            // The connection's thread notices this and ends.
             let _ = self.all.remove(at).stream.shutdown(Shutdown::Both);
         }
     }
@@ -159,7 +159,7 @@ impl Server {
     }
 }
 
-/// A connection's slot, free again when it is dropped.
+/// A connection's slot, released when it is dropped.
 struct Slot {
     server: Arc<Server>,
     number: u64,
@@ -191,13 +191,14 @@ impl Slot {
         if say(stream, &bytes, Instant::now() + PATIENCE).is_ok() {
             let _ = stream.shutdown(Shutdown::Write);
             let until = Instant::now() + FAREWELL;
-            // Closed with something unread, the connection would be reset under our answer.
+            // If a connection is closed with unread bytes, it is reset and the client may lose our answer.
             while matches!(listen(stream, &mut [0; 4_096], until), Ok(1..)) {}
         }
     }
 }
 
-/// Reads one request, all of it until then. The answer to what is none; `None` for whoever has left.
+/// Reads one whole request before `until`. The error is the answer to an invalid request; `None` for a client that has
+/// left.
 fn hear(stream: &TcpStream, until: Instant) -> Result<Request, Option<Answer>> {
     let refuse = |status, words| Err(Some(Answer::text(status, words)));
     let (mut head, mut part) = (Vec::new(), [0; 2_048]);
@@ -241,7 +242,7 @@ fn path(target: &str) -> Option<&str> {
     path.starts_with('/').then_some(path)
 }
 
-/// What comes next. A client that sends a byte a second gets no more time than one that sends none.
+/// Reads the next bytes. A client that sends one byte each second gets no more time than one that sends none.
 fn listen(stream: &TcpStream, part: &mut [u8], until: Instant) -> std::io::Result<usize> {
     loop {
         stream.set_read_timeout(Some(left(until)?))?;
@@ -266,7 +267,7 @@ fn say(stream: &TcpStream, bytes: &[u8], until: Instant) -> std::io::Result<()> 
     Ok(())
 }
 
-/// How long it is until then; a timeout when it is over, since none at all would mean for ever.
+/// The time left before `until`; a timeout when it is over, since a timeout of zero would mean no limit.
 fn left(until: Instant) -> std::io::Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
@@ -276,7 +277,7 @@ fn is_timeout(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
-/// The answer as it is sent. Every connection ends with it.
+/// The bytes of an answer. Every connection ends with it.
 fn bytes(answer: &Answer, is_head: bool) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
     let mut add = |name: &str, value: &str| {
@@ -342,7 +343,7 @@ mod tests {
         }
     }
 
-    /// The numbers of who is left, after these came, of whom some have asked.
+    /// The numbers of the connections that are left after these clients came, some of which have sent a request.
     fn left_of(clients: &[u8], asked: &[u64]) -> Vec<u64> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let stream = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).unwrap());

@@ -1,6 +1,6 @@
-//! `serve`: what the database says, over HTTP. Reads only.
+//! `serve`: answers questions from the database over HTTP. Reads only.
 //!
-//! A one-shot program cannot be asked how it is; the database can, also when no pass comes any more.
+//! A one-shot program cannot be asked for its state; the database can, also when no pass runs any more.
 
 mod answers;
 mod overview_cache;
@@ -21,10 +21,10 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::store::Store;
 
-/// How often it is looked whether to stop.
+/// The interval between two looks at the stop flag.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Answers until the program is asked to stop, from the database that `open` opens.
+/// Serves answers until the program is asked to stop, from the database that `open` opens.
 pub fn serve(
     plan: &ServePlan,
     open: impl Fn() -> Result<Box<dyn Store>, Failure> + Send + 'static,
@@ -43,12 +43,12 @@ pub fn serve(
     let asked = Arc::clone(&cache);
     http::start(listeners, move |request| respond(&asked, request)).map_err(no_room)?;
     log::info!("serving http://{}/", plan.listen);
-    // What is wrong with the database is said now, and not to the first who asks.
+    // A problem with the database is reported now, and not only to the first client.
     cache.view();
     while stop.signal().is_none() {
         clock.poll(POLL);
     }
-    // It was asked to end, and has nothing in hand.
+    // The program was asked to end, and has no work in progress.
     Ok(Exit::Ok)
 }
 
@@ -76,7 +76,7 @@ fn answer(cache: &OverviewCache, path: &str) -> Answer {
         "/livez" => Answer::text(200, "ok\n"),
         "/readyz" => health::ready(&cache.view()),
         "/metrics" => answers::metrics(&cache.view()),
-        // What browsers ask for unasked: nothing is not a mistake.
+        // Browsers ask for this by themselves: an empty answer is no error.
         "/favicon.ico" => Answer::text(204, ""),
         _ => {
             Answer::text(404, "there is /, /health, /livez, /readyz, /metrics and /overview.json\n")

@@ -1,8 +1,7 @@
-//! The last overview that the database gave, shared by all requests. One thread reads the database, one read at
-//! a time.
+//! The last overview of the database, shared by all requests. One thread reads the database, one read at a time.
 //!
-//! A database can accept a connection and then say nothing. A request therefore waits for the thread, not for the
-//! database, and no longer than a probe would.
+//! A database can accept a connection and then not answer. A request therefore waits for the thread, not for the
+//! database, and no longer than a probe would wait.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,17 +15,17 @@ use crate::domain::time::Timestamp;
 use crate::failure::{Failure, one_line};
 use crate::store::Store;
 
-/// How old an overview may be: many requests at once cost the database one read.
+/// The age up to which an overview is used again: many requests at once cost the database one read.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 /// The database spends at most one part in this many of its time on overviews.
 const SHARE: u32 = 10;
-/// How long a request waits for a read.
+/// The time for which a request waits for a read.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Answers for anybody who asks. The log alone names the database and the user.
+/// The error for all clients. Only the log names the database and the user.
 const UNREADABLE: &str = "the database cannot be read; the log of kalshi-ingest serve says why";
 const SILENT: &str = "the database does not answer";
 
-/// Opens the database to be read.
+/// Opens the database for reading.
 type Open<'a> = &'a dyn Fn() -> Result<Box<dyn Store>, Failure>;
 
 pub(super) struct OverviewCache {
@@ -38,20 +37,20 @@ pub(super) struct OverviewCache {
 
 #[derive(Default)]
 struct Shared {
-    /// A request waits for a read.
+    /// Whether a request waits for a read.
     is_wanted: bool,
     last: Option<Cached>,
 }
 
 struct Cached {
     view: Arc<View>,
-    /// When the read began, and until when its answer is fresh enough.
+    /// The beginning of the read, and the end of the time for which its answer is used.
     begun_at: Duration,
     fresh_until: Duration,
 }
 
 impl OverviewCache {
-    /// Starts the thread that reads, for as long as the process lives.
+    /// Starts the thread that reads until the process ends.
     pub(super) fn start(
         open: impl Fn() -> Result<Box<dyn Store>, Failure> + Send + 'static,
         selection: Selection,
@@ -64,7 +63,7 @@ impl OverviewCache {
         Ok(cache)
     }
 
-    /// The overview of now or of a moment ago; an error if the database does not answer.
+    /// The present overview, or one of a moment ago; an error if the database does not answer.
     pub(super) fn view(&self) -> Arc<View> {
         let asked_at = self.clock.elapsed();
         let mut shared = self.shared();
@@ -139,8 +138,8 @@ impl Reader {
     }
 
     fn read(&mut self, open: Open<'_>, now: Timestamp) -> Result<Overview, Failure> {
-        // A connection that was idle for long may be gone without a word, and one in an unknown
-        // state is not asked again.
+        // A connection that was idle for long may be closed without notice, and a connection in an unknown state is
+        // not used again.
         if let Some(mut store) = self.store.take()
             && let Ok(overview) = store.overview(now)
         {

@@ -1,4 +1,4 @@
-//! The page, and what it shows as JSON.
+//! The page, and its figures as JSON.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
@@ -17,29 +17,29 @@ use crate::domain::scope::Scope;
 use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 
-/// One file: what it needs is in it.
+/// The page, one file that contains everything it needs.
 const PAGE: &str = include_str!("page.html");
-/// Where the figures go.
+/// The place of the figures in the page.
 const PLACE: &str = "/*DATA*/null";
-/// Raised when a name below changes its meaning.
+/// The version of the JSON. It increases when a name below changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 
 /// The page with its first figures.
 pub(super) fn page(view: &View) -> Answer {
     static POLICY: OnceLock<String> = OnceLock::new();
-    // Within a script element the only danger is its end.
+    // Within a script element, only the end of the element is dangerous.
     let data = figures(view).to_string().replace('<', "\\u003c");
     let body = PAGE.replacen(PLACE, &data, 1);
     let policy = POLICY.get_or_init(policy).clone();
     Answer { status: 200, content_type: "text/html; charset=utf-8", policy, body }
 }
 
-/// The figures alone, for the page to look again.
+/// The figures alone, for updates of the page.
 pub(super) fn json(view: &View) -> Answer {
     Answer::new(200, "application/json", format!("{}\n", figures(view)))
 }
 
-/// The page's own style and script may be used, by their hashes, and nothing else.
+/// The policy: the page may use its own style and script, by their hashes, and nothing else.
 fn policy() -> String {
     let hash = |open: &str, close: &str| {
         let inner = PAGE.split(open).nth(1).and_then(|rest| rest.split(close).next());

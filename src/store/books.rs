@@ -7,8 +7,8 @@ use crate::failure::Failure;
 
 /// The part of a store that holds order books.
 pub trait Books {
-    /// Appends snapshots of order books, in one transaction. One of the same market and instant
-    /// as a stored one is left out.
+    /// Appends snapshots of order books, in one transaction. A snapshot of the same market and instant as a stored one
+    /// is left out.
     fn save_books(&mut self, books: &[Snapshot]) -> Result<(), Failure>;
 }
 

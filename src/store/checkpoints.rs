@@ -1,4 +1,4 @@
-//! Checkpoints: how far each market is complete. They move in `trades` alone.
+//! Checkpoints: the claim of each market. Only `trades` moves them.
 
 use std::time::Duration;
 
@@ -10,35 +10,34 @@ use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// The part of a store that tells checkpoints.
+/// The part of a store that reads checkpoints.
 pub trait Checkpoints {
-    /// The checkpoints of these scopes, in any order; one is made, as first selected now, for each
-    /// that has none.
+    /// The checkpoints of these scopes, in any order. A scope without a checkpoint gets one, first selected at `now`.
     fn checkpoints(&mut self, scopes: &[Scope], now: Timestamp)
     -> Result<Vec<Checkpoint>, Failure>;
 
-    /// The checkpoints of those of these scopes that have one, in any order. Reads only.
+    /// The existing checkpoints of these scopes, in any order. Reads only.
     fn checkpoints_on_record(&mut self, scopes: &[Scope]) -> Result<Vec<Checkpoint>, Failure>;
 
-    /// The newest trade, not after `until`, that any pass has seen.
+    /// The newest trade that any pass has seen, not after `until`.
     fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure>;
 
-    /// Every checkpoint with what is stored of its market, by ticker. Reads only.
+    /// Every checkpoint with the stored figures of its market, by ticker. Reads only.
     fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure>;
 }
 
 /// One market as `status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketReport {
-    /// How far it is complete.
+    /// The claim and the state of the market.
     pub checkpoint: Checkpoint,
-    /// Trades stored; of the tape those of every market.
+    /// The number of stored trades; for the tape, those of every market.
     pub trades_total: i64,
-    /// Trades stored whose time lies within the last hour.
+    /// The number of stored trades whose time lies within the last hour.
     pub trades_last_hour: i64,
 }
 
-/// How long before `now` the "last hour" begins.
+/// The length of the "last hour" before `now`.
 const REPORT_SPAN: Duration = Duration::from_secs(3_600);
 
 impl<E: Engine> Checkpoints for E {

@@ -1,4 +1,4 @@
-//! What every store promises. `tests/it/conformance.rs` holds each of them to it.
+//! The promises of every store. `tests/it/conformance.rs` checks each store against them.
 
 use super::books::Books;
 use super::checkpoints::Checkpoints;
@@ -18,19 +18,18 @@ use crate::failure::Failure;
 
 /// A database that holds trades, raw events and checkpoints.
 ///
-/// * [`commit`](Trades::commit) is one transaction: after any failure, and after a kill at any
-///   instant, either all of it is there or nothing.
-/// * A trade is stored once, whatever is committed how often; the raw event is stored with the
-///   trade's first appearance, a refused event once with its reason, and so an event that
-///   contradicts a stored trade: the first version stays.
-/// * A checkpoint moves only inside `commit`, only when its row still has the version that the
-///   commit was computed from, and `complete_until` moves back only with a correction in the same commit. One that may not move is
-///   named in the receipt; the rows of the commit are stored all the same, which is harmless
-///   since they are true.
+/// * [`commit`](Trades::commit) is one transaction: after any failure, and after a kill at any instant, the database
+///   holds all of it or nothing.
+/// * A trade is stored once, however often it is committed. Its raw event is stored with its first appearance. A
+///   rejected event is stored once, with its reason. An event that contradicts a stored trade is stored in the same
+///   way: the first version of the trade stays.
+/// * A checkpoint moves only inside `commit`, only when its row still has the version that the commit was computed
+///   from, and `complete_until` moves back only with a correction in the same commit. The receipt names a checkpoint
+///   that may not move. The rows of the commit are stored anyway; that does no harm, because they are true.
 /// * The events of a commit are counted in the run's row in the same transaction.
-/// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be
-///   reached, [`Kind::StoreInterrupted`](crate::failure::Kind) when it breaks off, and
-///   [`Kind::StoreRefused`](crate::failure::Kind) when it says no; none names a password.
+/// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be reached,
+///   [`Kind::StoreInterrupted`](crate::failure::Kind) when the connection breaks, and
+///   [`Kind::StoreRefused`](crate::failure::Kind) when the database refuses the statement. No error names a password.
 pub trait Store:
     Books
     + Checkpoints
@@ -45,22 +44,22 @@ pub trait Store:
     + Watches
     + Send
 {
-    /// Brings the schema up to this build in one transaction; answers with the names of the
-    /// steps applied. A schema newer than the build, or one changed by hand, is refused.
+    /// Migrates the schema to this build in one transaction, and returns the names of the applied steps. A schema that
+    /// is newer than the build, or that was changed by hand, is an error.
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure>;
 
-    /// Whether the schema is that of this build; if not, who has to do what. Reads only.
+    /// Checks that the schema is that of this build. The error says who has to do what. Reads only.
     fn check_schema(&mut self) -> Result<(), Failure>;
 
     /// Whether there is a schema, of whatever build. Reads only.
     fn has_schema(&mut self) -> Result<bool, Failure>;
 
-    /// Connects anew after a [`Kind::StoreInterrupted`](crate::failure::Kind). What was committed is
-    /// there, everything else is to be done again.
+    /// Connects anew after a [`Kind::StoreInterrupted`](crate::failure::Kind). Committed work is stored, all other
+    /// work has to be repeated.
     fn reconnect(&mut self) -> Result<(), Failure>;
 
-    /// Takes the named lock, or answers `None` when somebody holds it. It is politeness: what
-    /// makes overlap harmless is the compare-and-set of `commit`.
+    /// Takes the named lock; `None` when another process holds it. The lock only avoids double work: the
+    /// compare-and-set of `commit` makes an overlap of passes harmless.
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure>;
 }
 

@@ -1,4 +1,4 @@
-//! The two databases, as far as what is written for both needs to know them.
+//! The two databases behind one interface, for the code that serves both.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::Rejected;
 use crate::failure::{Failure, Kind};
 
-/// A statement in both dialects. Its parameters have the same places in both.
+/// A statement in both dialects. The parameters have the same positions in both.
 #[derive(Clone, Debug)]
 pub(super) struct Statement {
     pub(super) postgres: Cow<'static, str>,
@@ -18,7 +18,7 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    /// The statement with the name of a table in the place of `{target}`.
+    /// The statement with this table name in the place of `{target}`.
     pub(super) fn on(&self, target: &str) -> Statement {
         let on = |sql: &str| Cow::Owned(sql.replace("{target}", target));
         Statement { postgres: on(&self.postgres), sqlite: on(&self.sqlite) }
@@ -40,7 +40,7 @@ macro_rules! statement {
     }};
 }
 
-/// Its text in one dialect. A name that is not in the file does not compile.
+/// The text of a statement in one dialect. A name that is not in the file does not compile.
 macro_rules! sql {
     ($dialect:literal, $table:literal, $name:literal) => {{
         const TEXT: &str = $crate::store::engine::named(
@@ -60,7 +60,7 @@ macro_rules! sql {
 
 pub(super) use {sql, statement};
 
-/// The line before a statement says its name.
+/// The beginning of the line that names the statement below it.
 const NAMED: &[u8] = b"-- name: ";
 
 /// The statement that follows the line `-- name: <name>`, up to the next such line.
@@ -84,7 +84,7 @@ pub(super) const fn named(file: &'static str, name: &str) -> &'static str {
     panic!("the file has no statement of this name");
 }
 
-/// Where the line after that at `at` begins.
+/// The beginning of the line after the one at `at`.
 const fn next_line(bytes: &[u8], mut at: usize) -> usize {
     while at < bytes.len() && bytes[at] != b'\n' {
         at += 1;
@@ -92,7 +92,7 @@ const fn next_line(bytes: &[u8], mut at: usize) -> usize {
     if at < bytes.len() { at + 1 } else { at }
 }
 
-/// Whether `part` stands there.
+/// Whether `part` stands at this position.
 const fn holds(bytes: &[u8], at: usize, part: &[u8]) -> bool {
     let mut place = 0;
     while place < part.len() {
@@ -104,33 +104,33 @@ const fn holds(bytes: &[u8], at: usize, part: &[u8]) -> bool {
     true
 }
 
-/// What a piece of work does, as far as the database has to know it at its beginning.
+/// The kind of access that a piece of work needs, as far as the database has to know it at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// One statement that only asks; nobody needs the right to write for it.
+    /// One statement that only reads; it needs no right to write.
     Read,
-    /// One that goes through a whole table, which takes as long as that is big.
+    /// One statement that reads a whole table; its duration depends on the size of the table.
     Scan,
-    /// Several that only ask and see the same instant.
+    /// Several statements that only read and see the same instant.
     ReadAsOne,
-    /// At most one statement that writes, for however many rows, and questions beside it.
+    /// At most one statement that writes, for any number of rows, and statements that read.
     One,
-    /// Several that write: all of it happens or nothing.
+    /// Several statements that write: all of them take effect, or none.
     Write,
-    /// The same, going through a whole table.
+    /// `Write` over a whole table.
     WriteScan,
-    /// The same, and nobody else is in it who names the same lock: what it compares with stays as it is.
+    /// `Write` while no other transaction with the same lock name runs: the rows that it compares with cannot change.
     Alone(&'static str),
-    /// The same for the rows of a commit, which are found by their keys.
+    /// `Write` for the rows of a commit, which are found by their keys.
     Commit,
 }
 
 /// A connection to a database.
 pub(super) trait Engine: Send {
-    /// The value of every `source` column: the venue whose rows are meant.
+    /// The value of every `source` column: the venue of the rows.
     fn source(&self) -> &'static str;
 
-    /// Does `work` as one transaction. `what` says in an error what was attempted.
+    /// Does `work` as one transaction. `what` names the attempt in an error.
     fn transact<T>(
         &mut self,
         what: &str,
@@ -153,7 +153,7 @@ pub(super) trait Engine: Send {
     /// As [`Store::try_lock`](super::Store::try_lock).
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure>;
 
-    /// Every row that one statement answers with.
+    /// Returns every row of one statement.
     fn read<T>(
         &mut self,
         what: &str,
@@ -164,7 +164,7 @@ pub(super) trait Engine: Send {
         self.transact(what, Access::Read, |work| work.rows(statement, values, read))
     }
 
-    /// The same of one that goes through a whole table.
+    /// Returns every row of one statement that reads a whole table.
     fn scan<T>(
         &mut self,
         what: &str,
@@ -175,7 +175,7 @@ pub(super) trait Engine: Send {
         self.transact(what, Access::Scan, |work| work.rows(statement, values, read))
     }
 
-    /// Does one statement that writes.
+    /// Executes one statement that writes, and returns the number of written rows.
     fn execute(
         &mut self,
         what: &str,
@@ -186,12 +186,12 @@ pub(super) trait Engine: Send {
     }
 }
 
-/// A transaction at work.
+/// An open transaction.
 pub(super) trait Work {
     /// As [`Engine::source`].
     fn source(&self) -> &'static str;
 
-    /// Hands over every row that a statement answers with.
+    /// Hands over every row of a statement.
     fn query(
         &mut self,
         statement: &Statement,
@@ -199,11 +199,11 @@ pub(super) trait Work {
         each: &mut dyn FnMut(Row<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure>;
 
-    /// Does a statement; answers with how many rows it wrote.
+    /// Executes a statement, and returns the number of written rows.
     fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, Failure>;
 
-    /// Does a statement for each of these rows; its parameters are `before`, the row, `after`. Answers with how many
-    /// rows it wrote. PostgreSQL is sent one statement, with a list for each column of the rows.
+    /// Executes a statement for each of these rows; its parameters are `before`, the row, `after`. Returns the number
+    /// of written rows. PostgreSQL gets one statement, with an array for each column of the rows.
     fn execute_each(
         &mut self,
         statement: &Statement,
@@ -212,8 +212,8 @@ pub(super) trait Work {
         after: &[Value<'_>],
     ) -> Result<u64, Failure>;
 
-    /// The same; answers with the places of those rows that wrote something. In PostgreSQL the statement
-    /// answers with the first value, a text, of each of them.
+    /// Executes a statement as [`Work::execute_each`] does, and returns the positions of the rows that wrote something.
+    /// In PostgreSQL the statement returns the first value, a text, of each of these rows.
     fn execute_each_found(
         &mut self,
         statement: &Statement,
@@ -222,27 +222,27 @@ pub(super) trait Work {
         after: &[Value<'_>],
     ) -> Result<Vec<usize>, Failure>;
 
-    /// Stores the trades and the events of a commit. Written for each database by itself: nothing else counts
-    /// as much for how fast a pass is.
+    /// Stores the trades and the events of a commit. Each database has its own code for this, because it decides most
+    /// about the speed of a pass.
     fn store_trades(&mut self, run: RunId, commit: &Commit) -> Result<Stored, Failure>;
 
-    /// Makes an empty table of trades with keys, checks and indexes like the usual one.
+    /// Makes an empty table of trades with the keys, checks and indexes of the usual one.
     fn copy_trades_table(&mut self, name: &str) -> Result<(), Failure>;
 }
 
-/// What became of the trades and the events of a commit.
+/// The result of storing the trades and the events of a commit.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
-    /// The places of the rows whose trade was new.
+    /// The positions of the rows whose trade was new.
     pub(super) inserted: Vec<usize>,
-    /// The events that say something else than what is stored, as far as they were not kept before.
+    /// The events that contradict the stored trades and were not stored before.
     pub(super) conflicting: Vec<Rejected>,
-    /// The places of the refused events that were not kept before.
+    /// The positions of the rejected events that were not stored before.
     pub(super) rejected: Vec<usize>,
 }
 
 impl dyn Work + '_ {
-    /// Every row that a statement answers with.
+    /// Returns every row of a statement.
     pub(super) fn rows<T>(
         &mut self,
         statement: &Statement,
@@ -258,7 +258,7 @@ impl dyn Work + '_ {
     }
 }
 
-/// The one row of a statement that always answers with one.
+/// The row of a statement that always returns exactly one.
 pub(super) fn only<T>(rows: Vec<T>) -> Result<T, Failure> {
     let missing = || Failure::new(Kind::StoreRefused, "the database gave no answer at all");
     rows.into_iter().next().ok_or_else(missing)

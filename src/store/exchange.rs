@@ -1,5 +1,5 @@
-//! What every store promises about what the passes remember of the exchange.
-//! `tests/it/exchange_records.rs` holds each store to it.
+//! The promises of every store about the memory of the exchange. `tests/it/exchange_records.rs` checks each store
+//! against them.
 
 use super::engine::{Engine, statement};
 use super::rows::Row;
@@ -8,7 +8,7 @@ use crate::domain::exchange_record::{ComeBack, ExchangeRecord};
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// Whose record it is: the shards of a selection and the hosts that serve an exchange each have one.
+/// The key of a record: each shard of a selection has one for each host of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExchangeKey {
     /// The shard, as `I/N`.
@@ -19,10 +19,10 @@ pub struct ExchangeKey {
 
 /// The part of a store that remembers the exchange.
 pub trait Exchanges {
-    /// The record, or `None` when nothing was ever noted. Reads only.
+    /// The record, or `None` when none was ever saved. Reads only.
     fn exchange_record(&mut self, key: &ExchangeKey) -> Result<Option<ExchangeRecord>, Failure>;
 
-    /// Notes everything but when to come back, which stays as it is.
+    /// Saves all of the record but the time to come back, which stays unchanged.
     fn save_exchange_record(
         &mut self,
         key: &ExchangeKey,
@@ -30,7 +30,7 @@ pub trait Exchanges {
         now: Timestamp,
     ) -> Result<(), Failure>;
 
-    /// Notes when to come back; everything else stays as it is.
+    /// Saves the time to come back; all else stays unchanged.
     fn save_come_back(
         &mut self,
         key: &ExchangeKey,

@@ -1,7 +1,7 @@
-//! The number of a run and a lock that is held: small values that a store gives to its callers.
+//! Small values that a store hands to its callers: the number of a run, and a held lock.
 
 /// The number of a row of `ingestion_runs`.
 pub type RunId = i64;
 
-/// Held for as long as the value lives; the death of the process releases it too.
+/// A lock, held as long as the value lives; the end of the process releases it too.
 pub trait Lock: Send {}

@@ -1,4 +1,4 @@
-//! What the exchange says of markets and events.
+//! The exchange's descriptions of markets and events.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,13 +12,14 @@ use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// One at a time compares markets with what is on record, and writes what changed.
+/// The lock of a transaction that compares markets with the record and writes the changes: one at a time.
 pub(super) const MARKETS: &str = "markets";
 
-/// The part of a store that is about markets. No call takes more round trips for more of them.
+/// The part of a store that is about markets. No call takes more round trips for more markets.
 pub trait Markets {
-    /// What is remembered of markets of a series or an event that are over: at most `count_max` of
-    /// those that ended at `ended_after` or later, and as many of all; of both those not asked for for longest.
+    /// The known facts of markets of a series or an event that are over. At most `count_max` of those that ended at
+    /// `ended_after` or later, and at most as many of all; both begin with those that were not asked for for the
+    /// longest time.
     fn over_markets(
         &mut self,
         scope: MarketScope<'_>,
@@ -26,17 +27,17 @@ pub trait Markets {
         count_max: usize,
     ) -> Result<Vec<Known>, Failure>;
 
-    /// Those of these events that are on record, in any order.
+    /// The records of these events, in any order; events without a record are left out.
     fn series_of_events(&mut self, events: &[Box<str>]) -> Result<Vec<EventRecord>, Failure>;
 
-    /// What is remembered of those of these markets that were ever seen, in any order.
+    /// The known facts of these markets, in any order; markets never seen are left out.
     fn known_markets(&mut self, tickers: &[Ticker]) -> Result<Vec<Known>, Failure>;
 
-    /// What is remembered of the markets in scope that are not over, by ticker.
+    /// The known facts of the markets in scope that are not over, by ticker.
     fn unsettled_markets(&mut self, scope: MarketScope<'_>) -> Result<Vec<Known>, Failure>;
 
-    /// The markets in scope (of these only, if some are named) whose life, as far as it is known, touches
-    /// `[from, until)`, by ticker.
+    /// The markets in scope whose life, as far as it is known, touches `[from, until)`, by ticker. With `only`, no
+    /// others than these.
     fn lifespans(
         &mut self,
         scope: MarketScope<'_>,
@@ -45,13 +46,13 @@ pub trait Markets {
         until: Timestamp,
     ) -> Result<Vec<Lifespan>, Failure>;
 
-    /// Stores markets as seen, each ticker at most once in `seen`, and notes the absence of known
-    /// ones, in one transaction; answers with how many changed their status.
+    /// Stores markets as seen, each ticker at most once in `seen`, and notes the absence of known ones, in one
+    /// transaction. Returns the number of changed statuses.
     ///
     /// Each status that differs from the one on record (a first sighting included) is one row in
-    /// `market_status_changes`, also when two processes see it at once. A sighting older than
-    /// the one on record changes nothing but `checked_at` and that the market is not missed. A series once known is kept when a
-    /// later sighting does not name it, and taken from `prediction_events` when that knows it.
+    /// `market_status_changes`, also when two processes see it at once. A sighting older than the one on record only
+    /// changes `checked_at` and ends the market's absence. A known series is kept when a later sighting does not name
+    /// it, and taken from `prediction_events` when that knows it.
     fn save_markets(
         &mut self,
         seen: &[Sighting],
@@ -62,7 +63,7 @@ pub trait Markets {
     /// The events of stored markets whose series is not on record, sorted.
     fn events_without_series(&mut self) -> Result<Vec<Box<str>>, Failure>;
 
-    /// Stores events, and their series with the markets that were stored without one.
+    /// Stores events, and adds their series to the markets that were stored without one.
     fn save_events(&mut self, events: &[EventRecord], now: Timestamp) -> Result<(), Failure>;
 }
 
@@ -168,7 +169,7 @@ impl<E: Engine> Markets for E {
     }
 }
 
-/// Stores the sightings; answers with how many of them are a change of status.
+/// Stores the sightings, and returns the number of changed statuses.
 fn see(work: &mut dyn Work, seen: &[Sighting], now: Timestamp) -> Result<u64, Failure> {
     let statuses: Rows<'_> = seen.iter().map(status).collect();
     let described: Rows<'_> = seen.iter().map(described).collect();
@@ -211,10 +212,10 @@ fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 17] {
     ]
 }
 
-/// Notes the absences; answers with how many of them are a change of status.
+/// Notes the absences, and returns the number of changed statuses.
 fn miss(work: &mut dyn Work, absent: &[Absence], now: Timestamp) -> Result<u64, Failure> {
     let all: Rows<'_> = absent.iter().map(|absence| values![&absence.ticker]).collect();
-    // A change of status is one row, also if its absence was told twice.
+    // A change of status is one row, also if `absent` names the market twice.
     let believed = absent.iter().filter(|absence| absence.is_believed);
     let believed: BTreeSet<&Ticker> = believed.map(|absence| &absence.ticker).collect();
     let believed: Rows<'_> = believed.into_iter().map(|ticker| values![ticker]).collect();
@@ -265,8 +266,8 @@ fn lifespan(row: Row<'_>) -> Result<Lifespan, Failure> {
     })
 }
 
-/// Words of the exchange's as both stores can hold them: PostgreSQL's text has no U+0000. The
-/// payload says what they were.
+/// Text of the exchange in a form that both stores can hold: PostgreSQL's text has no U+0000. The payload keeps the
+/// original.
 fn storable(words: &str) -> Cow<'_, str> {
     if words.contains('\0') {
         Cow::Owned(words.replace('\0', "\u{fffd}"))

@@ -1,19 +1,20 @@
-//! The numbered SQL files: which are still to run. Pure; each store applies them itself, in
-//! one transaction with their records.
+//! Finds the numbered SQL files that are still to be applied. It does no I/O; each store applies them itself, in one
+//! transaction with their records.
 
 use crate::failure::{Failure, Kind};
 
-/// One numbered file. Once released it is never edited again.
+/// One numbered file. A released file is never edited again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Migration {
     pub(super) name: &'static str,
     pub(super) sql: &'static str,
-    /// What a database needs that the step as it was released cannot be applied to; run before it, in the same
-    /// transaction, and no part of its checksum.
+    /// Statements for databases to which the released step cannot be applied. They run before it, in the same
+    /// transaction, and are no part of its checksum.
     pub(super) preparation: Option<&'static str>,
 }
 
-/// Embeds `sql/<dialect>/migrations/<name>.sql` for each step, in order; the preparation of a step is another such file.
+/// Embeds `sql/<dialect>/migrations/<name>.sql` for each step, in order. The preparation of a step is another such
+/// file.
 macro_rules! migrations {
     ($dialect:literal) => {
         $crate::store::migrate::migrations!($dialect:
@@ -48,7 +49,7 @@ pub(super) use file;
 pub(super) use migrations;
 
 impl Migration {
-    /// What is to be run, in order.
+    /// The scripts that are to be run, in order.
     pub(super) fn scripts(&self) -> impl Iterator<Item = &'static str> {
         self.preparation.into_iter().chain([self.sql])
     }
@@ -65,14 +66,15 @@ impl Migration {
     }
 }
 
-/// A record of an applied step.
+/// The record of an applied step.
 #[derive(Clone, Debug)]
 pub(super) struct Applied {
     pub(super) name: String,
     pub(super) checksum: String,
 }
 
-/// Why nothing can be read before `next` is applied. `whether` says who may not do that, `who` may.
+/// The failure when nothing can be read before `next` is applied. `whether` names a role that may not apply it, `who`
+/// one that may.
 pub(super) fn behind(next: &Migration, is_first: bool, whether: &str, who: &str) -> Failure {
     let message = if is_first {
         format!(
@@ -90,7 +92,7 @@ pub(super) fn behind(next: &Migration, is_first: bool, whether: &str, who: &str)
     Failure::new(Kind::StoreRefused, message)
 }
 
-/// What is left to run: the applied steps must be the first of the known ones.
+/// The steps that are left to apply. The applied steps must be the first of the known ones.
 pub(super) fn pending<'a>(
     known: &'a [Migration],
     applied: &[Applied],

@@ -1,4 +1,4 @@
-//! Where trades end up: one contract, two databases.
+//! The stores of trades: one contract, two databases.
 
 mod handles;
 mod contract;
@@ -38,7 +38,7 @@ pub use watches::Watches;
 
 use crate::failure::Failure;
 
-/// Which database, as the user named it. Prints without its password.
+/// The database, as the user named it. Its text form hides the password.
 #[derive(Clone)]
 pub struct DatabaseUrl(Location);
 
@@ -48,20 +48,20 @@ enum Location {
     Postgres(Box<postgres::Target>),
 }
 
-/// What to do when an embedded database does not exist yet.
+/// The reaction to an embedded database that does not exist yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// Make it: the first pass does.
+    /// Create it, as the first pass does.
     Create,
-    /// Say so: a question to a database that is not there is a wrong path.
+    /// Report an error: for a question to a database, a missing file means a wrong path.
     Refuse,
 }
 
 impl DatabaseUrl {
-    /// Reads `sqlite:PATH`, `postgres://…` or libpq's `key=value` form, which the environment and
-    /// its files complete; no database is opened. Errors never repeat the URL.
+    /// Reads `sqlite:PATH`, `postgres://…` or libpq's `key=value` form, which the environment and its files complete.
+    /// It opens no database. Errors never repeat the URL.
     ///
-    /// A secret that was mounted or pasted often ends with a line break, which belongs to nobody.
+    /// A mounted or pasted secret often ends with a line break, which is removed.
     pub fn parse(
         url: &str,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -73,7 +73,7 @@ impl DatabaseUrl {
             return Ok(DatabaseUrl(Location::Sqlite(PathBuf::from(path))));
         }
         if postgres::is_meant(url) {
-            // Between libpq's keys any blank will do.
+            // Any blank may stand between libpq's keys.
             if url.contains(|letter: char| letter.is_control() && !letter.is_whitespace())
                 || (url.contains("://") && url.contains(char::is_control))
             {
@@ -88,7 +88,7 @@ impl DatabaseUrl {
         ))
     }
 
-    /// Opens the database for the rows of one venue, those whose `source` column has this value.
+    /// Opens the database for the rows of one venue: the rows with this value in the `source` column.
     pub fn open(&self, missing: Missing, source: &'static str) -> Result<Box<dyn Store>, Failure> {
         match &self.0 {
             Location::Sqlite(path) => {
@@ -100,8 +100,8 @@ impl DatabaseUrl {
         }
     }
 
-    /// Opens it to be read: the right to read is enough, and nothing is left behind. Its schema
-    /// may be of another build: see [`Store::check_schema`].
+    /// Opens the database for reading: the right to read is enough, and no files are left behind. The schema may be of
+    /// another build: see [`Store::check_schema`].
     pub fn open_to_read(&self, source: &'static str) -> Result<Box<dyn Store>, Failure> {
         match &self.0 {
             Location::Sqlite(path) => {
@@ -113,7 +113,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// Whether it is a file that nobody has made yet.
+    /// Whether the database is a file that does not exist yet.
     pub fn is_missing(&self) -> bool {
         matches!(&self.0, Location::Sqlite(path) if !path.exists())
     }
@@ -122,8 +122,8 @@ impl DatabaseUrl {
 const CONTROL: &str =
     "the database URL has a line break or another control character in it; take it out";
 
-/// What SQLite would read as something else than the name of a file is refused: an odd file would be
-/// made in silence, or a database that holds nothing when the pass is over.
+/// Rejects a path that SQLite does not read as the name of a file: it would silently make a file of an odd name, or a
+/// database that is lost at the end of the pass.
 fn check_path(path: &str) -> Result<(), Failure> {
     let advice = "write it like sqlite:kalshi.db or sqlite:/var/lib/kalshi/kalshi.db";
     let wrong = |what: &str| Err(Failure::config(format!("the database URL {what}; {advice}")));
@@ -150,13 +150,13 @@ fn check_path(path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A store in memory, which is gone with the value. For tests: no URL stands for it.
+/// Makes a store in memory, which is lost with the value. Only tests use it: no URL names it.
 pub fn in_memory(source: &'static str) -> Result<Box<dyn Store>, Failure> {
     Ok(Box::new(sqlite::SqliteStore::in_memory(source)?))
 }
 
-/// A store on a connection that somebody opened and set up himself, such as one of several to a database
-/// in memory. It knows of no file, so whoever wants locks between them brings them.
+/// Makes a store on an open connection that the caller set up, such as one of several to a database in memory. It
+/// knows no file, so a caller that needs locks between such stores provides them.
 pub fn on_sqlite(connection: rusqlite::Connection, source: &'static str) -> Box<dyn Store> {
     Box::new(sqlite::SqliteStore::on(connection, source))
 }

@@ -1,4 +1,4 @@
-//! What the person on call is shown.
+//! The monitoring snapshot for the person on call.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use crate::domain::selection::{Target, Watch};
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// The part of a store that is looked at from outside.
+/// The part of a store that monitoring reads.
 pub trait Overviews {
-    /// Everything there is to be seen, as of one instant. Reads only, and needs no right to write.
+    /// The snapshot of one instant. Reads only, and needs no right to write.
     fn overview(&mut self, now: Timestamp) -> Result<Overview, Failure>;
 }
 
-/// Scores older than this say little about today.
+/// The age above which a score says little about today.
 const SCORED_LATELY: Duration = Duration::from_secs(30 * 86_400);
-/// The most retired markets shown, those that retired last.
+/// The most retired markets in the snapshot: those that retired last.
 const RETIRED_MAX: i64 = 200;
-/// The most commands shown, the latest.
+/// The most commands in the snapshot: the latest.
 const RUNS_MAX: i64 = 50;
-/// Over which passes the use of the overlap is taken.
+/// The span of passes whose use of the overlap is counted.
 const OVERLAP_SPAN: Duration = Duration::from_secs(3_600);
 
-/// The spans of the day from those in which anything was done.
+/// All spans of the day, from those in which anything was done.
 fn day(found: impl IntoIterator<Item = (i64, DayPart)>) -> Vec<DayPart> {
     let mut day = vec![DayPart::default(); DAY_STEPS];
     for (at, span) in found {
@@ -159,7 +159,7 @@ fn last_day(work: &mut dyn Work, now: Timestamp) -> Result<Vec<DayPart>, Failure
     Ok(day(spans))
 }
 
-/// A span of time; `None` for null and for what is none.
+/// A span of time; `None` for null and for a number that is no span.
 fn seconds(seconds: Option<f64>) -> Option<Duration> {
     seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }

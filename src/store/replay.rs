@@ -8,67 +8,68 @@ use crate::domain::time::Timestamp;
 use crate::domain::trade::{CONFLICT, RawEvent, Side};
 use crate::failure::Failure;
 
-/// One at a time makes tables.
+/// The lock of a transaction that makes tables: one at a time.
 const TABLES: &str = "tables";
 
 /// One row of `raw_kalshi_trade_events`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRawEvent {
-    /// Its number; grows with time.
+    /// The number of the event; it grows with time.
     pub event_id: i64,
     /// The run that received it.
     pub run_id: i64,
-    /// When.
+    /// The time of receipt.
     pub received_at: Timestamp,
-    /// Its market, or what was read when it came.
+    /// The market of the event, or the scope that was read when it arrived.
     pub scope: Scope,
     /// The exchange's JSON, byte for byte.
     pub payload: Box<str>,
-    /// Why it was no trade then; `None` if it was one.
+    /// The reason why it was rejected at its receipt; `None` if it was a trade.
     pub rejected: Option<Box<str>>,
 }
 
 impl StoredRawEvent {
-    /// Whether it was kept since it contradicts the trade of another event: never a trade itself.
+    /// Whether the event was stored because it contradicts the trade of another event: such an event is never a trade
+    /// itself.
     pub fn is_conflict(&self) -> bool {
         self.rejected.as_deref().is_some_and(|reason| reason.starts_with(CONFLICT))
     }
 }
 
-/// A trade to be written by a replay, with where its event came from.
+/// A trade to be written by a replay, with the origin of its event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
     /// The run that received the event.
     pub run_id: i64,
-    /// When: the trade's `ingested_at`.
+    /// The time of receipt: the trade's `ingested_at`.
     pub received_at: Timestamp,
     /// The trade and its event.
     pub event: RawEvent,
 }
 
-/// A replay's place: which rows go where, and how far it is.
+/// The cursor of a replay: its source, its target and its progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayCursor {
-    /// The table written to.
+    /// The table that the replay writes.
     pub target: String,
-    /// Only events received from then on.
+    /// Only events received at this instant or later.
     pub from: Option<Timestamp>,
-    /// Only events received before.
+    /// Only events received before this instant.
     pub until: Option<Timestamp>,
-    /// The last event done; 0 at the beginning.
+    /// The last event that was replayed; 0 at the beginning.
     pub after_event: i64,
 }
 
-/// How two tables of trades differ.
+/// The differences of two tables of trades.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Trades that only the usual table has.
     pub only_here: u64,
     /// Trades that only the other table has.
     pub only_there: u64,
-    /// Trades that both have, with different values.
+    /// Trades that both tables have, with different values.
     pub changed: u64,
-    /// Some of all these: the trade's id and what differs, in words.
+    /// Examples of these differences: the trade's id, and the difference in words.
     pub examples: Vec<(String, String)>,
 }
 
@@ -77,14 +78,14 @@ pub const TRADES_TABLE: &str = "prediction_market_trades";
 
 /// The part of a store that is about raw events.
 pub trait Replays {
-    /// The next raw events of the place, at most `count`, by number.
+    /// The next raw events after the cursor, at most `count`, by number.
     fn raw_events(
         &mut self,
         cursor: &ReplayCursor,
         count: u32,
     ) -> Result<Vec<StoredRawEvent>, Failure>;
 
-    /// Where an unfinished replay with this target and bounds stands; its beginning if there is none.
+    /// The cursor of an unfinished replay with this target and these bounds; a new cursor if there is none.
     fn replay_cursor(
         &mut self,
         target: &str,
@@ -92,14 +93,14 @@ pub trait Replays {
         until: Option<Timestamp>,
     ) -> Result<ReplayCursor, Failure>;
 
-    /// Makes an empty table of trades with keys, checks and indexes like the usual one, unless there
-    /// is one of that name; refuses a name that is no plain identifier (lower-case ASCII letters,
-    /// digits and `_`, at most 50, beginning with a letter), and one of a table that is not of that shape.
+    /// Makes an empty table of trades with the keys, checks and indexes of the usual one, unless a table of that name
+    /// exists. Rejects a name that is no plain identifier (lower-case ASCII letters, digits and `_`, at most 50,
+    /// beginning with a letter), and the name of a table of another shape.
     fn make_trades_table(&mut self, name: &str) -> Result<(), Failure>;
 
-    /// Writes trades that the target does not have and moves the place, in one transaction;
-    /// answers with how many were new. `run_id` and `ingested_at` are those of the event, so that what was
-    /// deleted comes back bit for bit.
+    /// Writes the trades that the target does not have and moves the cursor, in one transaction. Returns the number of
+    /// new trades. `run_id` and `ingested_at` are those of the event, so that a replay restores deleted trades bit for
+    /// bit.
     fn replay(
         &mut self,
         cursor: &ReplayCursor,
@@ -107,21 +108,21 @@ pub trait Replays {
         now: Timestamp,
     ) -> Result<u64, Failure>;
 
-    /// Forgets the place: the replay is finished.
+    /// Deletes the cursor: the replay is finished.
     fn finish_replay(&mut self, cursor: &ReplayCursor) -> Result<(), Failure>;
 
-    /// Compares another table of trades with the usual one: source, id, market, side, price,
-    /// quantity, time, block flag. At most `examples` examples.
+    /// Compares another table of trades with the usual one: source, id, market, side, price, quantity, time, block
+    /// flag. Returns at most `examples` examples.
     fn compare_trades(&mut self, other: &str, examples: u32) -> Result<Difference, Failure>;
 
-    /// How many raw events received before `before` there are, and how many of them were never
-    /// normalized: their trade is not in the usual table, whether they were refused or not, or is
-    /// there as another event told it.
+    /// The number of raw events received before `before`, and the number of those never normalized. An
+    /// event was never normalized if its trade is not in the usual table, whether the event was rejected or not, or if
+    /// the stored trade came from a different event.
     fn prunable(&mut self, before: Timestamp) -> Result<(u64, u64), Failure>;
 
-    /// Deletes at most `count` raw events received before `before` whose trade is stored, the
-    /// oldest first, in one transaction; answers with how many. Those never normalized stay, and
-    /// those that contradict the stored trade.
+    /// Deletes at most `count` raw events received before `before` whose trade is stored, the oldest first, in one
+    /// transaction. Returns their number. Events that were never normalized stay, and events that contradict the
+    /// stored trade.
     fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure>;
 }
 
@@ -233,7 +234,8 @@ impl<E: Engine> Replays for E {
     }
 
     fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure> {
-        // Found outside the transaction that deletes: looking can take long, and others want to write.
+        // The events are found before the transaction that deletes them: finding can take long, and other processes
+        // want to write.
         let what = "pruning raw events";
         let wanted = values![self.source(), before, count];
         let events: Vec<i64> =
@@ -246,18 +248,18 @@ impl<E: Engine> Replays for E {
         self.transact(what, Access::WriteScan, |work| {
             let deleted = work
                 .execute(statement!("replay", "prune_events"), &values![work.source(), events])?;
-            // SQLite gives numbers of deleted events again when no higher one is left: no place may be above them.
+            // SQLite reuses the numbers of deleted events when no higher one is left, so no cursor may be above them.
             work.execute(statement!("replay", "lower_places"), &[])?;
             Ok(deleted)
         })
     }
 }
 
-/// Whether what has this name is a table like the usual one; `None` when nothing has it.
+/// Whether the object of this name is a table like the usual one; `None` when there is none.
 fn is_alike(work: &mut dyn Work, name: &str) -> Result<Option<bool>, Failure> {
     let shape = |row: Row<'_>| {
         let record = row.of(TRADES_TABLE);
-        // Null when it has no key.
+        // The value is null when the table has no key.
         let is_alike = record.get::<Option<bool>>("is_alike")?.unwrap_or(false);
         Ok(record.get::<bool>("is_there")?.then_some(is_alike))
     };
@@ -279,17 +281,17 @@ fn columns(replayed: &Replayed) -> [Value<'_>; 9] {
     ]
 }
 
-/// In the order of the key, so that two writers cannot wait for each other.
+/// The rows in the order of the key, so that two writers cannot block each other.
 fn sorted(trades: &[Replayed]) -> Rows<'_> {
     let mut sorted: Vec<&Replayed> = trades.iter().collect();
     sorted.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
     sorted.into_iter().map(columns).collect()
 }
 
-/// The longest name of a table of trades; those of its indexes are longer.
+/// The longest name of a table of trades. The names of its indexes are longer.
 const NAME_LEN_MAX: usize = 50;
 
-/// Whether a table of trades can be called so: what passes needs no escape between quotes.
+/// Checks the name of a table of trades. A valid name needs no escape between quotes.
 fn check_name(name: &str) -> Result<(), Failure> {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let is_plain = name.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
@@ -304,7 +306,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     )))
 }
 
-/// What is said of a name that something else has.
+/// The failure for a name that an object of another shape has.
 fn other_shape(name: &str) -> Failure {
     Failure::config(format!(
         "there is a {name:?} in the database, and it is no table with the columns and the key of \
@@ -313,7 +315,7 @@ fn other_shape(name: &str) -> Failure {
 }
 
 impl ReplayCursor {
-    /// What tells replays into one target apart.
+    /// The bounds as text. They distinguish the replays into one target.
     fn bounds(&self) -> String {
         let edge = |at: Option<Timestamp>| at.map_or_else(|| "..".to_owned(), |at| at.to_string());
         format!("{}/{}", edge(self.from), edge(self.until))

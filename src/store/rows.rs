@@ -1,4 +1,4 @@
-//! Rows out of a database.
+//! Reads the rows of a database.
 
 use postgres::types::{FromSql, Type};
 
@@ -17,13 +17,13 @@ pub(super) enum Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    /// The row as one of this table, which is named when it is damaged.
+    /// The row as one of this table; an error about a damaged row names the table.
     pub(super) fn of(self, table: &'static str) -> Record<'r> {
         Record { table, row: self }
     }
 }
 
-/// A row, and the table to name when it is damaged.
+/// A row, and the table that errors about it name.
 #[derive(Clone, Copy)]
 pub(super) struct Record<'r> {
     table: &'static str,
@@ -32,13 +32,13 @@ pub(super) struct Record<'r> {
 
 type Unreadable = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a column can hold.
+/// A value that a column can hold.
 pub(super) trait Field: Sized {
     fn of_postgres(row: &postgres::Row, column: &str) -> Result<Self, Unreadable>;
     fn of_sqlite(row: &rusqlite::Row<'_>, column: &str) -> Result<Self, Unreadable>;
 }
 
-/// What both databases hold as they are.
+/// The types that both databases hold unchanged.
 macro_rules! fields {
     ($($field:ty),*) => {
         $(impl Field for $field {
@@ -55,7 +55,7 @@ macro_rules! fields {
 
 fields!(bool, Option<bool>, f64, Option<f64>, String, Option<String>);
 
-/// An integer column of PostgreSQL, however wide.
+/// An integer column of PostgreSQL, of any width.
 struct Integer(i64);
 
 impl<'a> FromSql<'a> for Integer {
@@ -83,7 +83,7 @@ impl Field for Option<i64> {
 }
 
 impl Field for Option<Timestamp> {
-    /// It can be one that only PostgreSQL knows, such as infinity.
+    /// An error when only PostgreSQL knows the value, such as infinity.
     fn of_postgres(row: &postgres::Row, column: &str) -> Result<Self, Unreadable> {
         Ok(row.try_get::<_, Option<_>>(column)?.map(Timestamp::from_chrono))
     }
@@ -114,7 +114,7 @@ impl Field for Option<Box<str>> {
     }
 }
 
-/// What is never null in its column.
+/// The types whose columns are never null.
 macro_rules! never_null {
     ($($field:ty),*) => {
         $(impl Field for $field {
@@ -150,7 +150,7 @@ impl Record<'_> {
         T::try_from(self.get(column)?).map_err(|_| self.damaged(column))
     }
 
-    /// A column of words that `parse` understands.
+    /// A text column that `parse` reads.
     pub(super) fn parsed<T>(
         &self,
         column: &str,

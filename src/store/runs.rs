@@ -11,40 +11,40 @@ use crate::failure::Failure;
 
 /// The part of a store that remembers runs.
 pub trait Runs {
-    /// Opens a row of `ingestion_runs`. It stays unfinished if the process dies.
+    /// Inserts a row into `ingestion_runs`. The row stays unfinished if the process dies.
     fn begin_run(&mut self, command: &str, now: Timestamp) -> Result<RunId, Failure>;
 
-    /// Closes it and adds what it did to the totals, once, however often it is called.
+    /// Closes the row and adds its counts to the totals. A repeated call adds nothing.
     fn finish_run(&mut self, run: RunId, record: &RunRecord) -> Result<(), Failure>;
 
-    /// How many trades a second the tape held lately, as the last runs counted them.
+    /// The number of trades in a second of the tape, as the last runs counted it.
     fn tape_rate(&mut self) -> Result<Option<f64>, Failure>;
 }
 
-/// How a run ended: the closing half of a row of `ingestion_runs`.
+/// The end of a run: the closing half of a row of `ingestion_runs`.
 #[derive(Clone, Debug)]
 pub struct RunRecord {
-    /// The wall clock at its end.
+    /// Our clock at the end.
     pub finished_at: Timestamp,
-    /// The exit status it is about to leave with.
+    /// The exit status that the process will end with.
     pub exit_code: u8,
-    /// How many markets were selected.
+    /// The number of selected markets.
     pub markets: usize,
-    /// What it did.
+    /// The counts of the run.
     pub tally: Tally,
     /// The staleness of the worst market at the end.
     pub ingestion_lag: Option<Duration>,
-    /// The first thing that went wrong, on one line.
+    /// The first failure, on one line.
     pub error: Option<String>,
     /// The overlap of a pass.
     pub overlap: Option<Duration>,
-    /// Whether its events came from the exchange: those that a replay reads were counted before.
+    /// Whether its events came from the exchange. The events that a replay reads were counted before.
     pub is_from_exchange: bool,
 }
 
 impl RunRecord {
-    /// What is added to the totals: metric, reason and count of what is not zero, by key. The
-    /// events are those that the run's row counts.
+    /// The values that are added to the totals: metric, reason and count, by key, without zero counts. The events are
+    /// those that the run's row counts.
     fn totals(&self, events: [i64; 4]) -> Vec<(&'static str, &'static str, i64)> {
         let [ingested, duplicate, rejected, conflicting] = events;
         let count = |n: u64| integer(n);
@@ -65,12 +65,12 @@ impl RunRecord {
         totals
     }
 
-    /// What was used of the overlap; `None` when nothing was late.
+    /// The part of the overlap that was used, in seconds; `None` when no trade was late.
     fn overlap_used_seconds(&self) -> Option<f64> {
         Some(self.tally.overlap_used.as_secs_f64()).filter(|_| self.tally.late_trades > 0)
     }
 
-    /// The span of exchange time that it read from the tape; `None` when it read none.
+    /// The span of exchange time that the run read from the tape, in seconds; `None` when it read none.
     fn tape_seconds(&self) -> Option<f64> {
         Some(self.tally.tape_span.as_secs_f64()).filter(|seconds| *seconds > 0.0)
     }
@@ -119,7 +119,7 @@ impl<E: Engine> Runs for E {
                     count("events_conflicting")?,
                 ])
             })?;
-            // Nothing if it was closed before.
+            // There is no row if the run was closed before.
             let Some(events) = closed.into_iter().next() else { return Ok(()) };
             let totals = record.totals(events).into_iter();
             let totals: Rows<'_> =

@@ -1,4 +1,4 @@
-//! How complete markets are, and what that is taken from.
+//! Scores of completeness, and the sums that they are computed from.
 
 use super::engine::{Access, Engine, statement};
 use super::markets::MARKETS;
@@ -9,21 +9,21 @@ use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// What is added up here is called so in an error.
+/// The name of these sums in an error.
 const ADDING_UP: &str = "adding up what is stored";
 
 /// The part of a store that is about completeness.
 pub trait Scores {
-    /// The quantity stored of each of these markets, over its whole life or up to an instant, which belongs to it;
-    /// markets without such trades are left out.
+    /// The stored quantity of each of these markets, over its whole life or up to an instant, inclusive. Markets
+    /// without such trades are left out.
     fn stored_lifetime(
         &mut self,
         markets: &[Ticker],
         until: Option<Timestamp>,
     ) -> Result<Vec<(Ticker, i64)>, Failure>;
 
-    /// The quantity stored of each of these markets by hour, for trades with
-    /// `from < traded_at <= until` (both full hours); hours without trades are left out.
+    /// The stored quantity of each of these markets by hour, for trades with `from < traded_at <= until` (both full
+    /// hours). Hours without trades are left out.
     fn stored_by_hour(
         &mut self,
         markets: &[Ticker],

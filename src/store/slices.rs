@@ -11,7 +11,7 @@ use crate::domain::tier::Tier;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// What is written here is called so in an error.
+/// The name of these writes in an error.
 const STORING: &str = "storing the ledger of backfills";
 
 /// The part of a store that holds the slices of backfills.
@@ -24,12 +24,12 @@ pub trait Slices {
         until: Timestamp,
     ) -> Result<Vec<Slice>, Failure>;
 
-    /// Records slices as they are given, those already on record excepted; with `reset` these are
-    /// set back to what is given, one version on. One transaction, whatever their number.
+    /// Records these slices, except those already on record. With `reset`, the latter are set back to the given
+    /// values, with the next version number. It is one transaction for any number of slices.
     fn add_slices(&mut self, slices: &[Slice], reset: bool, now: Timestamp) -> Result<(), Failure>;
 
-    /// Slices read from the live tier that are complete now that `gaps` are on record for the parts that
-    /// the cutoff has passed over; both in one transaction. Only slices with the status `read` change.
+    /// Completes slices that were read from the live tier, and records `gaps` for the parts that the archive cutoff
+    /// has passed over, in one transaction. Only slices with the status `read` change.
     fn complete_slices(
         &mut self,
         complete: &[SliceKey],
@@ -84,7 +84,7 @@ impl<E: Engine> Slices for E {
     }
 }
 
-/// Moves the slices of a commit whose new rows are these.
+/// Moves the slices of a commit, given its new rows.
 pub(super) fn advance(
     work: &mut dyn Work,
     commit: &Commit,
@@ -128,8 +128,8 @@ fn slice(row: Row<'_>) -> Result<Slice, Failure> {
     })
 }
 
-/// How many trades of a commit were new, for each of its slices: those of its market (of the tape
-/// any market's) whose time lies in it.
+/// The number of new trades of a commit for each of its slices: those of its market (for the tape, of any market)
+/// whose time lies in it.
 fn new_by_slice(commit: &Commit, inserted: &[usize]) -> Vec<i64> {
     let trades = || inserted.iter().map(|at| &commit.rows()[*at].event.trade);
     let mut times: Vec<Timestamp> = trades().map(|trade| trade.traded_at).collect();
@@ -149,7 +149,7 @@ fn new_by_slice(commit: &Commit, inserted: &[usize]) -> Vec<i64> {
     commit.slices().iter().map(|slice| i64::try_from(count(slice)).unwrap_or(i64::MAX)).collect()
 }
 
-/// How many of these sorted values come before `edge`.
+/// The number of these sorted values that come before `edge`.
 fn below<T: Ord>(sorted: &[T], edge: &T) -> usize {
     sorted.partition_point(|value| value < edge)
 }

@@ -8,9 +8,9 @@ use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
 use crate::domain::scope::Scope;
 use crate::failure::Failure;
 
-/// The part of a store that takes trades.
+/// The part of a store that stores trades.
 pub trait Trades {
-    /// Stores rows and moves the checkpoints they justify, in one transaction.
+    /// Stores rows and moves the checkpoints that they justify, in one transaction.
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure>;
 }
 
@@ -20,7 +20,7 @@ impl<E: Engine> Trades for E {
     }
 }
 
-/// Everything a commit writes.
+/// Writes all parts of a commit.
 fn write(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
     let stored = work.store_trades(run, commit)?;
     let mut receipt = Receipt {
@@ -43,8 +43,8 @@ fn write(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Receipt, Fa
     Ok(receipt)
 }
 
-/// Moves the checkpoints and records what was found false of those that moved; answers with the markets whose row
-/// did not take the update.
+/// Moves the checkpoints, and records the false claims that were found on those that moved. Returns the markets whose
+/// row did not take the update.
 fn advance(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Vec<Scope>, Failure> {
     let updates = commit.checkpoints();
     let (source, now) = (values![work.source()], commit.now());

@@ -1,4 +1,4 @@
-//! What a statement is given: values, and rows of them.
+//! The parameters of a statement: values, and rows of them.
 
 use std::borrow::Cow;
 
@@ -7,26 +7,26 @@ use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Price;
 
-/// One parameter. Its kind is known also when it is null.
+/// One parameter. Its kind is known even when the value is null.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value<'v> {
-    /// Words.
+    /// A text.
     Text(Option<Cow<'v, str>>),
     /// An integer of up to 64 bits.
     Int(Option<i64>),
-    /// A fraction.
+    /// A floating-point number.
     Float(Option<f64>),
-    /// Yes or no.
+    /// A truth value.
     Bool(Option<bool>),
     /// A point in time, to the microsecond.
     Instant(Option<Timestamp>),
     /// A list of names: an array in PostgreSQL, JSON in SQLite.
     Names(Option<Vec<&'v str>>),
-    /// A list of numbers, likewise.
+    /// A list of numbers: an array in PostgreSQL, JSON in SQLite.
     Numbers(Vec<i64>),
 }
 
-/// A count as both databases hold it; counts beyond `i64` do not happen.
+/// A count in the type of both databases. Counts beyond `i64` do not occur.
 pub(super) fn integer(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }
@@ -75,14 +75,14 @@ from! {
     Vec<i64> => |numbers| Value::Numbers(numbers);
 }
 
-/// Values of whatever kinds, each made of an expression.
+/// An array of values of any kinds, each made from an expression.
 macro_rules! values {
     ($($value:expr),* $(,)?) => { [$($crate::store::value::Value::from($value)),*] };
 }
 
 pub(super) use values;
 
-/// Rows of one width, for a statement that is done for each.
+/// Rows of one width, for a statement that is executed for each of them.
 #[derive(Clone, Debug)]
 pub(super) struct Rows<'v> {
     width: usize,
@@ -90,22 +90,22 @@ pub(super) struct Rows<'v> {
 }
 
 impl<'v> Rows<'v> {
-    /// Whether there is none.
+    /// Whether there is no row.
     pub(super) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub(super) fn len(&self) -> usize {
         self.values.len() / self.width
     }
 
-    /// One after the other.
+    /// The rows, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[Value<'v>]> {
         self.values.chunks(self.width)
     }
 
-    /// How many values each has.
+    /// The number of values in each row.
     pub(super) fn width(&self) -> usize {
         self.width
     }

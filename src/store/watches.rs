@@ -1,4 +1,4 @@
-//! What was selected: the entries, their members, and the names that the exchange refuses.
+//! The selection on record: the entries, their members, and the names that the exchange refuses.
 
 use std::time::Duration;
 
@@ -12,36 +12,36 @@ use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
-/// One at a time compares the selection with what is on record, and writes what changed.
+/// The lock of a transaction that compares the selection with the record and writes the changes: one at a time.
 const WATCHES: &str = "watches";
 
-/// An entry is noted again when its note is so old: well below what tells it from one taken out.
+/// The age at which the note of a selected entry is renewed: far below the age at which an entry counts as removed.
 const NOTED_AGAIN_AFTER: Duration = Duration::from_secs(300);
 
-/// The part of a store that is about what was selected. No call takes more round trips for more entries.
+/// The part of a store that is about the selection. No call takes more round trips for more entries.
 pub trait Watches {
-    /// The records of these entries of the selection, in any order; one is made, as first
-    /// selected now, for each that has none.
+    /// The records of these entries of the selection, in any order. An entry without a record gets one, first selected
+    /// at `now`.
     fn watches(&mut self, names: &[String], now: Timestamp) -> Result<Vec<WatchRecord>, Failure>;
 
-    /// The records of those of these entries that have one, in any order. Nothing is written: a
-    /// role that may only read can ask.
+    /// The existing records of these entries, in any order. Nothing is written: a role that may only read can call
+    /// this.
     fn watches_on_record(&mut self, names: &[String]) -> Result<Vec<WatchRecord>, Failure>;
 
-    /// Records what was learnt about entries, in one transaction.
+    /// Saves the new facts about entries, in one transaction.
     fn save_watches(&mut self, changes: &[WatchChange]) -> Result<(), Failure>;
 
-    /// Takes a mark of a sync away if it is still the one on record, with the reason on record in the
-    /// same transaction; whether it was.
+    /// Deletes the mark of a sync if it is still the one on record, and records the reason in the same transaction.
+    /// Returns whether it was deleted.
     fn lower_mark(&mut self, mark: &FalseMark, run: RunId, now: Timestamp)
     -> Result<bool, Failure>;
 
-    /// Which of these names of the selection the exchange refused, in any order. Reads only.
+    /// The names among these that the exchange refused, in any order. Reads only.
     fn refusals(&mut self, names: &[String]) -> Result<Vec<Refusal>, Failure>;
 
-    /// Records the names that the exchange refused now, and forgets those that it takes again, in
-    /// one transaction. A refused name that was never known is no entry any more, and a refused market of
-    /// which no trade was read retires.
+    /// Records the names that the exchange refuses now, and deletes the refusals of those that it accepts again, in
+    /// one transaction. A refused name that was never known is no longer an entry, and a refused market without any
+    /// read trade retires.
     fn save_refusals(
         &mut self,
         refused: &[String],
@@ -49,10 +49,10 @@ pub trait Watches {
         now: Timestamp,
     ) -> Result<(), Failure>;
 
-    /// Whether anything is stored of what this stands for. Reads only.
+    /// Whether anything is stored of this target. Reads only.
     fn is_on_record(&mut self, target: &Target) -> Result<bool, Failure>;
 
-    /// Notes what a pass was asked for, each entry with its SLA.
+    /// Notes the selection of a pass, each entry with its SLA.
     fn note_selection(&mut self, watches: &[Watch], now: Timestamp) -> Result<(), Failure>;
 }
 
@@ -168,7 +168,7 @@ fn load(work: &mut dyn Work, names: &[String]) -> Result<Vec<WatchRecord>, Failu
     work.rows(statement!("watches", "load_watches"), &values![work.source(), names], watch)
 }
 
-/// What was learnt of an entry.
+/// The values of a change.
 fn learnt(change: &WatchChange) -> [Value<'_>; 6] {
     let (synced_at, synced_until) = change.synced.unzip();
     values![

@@ -1,12 +1,12 @@
-//! What a certificate says of itself where rustls does not look: its names as libpq compares them,
-//! and how it is signed. rustls has read the certificate before and found it good.
+//! The parts of a certificate that rustls does not compare as libpq does: its names, and the algorithm of its
+//! signature. rustls has read the certificate before and accepted it.
 
 use std::net::IpAddr;
 
 use ring::digest;
 use rustls::pki_types::{CertificateDer, ServerName};
 
-/// Tags of DER.
+/// DER tags.
 const OBJECT_ID: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
@@ -15,17 +15,17 @@ const STRINGS: [u8; 3] = [0x0c, 0x13, 0x16]; // UTF-8, printable, ASCII
 const DNS_NAME: u8 = 0x82;
 const ADDRESS: u8 = 0x87;
 
-/// Object identifiers.
+/// DER object identifiers.
 const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 17];
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
 const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4];
 
-/// A tag and what it holds.
+/// A tag and its content.
 type Element<'a> = (u8, &'a [u8]);
 
 pub(crate) struct Certificate<'a> {
-    /// By which the signature was made.
+    /// The algorithm of the signature.
     algorithm: &'a [u8],
     /// The attributes of the subject.
     subject: Vec<Element<'a>>,
@@ -33,7 +33,7 @@ pub(crate) struct Certificate<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// `None` if it is not of the form that it has to have; then nothing is known of it.
+    /// Reads a certificate; `None` if it does not have the required form. Then nothing is known of it.
     pub(crate) fn read(der: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
         let parts = elements(inside(elements(der)?.first()?, SEQUENCE)?)?;
         let algorithm = elements(inside(parts.get(1)?, SEQUENCE)?)?;
@@ -58,7 +58,7 @@ impl<'a> Certificate<'a> {
         Some(Certificate { algorithm, subject: attributes, alternative_names })
     }
 
-    /// The hash that signed it, MD5 and SHA-1 replaced by SHA-256 (RFC 5929, 4.1); `None` if the
+    /// The hash that signed the certificate, with MD5 and SHA-1 replaced by SHA-256 (RFC 5929, 4.1); `None` if the
     /// signature has no hash of its own.
     pub(crate) fn hash(&self) -> Option<&'static digest::Algorithm> {
         let rest = self.algorithm.strip_prefix(RSA).or(self.algorithm.strip_prefix(ECDSA))?;
@@ -70,8 +70,8 @@ impl<'a> Certificate<'a> {
         }
     }
 
-    /// libpq's rule: any of the alternative names, or the common name if there is no alternative
-    /// one of the host's kind.
+    /// Whether the certificate is for this host, by libpq's rule: any of the alternative names, or the common name if
+    /// no alternative name is of the host's kind.
     pub(crate) fn is_for(&self, host: &ServerName<'_>) -> bool {
         let (host, address) = match host {
             ServerName::DnsName(name) => (name.as_ref().to_owned(), None),
@@ -96,7 +96,7 @@ impl<'a> Certificate<'a> {
         is_common_name_asked && self.common_name().is_some_and(|name| fits(name, &host))
     }
 
-    /// The first of them, as libpq.
+    /// The first common name, as in libpq.
     fn common_name(&self) -> Option<&'a [u8]> {
         let pairs =
             self.subject.iter().filter_map(|attribute| elements(inside(attribute, SEQUENCE)?));
@@ -106,12 +106,12 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// What the element holds, if it has this tag.
+/// The content of the element, if it has this tag.
 fn inside<'a>((tag, inside): &Element<'a>, wanted: u8) -> Option<&'a [u8]> {
     (*tag == wanted).then_some(*inside)
 }
 
-/// All elements, one after the other; `None` if they do not fill the bytes exactly.
+/// All elements, in order; `None` if they do not fill the bytes exactly.
 fn elements(mut bytes: &[u8]) -> Option<Vec<Element<'_>>> {
     let mut found = Vec::new();
     while let [tag, first, rest @ ..] = bytes {
@@ -137,7 +137,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// Whether a certificate's name stands for this host; `*.` stands for one part of a name.
+/// Whether a certificate's name matches this host. `*.` matches one part of a name.
 fn fits(pattern: &[u8], host: &str) -> bool {
     let host = host.as_bytes();
     if pattern.eq_ignore_ascii_case(host) {
@@ -237,7 +237,7 @@ mod tests {
         for end in 0..der.len() {
             assert!(Certificate::read(&CertificateDer::from(&der[..end])).is_none(), "{end}");
         }
-        // A byte may be anything: nothing panics.
+        // Each byte is replaced by others: nothing may panic.
         let host = ServerName::try_from("db.example").unwrap();
         for at in 0..der.len() {
             for byte in [0, 1, 0x30, 0x7f, 0x80, 0x83, 0x84, 0xff] {

@@ -1,4 +1,4 @@
-//! From a connection string to a connection: from server to server until one accepts.
+//! From a connection string to a connection: tries the servers in order until one accepts.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -14,14 +14,14 @@ use crate::notice::Notice;
 use crate::resolve::{Host, Server, Session};
 
 impl ConnectionString {
-    /// Connects to the first server that suits, and tells nobody what it notices on the way.
+    /// Connects to the first acceptable server, without reporting notices.
     pub fn connect(&self) -> Result<Client, Error> {
         self.connect_telling(&mut |_| {})
     }
 
-    /// Connects to the first server that suits, as libpq: the next one is tried when nobody
-    /// answers, but not when a server says no. `tell` gets what is noticed on the way: above all
-    /// that a connection is not as safe as it could be.
+    /// Connects to the first acceptable server, as libpq does: the next server is tried when one does not answer, but
+    /// not when one refuses. `tell` gets the notices on the way, above all when a connection is not as safe as it
+    /// could be.
     pub fn connect_telling(&self, tell: &mut dyn FnMut(Notice)) -> Result<Client, Error> {
         let mut servers: Vec<&Server> = self.plan.servers.iter().collect();
         if self.plan.is_shuffled {
@@ -76,7 +76,7 @@ impl ConnectionString {
         Err(Refusal::Absent(last))
     }
 
-    /// Whether the server is of the kind that is wanted.
+    /// Whether the server is of the wanted kind.
     fn suits(&self, client: &mut Client, wish: Session) -> Result<(), Error> {
         let (question, expected) = match wish {
             Session::Any | Session::PreferStandby => return Ok(()),
@@ -93,7 +93,7 @@ impl ConnectionString {
         Err(self.absent("see target_session_attrs", "the server is not of the kind wanted"))
     }
 
-    /// The warning that somebody on the way could read along, or be somebody else.
+    /// The warning that a third party could read the connection, or pose as the server.
     fn warning(&self, server: &Server, endpoint: &Endpoint, is_encrypted: bool) -> Option<Notice> {
         let host = server.name.clone().unwrap_or_else(|| match endpoint {
             Endpoint::Address(address) => address.to_string(),

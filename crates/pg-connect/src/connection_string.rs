@@ -1,4 +1,4 @@
-//! A connection string that was read, and all that completes it.
+//! A connection string, read and completed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,20 +9,20 @@ use crate::notice::Notice;
 use crate::options::Options;
 use crate::resolve::{self, Host, Plan, Surroundings};
 
-/// A connection string with all that completes it: where the servers are and how to speak to them.
+/// A complete connection string: the addresses of the servers and the settings of the connection.
 ///
 /// [`Display`](fmt::Display) and [`Debug`] show hosts, ports and the database, and no secret.
 #[derive(Clone)]
 pub struct ConnectionString {
     pub(crate) plan: Plan,
-    /// What advice calls the string.
+    /// The name of the string in advice.
     pub(crate) given_as: String,
     notices: Vec<Notice>,
 }
 
 impl Options<'_> {
-    /// Reads a connection string and fills in the rest, from the service file, the environment and
-    /// the password file. No server is asked.
+    /// Reads a connection string and completes it from the service file, the environment and the password file. It
+    /// contacts no server.
     pub fn parse(&self, text: &str) -> Result<ConnectionString, Error> {
         let of_process = |name: &str| std::env::var(name).ok();
         let surroundings = Surroundings {
@@ -37,23 +37,23 @@ impl Options<'_> {
 }
 
 impl ConnectionString {
-    /// Whether the text has one of the two forms at all: a URL that begins with `postgres://` or
-    /// `postgresql://`, or `key=value` pairs. It may still be wrong.
+    /// Whether the text has one of the two forms: a URL that begins with `postgres://` or `postgresql://`, or
+    /// `key=value` pairs. It may still be wrong.
     pub fn is_meant(text: &str) -> bool {
         dsn::is_meant(text)
     }
 
-    /// Reads a connection string with the variables of the process; see [`Options`] for more.
+    /// Reads a connection string with the variables of the process; see [`Options`] for other settings.
     pub fn parse(text: &str) -> Result<ConnectionString, Error> {
         Options::new().parse(text)
     }
 
-    /// What was noticed while the string was read, to be logged.
+    /// The notices of reading the string, to be logged.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
 
-    /// Why a server that may come back let nobody in.
+    /// The error when no server let us in, and one may do so later.
     pub(crate) fn absent(
         &self,
         advice: &str,
@@ -62,7 +62,7 @@ impl ConnectionString {
         self.error(ErrorKind::Unavailable, advice, cause)
     }
 
-    /// Why no connection was made.
+    /// The error when no connection was made.
     pub(crate) fn error(
         &self,
         kind: ErrorKind,
@@ -82,7 +82,7 @@ impl FromStr for ConnectionString {
     }
 }
 
-/// Hosts, ports and the database: what may be printed.
+/// Hosts, ports and the database: the parts that may be printed.
 impl fmt::Display for ConnectionString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, server) in self.plan.servers.iter().enumerate() {

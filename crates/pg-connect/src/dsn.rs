@@ -1,5 +1,5 @@
-//! What a connection string says: a URL or libpq's `key=value` form. Pure. No error repeats any
-//! part of the string but the name of a parameter: a password may stand anywhere in it.
+//! Parses a connection string: a URL or libpq's `key=value` form. It does no I/O. No error repeats any part of the
+//! string but the name of a parameter: a password may stand anywhere in it.
 
 use percent_encoding::percent_decode_str;
 
@@ -10,7 +10,7 @@ const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
 const ENCODE: &str =
     "percent-encode the password's special characters (@ is %40, / is %2F, # is %23, % is %25)";
 
-/// Whether this is one of the two forms at all.
+/// Whether the text has one of the two forms at all.
 pub(crate) fn is_meant(text: &str) -> bool {
     let is_pair = text.split_once('=').is_some_and(|(name, _)| is_name(name.trim()));
     is_pair || SCHEMES.iter().any(|scheme| text.starts_with(scheme))
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<Settings, Error> {
     }
 }
 
-/// Like a parameter's name; a password is rarely that.
+/// Whether the text looks like the name of a parameter; a password rarely does.
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
@@ -77,9 +77,9 @@ fn url(rest: &str) -> Result<Settings, Error> {
         };
         let name = decoded(name)?;
         match (name.as_str(), raw) {
-            // As JDBC writes it; libpq takes it, too.
+            // JDBC writes it so; libpq accepts it, too.
             ("ssl", "true") => set("sslmode", "require")?,
-            // What follows a ? in a password would be named here.
+            // Without this, the text after a `?` in a password would be named in an error.
             (name, _) if named(name).is_none() && query.contains('@') => return Err(unknown("")),
             (name, raw) => set(name, raw)?,
         }
@@ -135,7 +135,7 @@ fn pairs(text: &str) -> Result<Settings, Error> {
     let mut rest = text.trim_start();
     let mut last = "";
     while !rest.is_empty() {
-        // A blank in a password makes a name of what follows it.
+        // A blank in a password turns the text after it into the name of a parameter.
         let stray = |name: &str| {
             if last == "password" {
                 Error::configuration(
@@ -162,8 +162,7 @@ fn pairs(text: &str) -> Result<Settings, Error> {
     Ok(settings)
 }
 
-/// The value that `text` begins with, and what follows it. A backslash takes the next character
-/// as it is.
+/// The value at the beginning of `text`, and the text after it. A backslash takes the next character literally.
 fn value(text: &str) -> Result<(String, &str), Error> {
     let (is_quoted, text) = text.strip_prefix('\'').map_or((false, text), |text| (true, text));
     let mut value = String::new();

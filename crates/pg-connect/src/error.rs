@@ -1,24 +1,22 @@
-//! The one kind of error, sorted by who has to act.
+//! The one error type. Its kind says who has to act.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// Who has to act.
+/// The person who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The user: the connection string, a variable or a file says something wrong. The same text
-    /// fails again.
+    /// The user has to act: the connection string, a variable or a file is wrong. The same text fails again.
     Configuration,
-    /// Nobody: no server answers, or not yet, or none of the kind that was asked for. The same
-    /// text may connect later.
+    /// Nobody has to act: no server answers yet, or none of the wanted kind. The same text may connect later.
     Unavailable,
-    /// Whoever runs the server or gave the credentials: the server said no, or its certificate or
-    /// its TLS is not what was asked for.
+    /// The administrator of the server, or the person who gave the credentials, has to act: the server refused, or its
+    /// certificate or its TLS is not as demanded.
     Refused,
 }
 
-/// Why there is no connection. Neither it nor its causes hold a password, a key or a piece of the
+/// The reason why there is no connection. Neither it nor its causes hold a password, a key or a piece of the
 /// connection string that could be one.
 pub struct Error {
     kind: ErrorKind,
@@ -35,25 +33,24 @@ impl Error {
         Error::new(ErrorKind::Configuration, message)
     }
 
-    /// Keeps the cause.
+    /// Adds the cause.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         self.source = Some(source.into());
         self
     }
 
-    /// Who has to act.
+    /// The person who has to act.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The cause as a value of its own, for an error type that keeps the message apart.
+    /// The cause as a value of its own, for an error type that keeps the message separate.
     pub fn into_source(self) -> Option<Box<dyn StdError + Send + Sync>> {
         self.source
     }
 }
 
-/// One clause in lower case, without a final period and without the cause, which is the
-/// [`source`](StdError::source).
+/// One clause in lower case, without a final period and without the cause, which is the [`source`](StdError::source).
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -73,7 +70,7 @@ impl StdError for Error {
     }
 }
 
-/// The message and every cause on one line. Some libraries repeat their cause in their own words.
+/// The message and every cause on one line. A cause that a library repeats in its own message is not repeated.
 pub(crate) fn one_line(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

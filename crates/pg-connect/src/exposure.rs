@@ -1,11 +1,11 @@
-//! Whether somebody on the way could read along.
+//! Whether a third party could read the connection.
 
 use crate::negotiate::Endpoint;
 use crate::notice::Notice;
 use crate::tls::Check;
 
-/// The warning that somebody on the way could read along, or be somebody else; `None` if all is
-/// well or nothing leaves the machine.
+/// The warning that a third party could read the connection, or pose as the server. `None` if the connection is safe
+/// or does not leave the machine.
 pub(crate) fn warning(
     host: &str,
     endpoint: &Endpoint,

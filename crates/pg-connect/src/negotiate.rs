@@ -1,4 +1,4 @@
-//! One server, with TLS or without: what `sslmode` allows, and the other way where it does.
+//! Connects to one server, with TLS or without as `sslmode` says, and then the other way where it allows that.
 
 use std::io;
 use std::net::IpAddr;
@@ -28,9 +28,9 @@ pub(super) enum Endpoint {
     Address(IpAddr),
 }
 
-/// Why an endpoint gave no connection.
+/// The reason why an endpoint gave no connection.
 pub(super) enum Refusal {
-    /// No server answers, or it does not suit: the next server may.
+    /// No server answers, or the server is not acceptable: the next server may be.
     Absent(Error),
     /// The server refused the connection. `is_other_way_open`: the opposite choice of TLS may work.
     Away { error: Error, is_other_way_open: bool },
@@ -52,7 +52,7 @@ impl ConnectionString {
         endpoint: &Endpoint,
         tell: &mut dyn FnMut(Notice),
     ) -> Result<(Client, bool), Refusal> {
-        // A socket is not encrypted, whatever was said.
+        // A Unix socket is never encrypted, whatever the mode says.
         let mode = if matches!(endpoint, Endpoint::Socket(_)) {
             Mode::Disable
         } else {
@@ -98,7 +98,7 @@ impl ConnectionString {
                 config.host_path(path);
                 within_timeout(config, postgres::NoTls)
             }
-            // It is never asked for TLS then.
+            // The client never asks for TLS then.
             Endpoint::Address(address) if ssl_mode == SslMode::Disable => {
                 config.hostaddr(*address);
                 within_timeout(config, postgres::NoTls)
@@ -125,7 +125,7 @@ impl ConnectionString {
         }
     }
 
-    /// What the certificate has to be for; the address where it may be for anybody.
+    /// The name that the certificate has to be for; the address where any name is accepted.
     fn server_name(&self, server: &Server, address: IpAddr) -> Result<String, Error> {
         match &server.name {
             Some(name) if ServerName::try_from(name.as_str()).is_ok() => Ok(name.clone()),
@@ -139,21 +139,22 @@ impl ConnectionString {
 
     fn refusal(&self, error: postgres::Error, asked: SslMode, is_encrypted: bool) -> Refusal {
         let code = error.code().map(postgres::error::SqlState::code);
-        // The client has no better name for these two than its words.
-        // See docs/upstream.md#postgres-the-kind-of-an-error
+        // The client distinguishes these two errors only by their text. See
+        // docs/upstream.md#postgres-the-kind-of-an-error
         let is = |words: &str| code.is_none() && error.to_string() == words;
-        // Starting up, shutting down or recovering is as good as not being there.
+        // A server that starts, stops or recovers counts as absent.
         let is_absent = code == Some("57P03") || is("error connecting to server");
-        // As in libpq: only credentials and the handshake could go better the other way.
+        // As in libpq: the other way can only help against wrong credentials or a failed handshake.
         let is_turned_away = code.is_some_and(|code| code.starts_with("28"));
-        // Where libpq would be encrypted nothing may go in clear instead: its certificate is only too old for us.
+        // Where libpq would encrypt, nothing may be sent in clear instead. Here the certificate is only too old for
+        // rustls.
         let is_too_old = one_line(&error).contains("UnsupportedCertVersion");
         let is_handshake = is("error performing TLS handshake") && !is_too_old;
         let is_other_way_open = match asked {
             SslMode::Disable => is_turned_away,
             _ => is_encrypted && (is_turned_away || is_handshake),
         };
-        // No connection left, or no memory: who comes later may be let in.
+        // The server has no connection or no memory left; it may accept a later attempt.
         let is_short =
             code.is_some_and(|code| ["53", "57"].iter().any(|class| code.starts_with(class)));
         let is_passing = is_absent || is_short || is_cut(&error);
@@ -162,7 +163,7 @@ impl ConnectionString {
         if is_absent { Refusal::Absent(error) } else { Refusal::Away { error, is_other_way_open } }
     }
 
-    /// How to get a connection that was not made.
+    /// Advice for a connection that was not made.
     pub(crate) fn advice(&self, error: &postgres::Error) -> String {
         match error.code().map(postgres::error::SqlState::code) {
             Some(code) if code.starts_with("28") => "check the user and the password".to_owned(),
@@ -185,7 +186,7 @@ impl ConnectionString {
     }
 }
 
-/// Whether the connection ended in the middle.
+/// Whether the connection ended in the middle of an exchange.
 fn is_cut(error: &postgres::Error) -> bool {
     let cause = std::error::Error::source(error);
     let kind = cause.and_then(|cause| cause.downcast_ref()).map(io::Error::kind);
@@ -198,7 +199,7 @@ fn is_cut(error: &postgres::Error) -> bool {
     error.is_closed() || kind.is_some_and(is_end)
 }
 
-/// The last way's error, with what the first way said if that was something else.
+/// The error of the last way, with the error of the first way if it differs.
 fn both(last: Refusal, first: &Error) -> Refusal {
     let cause = |error: &Error| {
         std::error::Error::source(error).map_or_else(|| error.to_string(), one_line)
@@ -218,7 +219,7 @@ fn both(last: Refusal, first: &Error) -> Refusal {
     }
 }
 
-/// Why it is not known what the server would say.
+/// The reason why the server's answer is unknown.
 enum Unasked {
     /// The time is over.
     Silent,
@@ -226,8 +227,8 @@ enum Unasked {
     Short(io::Error),
 }
 
-/// The client's own limit ends with the handshake of TCP: a server that accepts and then says
-/// nothing is left to itself by this one. See docs/upstream.md#postgres-a-time-limit-that-ends-early
+/// The client's own time limit ends after the TCP handshake. This limit also covers a server that accepts and then
+/// does not answer. See docs/upstream.md#postgres-a-time-limit-that-ends-early
 fn within_timeout<T>(config: Config, tls: T) -> Result<Result<Client, postgres::Error>, Unasked>
 where
     T: MakeTlsConnect<Socket> + Send + 'static,
@@ -236,12 +237,12 @@ where
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
     let limit = config.get_connect_timeout().copied();
-    // The client makes such a runtime and panics if it cannot. What this one held is free again.
-    // See docs/upstream.md#postgres-a-panic-without-a-descriptor
+    // The client makes such a runtime itself and panics if it cannot. The descriptors of this one are free again. See
+    // docs/upstream.md#postgres-a-panic-without-a-descriptor
     drop(Builder::new_current_thread().enable_all().build().map_err(Unasked::Short)?);
     let (sender, receiver) = mpsc::channel();
     let connect = move || {
-        // Nobody may be waiting any more.
+        // The receiver may be gone.
         let _ = sender.send(config.connect(tls));
     };
     thread::Builder::new().spawn(connect).map_err(Unasked::Short)?;
@@ -251,7 +252,7 @@ where
     };
     answered.map_err(|error| match error {
         RecvTimeoutError::Timeout => Unasked::Silent,
-        // Its thread panicked: somebody else took the descriptors in the moment between.
+        // The thread panicked: another part of the process took the descriptors in the meantime.
         RecvTimeoutError::Disconnected => {
             Unasked::Short(io::Error::other("the client gave up without a word"))
         }

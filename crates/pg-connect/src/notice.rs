@@ -6,10 +6,9 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The connection is less safe than it could be, or something is ignored that the user may
-    /// count on.
+    /// The connection is less safe than it could be, or a setting is ignored that the user may rely on.
     Warning(String),
-    /// A step or a setting that explains what came of it, for who looks for a mistake.
+    /// A step or a setting that explains the result, for a user who searches for a mistake.
     Detail(String),
 }
 

@@ -1,9 +1,9 @@
-//! What a program may say about the strings that its user gives it.
+//! The settings of a program for the connection strings of its user.
 
-/// A variable by its name.
+/// Returns the value of a variable.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// How to read a connection string: where variables come from, and what errors call things.
+/// The settings for reading a connection string: the source of variables, and the names that errors use.
 ///
 /// ```
 /// let nothing = |_: &str| None;
@@ -23,21 +23,21 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// The variables of the process, no name for the server's list of sessions, and no flag or
-    /// variable to name in advice.
+    /// Takes variables from the process, gives the session no name in the server's list, and has advice name no flag
+    /// or variable.
     pub fn new() -> Options<'a> {
         Options { environment: None, application_name: None, given_as: "the database URL" }
     }
 
-    /// Looks variables (`PGHOST`, `HOME` and the like) up here instead of in the process.
+    /// Looks up variables (`PGHOST`, `HOME` and others) here instead of in the process.
     #[must_use]
     pub fn environment(mut self, lookup: &'a dyn Fn(&str) -> Option<String>) -> Options<'a> {
         self.environment = Some(lookup);
         self
     }
 
-    /// The name of the session if the user gives it none, neither by `application_name`,
-    /// `fallback_application_name` nor `PGAPPNAME`.
+    /// The name of the session, unless the user gives one by `application_name`, `fallback_application_name` or
+    /// `PGAPPNAME`.
     #[must_use]
     pub fn application_name(mut self, name: &'a str) -> Options<'a> {
         self.application_name = Some(name);

@@ -1,19 +1,19 @@
-//! Which connection parameters there are, and what becomes of each here. The names and variables
-//! are libpq's, as of version 18.
+//! The connection parameters, and their treatment here. The names and variables are libpq's, as of version 18.
 
 use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::notice::Notice;
 
-/// What becomes of a parameter.
+/// The treatment of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Treatment {
-    /// It does what it does in libpq.
+    /// The parameter has the same effect as in libpq.
     Honoured,
-    /// It changes nothing here, for this reason; a notice says so.
+    /// The parameter has no effect here, for this reason; a notice says so.
     Ignored(&'static str),
-    /// To ignore it would weaken or change what was meant; only these values are as good as none.
+    /// Ignoring the parameter would weaken or change the user's intention, so it is an error, for this reason. Only
+    /// these values have the same effect as none.
     Refused(&'static [&'static str], &'static str),
 }
 use Treatment::{Honoured, Ignored, Refused};
@@ -22,7 +22,7 @@ use Treatment::{Honoured, Ignored, Refused};
 #[derive(Debug)]
 pub(super) struct Parameter {
     pub(super) name: &'static str,
-    /// The environment variable that stands in for it.
+    /// The environment variable that replaces it.
     pub(super) variable: Option<&'static str>,
     pub(super) treatment: Treatment,
 }
@@ -106,7 +106,7 @@ pub(super) fn named(name: &str) -> Option<&'static Parameter> {
     PARAMETERS.iter().find(|parameter| parameter.name == name)
 }
 
-/// Where a value was said.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Url,
@@ -124,17 +124,17 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// What was said, by parameter. No `Debug`: there are passwords in it.
+/// The given values, by parameter. It has no `Debug`, because it contains passwords.
 #[derive(Default)]
 pub(super) struct Settings(BTreeMap<&'static str, (String, Origin)>);
 
 impl Settings {
-    /// What is said twice in one place counts as said last.
+    /// Sets a value. Of two values from one origin, the last one counts.
     pub(super) fn set(&mut self, parameter: &'static Parameter, value: String, origin: Origin) {
         self.0.insert(parameter.name, (value, origin));
     }
 
-    /// What was said before stays.
+    /// Sets a value unless there is one.
     pub(super) fn fill(&mut self, parameter: &'static Parameter, value: String, origin: Origin) {
         self.0.entry(parameter.name).or_insert((value, origin));
     }
@@ -145,15 +145,15 @@ impl Settings {
         self.0.get(name).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// An error that says which parameter is wrong, where, and what would be right; not its
-    /// value, which may be a piece of a password in the wrong place.
+    /// An error that says which parameter is wrong, where, and which value would be right. It does not show the wrong
+    /// value, which may be a piece of a misplaced password.
     pub(super) fn wrong(&self, name: &str, advice: &str) -> Error {
         let server =
             self.0.get(name).map_or_else(String::new, |(_, origin)| format!(" in {origin}"));
         Error::configuration(format!("{name}{server} is wrong: {advice}"))
     }
 
-    /// One of a few words.
+    /// The value of a parameter that is one of a few words.
     pub(super) fn word<T: Copy>(
         &self,
         name: &str,
@@ -168,14 +168,14 @@ impl Settings {
         })
     }
 
-    /// A whole number.
+    /// The value of a parameter that is a whole number.
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Error> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let number = value.trim().parse::<i32>();
         number.map(|number| Some(i64::from(number))).map_err(|_| self.wrong(name, "use a number"))
     }
 
-    /// Refuses what cannot be honoured and would have to be; tells of what is ignored.
+    /// Rejects parameters that would have to be honoured and cannot be; adds notices about ignored ones.
     pub(super) fn check_treatments(&self, notices: &mut Vec<Notice>) -> Result<(), Error> {
         for (name, (value, origin)) in &self.0 {
             match named(name).map(|parameter| parameter.treatment) {

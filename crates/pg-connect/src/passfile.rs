@@ -1,12 +1,11 @@
-//! The password file: `host:port:database:user:password`, the first line that fits.
+//! The password file: `host:port:database:user:password`; the first matching line counts.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// The text of the file, if it is there; the error says why it may not be used. Others may not be
-/// able to read it.
+/// The text of the file, if it exists; the error says why it may not be used. The file must not be readable by others.
 pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
     let name = path.display();
     let unreadable = |error| format!("the password file {name} cannot be read: {error}");
@@ -27,14 +26,14 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// The password of the first line that fits.
+/// The password of the first matching line.
 pub(super) fn find(text: &str, wanted: [&str; 4]) -> Option<String> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let password = |line| wanted.iter().try_fold(line, |rest, word| after(rest, word));
     lines.filter_map(password).map(|rest| field(rest).0).next()
 }
 
-/// What follows the first field of `line`, if that is `word` or `*`.
+/// The text after the first field of `line`, if that field is `word` or `*`.
 fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     if let Some(rest) = line.strip_prefix("*:") {
         return Some(rest);
@@ -43,7 +42,7 @@ fn after<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     rest.filter(|_| text == word)
 }
 
-/// The first field of `line` without its escapes, and what follows its colon.
+/// The first field of `line` without its escapes, and the text after its colon.
 fn field(line: &str) -> (String, Option<&str>) {
     let mut text = String::new();
     let mut letters = line.char_indices();

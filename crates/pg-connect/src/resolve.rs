@@ -1,5 +1,4 @@
-//! Fills in what the connection string leaves out, in libpq's order: the string, the service,
-//! the environment, the defaults.
+//! Completes the connection string in libpq's order: the string, the service, the environment, the defaults.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -15,31 +14,31 @@ use crate::error::Error;
 use crate::notice::Notice;
 
 pub(super) const PORT: u16 = 5432;
-/// Where Debian's servers have their sockets, and where others do.
+/// The socket directories: first the one of Debian, then the usual one.
 const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
-/// libpq waits for ever; few callers want that.
+/// The default time limit. libpq waits without a limit, which few callers want.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A peer that vanished is noticed after this long.
+/// The time after which a vanished peer is noticed.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(20);
-/// Silence is only noticed by asking: the system's default is to ask after two hours.
+/// The interval of keepalive packets. A silent failure is noticed only by them, and the system's default is two hours.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 const KEEPALIVE_COUNT: u32 = 2;
 
-/// What stands around the connection string.
+/// The environment of a connection string.
 pub(super) struct Surroundings<'a> {
     pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
-    /// The name of the operating system's user, which is the last resort.
+    /// The name of the operating system's user, the last default for the database user.
     pub(super) os_user: &'a dyn Fn() -> Option<String>,
-    /// The session's name if nobody gives another.
+    /// The name of the session if nothing else gives one.
     pub(super) application_name: Option<&'a str>,
 }
 
-/// One server that may be connected to. No `Debug`: there is a password in it.
+/// One server to connect to. It has no `Debug`, because it contains a password.
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) host: Host,
-    /// What the certificate has to be for.
+    /// The name that the certificate has to be for.
     pub(super) name: Option<String>,
     pub(super) port: u16,
     pub(super) password: Option<String>,
@@ -50,11 +49,11 @@ pub(super) enum Host {
     /// The directory of a Unix socket.
     Socket(PathBuf),
     Address(IpAddr),
-    /// To be looked up when it is needed.
+    /// A host name, resolved when it is needed.
     Name(String),
 }
 
-/// Of which kind the server has to be.
+/// The kind of server that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Session {
     Any,
@@ -69,15 +68,15 @@ pub(super) enum Session {
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) servers: Vec<Server>,
-    /// Everything but the server, its password and TLS.
+    /// All settings except the server, its password and TLS.
     pub(super) base: Config,
     pub(super) tls: Tls,
     pub(super) session: Session,
-    /// Whether the places are tried in a random order.
+    /// Whether the servers and addresses are tried in random order.
     pub(super) is_shuffled: bool,
 }
 
-/// From what was said to what will be done; reads the service file and the password file.
+/// Makes the plan from the given values; reads the service file and the password file.
 pub(super) fn plan(
     mut settings: Settings,
     around: &Surroundings<'_>,
@@ -115,7 +114,7 @@ pub(super) fn plan(
     })
 }
 
-/// An empty variable is an unset one.
+/// The value of a variable; an empty variable counts as unset.
 fn variable(around: &Surroundings<'_>, name: &str) -> Option<String> {
     (around.environment)(name).filter(|value| !value.is_empty())
 }
@@ -142,10 +141,10 @@ fn fill(settings: &mut Settings, around: &Surroundings<'_>) -> Result<(), Error>
             settings.fill(parameter, value, Origin::Variable(name));
         }
     }
-    // In libpq it still stands in for an sslmode that is not said.
+    // In libpq this variable still replaces a missing sslmode.
     let is_required = variable(around, "PGREQUIRESSL").is_some_and(|value| value.starts_with('1'));
     if is_required && settings.get("sslmode").is_none() {
-        // To ignore it would send in clear what was meant to be encrypted.
+        // Ignoring it would send in clear a connection that was meant to be encrypted.
         return Err(Error::configuration("PGREQUIRESSL is not read; use sslmode=require"));
     }
     Ok(())
@@ -178,7 +177,7 @@ fn servers(settings: &Settings) -> Result<Vec<Server>, Error> {
             })?),
             _ if given.is_empty() => Host::Socket(socket_directory()),
             _ if given.starts_with('/') => Host::Socket(PathBuf::from(&given)),
-            // libpq's mark of an abstract socket; here rather a password that is not encoded.
+            // In libpq it marks an abstract socket; here it is more likely a password that is not encoded.
             _ if given.contains('@') => {
                 return Err(settings.wrong("host", "there is an @ in it"));
             }
@@ -196,7 +195,7 @@ fn socket_directory() -> PathBuf {
     PathBuf::from(first)
 }
 
-/// The password that was said, or for each server the one that the password file has for it.
+/// Gives each server its password: the given one, or the one that the password file has for the server.
 fn give_passwords(
     servers: &mut [Server],
     settings: &Settings,

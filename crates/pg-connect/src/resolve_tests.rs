@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::dsn;
 
-/// What the string comes to with these variables, for a user called `os`.
+/// The plan of the string with these variables, for a user called `os`.
 fn plan_of(text: &str, variables: &[(&str, &str)]) -> Result<Plan, String> {
     let environment = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -19,7 +19,7 @@ fn plan_of(text: &str, variables: &[(&str, &str)]) -> Result<Plan, String> {
         .map_err(|error| crate::error::one_line(&error))
 }
 
-/// What is told while the string is read.
+/// The notices of reading the string.
 fn told(text: &str, variables: &[(&str, &str)]) -> Vec<Notice> {
     let environment = |name: &str| {
         variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -78,7 +78,7 @@ fn what_the_string_leaves_out_is_filled_in() {
         ("host=a,,/run/pg", &[], "a:5432,socket:5432,/run/pg:5432 os/- os Prefer"),
         ("host=db sslrootcert=system", &[], "db:5432 os/- os VerifyFull"),
         ("host=db", &[("PGREQUIRESSL", "0")], "db:5432 os/- os Prefer"),
-        // libpq does not look at it, either.
+        // libpq ignores it as well.
         ("host=db sslmode=prefer", &[("PGREQUIRESSL", "1")], "db:5432 os/- os Prefer"),
     ] {
         assert_eq!(words(text, variables), found, "{text} {variables:?}");

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use super::parameters::{Origin, Settings, named};
 use crate::error::Error;
 
-/// Where Debian's libpq looks last.
+/// The directory that Debian's libpq searches last.
 const SYSTEM_DIRECTORY: &str = "/etc/postgresql-common";
 
-/// Where a service may be written down.
+/// The files that may define a service.
 pub(super) struct Files {
-    /// Named by the user: it has to be there.
+    /// The file that the user named; it has to exist.
     pub(super) named: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
     pub(super) system: Option<PathBuf>,
 }
 
-/// Fills in what the service says. The first file that knows it is the one that counts.
+/// Fills in the parameters of the service. The first file that defines it counts.
 pub(super) fn fill(settings: &mut Settings, service: &str, files: &Files) -> Result<(), Error> {
     let mut candidates = Vec::new();
     match (&files.named, &files.home) {
@@ -57,7 +57,7 @@ pub(super) fn fill(settings: &mut Settings, service: &str, files: &Files) -> Res
 /// A line's number, a name and a value.
 type Entry<'a> = (usize, &'a str, &'a str);
 
-/// The entries of the section of this name; the error says which line is none, and why.
+/// The entries of the section of this name. The error says which line is no entry, and why.
 fn section<'a>(
     text: &'a str,
     service: &str,
@@ -81,7 +81,7 @@ fn section<'a>(
             let Some((name, value)) = line.split_once('=') else {
                 return Err((number, "it is not of the form name=value"));
             };
-            // The first of two counts, and is the one that fills.
+            // Of two entries with one name, the first counts, and only that one is filled in.
             entries.push((number, name, value));
         }
     }

@@ -1,4 +1,4 @@
-//! TLS as the client of PostgreSQL takes it: rustls over its socket.
+//! TLS in the form that the PostgreSQL client needs: rustls over its socket.
 
 use std::io;
 use std::pin::Pin;

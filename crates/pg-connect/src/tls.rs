@@ -1,4 +1,4 @@
-//! What TLS is to be like, and rustls set up for it.
+//! The TLS settings of a connection string, and the rustls configuration made from them.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -26,28 +26,28 @@ pub(super) enum Mode {
     VerifyFull,
 }
 
-/// Who vouches for the server.
+/// The authorities that the server's certificate is checked against.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Root {
-    /// Whom the platform trusts.
+    /// The authorities that the platform trusts.
     System,
-    /// The file that was named.
+    /// The file that the user named.
     Named(PathBuf),
-    /// The file in the user's home, if it is there.
+    /// The file in the user's home, if it exists.
     Usual(Option<PathBuf>),
 }
 
-/// How much of the server's certificate is checked.
+/// The extent to which the server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     Nothing,
-    /// Signed by the root, for whatever host.
+    /// The root signed the certificate, for any host.
     Chain,
-    /// Signed by the root for this host.
+    /// The root signed the certificate, for this host.
     Host,
 }
 
-/// What was said about TLS. Files are looked at when a connection is made.
+/// The TLS settings. Files are read when a connection is made.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
     pub(super) mode: Mode,
@@ -56,14 +56,15 @@ pub(super) struct Tls {
     pub(super) key: Option<PathBuf>,
     pub(super) revoked: Option<PathBuf>,
     pub(super) is_revoked_named: bool,
-    /// Whether the server is told which host is wanted.
+    /// Whether the server is told the wanted host name.
     pub(super) is_name_sent: bool,
-    /// Whether TLS 1.2 and 1.3 may be spoken.
+    /// Whether TLS 1.2 and TLS 1.3 are allowed.
     pub(super) has_version: [bool; 2],
 }
 
 impl Tls {
-    /// As libpq: whoever has a root wants it asked, whatever `sslmode` says.
+    /// The check of the server's certificate. As in libpq, it is checked whenever there is a root certificate, whatever
+    /// `sslmode` says.
     pub(super) fn check(&self) -> Check {
         let is_there = match &self.root {
             Root::System => true,
@@ -77,7 +78,7 @@ impl Tls {
         }
     }
 
-    /// Sets rustls up.
+    /// Makes the configuration of rustls.
     pub(crate) fn client(&self, tell: &mut dyn FnMut(Notice)) -> Result<ClientConfig, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let check = self.check();
@@ -124,8 +125,8 @@ impl Tls {
         match &self.root {
             Root::Usual(Some(path)) if path.exists() => items(path, "sslrootcert"),
             Root::Named(path) => items(path, "sslrootcert"),
-            // libpq gives up on verify-full without a file; the platform's authorities are no
-            // weaker than what it takes with sslrootcert=system.
+            // libpq rejects verify-full without a file. The platform's authorities are no weaker than the ones that it
+            // uses with sslrootcert=system.
             Root::System | Root::Usual(_) if self.mode == Mode::VerifyFull => {
                 Ok(rustls_native_certs::load_native_certs().certs)
             }
@@ -136,7 +137,7 @@ impl Tls {
         }
     }
 
-    /// The file that says what was revoked, if there is one.
+    /// The file with the revoked certificates, if there is one.
     fn revocations(&self) -> Option<&PathBuf> {
         self.revoked.as_ref().filter(|path| self.is_revoked_named || path.exists())
     }
@@ -148,7 +149,7 @@ impl Tls {
         tell: &mut dyn FnMut(Notice),
     ) -> Result<Arc<WebPkiServerVerifier>, Error> {
         let mut store = RootCertStore::empty();
-        // Authorities that rustls cannot read vouch for nobody.
+        // An authority that rustls cannot read is not trusted.
         let (_, unread) = store.add_parsable_certificates(roots.iter().cloned());
         if unread > 0 {
             tell(Notice::Detail(format!("{unread} root certificates cannot be read")));
@@ -167,8 +168,8 @@ impl Tls {
         })
     }
 
-    /// The certificate and key to show the server, if it asks. As in libpq a certificate that is
-    /// not there is none; one without its key is a mistake.
+    /// The certificate and key for a server that asks for them. As in libpq, a missing certificate file means no
+    /// certificate; a certificate without its key is an error.
     fn identity(
         &self,
     ) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, Error> {
@@ -202,7 +203,7 @@ fn read(path: &Path, parameter: &str) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| unreadable(path, parameter).because(error))
 }
 
-/// All items of this kind in a PEM file; at least one.
+/// All items of this kind in a PEM file; an error if there is none.
 fn items<T: PemObject>(path: &Path, parameter: &str) -> Result<Vec<T>, Error> {
     let pem = read(path, parameter)?;
     let found: Result<Vec<T>, _> = T::pem_slice_iter(&pem).collect();
@@ -214,7 +215,8 @@ fn items<T: PemObject>(path: &Path, parameter: &str) -> Result<Vec<T>, Error> {
     Ok(found)
 }
 
-/// libpq's rule: the owner's alone, or root's and readable by a group.
+/// Checks the rights of a key file by libpq's rule: only its owner may read it, or it belongs to root and a group may
+/// read it.
 fn check_key_file(path: &Path) -> Result<(), Error> {
     let about = fs::metadata(path).map_err(|error| unreadable(path, "sslkey").because(error))?;
     let name = path.display();

@@ -1,4 +1,4 @@
-//! Judges the server's certificate as libpq does.
+//! Checks the server's certificate as libpq does.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error as TlsError, Signatu
 
 use super::certificate::Certificate;
 
-/// rustls' own judge, and what libpq takes besides: no check at all, a check without the host, the
+/// The verifier of rustls, and the cases that libpq accepts besides: no check at all, a check without the host, the
 /// common name for the host, and a certificate that is itself among the roots.
 #[derive(Debug)]
 pub(super) struct Verifier {
@@ -19,7 +19,7 @@ pub(super) struct Verifier {
     pub(super) signed_by: Option<Arc<WebPkiServerVerifier>>,
     pub(super) roots: Vec<CertificateDer<'static>>,
     pub(super) is_host_checked: bool,
-    /// Whether there are lists of what was revoked. rustls has not looked at them where it refuses an authority.
+    /// Whether there are revocation lists. rustls has not checked them where it rejects an authority.
     pub(super) has_revocations: bool,
 }
 
@@ -32,7 +32,7 @@ fn is_about_the_name(error: &TlsError) -> bool {
     )
 }
 
-/// An authority's certificate shown as a server's. Its dates were found good before that.
+/// Whether the error is about an authority's certificate in the place of a server's. Its dates were checked before.
 /// See docs/upstream.md#rustls-webpki-a-trusted-certificate
 fn is_about_an_authority(error: &TlsError) -> bool {
     let TlsError::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
@@ -60,13 +60,13 @@ impl ServerCertVerifier for Verifier {
             roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let Err(error) = verdict else { return verdict };
         let is_accepted = if is_about_the_name(&error) {
-            // The name is compared last: everything else was found good.
+            // The name is compared last: all other checks have passed.
             self.is_for_host(end_entity, server_name)
         } else if is_about_an_authority(&error)
             && self.roots.contains(end_entity)
             && !self.has_revocations
         {
-            // What is trusted by itself needs nobody to vouch for it.
+            // A certificate that is itself trusted needs no authority.
             if !self.is_for_host(end_entity, server_name) {
                 return Err(TlsError::InvalidCertificate(CertificateError::NotValidForName));
             }
@@ -77,8 +77,7 @@ impl ServerCertVerifier for Verifier {
         if is_accepted { Ok(ServerCertVerified::assertion()) } else { Err(error) }
     }
 
-    // That the server holds the certificate's key is always checked: SCRAM's channel binding
-    // rests on it.
+    // The check that the server holds the certificate's key is never skipped: SCRAM's channel binding depends on it.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -111,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// The certificate of an authority for `db.example`, good in 2026.
+    /// The certificate of an authority for `db.example`, valid in 2026.
     fn authority() -> CertificateDer<'static> {
         let mut params = CertificateParams::new(vec!["db.example".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

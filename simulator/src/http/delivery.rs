@@ -1,4 +1,4 @@
-//! Writing a reply, properly or not.
+//! Writes a reply, correctly or with a fault.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -8,20 +8,20 @@ use super::reply::{Delivery, Reply, reason};
 use super::stop::StopSignal;
 use crate::rules::Framing;
 
-/// Bodies are chunked, and huge ones made, in pieces of this size.
+/// The size of the pieces in which bodies are chunked and huge bodies are made.
 const PIECE_BYTES: usize = 16 << 10;
 
 const HUGE_START: &[u8] = br#"{"cursor":"","padding":""#;
 const HUGE_END: &[u8] = br#"","trades":[]}"#;
 
-/// What becomes of the connection.
+/// The next step for the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     Keep,
     Close,
 }
 
-/// Delivers what is delivered after the request was read to its end.
+/// Delivers a reply whose delivery begins after the request was read to its end.
 pub(super) fn deliver(
     stream: &TcpStream,
     reply: &Reply,

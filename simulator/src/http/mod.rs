@@ -1,6 +1,5 @@
-//! Just enough HTTP/1.1 over `std::net` for one thread per connection. Knows nothing of the
-//! exchange: it reads a request, asks a function for the reply, and delivers it as told, which
-//! includes delivering it badly.
+//! A minimal HTTP/1.1 over `std::net`, with one thread for each connection. It knows nothing of the exchange: it reads
+//! a request, asks a function for the reply, and delivers the reply as told, also with faults.
 
 mod delivery;
 mod reply;

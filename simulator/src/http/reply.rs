@@ -1,4 +1,4 @@
-//! A reply and the manner of its delivery.
+//! A reply and the way of its delivery.
 
 use std::io::Write;
 
@@ -13,47 +13,47 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    /// How many rows the body holds, for the record.
+    /// The number of rows in the body, for the record.
     pub(crate) row_count: usize,
     pub(crate) framing: Framing,
     pub(crate) delivery: Delivery,
 }
 
-/// How an answer is to arrive.
+/// The way of delivering an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// As it is.
+    /// The complete answer.
     Whole,
-    /// As it is; then the connection is closed.
+    /// The complete answer; then the connection is closed.
     CloseAfter,
     /// Half of the body; then the connection is closed.
     Truncated,
-    /// A body that trickles.
+    /// A body that arrives slowly.
     Slow {
-        /// Bytes between two pauses; 0 counts as 1.
+        /// The number of bytes between two pauses; 0 counts as 1.
         bytes_per_step: usize,
-        /// Length of a pause, milliseconds.
+        /// The length of a pause, in milliseconds.
         pause_ms: u64,
     },
-    /// Not at all; the connection is closed after a while.
+    /// No answer; the connection is closed after a while.
     Hang {
-        /// Milliseconds.
+        /// The time until it is closed, in milliseconds.
         ms: u64,
     },
-    /// Not at all: the connection is reset.
+    /// No answer: the connection is reset.
     Reset,
-    /// Not at all: the connection is closed.
+    /// No answer: the connection is closed.
     Closed,
     /// Half of the headers.
     ResetMidHeaders,
     /// A body of that length instead of the answer's own.
     Huge {
-        /// Length of the body.
+        /// The length of the body, in bytes.
         bytes: u64,
     },
 }
 
-/// An answer that no socket delivers.
+/// An answer that is not delivered by a socket.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
@@ -62,11 +62,11 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// The whole body.
     pub body: Vec<u8>,
-    /// What is to become of it.
+    /// The way in which it should be delivered.
     pub delivery: Delivery,
-    /// What went wrong with it.
+    /// The fault of the answer.
     pub fault: Fault,
-    /// How many rows it holds.
+    /// The number of its rows.
     pub row_count: usize,
 }
 
@@ -121,13 +121,13 @@ impl Reply {
             .with_header("Vary", "Accept-Encoding".to_owned())
     }
 
-    /// The same as a value for whoever delivers it.
+    /// The reply as a value, for a caller that delivers it.
     pub(crate) fn answer(self, fault: Fault) -> Answer {
         let Reply { status, headers, body, row_count, framing: _, delivery } = self;
         Answer { status, headers, body, delivery, fault, row_count }
     }
 
-    /// Whether the client gets to see the status.
+    /// Whether the client receives the status.
     pub(crate) fn has_status(&self) -> bool {
         !matches!(
             self.delivery,
@@ -136,7 +136,7 @@ impl Reply {
     }
 }
 
-/// The words after a status; clients must not care.
+/// The text after a status; clients must ignore it.
 pub(super) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,13 +1,13 @@
-//! Reading a request.
+//! Reads a request.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
 
-/// A head beyond this is refused; real servers stop at 8 to 64 KiB.
+/// The longest accepted head; real servers stop at 8 to 64 KiB.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-/// A request line beyond this gets 414.
+/// The longest request line; a longer one gets 414.
 const TARGET_BYTES_MAX: usize = 8 << 10;
-/// Nothing here takes a body; a short one is read past.
+/// The longest body. No route here uses a body; a short one is read and ignored.
 const BODY_BYTES_MAX: u64 = 1 << 20;
 
 const END: &[u8] = b"\r\n\r\n";
@@ -15,19 +15,19 @@ const END: &[u8] = b"\r\n\r\n";
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// As sent, without the query.
+    /// The path as sent, without the query.
     pub(crate) path: String,
-    /// As sent, without the question mark.
+    /// The query as sent, without the question mark.
     pub(crate) raw_query: String,
-    /// Decoded, in order.
+    /// The parameters, decoded, in order.
     pub(crate) query: Vec<(String, String)>,
-    /// Names in lower case, in order.
+    /// The headers, names in lower case, in order.
     pub(crate) headers: Vec<(String, String)>,
     is_http_1_0: bool,
 }
 
 impl Request {
-    /// A request that came over no socket; the error is the status to answer.
+    /// A request that came over no socket. The error is the status of the answer.
     pub(crate) fn get(target: &str, headers: Vec<(String, String)>) -> Result<Request, u16> {
         if TARGET_BYTES_MAX < target.len() {
             return Err(414);
@@ -80,9 +80,9 @@ impl Request {
     }
 }
 
-/// Reads a head but for its last byte, which [`finish`] takes. Closing a socket that has unread
-/// bytes makes the system send RST instead of FIN: that is how a reset is done without linger
-/// options, which `std` does not offer. `None`: the other side closed between two requests.
+/// Reads a head except its last byte, which [`finish`] reads. When a socket with unread bytes is closed, the system
+/// sends RST instead of FIN: this makes a reset possible without linger options, which `std` does not offer. `None`:
+/// the client closed the connection between two requests.
 pub(super) fn read_head(mut stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     let mut chunk = [0; 8 << 10];
@@ -112,7 +112,7 @@ pub(super) fn read_head(mut stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Takes the byte that [`read_head`] left and reads past a body.
+/// Reads the byte that [`read_head`] left, and a body, which is ignored.
 pub(super) fn finish(mut stream: &TcpStream, request: Option<&Request>) -> io::Result<()> {
     stream.read_exact(&mut [0; 1])?;
     let declared = request.and_then(|request| request.header("content-length"));
@@ -124,7 +124,7 @@ pub(super) fn finish(mut stream: &TcpStream, request: Option<&Request>) -> io::R
     Ok(())
 }
 
-/// Understands a head; the error is the status to answer.
+/// Parses a head. The error is the status of the answer.
 pub(super) fn parse(head: &[u8]) -> Result<Request, u16> {
     let head = str::from_utf8(head).map_err(|_| 400_u16)?;
     let mut lines = head.split("\r\n");
@@ -161,7 +161,7 @@ fn header(line: &str) -> Option<(String, String)> {
     Some((name.to_ascii_lowercase(), value.trim().to_owned()))
 }
 
-/// A request target; locations without a host lead back to the same one.
+/// A request target. A location without a host refers to the same host.
 pub(crate) fn target(path: &str, raw_query: &str) -> String {
     let mark = if raw_query.is_empty() { "" } else { "?" };
     format!("{path}{mark}{raw_query}")
@@ -175,7 +175,7 @@ fn pairs(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Percent-decoding; what is not a valid escape stays as it is. A plus is a space in queries only.
+/// Decodes percent escapes; an invalid escape stays as it is. A plus is a space in queries only.
 fn decoded(text: &str, has_plus: bool) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());

@@ -1,5 +1,5 @@
-//! Accepting, conversing, and stopping. One thread accepts, one thread per connection answers; all
-//! of them have ended when a stop returns.
+//! Accepts connections, answers requests, and stops. One thread accepts and one thread for each connection answers;
+//! all of them have ended when a stop returns.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -15,11 +15,11 @@ use super::reply::{Delivery, Reply};
 use super::request::{self, Request};
 use super::stop::StopSignal;
 
-/// A listening exchange. Dropping it stops it: no connection is accepted any more, the open ones
-/// are shut down, waiting faults end, and every thread is joined.
+/// A listening exchange. Dropping it stops it: no further connection is accepted, the open ones are shut down, waiting
+/// faults end, and every thread is joined.
 ///
-/// A panic in a handler (such as a failed assertion in a `before_each_page` function) makes the
-/// drop panic too, unless the thread is panicking already: it fails the test it happened in.
+/// A panic in a handler (such as a failed assertion in a `before_each_page` function) makes the drop panic too, unless
+/// the thread is panicking already: the test in which it happened fails.
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -58,7 +58,7 @@ impl Server {
         format!("http://{}{}", self.reachable_address(), crate::BASE_PATH)
     }
 
-    /// Stops, as dropping does.
+    /// Stops the server, as dropping it does.
     ///
     /// # Panics
     ///
@@ -67,7 +67,7 @@ impl Server {
         drop(self);
     }
 
-    /// An unspecified address is good for listening only.
+    /// The address for clients. An unspecified address can only be listened on.
     fn reachable_address(&self) -> SocketAddr {
         let ip = match self.address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -85,7 +85,7 @@ impl Drop for Server {
             // A connection that is closed already needs no shutdown.
             let _ = connection.shutdown(Shutdown::Both);
         }
-        // Only a connection wakes `accept`; if none can be made, one is just being accepted.
+        // Only a connection wakes `accept`; if none can be made, another one is just being accepted.
         let _ = TcpStream::connect_timeout(&self.reachable_address(), Duration::from_secs(1));
         if let Some(Err(panic)) = self.acceptor.take().map(JoinHandle::join) {
             lock(&self.shared.panics).push(words(&*panic));
@@ -103,7 +103,7 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) {
             break;
         }
         let Ok((stream, _)) = accepted else {
-            // Out of file descriptors, or the client is gone; either passes.
+            // There are no file descriptors left, or the client is gone; both are temporary.
             shared.stop.pause(Duration::from_millis(5));
             continue;
         };
@@ -123,18 +123,17 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) {
         threads.extend(conversation);
     }
     drop(listener);
-    // A stop between the check above and the registration missed this connection.
+    // A stop between the check above and the registration did not see this connection.
     for connection in lock(&shared.connections).values().filter_map(Weak::upgrade) {
         let _ = connection.shutdown(Shutdown::Both);
     }
     for thread in threads {
-        // Panics were caught and noted inside.
+        // Panics were caught and noted inside the thread.
         let _ = thread.join();
     }
 }
 
-/// Answers requests until one side closes. A connection that fails is the client's business: it
-/// notices, and here nothing is left to be done.
+/// Answers requests until one side closes. A failed connection needs no action here: the client notices it.
 fn converse(stream: &TcpStream, shared: &Shared) {
     let _ = stream.set_nodelay(true);
     while let Ok(Then::Keep) = exchange_messages(stream, shared) {}

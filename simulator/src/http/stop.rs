@@ -19,10 +19,10 @@ impl StopSignal {
         *self.is_stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits, but not beyond a stop.
+    /// Waits for this time, or until a stop.
     pub(crate) fn pause(&self, duration: Duration) {
         let is_stopped = self.is_stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whether time or the signal ended the wait is for the caller's next step to find out.
+        // The caller's next step finds out whether the time or a stop ended the wait.
         drop(self.changed.wait_timeout_while(is_stopped, duration, |is_stopped| !*is_stopped));
     }
 }

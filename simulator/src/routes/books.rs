@@ -21,7 +21,7 @@ pub(crate) fn one(world: &World, request: &Request, ticker: &str) -> Reply {
     Reply::json(200, format!("{{\"orderbook_fp\":{}}}", book_json(world, ticker, depth)))
 }
 
-/// Whatever is asked for has a book: an empty one if there is no such market.
+/// Each market in the request has a book: an empty one if there is no such market.
 pub(crate) fn several(world: &World, request: &Request) -> Reply {
     let asked = request.query.iter().filter(|(name, _)| name == "tickers");
     let tickers: Vec<&str> = asked.map(|(_, ticker)| ticker.as_str()).collect();
@@ -39,7 +39,7 @@ pub(crate) fn several(world: &World, request: &Request) -> Reply {
     Reply { row_count: rows.len(), ..Reply::json(200, body) }
 }
 
-/// `None` is all levels.
+/// The depth; `None` for all levels.
 fn depth(request: &Request) -> Result<Option<usize>, ()> {
     let Some(text) = request.filled_param("depth") else { return Ok(None) };
     match usize::try_from(text.parse::<i64>().map_err(|_| ())?) {

@@ -1,4 +1,4 @@
-//! A candle as the exchange writes it: each tier has names of its own.
+//! A candle in the exchange's JSON; each tier has its own names.
 
 use super::market_json::Prices as Quotes;
 use crate::candle::Candle;
@@ -7,8 +7,8 @@ use crate::tier::Tier;
 
 const DOLLAR_E4: i64 = 10_000;
 
-/// The candle as one compact object, its keys in alphabetical order. Quotes are those of the book
-/// as it is now: it has no past.
+/// The candle as one compact object, its keys in alphabetical order. The quotes are those of the present book, because
+/// the book has no history.
 pub(super) fn candle(candle: &Candle, quotes: &Quotes, tier: Tier) -> String {
     let (ask_e4, bid_e4) = (DOLLAR_E4 - quotes.no_bid.0, quotes.yes_bid.0);
     let mut json = Object::new();
@@ -27,7 +27,7 @@ pub(super) fn candle(candle: &Candle, quotes: &Quotes, tier: Tier) -> String {
     json.end()
 }
 
-/// An empty object before the first trade, nulls in the pauses between trades.
+/// The prices: an empty object before the first trade, nulls in the periods without a trade.
 fn live_prices(candle: &Candle) -> String {
     if candle.prices.is_none() && candle.previous_e6.is_none() {
         return "{}".to_owned();

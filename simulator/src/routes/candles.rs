@@ -15,15 +15,15 @@ use crate::text::{array, quoted};
 use crate::tier::Tier;
 use crate::world::World;
 
-/// How many candles a request may be about: of one market, and of several together. Counted are
-/// the periods asked for, whether or not the market was open in them.
+/// The most candles of a request: for one market, and for several together. All periods of the request count, whether
+/// or not the market was open in them.
 const CANDLES_MAX: i64 = 5_000;
 const BATCH_CANDLES_MAX: i64 = 10_000;
 const TICKERS_MAX: usize = 100;
 
-/// Which candles a request is about.
+/// The candles that a request asks for.
 struct Span {
-    /// `None`: there are none of the length asked for.
+    /// The length of a period; `None` if there are no candles of the wanted length.
     period: Option<Period>,
     from_s: i64,
     to_s: i64,
@@ -63,7 +63,7 @@ fn single(world: &World, request: &Request, found: Option<&Listed>, tier: Tier) 
     Reply { row_count: rows.len(), ..Reply::json(200, body) }
 }
 
-/// Whatever is asked for has a list: an empty one if there is no such market, or not any more.
+/// Each market in the request has a list: an empty one if there is no such market, or no longer.
 fn batch(world: &World, request: &Request) -> Result<Reply, String> {
     let tickers = paging::list(request, "market_tickers").unwrap_or_default();
     if tickers.is_empty() || TICKERS_MAX < tickers.len() {
@@ -132,7 +132,7 @@ fn check_count(candle_count: i64, max: i64) -> Result<(), String> {
     Err(format!("requested time range with candlesticks: {candle_count}, max candlesticks: {max}"))
 }
 
-/// A market if it is of this tier.
+/// The market of this name if it is in this tier.
 fn find<'a>(world: &'a World, ticker: &str, tier: Tier) -> Option<&'a Listed> {
     let listed = world.listed(ticker)?;
     (world.is_archived(&listed.market) == (tier == Tier::Historical)).then_some(listed)

@@ -9,11 +9,11 @@ use crate::text::{Object, array};
 use crate::timestamp::SECOND_US;
 use crate::world::World;
 
-/// How many rows if the request does not say, and how many at most: without and with combos.
+/// The default and the greatest number of rows: without and with combos.
 const LIMITS: (usize, usize) = (200, 200);
 const COMBO_LIMITS: (usize, usize) = (100, 200);
 
-/// What a list of events is narrowed down to.
+/// The filter of a list of events.
 struct Filter<'a> {
     is_combo: bool,
     series_ticker: Option<&'a str>,
@@ -52,7 +52,7 @@ pub(crate) fn one(world: &World, request: &Request, event_ticker: &str) -> Reply
     let mut body = Object::new();
     body.raw("event", &event_json(world, group, is_nested));
     if is_nested {
-        // Required by the specification, also where the markets are in the event.
+        // The specification requires this list, also where the event has the markets.
         body.raw("markets", "[]");
     } else if !is_bare {
         put_markets(&mut body, world, group);
@@ -95,7 +95,8 @@ fn combo_filter(request: &Request) -> Result<Filter<'_>, &'static str> {
 }
 
 impl Filter<'_> {
-    /// A status matches if that of any market does, archived ones included.
+    /// Whether the filter takes an event. A status matches if it is that of any of its markets, archived ones
+    /// included.
     fn takes(&self, world: &World, group: &Group) -> bool {
         let now_us = world.now_us();
         world.shows(group.is_implicit)

@@ -1,5 +1,4 @@
-//! What a fault makes of an answer, whatever it is about: what is answered instead, and how an
-//! answer is delivered.
+//! The effect of a fault on any answer: a replacement of the answer, or the way of its delivery.
 
 use crate::cursor;
 use crate::fault::{Fault, RetryAfter};
@@ -8,7 +7,7 @@ use crate::refusal;
 use crate::timestamp::{SECOND_US, http_date};
 use crate::world::World;
 
-/// Neither JSON nor UTF-8.
+/// Bytes that are neither JSON nor UTF-8.
 const GARBAGE: &[u8] = b"\x1f\xff\xfe{\"trades\":[{]]\x00";
 
 /// The answer of a fault that needs no page.
@@ -56,7 +55,7 @@ pub(crate) fn instead(world: &World, request: &Request, fault: Fault) -> Option<
     }
 }
 
-/// What a list of this path is called in its answer; `None` for what is no list.
+/// The name of the list in the answer of this path; `None` if the answer is no list.
 fn list_name(request: &Request) -> Option<&'static str> {
     let ends = |end| request.path.ends_with(end);
     match () {
@@ -76,14 +75,14 @@ fn empty_list(request: &Request) -> Option<Reply> {
     Some(Reply::json(200, body))
 }
 
-/// Those of trades are made where their rows are.
+/// An empty page with a cursor. For trades it is made where the rows are made.
 fn empty_page(request: &Request) -> Option<Reply> {
     let name = list_name(request).filter(|name| ["markets", "events"].contains(name))?;
     let next = cursor::same_place(request.filled_param("cursor"));
     Some(Reply::json(200, format!(r#"{{"cursor":"{next}","{name}":[]}}"#)))
 }
 
-/// The same request, as somebody reads it who knows no filter.
+/// The same request without its filters.
 pub(crate) fn without_filters(request: &Request) -> Request {
     let mut request = request.clone();
     let is_kept = |name: &str| ["limit", "cursor", "with_nested_markets"].contains(&name);

@@ -6,7 +6,7 @@ use crate::http::Reply;
 use crate::timestamp::{SECOND_US, rfc3339};
 use crate::world::World;
 
-/// Orders leave the live tier after two weeks, whatever trades do.
+/// Orders leave the live tier after two weeks, independently of trades.
 const ORDERS_LIVE_US: i64 = 14 * DAY_US;
 const DAY_US: i64 = 24 * 60 * 60 * SECOND_US;
 

@@ -1,4 +1,4 @@
-//! Which markets a request is about.
+//! The markets that a request asks for.
 
 use super::paging;
 use crate::catalogue::{Listed, Place};
@@ -27,7 +27,7 @@ const UPDATED_AND_MORE: &str =
     "updated timestamp filters require mve_filter=exclude and allow only series_ticker besides";
 const SEVERAL_SCOPES: &str = "tickers, event_ticker and series_ticker are mutually exclusive";
 
-/// What a list of markets is narrowed down to.
+/// The filter of a list of markets.
 #[derive(Default)]
 pub(super) struct Filter<'a> {
     tickers: Option<Vec<&'a str>>,
@@ -49,7 +49,7 @@ enum Family {
 struct Window {
     family: Family,
     from_us: i64,
-    /// Exclusive.
+    /// The end of the window, exclusive.
     until_us: i64,
     has_min: bool,
 }
@@ -68,7 +68,7 @@ impl StatusFilter {
         }
     }
 
-    /// A market that is paused during its trading hours counts as open, too.
+    /// Whether the filter takes a market. A market that is paused during its trading hours also counts as open.
     pub(super) fn takes(self, market: &Market, now_us: i64) -> bool {
         let is_within_hours = (market.open_us..market.close_us).contains(&now_us);
         match market.status_at(now_us) {
@@ -103,7 +103,7 @@ impl<'a> Filter<'a> {
         Ok(filter)
     }
 
-    /// The filter of `/historical/markets`, likewise.
+    /// The filter of `/historical/markets`; the error is the `details` of a 400.
     pub(super) fn historical(request: &'a Request) -> Result<Filter<'a>, &'static str> {
         let is_combo = (request.param("mve_filter") == Some("exclude")).then_some(false);
         let filter = Filter { is_combo, ..Filter::scope(request) };
@@ -127,7 +127,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Times go with some statuses only, and the time of updates with next to nothing.
+    /// Checks the time filter: it goes with some statuses only, and the time of updates with almost no other filter.
     fn check_window(&self) -> Result<(), &'static str> {
         let Some(window) = &self.window else { return Ok(()) };
         let status = self.status;
@@ -152,7 +152,7 @@ impl<'a> Filter<'a> {
         if is_allowed { Ok(()) } else { Err(TIME_AND_STATUS) }
     }
 
-    /// The selected markets of a tier below a place, newest first.
+    /// The selected markets of a tier below a position, newest first.
     pub(super) fn select(
         &self,
         world: &'a World,
@@ -223,7 +223,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// The time filter; there may be one.
+/// The time filter; at most one is allowed.
 fn window(rules: &Rules, request: &Request) -> Result<Option<Window>, &'static str> {
     let families = [
         (Family::Created, "min_created_ts", "max_created_ts"),
@@ -242,7 +242,7 @@ fn window(rules: &Rules, request: &Request) -> Result<Option<Window>, &'static s
             return Err(SEVERAL_TIMES);
         }
         let (from_us, until_us) = if family == Family::Updated {
-            // Strictly later than the one, at or before the other.
+            // Strictly later than the lower bound, and at or before the upper bound.
             (min_s.map(after_us), max_s.map(after_us))
         } else {
             (min_s.map(start_us), max_s.map(|max_s| start_us(paging::until_s(rules, max_s))))

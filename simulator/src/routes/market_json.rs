@@ -1,4 +1,4 @@
-//! A market as the exchange writes it.
+//! A market in the exchange's JSON.
 
 use crate::book::Book;
 use crate::catalogue::Listed;
@@ -12,8 +12,8 @@ const DAY_US: i64 = 86_400_000_000;
 
 const RULES: &str = "If this simulation says so, then the market resolves to Yes.";
 
-/// The price grids by name: how far the edges reach from 0 and from 1 dollar, the step there, and
-/// the step between.
+/// The price grids by name: the size of the ranges at 0 and at 1 dollar, the step in these ranges, and the step
+/// between them.
 const GRIDS: [(&str, i64, i64, i64); 12] = [
     ("linear_cent", 0, 100, 100),
     ("deci_cent", 0, 10, 10),
@@ -68,7 +68,7 @@ pub(super) fn market(world: &World, listed: &Listed) -> String {
     json.end()
 }
 
-/// The collection a combo's event is said to come from.
+/// The collection that a combo's event names.
 pub(super) fn collection(event_ticker: &str) -> String {
     format!("{}-R", market::series_by_name(event_ticker))
 }
@@ -136,7 +136,7 @@ impl Prices {
     }
 }
 
-/// The ranges of a grid by its name; an unknown one is of whole cents.
+/// The ranges of a grid by its name; an unknown grid has whole cents.
 fn price_ranges(structure: &str) -> String {
     let grid = GRIDS.iter().find(|(name, ..)| *name == structure).unwrap_or(&GRIDS[0]);
     let &(_, edge, edge_step, step) = grid;

@@ -1,4 +1,4 @@
-//! `GET /markets`, `/markets/{ticker}`, and their twins under `/historical`.
+//! `GET /markets`, `/markets/{ticker}`, and the same under `/historical`.
 
 use super::market_filter::Filter;
 use super::{market_json, paging};
@@ -7,7 +7,7 @@ use crate::refusal;
 use crate::tier::Tier;
 use crate::world::World;
 
-/// How many rows if the request does not say, and how many at most.
+/// The default and the greatest number of rows.
 const LIMITS: (usize, usize) = (100, 1000);
 
 pub(crate) fn list(world: &World, request: &Request, tier: Tier) -> Reply {

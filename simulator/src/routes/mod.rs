@@ -1,4 +1,4 @@
-//! One file per resource, and what they share.
+//! One file for each resource, and their common parts.
 
 pub(crate) mod books;
 mod candle_json;

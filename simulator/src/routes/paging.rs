@@ -1,11 +1,11 @@
-//! What all lists have in common: limits, cursors, the envelope.
+//! The common parts of all lists: limits, cursors, the envelope.
 
 use crate::catalogue::Place;
 use crate::cursor;
 use crate::http::{Reply, Request};
 use crate::rules::{ListEnd, MalformedCursor, MaxTs, Rules, ZeroLimit};
 
-/// The limit asked for; `limits` are the default and the maximum.
+/// The limit of the request; `limits` are the default and the maximum.
 pub(super) fn limit(
     rules: &Rules,
     request: &Request,
@@ -36,12 +36,12 @@ pub(super) fn until_s(rules: &Rules, max_s: i64) -> i64 {
 /// The texts of a comma-separated parameter; `None` without it.
 pub(super) fn list<'a>(request: &'a Request, name: &str) -> Option<Vec<&'a str>> {
     let text = request.filled_param(name)?;
-    // Nor is a ticker with a blank found in a list.
+    // A list does not find a ticker with a blank, either.
     let is_found = |part: &&str| !part.is_empty() && !part.contains(' ');
     Some(text.split(',').map(str::trim).filter(is_found).collect())
 }
 
-/// Where a list of markets or events goes on.
+/// The position where a list of markets or events continues.
 pub(super) fn below(rules: &Rules, request: &Request) -> Result<Option<Place>, &'static str> {
     match request.filled_param("cursor").map(cursor::decode_place) {
         None => Ok(None),
@@ -56,7 +56,7 @@ pub(super) fn has_cursor(rules: &Rules, has_more: bool, row_count: usize, limit:
     has_more || (row_count == limit && rules.cursor_after_full_page)
 }
 
-/// One page of markets or events: what comes first of the rows left, and the cursor after it.
+/// One page of markets or events: the first of the remaining rows, and the cursor after them.
 pub(super) fn page<T>(
     rules: &Rules,
     rows: impl Iterator<Item = T>,
@@ -71,8 +71,7 @@ pub(super) fn page<T>(
     (rows, next)
 }
 
-/// A page as it is served: `{"cursor":…,"<name>":[…]}`; the name comes after `cursor` in the
-/// alphabet.
+/// A page as it is served: `{"cursor":…,"<name>":[…]}`. The name has to come after `cursor` in the alphabet.
 pub(super) fn reply<T: AsRef<[u8]>>(
     name: &str,
     rows: &[T],

@@ -7,7 +7,7 @@ use crate::rules::UnknownSeries;
 use crate::text::{Object, array};
 use crate::world::World;
 
-/// All of them at once: the exchange has no pages here. None at all is `null`.
+/// All series at once: the exchange has no pages here. An empty list is `null`.
 pub(crate) fn list(world: &World) -> Reply {
     let rows: Vec<String> = world.series().map(|(ticker, series)| json(ticker, series)).collect();
     let series = match rows.len() {

@@ -12,7 +12,7 @@ use crate::tier::Tier;
 use crate::timestamp::SECOND_US;
 use crate::world::World;
 
-/// How many rows if the request does not say, and how many at most.
+/// The default and the greatest number of rows.
 const LIMITS: (usize, usize) = (100, 1000);
 
 pub(crate) fn answer(
@@ -38,7 +38,7 @@ pub(crate) fn answer(
         .delivered(any_fault::delivery(fault))
 }
 
-/// Understands the parameters; the error is the `details` of a 400. Unknown ones are ignored.
+/// Parses the parameters; the error is the `details` of a 400. Unknown parameters are ignored.
 fn query<'a>(
     rules: &Rules,
     request: &'a Request,

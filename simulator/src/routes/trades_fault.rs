@@ -1,4 +1,4 @@
-//! What a fault does to a page of trades.
+//! The effect of a fault on a page of trades.
 
 use super::trades_page::{Page, Query};
 use crate::cursor;
@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::random::SplitMix64;
 use crate::tape::Key;
 
-/// What a fault does to a proper page and its cursor.
+/// Applies a fault to a correct page and its cursor.
 pub(super) fn spoil(
     page: &mut Page,
     next: &mut Option<String>,
@@ -17,7 +17,8 @@ pub(super) fn spoil(
 ) {
     match fault {
         Fault::RepeatCursor => {
-            // The asked cursor goes back as it came; one that is no base64url could break JSON.
+            // The answer repeats the cursor of the request as it was sent. One that is no base64url could make the
+            // JSON invalid.
             if let Some(asked) = asked.filter(|asked| cursor::decode(asked).is_some()) {
                 *next = Some(asked.to_owned());
             } else if let Some(last) = page.rows.last() {
@@ -30,13 +31,13 @@ pub(super) fn spoil(
         Fault::Unordered => {
             let in_order: Vec<Key> = page.rows.iter().map(|row| row.key.clone()).collect();
             SplitMix64::new(number).shuffle(&mut page.rows);
-            // Chance may leave a short page as it was; reversed, two rows are out of order.
+            // A random order may be the original one on a short page; then the rows are reversed.
             if page.rows.iter().map(|row| &row.key).eq(&in_order) {
                 page.rows.reverse();
             }
         }
         Fault::EmptyPageWithCursor => {
-            // The next row's own key with something appended lies just above that row.
+            // The key of the next row with a suffix lies just above that row.
             let (created_us, id) = match page.rows.first() {
                 Some(row) => (row.key.created_us, &*row.key.trade_id),
                 None => (query.selection.from_us.max(0), ""),

@@ -1,4 +1,4 @@
-//! One event or series of the selection: what its lists show, and what is behind a list of nothing.
+//! One event or series of the selection: the markets that its lists show, and the questions behind an empty list.
 
 use std::collections::BTreeSet;
 
@@ -17,10 +17,10 @@ use crate::failure::{Failure, one_line};
 use crate::kalshi::{MarketList, MarketsPage, VENUE, means_combos};
 use crate::store::Store;
 
-/// Descriptions of markets kept until they are stored: some ten megabytes at most.
+/// Descriptions of markets kept until they are stored: at most some ten megabytes.
 const NEWS_WAITING_MAX: usize = 2_000;
 
-/// What the lists of one entry showed.
+/// The markets that the lists of one entry showed.
 #[derive(Default)]
 struct Shown {
     joined: BTreeSet<Ticker>,
@@ -28,21 +28,21 @@ struct Shown {
     answered_at: Option<Timestamp>,
 }
 
-/// What came of finding out about an entry.
+/// The result of resolving an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
-    /// The exchange said what belongs to it.
+    /// The exchange named the markets of the entry.
     Said,
-    /// It has no market now, as two questions agree.
+    /// The entry has no market now; two questions agree about it.
     Empty,
-    /// There is no such thing.
+    /// The exchange knows no such event or series.
     Refused,
-    /// Nobody can say.
+    /// The exchange gave no clear answer.
     Open,
 }
 
 impl Resolver<'_> {
-    /// Asks which markets of an event or a series are open, or were until lately.
+    /// Asks for the markets of an event or a series that are open, or were open until lately.
     pub(super) fn list(&mut self, watch: &Watch, record: &WatchRecord) -> Result<(), Failure> {
         let since = Since::of(record, self.asker.exchange_now());
         let mut shown = Shown::default();
@@ -103,7 +103,7 @@ impl Resolver<'_> {
             Ok(Listing::OutOfTime) => Ok(Word::Open),
             Err(broken) => {
                 let failure = broken.of_exchange()?;
-                // The next one is asked for, too, but not as patiently.
+                // The next list is still asked for, but with fewer attempts.
                 self.attempts_max = 1;
                 self.trouble(&watch.target, &failure, record.members.len());
                 Ok(Word::Open)
@@ -111,7 +111,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Takes in what a page of a list shows, once it is sure that it answers the question.
+    /// Takes over a page of a list, once it is certain that the page answers the question.
     fn take_listed(
         &mut self,
         mut page: MarketsPage,
@@ -132,7 +132,7 @@ impl Resolver<'_> {
         page.markets.retain(|row| shard.holds(&row.market.ticker));
         let described: BTreeSet<&Ticker> =
             page.markets.iter().map(|row| &row.market.ticker).collect();
-        // One whose description is unreadable may trade all the same.
+        // A market with an unreadable description may still trade.
         for ticker in page.tickers.iter().filter(|ticker| !described.contains(ticker)) {
             self.join(ticker, Listed::Open, watch, record, shown);
         }
@@ -166,8 +166,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Markets that opened and closed while nobody looked are read; those that were read and retired
-    /// stay so, unless they are not over after all.
+    /// Adds the markets that opened and closed while no pass ran. Markets that were read and retired stay retired,
+    /// unless they are not over after all.
     fn catch_up(
         &mut self,
         ended: Vec<Sighting>,
@@ -196,7 +196,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// An empty list says nothing by itself: other questions have to agree.
+    /// Asks other questions about an empty list: an empty list proves nothing alone.
     fn look_behind(
         &mut self,
         watch: &Watch,
@@ -216,7 +216,7 @@ impl Resolver<'_> {
         if !since.is_gap() && membership::is_emptiness_known(record, has_open, self.now) {
             return Ok(Word::Empty);
         }
-        // Otherwise there is nothing to be lost: the next list begins where this one did.
+        // Otherwise nothing can be lost: the next list begins at the same instant as this one.
         let by_events = has_open || record.resolved_at.is_none() || since.is_gap();
         let mut jitter = self.jitter.clone();
         let behind =
@@ -247,7 +247,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Its list is empty, and what was asked about that failed.
+    /// Leaves an entry open: its list is empty, and the questions about that failed.
     fn leave_unsaid(&mut self, target: &Target, failure: Failure) -> Word {
         if self.asker.is_forbidden() {
             self.troubles.push(failure);
@@ -262,7 +262,7 @@ impl Resolver<'_> {
         Word::Open
     }
 
-    /// The exchange says that there is no such thing: a mistake of whoever typed it, unless it was known.
+    /// The exchange knows no such event or series. The name is a mistake of the user, unless it was known before.
     fn judge_unknown(
         &mut self,
         target: &Target,
@@ -279,7 +279,7 @@ impl Resolver<'_> {
         Ok(if has_open { Word::Open } else { Word::Empty })
     }
 
-    /// What the archive has taken since the last look is on no list of the live tier.
+    /// Warns that no list of the live tier holds the markets that the archive took since the last look.
     fn tell_archived(&mut self, target: &Target, since: &Since) {
         if !since.is_long_gap(VENUE.live_min) {
             return;
@@ -314,9 +314,9 @@ impl Resolver<'_> {
     }
 }
 
-/// What is asked of an event or a series. All that is open, or was until lately, is on one list; what
-/// settled while nobody looked for long is on another one. Once an hour the open ones are asked for by
-/// status, too: a market with a closing time of nonsense is on no list by closing times.
+/// The lists to ask for about an event or a series. One list holds all markets that are open or were open until
+/// lately; another one holds those that settled while no pass ran for long. Once an hour the open markets are also
+/// asked for by status, because a market with a nonsensical closing time is on no list by closing times.
 fn lists(target: &Target, since: &Since) -> Vec<MarketList> {
     let all = MarketList { with_combos: means_combos(target), ..MarketList::ALL };
     match target {

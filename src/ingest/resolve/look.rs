@@ -1,5 +1,5 @@
-//! Markets that no list shows are asked for by name, as far as it is time to: those that wait for
-//! something, and now and then those that are over.
+//! Asks by name for markets that no list shows, when it is time to: for those that wait for a change, and now and then
+//! for those that are over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,14 @@ use crate::domain::time::Timestamp;
 use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi::{MARKETS_PER_REQUEST, MarketList, MarketsPage, VENUE, is_combo};
 
-/// Markets seen before that are asked for by name in one pass: what is due takes its turn.
+/// Markets seen before that are asked for by name in one pass; the others that are due wait for their turn.
 const LOOKS_MAX: usize = MARKETS_PER_REQUEST;
-/// Markets asked for alone in one pass: each takes two requests.
+/// Markets asked for alone in one pass; each takes two requests.
 const ALONE_MAX: usize = 5;
-/// Entries whose markets that are over are looked through in one pass: each takes a query.
+/// Entries whose markets that are over are looked through in one pass; each takes a query.
 const ENTRIES_MAX: usize = 20;
 
-/// A market that is over and was asked for again, with the entries that it belongs to.
+/// Markets that are over and were asked for again, with the entries that each belongs to.
 type Over = BTreeMap<Ticker, Vec<usize>>;
 
 impl Resolver<'_> {
@@ -38,7 +38,7 @@ impl Resolver<'_> {
         let again = lifecycle::again(self.over(entries, now, &mut over)?, now, VENUE.live_max);
         let is_asked_anyway = !due.is_empty();
         if is_asked_anyway {
-            // A request that is made anyway takes some along.
+            // A request that is made anyway has room for some of the others.
             let room = due.len().next_multiple_of(MARKETS_PER_REQUEST) - due.len();
             due.extend(again.iter().take(room).map(|known| known.ticker.clone()));
         }
@@ -48,7 +48,7 @@ impl Resolver<'_> {
                 Ok(Some(answer)) => {
                     answer.pages.into_iter().for_each(|page| self.take_looked(page));
                     for sighting in answer.alone.into_iter().flat_map(|page| page.markets) {
-                        // Some are on no list at all: that says nothing about this entry's.
+                        // Some markets are on no list at all: they say nothing about this entry's list.
                         self.remember(&sighting);
                         self.keep(sighting);
                     }
@@ -58,7 +58,8 @@ impl Resolver<'_> {
                 }
                 Ok(None) => break,
                 Err(failure) => {
-                    // Their trades are read all the same. What answered nonsense is asked in another way.
+                    // The trades of these markets are read all the same. After a nonsensical answer the markets are
+                    // asked for in another way.
                     let is_nonsense = failure.kind == Kind::ExchangeUnreadable;
                     if !self.go_on_after(failure) || !is_nonsense {
                         break;
@@ -76,7 +77,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// Those never seen first, then those not looked at for longest.
+    /// The markets that are due: first those never seen, then those not looked at for the longest time.
     fn due(&self, now: Timestamp) -> Vec<Ticker> {
         let mut due: Vec<(Option<Timestamp>, Ticker)> = Vec::new();
         for (ticker, demand) in self.roster.markets() {
@@ -92,7 +93,7 @@ impl Resolver<'_> {
         due.into_iter().map(|(_, ticker)| ticker).collect()
     }
 
-    /// The markets of the selection that are over, as far as they may take their turn now.
+    /// The markets of the selection that are over and whose turn it is now.
     fn over(
         &mut self,
         entries: &[(&Watch, &WatchRecord)],
@@ -107,7 +108,7 @@ impl Resolver<'_> {
         for (ticker, _) in self.roster.markets().filter(is_over) {
             over.insert(ticker.clone(), self.known[ticker].clone());
         }
-        // Many entries take turns, by the minute.
+        // When there are many entries, each minute takes other ones.
         let stride = entries.len().div_ceil(ENTRIES_MAX).max(1);
         let turn = usize::try_from(now.second().div_euclid(60)).unwrap_or(0) % stride;
         for (at, (watch, _)) in entries.iter().enumerate().skip(turn).step_by(stride) {
@@ -128,7 +129,7 @@ impl Resolver<'_> {
         Ok(over.into_values().collect())
     }
 
-    /// One request for markets that are over: nothing is for good.
+    /// Asks in one request for markets that are over: no status is final for good.
     fn look_again(&mut self, again: &[Known], now: Timestamp) {
         let tickers: Vec<Ticker> = again.iter().map(|known| known.ticker.clone()).collect();
         let list = MarketList::named(&tickers);
@@ -153,7 +154,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Says what went wrong; whether it is worth asking on.
+    /// Reports the failure. Returns whether it makes sense to continue asking.
     fn go_on_after(&mut self, failure: Failure) -> bool {
         if self.asker.is_forbidden() {
             self.troubles.push(failure);
@@ -167,7 +168,7 @@ impl Resolver<'_> {
         true
     }
 
-    /// What was asked for by name is stored, changed or not: that it was looked at is news.
+    /// Stores the answers of a request by name, changed or not, because the time of the look is itself news.
     fn take_looked(&mut self, page: MarketsPage) {
         let now = self.asker.exchange_now();
         for sighting in page.markets {
@@ -182,8 +183,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// Markets that neither tier lists by name: before that is believed they are asked for alone, which
-    /// those `unasked` were not yet.
+    /// Judges markets that neither tier lists by name. Before an absence is believed, the market is asked for alone;
+    /// that was not yet done for those in `unasked`.
     fn miss_all(
         &mut self,
         missing: Vec<Ticker>,
@@ -227,7 +228,8 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// Most combos never trade, and are deleted when they settle: those of which something is stored.
+    /// The combos of `missing` with stored trades. Most combos never trade, and the exchange deletes them when they
+    /// settle.
     fn traded_combos(&mut self, missing: &[Ticker]) -> Result<BTreeSet<Ticker>, Failure> {
         let combos: Vec<Scope> =
             missing.iter().filter(|t| is_combo(t)).cloned().map(Scope::Market).collect();
@@ -239,7 +241,7 @@ impl Resolver<'_> {
         Ok(has_traded.filter_map(|row| row.scope.market().cloned()).collect())
     }
 
-    /// Nobody can say yet: it is read on, and asked for again.
+    /// Leaves a market open, because there is no clear answer: it is still read, and asked for again.
     fn leave_open(&mut self, ticker: Ticker) {
         if self.known.contains_key(&ticker) {
             self.miss(ticker, false);
@@ -248,7 +250,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// No question finds it.
+    /// Judges a market that no question finds.
     fn judge_gone(&mut self, ticker: Ticker) -> Result<(), Failure> {
         if self.known.contains_key(&ticker) {
             self.miss(ticker, true);
@@ -278,7 +280,7 @@ impl Resolver<'_> {
         self.absent.push(Absence { ticker, is_believed });
     }
 
-    /// Markets that are not over after all belong to their entries again.
+    /// Adds markets that are not over after all to their entries again.
     fn take_back(&mut self, entries: &[(&Watch, &WatchRecord)], over: &Over) {
         for (ticker, of_entries) in over {
             if self.known.get(ticker).is_none_or(|known| known.status.is_over()) {

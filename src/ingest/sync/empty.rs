@@ -1,4 +1,4 @@
-//! Lists that were empty: before that is believed, what is behind them is asked for in other ways.
+//! Empty lists: before one is believed, other questions ask for the markets behind it.
 
 use super::super::absence::{self, Behind, Events};
 use super::super::broken::Broken;
@@ -9,13 +9,13 @@ use crate::failure::{Failure, Kind};
 use crate::kalshi::{MarketList, MarketsPage, means_combos};
 use crate::retry::Policy;
 
-/// Events without live markets that the archive is asked about: if it has forgotten its list, each of
-/// them shows it.
+/// The number of events without live markets that the archive is asked about. If the archive dropped its list by
+/// mistake, each of them shows it.
 const BARE_MAX: usize = 3;
 
 impl Syncer<'_> {
-    /// Whether other questions agree with these lists of nothing. `rows` is what the other lists
-    /// showed. What contradicts is stored, and the entry is synced again.
+    /// Whether other questions agree with these empty lists. `rows` is the number of rows on the other lists.
+    /// Contradicting rows are stored, and the entry is synced again.
     pub(super) fn agree(
         &mut self,
         target: &Target,
@@ -25,7 +25,7 @@ impl Syncer<'_> {
         rows: usize,
     ) -> Result<bool, Failure> {
         match (target, mark) {
-            // Everything always has something; and a run reads the changes again from the same mark.
+            // The list of everything is never empty in truth; and a run reads the changes again from the same mark.
             (Target::All | Target::Market(_), _) => Ok(true),
             (_, Some(_)) if !self.is_by_hand => Ok(true),
             (Target::Series(series), Some(mark)) if !means_combos(target) => {
@@ -35,7 +35,7 @@ impl Syncer<'_> {
         }
     }
 
-    /// Nothing changed: then nothing is listed that is not on record.
+    /// Checks a list without changes: if nothing changed, nothing is listed that is not on record.
     fn agree_on_changes(
         &mut self,
         target: &Target,
@@ -56,7 +56,7 @@ impl Syncer<'_> {
         Ok(is_agreed)
     }
 
-    /// Reads a list of which only what is not on record is stored; whether it came to its end.
+    /// Reads a list and stores only the markets that are not on record. Returns whether it was read to its end.
     fn list_unknown(&mut self, list: &MarketList) -> Result<bool, Failure> {
         let attempts_max = Policy::default().attempts_max;
         let (asker, mut jitter) = (self.asker, self.jitter.clone());
@@ -84,7 +84,8 @@ impl Syncer<'_> {
         }
     }
 
-    /// All lists of the entry were read, and some were empty: its events tell, and the archive again.
+    /// Checks an entry of which all lists were read and some were empty: asks for its events, and asks the archive
+    /// again.
     fn agree_on_lists(
         &mut self,
         target: &Target,
@@ -102,7 +103,7 @@ impl Syncer<'_> {
             is_agreed &= self.take_strays(events.pages)?;
         }
         for list in empty.iter().filter(|list| list.is_archived) {
-            // The same question in other words, and by some of the events that must be there.
+            // The same question with another page size, and by some of the events that must be there.
             let again = MarketList { page_rows: list.page_rows - 1, ..list.clone() };
             let by_event = bare.iter().take(BARE_MAX).map(|event| MarketList {
                 event: Some(event.clone()),
@@ -130,7 +131,7 @@ impl Syncer<'_> {
         Ok(is_agreed)
     }
 
-    /// What the events show, and which of them show nothing; `None` when that could not be found out.
+    /// The markets that the events show, and the events that show none; `None` when neither could be found out.
     fn look_behind(
         &mut self,
         target: &Target,
@@ -153,7 +154,7 @@ impl Syncer<'_> {
         Ok(None)
     }
 
-    /// Stores what the events show; whether that is nothing.
+    /// Stores the markets that the events show. Returns whether there are none.
     fn take_strays(&mut self, pages: Vec<MarketsPage>) -> Result<bool, Failure> {
         let mut is_nothing = true;
         for page in pages {

@@ -1,4 +1,5 @@
-//! Markets asked for by name: those that were named one by one, and those that may have changed silently.
+//! Markets asked for by name: those that were named one by one, and those that may have changed without being on a
+//! list.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,7 @@ use crate::kalshi::{MARKETS_PER_REQUEST, is_combo};
 use crate::retry::Policy;
 
 impl Syncer<'_> {
-    /// The markets that were named one by one.
+    /// Syncs the markets that were named one by one.
     pub(super) fn named(&mut self) -> Result<(), Failure> {
         let roster = self.selection.named();
         let mut tickers = roster.tickers();
@@ -28,7 +29,7 @@ impl Syncer<'_> {
         let never_seen: HashSet<Ticker> = tickers.iter().filter(|t| fresh(t)).cloned().collect();
         let (mut is_whole, mut heard) = (true, Heard::default());
         for batch in tickers.chunks(MARKETS_PER_REQUEST) {
-            // A batch that is refused must not starve those after it.
+            // A refused batch must not keep later batches from being asked for.
             let Some(ByName { missing, unsure, .. }) = self.ask_by_name(batch, &mut heard)? else {
                 is_whole = false;
                 continue;
@@ -57,8 +58,8 @@ impl Syncer<'_> {
         self.store.save_watches(&[WatchChange { watch, synced, ..WatchChange::default() }])
     }
 
-    /// A market that nobody knows: by its own routes neither, which a list of combos does not ask.
-    /// Whether anybody could say.
+    /// Asks the routes of a single market for one that no list knows; the request for a list of combos does not do
+    /// that. Returns whether the question was answered.
     fn find_alone(&mut self, ticker: Ticker) -> Result<bool, Failure> {
         let attempts_max = Policy::default().attempts_max;
         let asked = if is_combo(&ticker) {
@@ -90,7 +91,7 @@ impl Syncer<'_> {
         }
     }
 
-    /// Asks for known markets by name; whether all were answered for.
+    /// Asks for known markets by name. Returns whether all were answered for.
     pub(super) fn look(&mut self, due: &[Known]) -> Result<bool, Failure> {
         for batch in due.chunks(MARKETS_PER_REQUEST) {
             let tickers: Vec<Ticker> = batch.iter().map(|known| known.ticker.clone()).collect();
@@ -101,8 +102,8 @@ impl Syncer<'_> {
         Ok(true)
     }
 
-    /// Asks by name, answers into the store; those that nobody knows, or `None` when it was not
-    /// answered.
+    /// Asks by name and stores the answers. Returns the markets that are unknown or unsure; `None` when there was no
+    /// answer.
     fn ask_by_name(
         &mut self,
         tickers: &[Ticker],
@@ -143,7 +144,7 @@ impl Syncer<'_> {
             let Some(known) = known.iter().find(|known| known.ticker == ticker) else { continue };
             let mut is_believed = lifecycle::is_gone(known, now) && !known.status.is_over();
             if is_believed && is_combo(&ticker) {
-                // Its own routes were not asked yet.
+                // The routes of this single combo were not asked yet.
                 is_believed = alone_left > 0;
                 alone_left = alone_left.saturating_sub(1);
                 let asked = if is_believed {

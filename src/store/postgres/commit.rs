@@ -1,4 +1,4 @@
-//! The trades and the events of a commit in PostgreSQL: one array a column.
+//! Stores the trades and the events of a commit in PostgreSQL: one array for each column.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,8 @@ use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
 use crate::store::engine::{Stored, sql};
 use crate::store::handles::RunId;
 
-/// Stores the trades and the events of a commit, inside the caller's transaction. Trades come in commits of new ones
-/// and of known ones: what is tried first is what most of the last commit's were.
+/// Stores the trades and the events of a commit, inside the caller's transaction. Commits tend to hold only new trades
+/// or only known ones, so the code first tries the case that most trades of the last commit were.
 pub(super) fn store(
     transaction: &mut Transaction<'_>,
     source: &'static str,
@@ -38,8 +38,8 @@ pub(super) fn store(
     Ok(stored)
 }
 
-/// Answers with the positions of the rows that were new, and with the events that say something else
-/// than what is stored, by market and payload.
+/// Returns the positions of the rows that were new, and the events that contradict stored trades, by market and
+/// payload.
 fn write_trades(
     transaction: &mut Transaction<'_>,
     source: &'static str,
@@ -59,7 +59,7 @@ fn write_trades(
     let events: Vec<&RawEvent> = candidates.iter().map(|at| event(*at)).collect();
     let inserted = insert_trades(transaction, source, run, now, &events)?;
     let inserted: Vec<usize> = inserted.into_iter().map(|at| candidates[at]).collect();
-    // Stored before, or by somebody else meanwhile.
+    // These trades were stored before, or by another process meanwhile.
     let is_new = |at: &usize| inserted.binary_search(at).is_ok();
     let again: Vec<&RawEvent> =
         candidates.iter().filter(|at| !is_new(at)).map(|at| event(*at)).collect();
@@ -70,8 +70,7 @@ fn write_trades(
     Ok((inserted, conflicting))
 }
 
-/// Answers with the positions of the events whose trade is not stored, and with those that say
-/// something else than what is stored.
+/// Returns the positions of the events whose trade is not stored, and the events that contradict stored trades.
 fn compare(
     transaction: &mut Transaction<'_>,
     source: &'static str,
@@ -107,7 +106,7 @@ fn compare(
     Ok((absent, events.iter().filter_map(conflict).collect()))
 }
 
-/// A trade of `match_trades`; `None` if somebody stored one that cannot be.
+/// A trade of `match_trades`; `None` if a stored value is not possible for a trade.
 fn stored_trade(row: &Row) -> Option<Trade> {
     let text = |column: &str| row.get::<_, &str>(column);
     Some(Trade {
@@ -121,7 +120,7 @@ fn stored_trade(row: &Row) -> Option<Trade> {
     })
 }
 
-/// What trades are compared by and stored with, one array a column.
+/// The values by which trades are compared and stored, one array for each column.
 struct Columns<'a> {
     ids: Vec<&'a str>,
     markets: Vec<&'a str>,
@@ -145,7 +144,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Answers with the positions of the trades that were new.
+/// Returns the positions of the trades that were new.
 fn insert_trades(
     transaction: &mut Transaction<'_>,
     source: &'static str,
@@ -210,7 +209,7 @@ fn insert_events(
     Ok(())
 }
 
-/// Answers with the positions of the events that were not kept before; they come by market and payload.
+/// Returns the positions of the events that were not stored before, by market and payload.
 fn insert_rejected(
     transaction: &mut Transaction<'_>,
     run: i64,

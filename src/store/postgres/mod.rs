@@ -1,7 +1,7 @@
-//! PostgreSQL: arrays in, one statement a table, whatever the number of rows or markets.
+//! PostgreSQL: arrays in, one statement for each table, for any number of rows or markets.
 //!
-//! Every statement is sent with its types and unnamed, inside a transaction: nothing outlives
-//! it on the server, so a pooler that hands out connections by transaction does no harm.
+//! Every statement is sent unnamed, with its types, inside a transaction. Nothing of it stays on the server
+//! afterwards, so a pooler that assigns connections by transaction does no harm.
 
 mod target;
 mod transaction;
@@ -23,36 +23,36 @@ use crate::failure::{Failure, Kind, one_line};
 
 const MIGRATIONS: &[Migration] = migrations!("postgres");
 
-/// Serializes migrations of one database; the bytes of "kalshi-i".
+/// The lock that serializes migrations of one database; the bytes of "kalshi-i".
 const MIGRATION_LOCK: i64 = 0x6b61_6c73_6869_2d69;
 
-/// How often a connection is made again for one transaction.
+/// The number of connections that are tried for one transaction.
 const CONNECTIONS_MAX: u32 = 3;
 
-/// A transaction that waits longer than this is in trouble; the next pass tries again. If we
-/// vanish without a word in the middle of it, the server gives its rows free again.
+/// A transaction that waits longer than this has a problem; the next pass tries again. If our process vanishes in the
+/// middle of it, the server releases its rows.
 const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
 
-/// Who makes tables first waits for the one who makes them now, who may have a lot to do.
+/// A process that creates tables first waits for another one that creates them now, which may take long.
 const MIGRATION_LIMITS: &str = "set local statement_timeout = 0; set local lock_timeout = '60s';
     set local idle_in_transaction_session_timeout = '30s'";
-/// A commit finds rows by their keys. The planner, which knows little of the arrays, would rather read
-/// the whole table: right for thousands of rows, and not for millions.
+/// A commit finds rows by their keys. The planner knows little of the arrays and would rather read the whole table,
+/// which is right for thousands of rows and wrong for millions.
 const BY_KEY: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off";
 
-/// What goes through whole tables takes as long as they are big.
+/// The duration of a statement over whole tables grows with their size.
 const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
 
-/// The transaction that holds the lock is idle by design, for as long as the pass lasts; only a
-/// host that does not even acknowledge any more is given up, after some forty seconds.
+/// The transaction that holds the lock is idle by design, as long as the pass lasts. The server gives up only a host
+/// that no longer acknowledges packets, after some forty seconds.
 const HOLD_LOCK: &str = "set local statement_timeout = 0; set local lock_timeout = 0;
     set local idle_in_transaction_session_timeout = 0;
     set local tcp_keepalives_idle = 10; set local tcp_keepalives_interval = 10;
     set local tcp_keepalives_count = 3";
 
-/// Whether this role may go on where the last step ended, and who may if it may not.
+/// Whether this role may apply the next step, and the role that may if it may not.
 const SCHEMA_RIGHTS: &str = "select current_user::text as role,
         coalesce(has_schema_privilege(current_schema(), 'create'), false)
             and coalesce(pg_has_role(recorded.relowner, 'usage'), true) as may_change,
@@ -61,7 +61,7 @@ const SCHEMA_RIGHTS: &str = "select current_user::text as role,
     left join pg_class recorded
         on recorded.relname = 'kalshi_ingest_migrations' and pg_table_is_visible(recorded.oid)";
 
-/// A store on a server.
+/// A store on a PostgreSQL server.
 pub(super) struct PostgresStore {
     target: Target,
     source: &'static str,
@@ -70,39 +70,39 @@ pub(super) struct PostgresStore {
     expects_new: bool,
 }
 
-/// A connection of its own, in a transaction that holds the advisory lock. Transaction-scoped,
-/// because session locks are not held behind a pooler; gone with the connection.
+/// A connection of its own, in a transaction that holds the advisory lock. The lock belongs to the transaction,
+/// because session locks do not hold behind a pooler; it ends with the connection.
 struct AdvisoryLock(Client);
 
 impl Lock for AdvisoryLock {}
 
 impl Drop for AdvisoryLock {
-    /// Given free before we go on: a connection that is merely closed is noticed by a busy server
-    /// only after a while, and the next pass would find the lock taken.
+    /// Releases the lock before the program continues. A busy server notices a closed connection only after a while,
+    /// and the next pass would find the lock taken.
     fn drop(&mut self) {
         if let Err(error) = self.0.batch_execute("rollback") {
-            // Whoever came in meanwhile did no harm: no checkpoint moves twice from one version.
+            // A pass that took the lock meanwhile did no harm: no checkpoint moves twice from one version.
             log::warn!("the lock was lost with its connection: {}", one_line(&error));
         }
     }
 }
 
-/// Names what was attempted and sorts the cause.
+/// Turns an error into a failure: names the attempt, and chooses the kind by the cause.
 fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
     move |error| {
         let kind = match error.code().map(postgres::error::SqlState::code) {
-            // A statement given up for its time limit would meet it again.
+            // A repeated statement would exceed the same time limit again.
             Some("57014") => Kind::StoreUnavailable,
             None if is_lost(&error) => Kind::StoreInterrupted,
-            // A transaction that lost to another one, or waited too long for it or for us; a
-            // server that is not the primary any more.
+            // The transaction lost to another one, or waited too long for it or for us; or the server is no longer the
+            // primary.
             Some("40001" | "40P01" | "55P03" | "25P03" | "25P04" | "25006") => {
                 Kind::StoreInterrupted
             }
             Some(code) if ["08", "57"].iter().any(|class| code.starts_with(class)) => {
                 Kind::StoreInterrupted
             }
-            // Out of connections, memory or disk; or words that the client does not know.
+            // The server has no connections, memory or disk left; or the client does not know the message.
             None => Kind::StoreUnavailable,
             Some(code) if code.starts_with("53") => Kind::StoreUnavailable,
             Some(_) => Kind::StoreRefused,
@@ -115,8 +115,8 @@ fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
     }
 }
 
-/// The same for what begins a transaction: a server that cannot have one that writes has become a
-/// standby, and elsewhere there may be its successor.
+/// Turns an error at the beginning of a transaction into a failure. A server that refuses a writing transaction has
+/// become a standby, and there may be a new primary elsewhere.
 fn begin_failure(what: &str, error: postgres::Error) -> Failure {
     let is_standby = error.code().is_some_and(|code| code.code() == "0A000");
     let mut failure = because(what)(error);
@@ -126,8 +126,8 @@ fn begin_failure(what: &str, error: postgres::Error) -> Failure {
     failure
 }
 
-/// A new connection, in a transaction. One that a busy machine did not use within the moment that
-/// the server allows is no answer yet.
+/// Makes a connection and begins a transaction on it. On a busy machine the server may close a new connection before
+/// its first use, so a few attempts are made.
 fn connect_and_begin(target: &Target, what: &str, beginning: &str) -> Result<Client, Failure> {
     let mut attempt = 1;
     loop {
@@ -164,8 +164,8 @@ impl PostgresStore {
     }
 
     fn applied(transaction: &mut Transaction<'_>) -> Result<Vec<Applied>, postgres::Error> {
-        // Not to_regclass: a session that once looked in vain may remember that, even after it
-        // has waited for the lock of the one who made the table.
+        // `to_regclass` is not used: a session that looked for the table in vain may remember that, even after it has
+        // waited for the lock of the process that made the table.
         let exists = "select exists (select from pg_class
             where relname = 'kalshi_ingest_migrations' and pg_table_is_visible(oid))";
         if !transaction.query_typed(exists, &[])?.iter().any(|row| row.get(0)) {
@@ -176,7 +176,7 @@ impl PostgresStore {
         Ok(rows.iter().map(|row| Applied { name: row.get(0), checksum: row.get(1) }).collect())
     }
 
-    /// Events are kept as received, so the database must be able to hold any text.
+    /// Checks the encoding: events are stored as received, so the database must be able to hold any text.
     fn check_encoding(transaction: &mut Transaction<'_>) -> Result<(), Failure> {
         let row = transaction
             .query_typed_one("select current_setting('server_encoding')", &[])
@@ -190,8 +190,8 @@ impl PostgresStore {
         }
     }
 
-    /// Whether this role may apply `next`; if not, what to say: who may. A role that only works
-    /// here must not fail somewhere in the middle, with the server's words.
+    /// Whether this role may apply `next`, and a failure that names the role that may. A role without that right must
+    /// not fail in the middle, with the server's message.
     fn who_migrates(
         transaction: &mut Transaction<'_>,
         next: &Migration,
@@ -211,8 +211,8 @@ impl PostgresStore {
         Ok((may_change, migrate::behind(next, is_first, &whether, who)))
     }
 
-    /// A transaction that nobody else is in who names the same lock: what it compares with
-    /// stays as it is, since the wait for the lock is over by then.
+    /// Begins a transaction while no other one with the same lock name runs. The rows that it compares with cannot
+    /// change, because the wait for the lock is over by then.
     fn alone(&mut self, what: &str, lock: &str) -> Result<Transaction<'_>, Failure> {
         let mut transaction = self.begin(what, &beginning(Mode::Write, COMMIT_LIMITS))?;
         transaction
@@ -224,9 +224,9 @@ impl PostgresStore {
         Ok(transaction)
     }
 
-    /// Begins a transaction. A connection that was ended while it had nothing to do (by the
-    /// server's `idle_session_timeout`, a pooler, a firewall) is made again: nothing has been
-    /// done yet, so nothing is done twice, and nobody has to fetch anything again.
+    /// Begins a transaction. If the connection was closed while it was idle (by the server's `idle_session_timeout`, a
+    /// pooler, a firewall), it is made again: nothing has been done yet, so nothing is done twice, and no page is
+    /// fetched again.
     fn begin(&mut self, what: &str, beginning: &str) -> Result<Transaction<'_>, Failure> {
         let begun = transaction::begin(&mut self.client, beginning);
         if let Err(ended) = begun.map_err(|error| begin_failure(what, error)) {
@@ -235,7 +235,7 @@ impl PostgresStore {
             }
             match connect_and_begin(&self.target, what, beginning) {
                 Ok(client) => self.client = client,
-                // Whoever perseveres tries again, later.
+                // The failure stays one of a broken connection, so that the caller tries again later.
                 Err(failure) if failure.kind == Kind::StoreUnavailable => return Err(ended),
                 Err(failure) => return Err(failure),
             }
@@ -244,7 +244,7 @@ impl PostgresStore {
         Ok(Transaction::of_begun(&mut self.client))
     }
 
-    /// The same for what only asks.
+    /// Does work that only reads, in a transaction of its own.
     fn read<T>(
         &mut self,
         what: &str,
@@ -300,7 +300,7 @@ impl Engine for PostgresStore {
             .execute_typed("select pg_advisory_xact_lock($1)", &[(&MIGRATION_LOCK, Type::INT8)])
             .map_err(because(what))?;
         Self::check_encoding(&mut transaction)?;
-        // Again, now that nobody else can be at it.
+        // The record is read again, now that no other process can be migrating.
         let applied = Self::applied(&mut transaction).map_err(because(what))?;
         let steps = pending(MIGRATIONS, &applied)?;
         let Some(next) = steps.first() else { return Ok(Vec::new()) };
@@ -344,7 +344,7 @@ impl Engine for PostgresStore {
     }
 }
 
-/// What begins a transaction for this.
+/// The statements that begin a transaction for this access.
 fn opening(access: Access) -> String {
     match access {
         Access::Read => beginning(Mode::Read, COMMIT_LIMITS),

@@ -1,5 +1,4 @@
-//! A server that may be connected to: `pg-connect`, with its errors as failures of ours and its
-//! notices in our log.
+//! A server to connect to: `pg-connect`, with its errors as failures of this program and its notices in our log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,21 +9,21 @@ use postgres::Client;
 
 use crate::failure::{Failure, Kind, shortened};
 
-/// Where a server is and how to speak to it.
+/// The address of a server, and the settings of the connection.
 #[derive(Clone)]
 pub(in crate::store) struct Target {
     string: ConnectionString,
-    /// Whether it was said that a connection is not as safe as it could be; once is enough.
+    /// Whether the warning about a less safe connection was given; one is enough.
     is_warned: Arc<AtomicBool>,
 }
 
-/// Whether this is a connection string at all.
+/// Whether the text is a connection string at all.
 pub(in crate::store) fn is_meant(text: &str) -> bool {
     ConnectionString::is_meant(text)
 }
 
 impl Target {
-    /// Reads a connection string and fills in the rest. No error repeats it: it may hold a password.
+    /// Reads a connection string and completes it. No error repeats it: it may hold a password.
     pub(in crate::store) fn parse(
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -41,7 +40,7 @@ impl Target {
         Ok(Target { string, is_warned: Arc::default() })
     }
 
-    /// The first server that suits.
+    /// Connects to the first server that is acceptable.
     pub(super) fn connect(&self) -> Result<Client, Failure> {
         let mut tell = |notice: Notice| {
             let is_warning = matches!(notice, Notice::Warning(_));
@@ -53,7 +52,7 @@ impl Target {
     }
 }
 
-/// Hosts, ports and database: what may be printed.
+/// Hosts, ports and database: the parts that may be printed.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.string.fmt(f)
@@ -63,7 +62,7 @@ impl fmt::Display for Target {
 fn log(notice: &Notice) {
     match notice {
         Notice::Warning(line) => log::warn!("{line}"),
-        // A server may have said more than a log wants.
+        // The message of a server can be longer than a log line should be.
         detail => log::debug!("{}", shortened(&detail.to_string())),
     }
 }

@@ -1,8 +1,8 @@
-//! One transaction, begun together with what it needs of the server.
+//! One transaction, begun together with its settings on the server.
 //!
-//! Whoever runs a server, a database or a role can give defaults to everybody: an isolation level,
-//! read only, limits of time. Each of our transactions says for itself what it needs, and says it
-//! locally: behind a pooler the next one to get the connection is somebody else.
+//! The administrator of a server, a database or a role can set defaults for everybody: an isolation level, read only,
+//! time limits. Therefore each of our transactions sets everything that it needs, and sets it locally: behind a
+//! pooler, another client gets the connection next.
 
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Error, Row};
@@ -10,15 +10,15 @@ use postgres::{Client, Error, Row};
 /// The values of a statement, with their types.
 pub(super) type Parameters<'p> = [(&'p (dyn ToSql + Sync), Type)];
 
-/// What a transaction does, as far as the server has to know it at its beginning.
+/// The kind of a transaction, as far as the server has to know it at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Each statement sees what was committed before it: who waited for a lock sees what was
-    /// written meanwhile, and a row that somebody else has just written is no reason to give up.
+    /// A transaction that writes. Each statement sees the rows committed before it: after a wait for a lock it sees
+    /// the rows written meanwhile, and a row just written by another transaction is no reason to fail.
     Write,
-    /// The same for what only asks; nobody needs the right to write for it.
+    /// A transaction that only reads; it needs no right to write.
     Read,
-    /// All statements see the same instant.
+    /// A transaction in which all statements see the same instant.
     ReadAsOne,
 }
 
@@ -32,22 +32,22 @@ impl Mode {
     }
 }
 
-/// PostgreSQL 17 ends whole transactions; where it does not know the setting, nothing is set.
+/// PostgreSQL 17 can end whole transactions after a time. Where the setting is unknown, nothing is set.
 const NO_TRANSACTION_TIMEOUT: &str = "select set_config('transaction_timeout', '0', true)
     where current_setting('transaction_timeout', true) is not null";
 
-/// What begins a transaction with these limits, to be sent in one piece.
+/// The statements that begin a transaction with these limits, sent together.
 pub(super) fn beginning(mode: Mode, limits: &str) -> String {
     format!("begin {}; {limits}; {NO_TRANSACTION_TIMEOUT}", mode.words())
 }
 
-/// A transaction that is open; given up unless it is committed.
+/// An open transaction, rolled back unless it is committed.
 pub(super) struct Transaction<'a> {
     client: &'a mut Client,
     is_open: bool,
 }
 
-/// Begins one, in one question to the server; what fails half-way is given up.
+/// Begins a transaction in one round trip. If a part fails, the transaction is rolled back.
 pub(super) fn begin(client: &mut Client, beginning: &str) -> Result<(), Error> {
     let mut transaction = Transaction::of_begun(client);
     transaction.batch_execute(beginning)?;
@@ -89,13 +89,13 @@ impl<'a> Transaction<'a> {
         self.client.batch_execute(sql)
     }
 
-    /// Has all that it wrote happen together.
+    /// Commits the transaction.
     pub(super) fn commit(mut self) -> Result<(), Error> {
         self.is_open = false;
         self.client.batch_execute("COMMIT")
     }
 
-    /// Leaves it where there is nothing to be kept together: it only read, or wrote once.
+    /// Ends a transaction that only read, or wrote with one statement; it has nothing to commit together.
     pub(super) fn leave(mut self) -> Result<(), Error> {
         self.is_open = false;
         self.client.batch_execute("END")
@@ -105,7 +105,7 @@ impl<'a> Transaction<'a> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.is_open && !self.client.is_closed() {
-            // Where this fails, the connection is gone and the transaction with it.
+            // Where this fails, the connection is closed, and the transaction ends with it.
             let _ = self.client.batch_execute("rollback");
         }
     }

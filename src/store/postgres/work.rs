@@ -1,4 +1,4 @@
-//! A transaction at work: values as PostgreSQL takes them, one array for each column of rows.
+//! An open transaction: values in PostgreSQL's types, one array for each column of rows.
 
 use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
@@ -15,7 +15,7 @@ use crate::store::replay::TRADES_TABLE;
 use crate::store::rows;
 use crate::store::value::{Rows, Value};
 
-/// A transaction that is open, and what is attempted in it.
+/// An open transaction, and the attempt that errors name.
 pub(super) struct OpenWork<'t> {
     pub(super) transaction: Transaction<'t>,
     pub(super) what: &'t str,
@@ -28,10 +28,10 @@ pub(super) struct OpenWork<'t> {
 type Parameter<'v> = (Box<dyn ToSql + Sync + 'v>, Type);
 
 impl OpenWork<'_> {
-    /// Ends the transaction; answers with whether most trades of the next commit are likely to be new.
+    /// Ends the transaction. Returns whether most trades of the next commit are likely to be new.
     pub(super) fn end(self, access: Access) -> Result<bool, Failure> {
         let ended = match access {
-            // There is nothing to be kept together.
+            // There is nothing to commit together.
             Access::Read | Access::Scan | Access::One => self.transaction.leave(),
             _ => self.transaction.commit(),
         };
@@ -127,7 +127,7 @@ fn time(instant: Option<Timestamp>) -> Option<DateTime<Utc>> {
     instant.map(Timestamp::to_chrono)
 }
 
-/// A value as one parameter.
+/// Turns a value into one parameter.
 fn scalar<'v>(value: &'v Value<'_>) -> Parameter<'v> {
     match value {
         Value::Text(words) => (Box::new(words.as_deref()), Type::TEXT),
@@ -140,7 +140,7 @@ fn scalar<'v>(value: &'v Value<'_>) -> Parameter<'v> {
     }
 }
 
-/// The parameters of a statement that is done for each row.
+/// The parameters of a statement that is executed for each row.
 fn arrays<'v>(
     before: &'v [Value<'_>],
     rows: &'v Rows<'_>,
@@ -150,7 +150,7 @@ fn arrays<'v>(
     before.iter().map(scalar).chain(columns).chain(after.iter().map(scalar)).collect()
 }
 
-/// A column as one parameter. All its values are of the kind of its first one.
+/// Turns a column into one parameter. All its values are of the kind of the first one.
 fn array<'v>(rows: &'v Rows<'_>, column: usize) -> Parameter<'v> {
     macro_rules! column {
         ($kind:ident, $value:ident => $to:expr) => {{

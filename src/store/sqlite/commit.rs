@@ -1,4 +1,4 @@
-//! The trades and the events of a commit in SQLite: one statement a row, prepared once.
+//! Stores the trades and the events of a commit in SQLite: one statement for each row, prepared once.
 
 use rusqlite::{CachedStatement, Connection, Row, params};
 
@@ -34,7 +34,7 @@ pub(super) fn store(
             conflicting.push(rejected);
         }
     }
-    // In the order in which PostgreSQL keeps them, so that a replay meets the same events in turn.
+    // PostgreSQL stores them in the same order, so that a replay reads the same events one after the other.
     conflicting.sort_by(|a, b| (&a.scope, &a.payload).cmp(&(&b.scope, &b.payload)));
     let kept = insert_rejected(connection, run, &now, &conflicting)?;
     stored.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
@@ -42,7 +42,7 @@ pub(super) fn store(
     Ok(stored)
 }
 
-/// What a trade was to the table.
+/// The state of a trade in the table.
 enum Seen {
     New,
     Again,
@@ -55,7 +55,8 @@ struct Table<'a> {
     trades: CachedStatement<'a>,
     events: CachedStatement<'a>,
     stored: CachedStatement<'a>,
-    /// Trades come in runs of new ones and of known ones: what is tried first is what the last one was.
+    /// Whether the next trade is likely to be new. Trades come in series of new ones and of known ones, so the code
+    /// first tries the case that the last trade was.
     expects_new: bool,
 }
 
@@ -71,7 +72,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// Stores the trade and its event, unless it is stored.
+    /// Stores the trade and its event, unless the trade is stored already.
     fn insert(&mut self, run: i64, now: &str, event: &RawEvent) -> rusqlite::Result<Seen> {
         let trade = &event.trade;
         let at = trade.traded_at.to_string();
@@ -101,7 +102,7 @@ impl<'a> Table<'a> {
         Ok(self.look(event, &at)?.unwrap_or(Seen::Again))
     }
 
-    /// How the trade, which happened `at`, is stored; `None` if it is not.
+    /// The stored state of the trade, which happened at `at`; `None` if it is not stored.
     fn look(&mut self, event: &RawEvent, at: &str) -> rusqlite::Result<Option<Seen>> {
         let trade = &event.trade;
         let mut rows = self.stored.query(params![
@@ -122,7 +123,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A trade of `match_trades`; `None` if somebody stored one that cannot be.
+/// A trade of `match_trades`; `None` if a stored value is not possible for a trade.
 fn stored_trade(row: &Row<'_>) -> rusqlite::Result<Option<Trade>> {
     let (id, market, side): (String, String, String) =
         (row.get("trade_id")?, row.get("market_ticker")?, row.get("side")?);
@@ -141,7 +142,7 @@ fn stored_trade(row: &Row<'_>) -> rusqlite::Result<Option<Trade>> {
     }))
 }
 
-/// Answers with the positions of the events that were not kept before.
+/// Returns the positions of the events that were not stored before.
 fn insert_rejected(
     connection: &Connection,
     run: i64,

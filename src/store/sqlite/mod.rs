@@ -24,36 +24,37 @@ use crate::failure::{Failure, Kind};
 
 const MIGRATIONS: &[Migration] = migrations!("sqlite");
 
-/// Longer than any transaction of ours takes, so that overlapping passes queue up.
+/// The wait for another writer: longer than any transaction of ours, so that overlapping passes wait in turn.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// More than there are, so that each is compiled once: to compile one takes longer than most take to run.
+/// The size of the statement cache, larger than the number of statements, so that each is compiled once. Compiling a
+/// statement takes longer than most of them run.
 const STATEMENTS_MAX: usize = 128;
 
-/// Between two attempts to turn a file to WAL.
+/// The pause between two attempts to switch a file to WAL.
 const WAL_NAP: Duration = Duration::from_millis(20);
 
 /// A store in one file.
 pub(super) struct SqliteStore {
-    /// Missing in memory.
+    /// The path; `None` for a database in memory.
     path: Option<PathBuf>,
     source: &'static str,
     connection: Connection,
-    /// Of a file that is read as one that nobody changes.
+    /// The stamp of a file that is read as immutable.
     stamp: Option<Stamp>,
 }
 
-/// An advisory lock on a file beside the database; the kernel drops it with the process.
+/// An advisory lock on a file beside the database; the kernel releases it with the process.
 struct FileLock(#[expect(dead_code, reason = "held, never read")] File);
 
 impl Lock for FileLock {}
 
-/// Nobody else can come to a database in memory.
+/// A database in memory needs no lock: no other process can open it.
 struct NoLock;
 
 impl Lock for NoLock {}
 
-/// Names what was attempted and sorts the cause.
+/// Turns an error into a failure: names the attempt, and chooses the kind by the cause.
 fn because(what: &str) -> impl Fn(rusqlite::Error) -> Failure + '_ {
     move |error| {
         let kind = match error.sqlite_error_code() {
@@ -62,7 +63,7 @@ fn because(what: &str) -> impl Fn(rusqlite::Error) -> Failure + '_ {
             }
             _ => Kind::StoreRefused,
         };
-        // Its cause is the same in other words.
+        // Only the text is kept, because the source of the error repeats it.
         Failure::new(kind, format!("{what} failed in SQLite")).because(error.to_string())
     }
 }
@@ -77,7 +78,7 @@ impl SqliteStore {
         Ok(SqliteStore { path: Some(path.to_owned()), ..SqliteStore::on(connection, source) })
     }
 
-    /// To be read, by whoever may read the file; nothing is left behind.
+    /// Opens a file for reading, for any user who may read it. It leaves no files behind.
     pub(super) fn open_to_read(path: &Path, source: &'static str) -> Result<SqliteStore, Failure> {
         let (connection, stamp) = opening::to_read(path)?;
         Ok(SqliteStore {
@@ -87,35 +88,35 @@ impl SqliteStore {
         })
     }
 
-    /// Gone with the value.
+    /// Makes a database in memory, which is lost with the value.
     pub(super) fn in_memory(source: &'static str) -> Result<SqliteStore, Failure> {
         let connection = Connection::open_in_memory().map_err(because("making a database"))?;
         Ok(SqliteStore::on(connection, source))
     }
 
-    /// On a connection that is there.
+    /// Makes a store on an open connection.
     pub(super) fn on(connection: Connection, source: &'static str) -> SqliteStore {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        // Else a statement that compares or limits by a parameter is compiled anew whenever that is bound.
-        // No plan of ours depends on a value. A build of SQLite that cannot do it is slower, no more.
+        // Without this, a statement that compares or limits by a parameter is compiled anew whenever the parameter is
+        // bound. No query plan of ours depends on a value. A build of SQLite without the option is only slower.
         let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
         SqliteStore { path: None, source, connection, stamp: None }
     }
 
     fn configure(connection: &Connection) -> rusqlite::Result<()> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        // The page size counts only before the file has content.
+        // The page size only takes effect before the file has content.
         connection.pragma_update(None, "page_size", 8192)?;
         Self::use_wal(connection)?;
-        // In WAL mode a power cut can undo the last transactions, each of them whole: rows and
-        // checkpoint go back together, and the next pass reads them again.
+        // In WAL mode a power cut can undo the last transactions, each of them as a whole. Rows and checkpoint go back
+        // together, and the next pass reads them again.
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "wal_autocheckpoint", 8192)?;
         Ok(())
     }
 
-    /// Turning a fresh file to WAL takes a lock for which SQLite does not wait, whatever the busy
-    /// timeout: of several first passes at once the others have to ask again.
+    /// Switches the file to WAL. On a new file this takes a lock for which SQLite does not wait, whatever the busy
+    /// timeout. When several first passes start at once, all but one have to try again.
     fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
         let started = Instant::now();
         loop {
@@ -146,8 +147,8 @@ impl SqliteStore {
             .collect()
     }
 
-    /// What was read of a file that nobody changes, unless somebody did: then it may be of two times,
-    /// and it is to be opened and read again.
+    /// Checks a result read from a file that is taken as immutable. If another process wrote to the file, the result
+    /// may mix two states, and the file has to be opened and read again.
     fn unbroken<T>(&self, read: Result<T, Failure>) -> Result<T, Failure> {
         match &self.stamp {
             Some(stamp) if stamp.is_broken() => Err(Failure::new(
@@ -188,7 +189,7 @@ impl Engine for SqliteStore {
                 drop(transaction);
                 self.unbroken(done)
             }
-            // It is the only writer from its beginning on: what it compares with stays as it is.
+            // It is the only writer from its beginning on, so the rows that it compares with cannot change.
             Access::Write | Access::WriteScan | Access::Alone(_) | Access::Commit => {
                 let transaction = Transaction::to_write(&self.connection).map_err(because(what))?;
                 let done =
@@ -206,7 +207,7 @@ impl Engine for SqliteStore {
             return Ok(Vec::new());
         }
         let transaction = Transaction::to_write(&self.connection).map_err(because(what))?;
-        // Again, now that nobody else can be at it.
+        // The record is read again, now that no other process can be migrating.
         let applied = Self::applied(&transaction).map_err(because(what))?;
         let steps = pending(MIGRATIONS, &applied)?;
         transaction
@@ -243,7 +244,7 @@ impl Engine for SqliteStore {
     }
 
     fn reconnect(&mut self) -> Result<(), Failure> {
-        // A file does not hang up; but one that was written to has to be looked at anew.
+        // A file has no connection that breaks, but a file that was written to has to be opened anew.
         if let (Some(path), Some(_)) = (&self.path, &self.stamp) {
             let (connection, stamp) = opening::to_read(path)?;
             let path = Some(path.clone());

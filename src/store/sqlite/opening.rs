@@ -1,9 +1,9 @@
-//! A file of SQLite, opened to be written or only to be read.
+//! Opens a file of SQLite for writing, or only for reading.
 //!
-//! Who only reads may have no right to write the file or its folder, and leaves nothing behind. In
-//! WAL mode SQLite wants two files beside the database even to read, and would make them, as the
-//! reader's own, so that the next pass could not open them. So where no log holds anything the
-//! database is read as a file that nobody changes, and a stamp tells whether somebody did.
+//! A user who only reads may have no right to write the file or its folder, and must leave no files behind. In WAL
+//! mode SQLite needs two files beside the database even for reading. It would make them as files of the reader, and
+//! the next pass could not open them. Therefore, where no log holds data, the database is read as immutable, and a
+//! stamp shows whether another process changed it.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::ffi::OsStrExt as _;
@@ -18,14 +18,14 @@ use super::{BUSY_TIMEOUT, because};
 use crate::failure::{Failure, Kind};
 use crate::store::Missing;
 
-/// How often a log that comes or goes while it is looked at is looked at again.
+/// The number of attempts when a log appears or vanishes during the look.
 const ATTEMPTS: u32 = 5;
 const NAP: Duration = Duration::from_millis(20);
 
-/// What stands for itself in the path of a URI.
+/// The characters that need no encoding in the path of a URI.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
-/// A file as it was when it was opened to be read as one that nobody changes.
+/// The state of a file at the moment when it was opened as immutable.
 pub(super) struct Stamp {
     path: PathBuf,
     seen: Seen,
@@ -42,7 +42,7 @@ impl Stamp {
         Stamp { path: path.to_owned(), seen: Seen::of(path) }
     }
 
-    /// Whether somebody has written since: what was read may be of two times.
+    /// Whether another process has written since: a result may then mix two states.
     pub(super) fn is_broken(&self) -> bool {
         Seen::of(&self.path) != self.seen
     }
@@ -58,7 +58,7 @@ impl Seen {
     }
 }
 
-/// Whether a log holds what is not in the database yet, or what has to be taken out of it again.
+/// Whether a log holds data that is not in the database yet, or that has to be rolled back.
 fn has_log(path: &Path) -> bool {
     let length = |suffix| fs::metadata(beside(path, suffix)).map_or(0, |found| found.len());
     length("-wal") > 0 || length("-journal") > 0
@@ -70,7 +70,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Opens a file to be written; makes it where that is meant.
+/// Opens a file for writing. Makes the file where `missing` says so.
 pub(super) fn to_write(path: &Path, missing: Missing) -> Result<Connection, Failure> {
     let is_new = !path.exists();
     if is_new && missing == Missing::Refuse {
@@ -81,7 +81,7 @@ pub(super) fn to_write(path: &Path, missing: Missing) -> Result<Connection, Fail
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(absolute(path), flags).map_err(because(&what))?;
-    // SQLite opens what it may not write all the same, and fails at the first row.
+    // SQLite opens a file without the right to write it, and fails at the first row.
     if connection.is_readonly(MAIN_DB).map_err(because(&what))? {
         return Err(may_not_write(path, path));
     }
@@ -100,8 +100,8 @@ pub(super) fn to_write(path: &Path, missing: Missing) -> Result<Connection, Fail
     Ok(connection)
 }
 
-/// Opens a file to be read, and leaves nothing behind. With the stamp by which a change is noticed,
-/// where SQLite does not look for one itself.
+/// Opens a file for reading, and leaves no files behind. The stamp shows a later change; it is `None` where SQLite
+/// itself notices changes.
 pub(super) fn to_read(path: &Path) -> Result<(Connection, Option<Stamp>), Failure> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
@@ -115,7 +115,7 @@ pub(super) fn to_read(path: &Path) -> Result<(Connection, Option<Stamp>), Failur
             Ok(connection) => return Ok((connection, None)),
             Err(error) => last = Some(error),
         }
-        // It may have gone into the database just now.
+        // The log may have been merged into the database just now.
         std::thread::sleep(NAP);
     }
     let message = format!(
@@ -133,15 +133,15 @@ pub(super) fn to_read(path: &Path) -> Result<(Connection, Option<Stamp>), Failur
     })
 }
 
-/// Beside whoever writes now. Its index is shared memory, in a file that is made if it is missing:
-/// by nobody who could not write the database as well.
+/// Opens a file beside a writer. The index of the log is shared memory in a file, which SQLite makes if it is missing.
+/// A user who may not write the database must not make it.
 fn with_log(path: &Path) -> rusqlite::Result<Connection> {
     let has_index = beside(path, "-shm").exists();
     let may_write = || OpenOptions::new().write(true).open(path).is_ok();
     let parameters = if has_index || may_write() { "mode=ro" } else { "mode=ro&readonly_shm=1" };
     let connection = open_uri(path, parameters)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // The log is opened by the first question.
+    // SQLite opens the log with the first statement.
     connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
 }
@@ -155,7 +155,7 @@ fn open_uri(path: &Path, parameters: &str) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(uri, flags)
 }
 
-/// Never the beginning of a URI, whatever the file is called.
+/// The absolute path: it is never the beginning of a URI, whatever the file's name.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -206,7 +206,7 @@ fn me() -> String {
     whoami::username().unwrap_or_else(|_| "unknown".to_owned())
 }
 
-/// Whose file it is.
+/// The user who owns the file.
 pub(super) fn owner(path: &Path) -> String {
     let Ok(uid) = fs::metadata(path).map(|found| found.uid().to_string()) else {
         return "its owner".to_owned();

@@ -1,4 +1,4 @@
-//! A transaction whose own statements are compiled once, like all others: a pass has a few of them a second.
+//! A transaction whose own statements are compiled once, like all others: a pass runs a few of them each second.
 
 use std::ops::Deref;
 
@@ -11,24 +11,24 @@ pub(super) struct Transaction<'c> {
 }
 
 impl<'c> Transaction<'c> {
-    /// One that is the only writer from its beginning on.
+    /// Begins a transaction that is the only writer from its beginning on.
     pub(super) fn to_write(connection: &'c Connection) -> rusqlite::Result<Transaction<'c>> {
         Transaction::begin(connection, "begin immediate")
     }
 
-    /// One in which all questions are answered from one state.
+    /// Begins a transaction in which all statements see one state.
     pub(super) fn to_read(connection: &'c Connection) -> rusqlite::Result<Transaction<'c>> {
         Transaction::begin(connection, "begin")
     }
 
     fn begin(connection: &'c Connection, sql: &str) -> rusqlite::Result<Transaction<'c>> {
-        // A statement that is interrupted may have begun it all the same.
+        // An interrupted statement may have begun the transaction all the same.
         let begun = Transaction { connection, is_over: false };
         connection.prepare_cached(sql)?.execute([])?;
         Ok(begun)
     }
 
-    /// Makes everything in it last.
+    /// Commits the transaction.
     pub(super) fn commit(mut self) -> rusqlite::Result<()> {
         self.connection.prepare_cached("commit")?.execute([])?;
         self.is_over = true;
@@ -46,9 +46,10 @@ impl Deref for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        // After some errors SQLite has done it by itself.
+        // After some errors SQLite has rolled back by itself.
         if !self.is_over && !self.connection.is_autocommit() {
-            // Nobody is left to be told; what cannot be rolled back goes with the connection.
+            // There is no caller to report an error to. A transaction that cannot be rolled back ends with the
+            // connection.
             let _ = self
                 .connection
                 .prepare_cached("rollback")

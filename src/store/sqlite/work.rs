@@ -1,4 +1,4 @@
-//! A connection at work: values as SQLite takes them, a statement once for each row.
+//! A connection in use: values in SQLite's types, a statement executed once for each row.
 
 use rusqlite::types::{ToSql, ToSqlOutput, Value as Owned, ValueRef};
 use rusqlite::{Connection, params_from_iter};
@@ -13,7 +13,7 @@ use crate::store::replay::TRADES_TABLE;
 use crate::store::rows::Row;
 use crate::store::value::{Rows, Value};
 
-/// A connection, in a transaction or not, and what is attempted with it.
+/// A connection, in a transaction or not, and the attempt that errors name.
 pub(super) struct OpenWork<'c> {
     pub(super) connection: &'c Connection,
     pub(super) what: &'c str,
@@ -31,7 +31,7 @@ impl ToSql for Value<'_> {
             Value::Float(fraction) => ToSqlOutput::Owned((*fraction).into()),
             Value::Bool(is_so) => ToSqlOutput::Owned(is_so.map(i64::from).into()),
             Value::Instant(instant) => instant.map_or_else(null, |at| owned(at.to_string())),
-            // SQLite has no arrays.
+            // SQLite has no arrays, so the names are JSON.
             Value::Names(Some(names)) => {
                 owned(serde_json::Value::from(names.as_slice()).to_string())
             }
@@ -43,7 +43,7 @@ impl ToSql for Value<'_> {
 }
 
 impl OpenWork<'_> {
-    /// Does a statement for each row, and tells of each how many rows it wrote.
+    /// Executes a statement for each row, and reports the number of rows that each one wrote.
     fn each(
         &self,
         statement: &Statement,
@@ -55,11 +55,11 @@ impl OpenWork<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        // All rows or none, also where nothing else happens together.
+        // All rows take effect or none, also outside of a transaction.
         let alone = self.connection.is_autocommit().then(|| Transaction::to_write(self.connection));
         let alone = alone.transpose()?;
         let mut statement = self.connection.prepare_cached(&statement.sqlite)?;
-        // What is the same for all is bound once: it stays. What is not bound would be null.
+        // Values that are the same for all rows are bound once and stay. A parameter that is not bound would be null.
         let width = rows.width();
         let (wanted, given) = (statement.parameter_count(), before.len() + width + after.len());
         if wanted != given {
@@ -162,7 +162,7 @@ fn copy(connection: &Connection, name: &str) -> rusqlite::Result<()> {
         .query_map([TRADES_TABLE], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (original, sql) in made {
-        // Names come before the first parenthesis, and only the columns after it matter.
+        // Names come before the first parenthesis, and only the columns after it need no change.
         let Some((head, columns)) = sql.split_once('(') else { continue };
         let head = if original == TRADES_TABLE {
             format!("create table \"{name}\"")
