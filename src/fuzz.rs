@@ -11,10 +11,10 @@ use crate::store::DatabaseUrl;
 use crate::watchlist;
 
 /// A target: its name, which its corpus has too, and its function.
-pub type Target = (&'static str, fn(&[u8]));
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [FuzzTarget; 11] = [
     ("page", hostile::page),
     ("markets", hostile::markets),
     ("events", hostile::events),

@@ -56,7 +56,7 @@ impl Pace {
     }
 
     /// Records that a request was refused because requests came too fast.
-    pub fn refused(&mut self, now: Duration) {
+    pub fn slow_down(&mut self, now: Duration) {
         let is_one_of_many = self.slowed_at.is_some_and(|at| now.saturating_sub(at) < SLOWDOWN_MIN);
         if !is_one_of_many {
             self.refill(now);
@@ -114,13 +114,13 @@ mod tests {
     fn a_refusal_halves_the_rate_once_and_answers_restore_it() {
         let mut pace = Pace::new(8.0);
         for ms in [0, 10, 20] {
-            pace.refused(at(ms));
+            pace.slow_down(at(ms));
         }
         assert!((pace.rate - 4.0).abs() < 1e-9, "three refusals together are one");
-        pace.refused(at(1_500));
+        pace.slow_down(at(1_500));
         assert!((pace.rate - 2.0).abs() < 1e-9, "a later one counts");
         for s in 2..20 {
-            pace.refused(at(s * 1_500));
+            pace.slow_down(at(s * 1_500));
         }
         assert!((pace.rate - 0.5).abs() < 1e-9, "never slower than a sixteenth");
         for _ in 0..100 {

@@ -33,7 +33,7 @@ struct Cli {
     /// Play this seed alone and tell its story
     #[arg(long)]
     seed: Option<u64>,
-    /// What the histories are about: calm, clocks, absence, kills, lifecycle, everything, or all of these in turn
+    /// The subject of the histories: calm, clocks, absence, kills, lifecycle, everything, or all of these in turn
     #[arg(long, default_value = "everything", value_parser = profiles)]
     profile: Profiles,
     /// Stop after so many seconds

@@ -38,7 +38,7 @@ pub(crate) struct Cli {
     /// Trades made up for each market
     #[arg(long, default_value_t = 5_000, value_name = "N", help_heading = "Trades")]
     pub(crate) trades: usize,
-    /// What the made-up trades follow from
+    /// The seed of the made-up trades
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Trades")]
     pub(crate) seed: u64,
     /// How far back from now the made-up trades reach
@@ -117,10 +117,10 @@ pub(crate) struct Cli {
     /// A last page that is exactly full carries a cursor, and an empty page follows
     #[arg(long, help_heading = "Rules")]
     cursor_after_full_page: bool,
-    /// What a cursor that cannot be decoded gets
+    /// The answer to a cursor that cannot be decoded
     #[arg(long, value_enum, default_value = "first-page", help_heading = "Rules")]
     malformed_cursor: MalformedCursor,
-    /// What limit=0 means
+    /// The meaning of limit=0
     #[arg(long, value_enum, default_value = "default", help_heading = "Rules")]
     zero_limit: ZeroLimit,
     /// How errors are written

@@ -310,14 +310,14 @@ pub(super) struct Completed {
     /// A trade below everything that the next walk reads.
     pub(super) footing: Option<Timestamp>,
     /// Set if the window reaches up to the newest trade of the market.
-    pub(super) level: Option<Level>,
+    pub(super) level: Option<TopEdge>,
     /// Whether the market was a rider of the tape, which showed trades of other markets.
     pub(super) is_ridden: bool,
 }
 
 /// The end of a window that reaches up to the newest trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Level {
+pub(super) struct TopEdge {
     /// The `Date` of the answer, if it showed the earlier anchor and nothing above it.
     pub(super) quiet_until: Option<Timestamp>,
 }

@@ -87,7 +87,7 @@ fn after(row: &Checkpoint, run: i64, progress: Progress) -> Checkpoint {
 }
 
 fn silent(until: i64) -> Progress {
-    let level = Some(Level { quiet_until: Some(at(until)) });
+    let level = Some(TopEdge { quiet_until: Some(at(until)) });
     Progress::Completed(Completed {
         window: None,
         anchor: None,
@@ -107,7 +107,7 @@ fn silence_is_carried_as_far_as_two_passes_agree() {
     assert_eq!(twice.carried_until, Some(at(60)), "the earlier of the two");
     let older = after(&twice, 3, silent(30));
     assert_eq!(older.carried_until, Some(at(60)), "an old answer takes nothing back");
-    let news = Level { quiet_until: None };
+    let news = TopEdge { quiet_until: None };
     let Progress::Completed(silence) = silent(1) else { unreachable!() };
     let news = Completed { level: Some(news), ..silence };
     let traded = after(&twice, 3, Progress::Completed(news));
@@ -185,7 +185,7 @@ fn the_claim_of_a_silent_market_carries_it_nowhere() {
         window: Some(window(None, 100)),
         anchor: None,
         footing: None,
-        level: Some(Level { quiet_until: Some(at(105)) }),
+        level: Some(TopEdge { quiet_until: Some(at(105)) }),
         is_ridden: false,
     };
     let once = after(&first(), 1, Progress::Completed(claimed.clone()));

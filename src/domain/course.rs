@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::page::{Page, Step, Walked};
+use super::page::{Next, Page, Walked};
 use super::slice_walk::SliceWalk;
 use super::tape::TapeWalk;
 use super::walk::Walk;
@@ -10,7 +10,7 @@ use super::walk::Walk;
 /// A walk in progress: of a market, of the tape, or of a slice.
 pub trait Course: fmt::Debug + Send {
     /// The next request, or the end of the walk.
-    fn next(&self) -> Step;
+    fn next(&self) -> Next;
 
     /// Takes the answer to the current request. Returns the rows to store and the progress that they prove.
     fn page(&mut self, page: Page) -> Walked;
@@ -23,7 +23,7 @@ pub trait Course: fmt::Debug + Send {
 }
 
 impl Course for Walk {
-    fn next(&self) -> Step {
+    fn next(&self) -> Next {
         Walk::next(self)
     }
 
@@ -41,7 +41,7 @@ impl Course for Walk {
 }
 
 impl Course for TapeWalk {
-    fn next(&self) -> Step {
+    fn next(&self) -> Next {
         TapeWalk::next(self)
     }
 
@@ -59,7 +59,7 @@ impl Course for TapeWalk {
 }
 
 impl Course for SliceWalk {
-    fn next(&self) -> Step {
+    fn next(&self) -> Next {
         SliceWalk::next(self)
     }
 
@@ -101,8 +101,8 @@ mod tests {
         ];
         for mut course in courses {
             let asked = |course: &dyn Course| match course.next() {
-                Step::Fetch(request) => request_text(&request),
-                Step::Done(end) => panic!("{end:?}: {course:?}"),
+                Next::Fetch(request) => request_text(&request),
+                Next::Done(end) => panic!("{end:?}: {course:?}"),
             };
             assert!(!course.has_cursor(), "{course:?}");
             let walked = course.page(page_from("@2000 a900 b800 >c1"));

@@ -103,7 +103,7 @@ impl Page {
 
 /// The next action of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Next {
     /// Send this request.
     Fetch(PageRequest),
     /// The walk is over.

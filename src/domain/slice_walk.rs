@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::checkpoint::{OpenWalk, Progress};
-use super::page::{End, Guard, Page, Rules, Step, Traded, Walked};
+use super::page::{End, Guard, Next, Page, Rules, Traded, Walked};
 use super::scope::Scope;
 use super::slice::{Slice, SliceKey, SliceProgress, SliceStatus};
 use super::ticker::Ticker;
@@ -75,12 +75,12 @@ impl SliceWalk {
     }
 
     /// The next request, or the end of the walk.
-    pub fn next(&self) -> Step {
+    pub fn next(&self) -> Next {
         if self.has_old_answer {
-            return Step::Done(End::Guarded(Guard::OldAnswer));
+            return Next::Done(End::Guarded(Guard::OldAnswer));
         }
         match self.walk.next() {
-            Step::Done(End::Level) if !self.is_proven => Step::Done(End::Unproven),
+            Next::Done(End::Level) if !self.is_proven => Next::Done(End::Unproven),
             step => step,
         }
     }
@@ -123,7 +123,7 @@ impl SliceWalk {
                 (!walked.rows.is_empty()).then(|| self.stays())
             }
         };
-        if self.walk.next() == Step::Done(End::Guarded(Guard::OldestMissing)) {
+        if self.walk.next() == Next::Done(End::Guarded(Guard::OldestMissing)) {
             // The trade may have been removed by the exchange, so the next run reads the slice from the start.
             self.position = (None, None);
             walked.slice = Some(self.stays());
@@ -163,7 +163,7 @@ mod tests {
         let told = walked.slice.unwrap();
         assert_eq!((walked.rows.len(), told.status), (2, SliceStatus::Open));
         assert_eq!((told.cursor, told.low), (None, None), "where it was");
-        assert!(matches!(walk.next(), Step::Fetch(_)), "the end is asked for again");
+        assert!(matches!(walk.next(), Next::Fetch(_)), "the end is asked for again");
         let walked = walk.page(page_from("@90000 A:b100"));
         assert_eq!(walked.slice.unwrap().status, SliceStatus::Complete);
     }
@@ -175,7 +175,7 @@ mod tests {
         let key = SliceKey::new(market, Tier::Archive, time("0"), time("1000")).unwrap();
         let mut walk = SliceWalk::new(&Slice::new(key), None, SliceKnown::default(), RULES);
         let asks = |walk: &SliceWalk, cursor: Option<&str>| {
-            let Step::Fetch(request) = walk.next() else { panic!("{:?}", walk.next()) };
+            let Next::Fetch(request) = walk.next() else { panic!("{:?}", walk.next()) };
             assert_eq!(request.cursor.as_deref(), cursor);
         };
         for (answer, cursor) in [
@@ -203,12 +203,12 @@ mod tests {
     fn played(walk: &mut SliceWalk, answers: &[(&str, &str)]) -> Option<SliceStatus> {
         let mut status = None;
         for (request, answer) in answers {
-            let Step::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };
+            let Next::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };
             assert_eq!(request_text(&asked).trim_end_matches(" archived"), *request);
             assert_eq!(asked.tier, walk.key.tier());
             status = walk.page(page_from(answer)).slice.map(|told| told.status);
         }
-        assert!(matches!(walk.next(), Step::Done(_)), "{:?}", walk.next());
+        assert!(matches!(walk.next(), Next::Done(_)), "{:?}", walk.next());
         status
     }
 
@@ -229,7 +229,7 @@ mod tests {
             for (name, answers) in [("A", &market[..]), ("*", &tape)] {
                 let mut walk = slice_walk(name, tier, SliceKnown::default());
                 assert_eq!(played(&mut walk, answers), None, "{name} stays open");
-                assert_eq!(walk.next(), Step::Done(End::Unproven), "and nothing is wrong");
+                assert_eq!(walk.next(), Next::Done(End::Unproven), "and nothing is wrong");
             }
         }
     }
@@ -362,7 +362,7 @@ mod tests {
         walk.walk_mut().cursor_refused();
         let told = walk.page(page_from("@900000 A:b103000")).slice.unwrap();
         assert_eq!(told.status, SliceStatus::Open);
-        assert!(matches!(walk.next(), Step::Fetch(_)), "the end is asked for again");
+        assert!(matches!(walk.next(), Next::Fetch(_)), "the end is asked for again");
     }
 
     /// The page behind the cursor is empty each time. These are two answers, and the volume is the third.
@@ -416,12 +416,12 @@ mod tests {
             let known = SliceKnown { is_unsettled: true, ..SliceKnown::default() };
             let mut walk = slice_walk("A", Tier::Live, known);
             assert_eq!(played(&mut walk, &answers), status, "{why}");
-            assert_eq!(walk.next(), Step::Done(end), "{why}");
+            assert_eq!(walk.next(), Next::Done(end), "{why}");
         }
         let known = SliceKnown { is_unsettled: true, is_vouched: true, ..SliceKnown::default() };
         let mut walk = slice_walk("A", Tier::Live, known);
         assert_eq!(played(&mut walk, &[first]), Some(SliceStatus::Open), "others say so");
-        assert_eq!(walk.next(), Step::Done(End::Level));
+        assert_eq!(walk.next(), Next::Done(End::Level));
     }
 
     /// The trade may have been removed by the exchange, and the slice must not wait for it forever.
@@ -433,7 +433,7 @@ mod tests {
         let slice = Slice { low, ..Slice::new(key.unwrap()) };
         let mut walk = SliceWalk::new(&slice, None, SliceKnown::default(), RULES);
         let told = walk.page(page_from("@9000 A:z1400 A:y1300")).slice.unwrap();
-        assert_eq!(walk.next(), Step::Done(End::Guarded(Guard::OldestMissing)));
+        assert_eq!(walk.next(), Next::Done(End::Guarded(Guard::OldestMissing)));
         assert_eq!((told.status, told.cursor, told.low), (SliceStatus::Open, None, None));
     }
 
@@ -461,7 +461,7 @@ mod tests {
             let told = walk.page(page_from(&format!("@{} A:z99000", dates[1]))).slice;
             assert_eq!(told.map(|told| told.status), status, "{why}");
             let end = if status.is_some() { End::Level } else { End::Guarded(Guard::OldAnswer) };
-            assert_eq!(walk.next(), Step::Done(end), "{why}");
+            assert_eq!(walk.next(), Next::Done(end), "{why}");
         }
     }
 

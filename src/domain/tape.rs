@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::checkpoint::{Checkpoint, Completed, Level, Progress, Window};
+use super::checkpoint::{Checkpoint, Completed, Progress, TopEdge, Window};
 use super::evidence::Anchor;
-use super::page::{Page, Row, Rules, Step, TapeSpan, Walked};
+use super::page::{Next, Page, Row, Rules, TapeSpan, Walked};
 use super::scope::Scope;
 use super::ticker::Ticker;
 use super::time::Timestamp;
@@ -120,7 +120,7 @@ impl TapeWalk {
     }
 
     /// The next request, or the end of the walk.
-    pub fn next(&self) -> Step {
+    pub fn next(&self) -> Next {
         self.walk.next()
     }
 
@@ -207,7 +207,7 @@ impl TapeWalk {
     fn complete_riders(
         &mut self,
         window: Option<Window>,
-        level: Option<Level>,
+        level: Option<TopEdge>,
         heard: Option<Timestamp>,
         walked: &mut Walked,
     ) {
@@ -226,7 +226,7 @@ impl TapeWalk {
             // If the tape is still as silent as in the earlier pass, the rider is too.
             let is_silent = gained.is_none() && newest.is_none();
             let level =
-                level.map(|level| if is_silent { level } else { Level { quiet_until: None } });
+                level.map(|level| if is_silent { level } else { TopEdge { quiet_until: None } });
             // The list of such a rider has to be read to the end before it has an anchor and is level again.
             let (anchor, level) = if rider.has_spoken { (None, None) } else { (newest, level) };
             let completed =

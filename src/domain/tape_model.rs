@@ -128,7 +128,7 @@ impl Pass {
         let is_short = matches!(trouble, Trouble::Hiccup | Trouble::NoRows | Trouble::CutShort(_));
         let trouble = if is_short && reader.has_lied { Trouble::None } else { trouble };
         reader.has_lied |= is_short;
-        if let Step::Fetch(request) = reader.course.next() {
+        if let Next::Fetch(request) = reader.course.next() {
             match exchange.answer(&request, trouble) {
                 Some(page) => {
                     let walked = reader.course.page(page);
@@ -138,7 +138,7 @@ impl Pass {
                 None => reader.course.cursor_refused(),
             }
         }
-        if let Step::Done(end) = reader.course.next()
+        if let Next::Done(end) = reader.course.next()
             && reader.end.replace(end).is_none()
             && let End::Guarded(guard) = end
         {

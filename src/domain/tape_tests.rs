@@ -53,14 +53,14 @@ fn play(transcript: &str) {
             "ask" => ask(walk.as_mut().unwrap(), &mut held, rest, &why),
             "refused" => walk.as_mut().unwrap().walk_mut().cursor_refused(),
             "level" => {
-                assert_eq!(walk.as_ref().unwrap().next(), Step::Done(End::Level), "{why}");
+                assert_eq!(walk.as_ref().unwrap().next(), Next::Done(End::Level), "{why}");
             }
             "guarded" => {
                 let end = walk.as_ref().unwrap().next();
-                let Step::Done(End::Guarded(guard)) = end else { panic!("{why}") };
+                let Next::Done(End::Guarded(guard)) = end else { panic!("{why}") };
                 assert_eq!(format!("{guard:?}"), rest, "{why}");
             }
-            "cut" => assert!(matches!(walk.as_ref().unwrap().next(), Step::Fetch(_)), "{why}"),
+            "cut" => assert!(matches!(walk.as_ref().unwrap().next(), Next::Fetch(_)), "{why}"),
             _ => panic!("{line}"),
         }
     }
@@ -69,7 +69,7 @@ fn play(transcript: &str) {
 fn ask(walk: &mut TapeWalk, held: &mut BTreeMap<Scope, Checkpoint>, rest: &str, why: &str) {
     let columns: Vec<&str> = rest.split('|').map(str::trim).collect();
     let [request, answer, rows, moved] = columns[..] else { panic!("{why}") };
-    let Step::Fetch(asked) = walk.next() else { panic!("it is over: {why}") };
+    let Next::Fetch(asked) = walk.next() else { panic!("it is over: {why}") };
     assert!(asked.scope.is_tape(), "{why}");
     assert_eq!(request_text(&asked), request, "{why}");
     let mut batch = Batch::default();

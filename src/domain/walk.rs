@@ -22,12 +22,12 @@ use std::collections::BTreeMap;
 
 use super::checkpoint::{Claim, Correction, OpenWalk, Progress};
 use super::evidence::{Anchor, Evidence};
-use super::page::{End, Guard, Page, PageRequest, Row, Rules, Step, Traded, Walked};
+use super::page::{End, Guard, Next, Page, PageRequest, Row, Rules, Traded, Walked};
 use super::scope::Scope;
 use super::tier::Tier;
 use super::time::{CLOCK_SLACK, Timestamp};
 use super::trade::{RawEvent, Rejected};
-use states::{Chain, Depth, Held, Question, Repeats, Seen, Span, Start};
+use states::{Chain, Depth, Held, Query, Repeats, Seen, Span, Start};
 
 /// This many passes in a row have to miss an anchor that was the newest trade before the trade counts as removed: an
 /// answer that is only old looks the same.
@@ -35,7 +35,7 @@ const PASSES_MISSED_MIN: u32 = 2;
 
 /// The reaction to an answer.
 enum Turn {
-    Ask(Question),
+    Ask(Query),
     /// Begin again with the newest page, without a lower bound.
     AskToEnd,
     Complete,
@@ -87,21 +87,21 @@ impl Walk {
     }
 
     /// The next request, or the end of the walk.
-    pub fn next(&self) -> Step {
+    pub fn next(&self) -> Next {
         if let Some(end) = self.end {
-            return Step::Done(end);
+            return Next::Done(end);
         }
         if self.pages >= self.rules.pages_max {
-            return Step::Done(End::Guarded(Guard::TooManyPages));
+            return Next::Done(End::Guarded(Guard::TooManyPages));
         }
         let lowest = self.lowest();
         let cursor = match &self.chain.question {
-            Question::Next(cursor) => Some(cursor.clone()),
+            Query::Next(cursor) => Some(cursor.clone()),
             _ => None,
         };
-        Step::Fetch(PageRequest {
+        Next::Fetch(PageRequest {
             scope: self.scope.clone(),
-            tier: if self.chain.question == Question::Archive { Tier::Archive } else { self.tier },
+            tier: if self.chain.question == Query::Archive { Tier::Archive } else { self.tier },
             cursor,
             // The bound is one second lower than needed; rows that this brings from below the edge are dropped.
             min_ts: lowest.map(|edge| edge.second() - 1 - self.rules.nudge),
@@ -137,18 +137,18 @@ impl Walk {
     /// The lower bound of the current request; None if it has none.
     fn lowest(&self) -> Option<Timestamp> {
         let is_unbounded = self.depth == Depth::ToEnd
-            || matches!(self.chain.question, Question::Confirm(_) | Question::Archive);
+            || matches!(self.chain.question, Query::Confirm(_) | Query::Archive);
         self.ask_from().filter(|_| !is_unbounded)
     }
 
     fn upper_edge(&self) -> Option<Timestamp> {
         match &self.chain.question {
-            Question::Below(low) | Question::Confirm(low) => Some(*low),
-            Question::Archive => None,
-            Question::Above(step) => self.above_edge(*step),
-            Question::First => self.span.until(),
+            Query::Below(low) | Query::Confirm(low) => Some(*low),
+            Query::Archive => None,
+            Query::Above(step) => self.above_edge(*step),
+            Query::First => self.span.until(),
             // The pages also hold rows above the window, from the newest one down.
-            Question::Next(_) => {
+            Query::Next(_) => {
                 self.span.until().map(|until| self.seen.low.map_or(until, |low| low.max(until)))
             }
         }
@@ -161,12 +161,12 @@ impl Walk {
 
     /// Whether the next request begins a chain of pages.
     pub(super) fn is_at_the_top(&self) -> bool {
-        self.chain.question == Question::First
+        self.chain.question == Query::First
     }
 
     /// Whether the current request carries a cursor, so that the cursor may be the reason of a refusal.
     pub fn has_cursor(&self) -> bool {
-        matches!(self.chain.question, Question::Next(_))
+        matches!(self.chain.question, Query::Next(_))
     }
 
     fn restart_by_time(&mut self) {
@@ -174,10 +174,10 @@ impl Walk {
             self.end = Some(End::Guarded(Guard::CursorsUseless));
             return;
         }
-        self.ask(self.seen.low.map_or(Question::First, Question::Below));
+        self.ask(self.seen.low.map_or(Query::First, Query::Below));
     }
 
-    fn ask(&mut self, question: Question) {
+    fn ask(&mut self, question: Query) {
         self.chain.ask(question, self.seen.low);
     }
 
@@ -191,7 +191,7 @@ impl Walk {
 
     fn read(&mut self, page: Page) -> Walked {
         self.pages += 1;
-        if self.chain.question == Question::Archive {
+        if self.chain.question == Query::Archive {
             return self.archived(&page);
         }
         let is_bounded = self.lowest().is_some();
@@ -239,7 +239,7 @@ impl Walk {
 
     /// Takes the evidence of the page. Returns the newest trade of the tape if this is its newest page.
     fn listen(&mut self, page: &Page) -> Option<Anchor> {
-        let is_newest = self.chain.question == Question::First && self.span == Span::Own;
+        let is_newest = self.chain.question == Query::First && self.span == Span::Own;
         if let Some(evidence) = &mut self.seen.evidence {
             evidence.take(page);
         } else {
@@ -270,7 +270,7 @@ impl Walk {
 
     /// Cuts a long window to a step. The oldest step is read first, and each step lies below a trade that was shown.
     fn is_cut_to_a_step(&mut self) -> bool {
-        let is_newest = self.span == Span::Own && self.chain.question == Question::First;
+        let is_newest = self.span == Span::Own && self.chain.question == Query::First;
         if !is_newest || self.depth == Depth::ToEnd {
             return false;
         }
@@ -289,7 +289,7 @@ impl Walk {
         if self.head_edge.is_none_or(|edge| edge <= until) || until <= from {
             return false;
         }
-        self.span = Span::Step { until };
+        self.span = Span::Next { until };
         self.seen.evidence = None;
         self.held.expected.await_again();
         true
@@ -299,7 +299,7 @@ impl Walk {
         let mut walked = self.walked(page.events, page.rejected, page.exchange_now);
         match turn {
             Turn::Ask(question) => {
-                if let (Question::Next(cursor), Some(window)) = (&question, self.window()) {
+                if let (Query::Next(cursor), Some(window)) = (&question, self.window()) {
                     // The position of the cursor; after a restart by time it may be above `self.seen.low`.
                     let low = self.chain.previous.as_ref().map(|p| p.at).or(self.seen.low);
                     let is_looking_back = !self.repeats.gaps.is_empty() && low > self.seen.low;
@@ -329,7 +329,7 @@ impl Walk {
     fn ask_to_end(&mut self) {
         self.depth = Depth::ToEnd;
         self.seen = Seen::default();
-        self.ask(Question::First);
+        self.ask(Query::First);
     }
 
     fn anchor_at(&self) -> Option<Timestamp> {

@@ -334,13 +334,13 @@ impl Pass {
         let is_short = matches!(trouble, Trouble::Hiccup | Trouble::NoRows | Trouble::CutShort(_));
         let trouble = if is_short && self.has_lied { Trouble::None } else { trouble };
         self.has_lied |= is_short;
-        if let Step::Fetch(request) = self.walk.next() {
+        if let Next::Fetch(request) = self.walk.next() {
             match exchange.answer(&request, trouble) {
                 Some(page) => self.batch.push(self.walk.page(page)),
                 None => self.walk.cursor_refused(),
             }
         }
-        if let Step::Done(end) = self.walk.next()
+        if let Next::Done(end) = self.walk.next()
             && self.end.replace(end).is_none()
             && let End::Guarded(guard) = end
         {

@@ -467,7 +467,7 @@ fn what_is_stored_outvotes_a_description_and_an_empty_list() {
         let mut walk = Walk::new(&row, RULES).traded(Traded::Never(time("5000")));
         let mut committed = Committed::new([row.clone()]);
         for pass in 1..20 {
-            if matches!(walk.next(), Step::Done(_)) {
+            if matches!(walk.next(), Next::Done(_)) {
                 break;
             }
             let mut batch = Batch::default();
@@ -475,7 +475,7 @@ fn what_is_stored_outvotes_a_description_and_an_empty_list() {
             let commit = batch.seal(&committed, pass, time("0"));
             committed.apply(commit, &Receipt::default());
         }
-        assert!(matches!(walk.next(), Step::Done(_)), "it ends");
+        assert!(matches!(walk.next(), Next::Done(_)), "it ends");
         let after = committed.get(&row.scope).unwrap();
         assert!(after.complete_until <= Some(at), "{failures} passes failed: {after:?}");
     }

@@ -55,7 +55,7 @@ pub(in crate::domain) fn play(transcript: &str) {
             "ask" => {
                 let columns: Vec<&str> = rest.split('|').map(str::trim).collect();
                 let [request, answer, rows, state] = columns[..] else { panic!("{line}") };
-                let Step::Fetch(asked) = walk.next() else { panic!("it is over: {why}") };
+                let Next::Fetch(asked) = walk.next() else { panic!("it is over: {why}") };
                 assert_eq!(
                     (&asked.scope, &*request_text(&asked)),
                     (&market().into(), request),
@@ -85,9 +85,9 @@ pub(in crate::domain) fn play(transcript: &str) {
         }
         match word {
             "rules" | "have" | "again" => walk = Walk::new(&checkpoint, rules),
-            "level" => assert_eq!(walk.next(), Step::Done(End::Level), "{why}"),
+            "level" => assert_eq!(walk.next(), Next::Done(End::Level), "{why}"),
             "guarded" => {
-                let Step::Done(End::Guarded(guard)) = walk.next() else { panic!("{why}") };
+                let Next::Done(End::Guarded(guard)) = walk.next() else { panic!("{why}") };
                 assert_eq!(format!("{guard:?}"), rest, "{why}");
                 assert!(!guard.to_string().is_empty());
                 checkpoint.failures += 1;
@@ -95,7 +95,7 @@ pub(in crate::domain) fn play(transcript: &str) {
                     walk.cursor = None;
                 }
             }
-            "cut" => assert!(matches!(walk.next(), Step::Fetch(_)), "{why}"),
+            "cut" => assert!(matches!(walk.next(), Next::Fetch(_)), "{why}"),
             _ => {}
         }
     }

@@ -54,7 +54,7 @@ enum Worker {
 }
 
 /// The result of one turn of a worker or of the writer.
-enum Step {
+enum Doing {
     /// It moved on and needs no effect.
     Done,
     /// It needs this effect.
@@ -108,12 +108,12 @@ impl<'a> Driver<'a> {
                     Some(worker) => self.read(worker, manners, moment),
                 };
                 match step {
-                    Step::Do(effect) => return effect,
-                    Step::Done => {
+                    Doing::Do(effect) => return effect,
+                    Doing::Done => {
                         has_moved = true;
                         break;
                     }
-                    Step::Waits(wait) => shortest = shortest.min(wait),
+                    Doing::Waits(wait) => shortest = shortest.min(wait),
                 }
             }
             if !has_moved {
@@ -129,14 +129,14 @@ impl<'a> Driver<'a> {
         usize::try_from(rolled.as_nanos()).unwrap_or(0) % sides
     }
 
-    fn write(&mut self, stopped: Option<Stop>, moment: Moment) -> Step {
+    fn write(&mut self, stopped: Option<Stop>, moment: Moment) -> Doing {
         match self.writing.next(moment, stopped) {
             Write::Take(wait) => match self.arrived.pop_front() {
                 Some(message) => self.writing.take(message, moment),
                 None if self.workers.iter().all(|worker| matches!(worker, Worker::Gone)) => {
                     self.writing.nobody_left();
                 }
-                None => return Step::Waits(wait),
+                None => return Doing::Waits(wait),
             },
             Write::TakeRest => {
                 for message in self.arrived.drain(..) {
@@ -144,60 +144,60 @@ impl<'a> Driver<'a> {
                 }
                 self.writing.rest_taken();
             }
-            Write::Commit(commit) => return Step::Do(Effect::Commit(commit)),
-            Write::Show => return Step::Do(Effect::Show),
-            Write::End => return Step::Do(Effect::End),
+            Write::Commit(commit) => return Doing::Do(Effect::Commit(commit)),
+            Write::Show => return Doing::Do(Effect::Show),
+            Write::End => return Doing::Do(Effect::End),
         }
-        Step::Done
+        Doing::Done
     }
 
-    fn read(&mut self, worker: usize, manners: &mut Manners, moment: Moment) -> Step {
+    fn read(&mut self, worker: usize, manners: &mut Manners, moment: Moment) -> Doing {
         let (next, step) = match std::mem::replace(&mut self.workers[worker], Worker::Gone) {
-            Worker::Gone => (Worker::Gone, Step::Waits(Duration::MAX)),
+            Worker::Gone => (Worker::Gone, Doing::Waits(Duration::MAX)),
             Worker::Free => match self.queue.take(manners.stopped(moment)) {
                 Some(job) => {
                     let reading = Reading::begin(&job, self.terms);
-                    (Worker::Reading(job, reading), Step::Done)
+                    (Worker::Reading(job, reading), Doing::Done)
                 }
-                None => (Worker::Gone, Step::Done),
+                None => (Worker::Gone, Doing::Done),
             },
             Worker::Reading(job, mut reading) => match reading.next(manners, moment) {
-                Turn::Wait(wait) => (Worker::Reading(job, reading), Step::Waits(wait)),
+                Turn::Wait(wait) => (Worker::Reading(job, reading), Doing::Waits(wait)),
                 Turn::Over(ended) => {
                     let done = Box::new(Message::Ended(self.queue.done(job, ended)));
-                    (Worker::Giving(done, None), Step::Done)
+                    (Worker::Giving(done, None), Doing::Done)
                 }
                 Turn::Send(left) => match reading.request().cloned() {
                     Some(request) => {
                         let ask = Effect::Ask { worker, request, left };
-                        (Worker::Asking(job, reading), Step::Do(ask))
+                        (Worker::Asking(job, reading), Doing::Do(ask))
                     }
-                    None => (Worker::Reading(job, reading), Step::Done),
+                    None => (Worker::Reading(job, reading), Doing::Done),
                 },
             },
-            asking @ Worker::Asking(..) => (asking, Step::Waits(Duration::MAX)),
+            asking @ Worker::Asking(..) => (asking, Doing::Waits(Duration::MAX)),
             Worker::Heard(job, mut reading, answer) => match *answer {
                 Ok(page) => {
                     reading.answered(manners);
                     let walked = reading.page(page);
                     self.notices.extend(Notice::of_corrections(&walked));
                     let page = Box::new(Message::Page(walked));
-                    (Worker::Giving(page, Some((job, reading))), Step::Done)
+                    (Worker::Giving(page, Some((job, reading))), Doing::Done)
                 }
                 Err(failure) => {
                     let notice = reading.failed(failure, manners, &mut self.dice, moment);
                     self.notices.extend(notice);
-                    (Worker::Reading(job, reading), Step::Done)
+                    (Worker::Reading(job, reading), Doing::Done)
                 }
             },
             giving @ Worker::Giving(..) if self.arrived.len() >= PAGES_WAITING_MAX => {
-                (giving, Step::Waits(Duration::MAX))
+                (giving, Doing::Waits(Duration::MAX))
             }
             Worker::Giving(message, rest) => {
                 self.arrived.push_back(*message);
                 let next =
                     rest.map_or(Worker::Free, |(job, reading)| Worker::Reading(job, reading));
-                (next, Step::Done)
+                (next, Doing::Done)
             }
         };
         self.workers[worker] = next;

@@ -152,13 +152,13 @@ enum Probe {
 
 /// Whether a request may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leave {
+pub(super) enum Permit {
     /// It may be sent.
     Granted,
     /// It may be sent, and its answer decides for all questions.
     AsProbe,
     /// It has to wait for the answer of the probe.
-    Refused,
+    NotNow,
 }
 
 /// The state that all questions of a pass share: the pace, the answers of the exchange that hold for every request,
@@ -254,13 +254,13 @@ impl Manners {
 
     /// Whether a request may be sent. The caller has to report the end of a probe: its answer, or that it was
     /// [abandoned](Manners::abandoned).
-    pub(super) fn leave(&mut self) -> Leave {
+    pub(super) fn permit(&mut self) -> Permit {
         match self.probe {
-            Probe::Unneeded => Leave::Granted,
-            Probe::Sent => Leave::Refused,
+            Probe::Unneeded => Permit::Granted,
+            Probe::Sent => Permit::NotNow,
             Probe::Wanted => {
                 self.probe = Probe::Sent;
-                Leave::AsProbe
+                Permit::AsProbe
             }
         }
     }
@@ -282,9 +282,9 @@ impl Manners {
 
     /// Takes over the part of a failure that holds for all requests. The lesson has a notice if no more requests are
     /// sent from now on.
-    pub(super) fn refused(&mut self, failure: &Failure, is_probe: bool, moment: Moment) -> Lesson {
+    pub(super) fn failed(&mut self, failure: &Failure, is_probe: bool, moment: Moment) -> Lesson {
         if failure.status == Some(429) {
-            self.pace.refused(moment.elapsed);
+            self.pace.slow_down(moment.elapsed);
         }
         if failure.kind == Kind::ExchangeForbids {
             self.is_forbidden = true;
@@ -296,7 +296,7 @@ impl Manners {
         let is_too_long = |wait: Duration| wait > WORTH_WAITING || wait >= moment.left;
         let wants_us_gone = failure.retry_after.is_some_and(is_too_long);
         if is_probe || wants_us_gone && !moment.is_stopped {
-            return Lesson::Leave(self.close(failure, is_probe, moment));
+            return Lesson::StopAll(self.close(failure, is_probe, moment));
         }
         if let Some(wait) = failure.retry_after {
             self.pace.hold(moment.elapsed, wait);
@@ -339,5 +339,5 @@ pub(super) enum Lesson {
     /// The question decides for itself.
     GoOn,
     /// The pass has to stop; only the first question that finds this has a notice.
-    Leave(Option<Notice>),
+    StopAll(Option<Notice>),
 }

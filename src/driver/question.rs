@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Moment;
-use super::manners::{Leave, Lesson, Manners, Notice, Stop};
+use super::manners::{Lesson, Manners, Notice, Permit, Stop};
 use crate::failure::{Failure, one_line};
 use crate::retry::{self, Decision, Jitter, Policy};
 
@@ -91,14 +91,14 @@ impl Question {
             match self.state {
                 State::New => {
                     if matches!(self.want, Want::Aside) && manners.is_forbidden() {
-                        return self.leave(manners, moment);
+                        return self.give_up(manners, moment);
                     }
                     self.state = State::Queued { until: manners.reserve(moment) };
                 }
                 State::Queued { .. } | State::Resting { .. }
                     if manners.stopped(moment).is_some() =>
                 {
-                    return self.leave(manners, moment);
+                    return self.give_up(manners, moment);
                 }
                 State::Queued { until } | State::Resting { until } if moment.elapsed < until => {
                     return Ask::Wait(until.saturating_sub(moment.elapsed));
@@ -119,12 +119,12 @@ impl Question {
 
     fn send(&mut self, manners: &mut Manners, moment: Moment) -> Ask {
         if matches!(self.want, Want::Aside) && manners.is_probing() {
-            return self.leave(manners, moment);
+            return self.give_up(manners, moment);
         }
-        let is_probe = match manners.leave() {
-            Leave::Refused => return Ask::Wait(LOOK_AGAIN),
-            Leave::Granted => false,
-            Leave::AsProbe => true,
+        let is_probe = match manners.permit() {
+            Permit::NotNow => return Ask::Wait(LOOK_AGAIN),
+            Permit::Granted => false,
+            Permit::AsProbe => true,
         };
         self.state = State::Sent { at: moment.elapsed, is_probe };
         Ask::Send(moment.left)
@@ -132,7 +132,7 @@ impl Question {
 
     /// Ends the question because the pass stops. An earlier failure is reported, unless the exchange asked for no
     /// more requests.
-    fn leave(&mut self, manners: &Manners, moment: Moment) -> Ask {
+    fn give_up(&mut self, manners: &Manners, moment: Moment) -> Ask {
         self.state = State::Over;
         let is_left_alone = matches!(manners.stopped(moment), Some(Stop::ComeBackLater(_)));
         Ask::GiveUp(self.last.take().filter(|_| !is_left_alone))
@@ -173,7 +173,7 @@ impl Question {
                 return None;
             }
         };
-        if let Lesson::Leave(notice) = manners.refused(&failure, is_probe, moment) {
+        if let Lesson::StopAll(notice) = manners.failed(&failure, is_probe, moment) {
             return notice;
         }
         let took = moment.elapsed.saturating_sub(at);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Ask, Ended, Manners, Moment, Notice, Question};
 use crate::domain::course::Course;
 use crate::domain::job::{Background, Job};
-use crate::domain::page::{End, Page, PageRequest, Rules, Step, Walked};
+use crate::domain::page::{End, Next, Page, PageRequest, Rules, Walked};
 use crate::failure::{Failure, Kind, one_line};
 use crate::retry::{Jitter, Policy};
 
@@ -52,11 +52,11 @@ impl Reading {
         let (_, question) = match &mut self.asked {
             Some(asked) => asked,
             None => match self.course.next() {
-                Step::Done(End::Level) => return Turn::Over(Ended::Level),
-                Step::Done(End::Unproven) => return Turn::Over(Ended::Unproven),
-                Step::Done(End::Guarded(guard)) => return Turn::Over(Ended::Guarded(guard)),
-                Step::Fetch(_) if moment.is_over() => return Turn::Over(Ended::OutOfTime),
-                Step::Fetch(request) => self.asked.insert((request, Question::new(self.policy))),
+                Next::Done(End::Level) => return Turn::Over(Ended::Level),
+                Next::Done(End::Unproven) => return Turn::Over(Ended::Unproven),
+                Next::Done(End::Guarded(guard)) => return Turn::Over(Ended::Guarded(guard)),
+                Next::Fetch(_) if moment.is_over() => return Turn::Over(Ended::OutOfTime),
+                Next::Fetch(request) => self.asked.insert((request, Question::new(self.policy))),
             },
         };
         match question.next(manners, moment) {

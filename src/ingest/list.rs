@@ -43,7 +43,7 @@ enum Second {
 }
 
 /// A list that is being read.
-struct Reading<'a> {
+struct ListReading<'a> {
     asker: &'a Asker,
     jitter: &'a mut Jitter,
     attempts_max: u32,
@@ -59,7 +59,7 @@ pub(super) fn each_page(
     list: &MarketList,
     take: &mut dyn FnMut(MarketsPage) -> Result<(), Broken>,
 ) -> Result<Listing, Broken> {
-    let mut reading = Reading { asker, jitter, attempts_max, list };
+    let mut reading = ListReading { asker, jitter, attempts_max, list };
     let mut cursor: Option<String> = None;
     let mut lowest: Option<Shown> = None;
     let mut empty_pages = 0;
@@ -94,7 +94,7 @@ pub(super) fn each_page(
     Err(Broken::Exchange(Failure::new(Kind::ExchangeUnreadable, message)))
 }
 
-impl Reading<'_> {
+impl ListReading<'_> {
     fn ask(
         &mut self,
         page_rows: usize,

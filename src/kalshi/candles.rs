@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::client::{Client, Question};
+use super::client::{Client, Get};
 use super::decode::excerpt;
 use super::decode_market::{body, decimal, market_ticker, sound};
 use super::markets::{in_path, joined, list_question};
@@ -130,8 +130,7 @@ impl Client {
         left: Duration,
         clock: &dyn Clock,
     ) -> Result<Option<Vec<HourVolume>>, Failure> {
-        let question: Question<'_> =
-            list_question(path, bounds(from, until).into(), market.as_str());
+        let question: Get<'_> = list_question(path, bounds(from, until).into(), market.as_str());
         let answer = self.get(&question, left, clock, |bytes, _| {
             let wire: OneBody<'_> = body(bytes, "a list of candles")?;
             hours(market, wire.candlesticks, from, until).map(Some)

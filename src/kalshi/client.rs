@@ -86,7 +86,7 @@ impl Endpoint {
 }
 
 /// One GET that is to be sent.
-pub(super) struct Question<'a> {
+pub(super) struct Get<'a> {
     /// The path below the base URL, percent-encoded.
     pub(super) path: Cow<'a, str>,
     pub(super) query: Vec<(&'static str, String)>,
@@ -185,7 +185,7 @@ impl Client {
     /// signed request is sent once more if its refusal corrected the clock.
     pub(super) fn get<T>(
         &self,
-        question: &Question<'_>,
+        question: &Get<'_>,
         left: Duration,
         clock: &dyn Clock,
         decode: impl Fn(&[u8], Timestamp) -> Result<T, Failure>,
@@ -203,7 +203,7 @@ impl Client {
 
     fn ask<T>(
         &self,
-        question: &Question<'_>,
+        question: &Get<'_>,
         left: Duration,
         clock: &dyn Clock,
         decode: &impl Fn(&[u8], Timestamp) -> Result<T, Failure>,
@@ -247,7 +247,7 @@ impl Client {
     }
 
     /// The whole URL of a question.
-    fn url(&self, question: &Question<'_>) -> String {
+    fn url(&self, question: &Get<'_>) -> String {
         let mut url = format!("{}{}", self.access.endpoint.base, question.path);
         for (at, (name, value)) in question.query.iter().enumerate() {
             url.push(if at == 0 { '?' } else { '&' });
@@ -261,7 +261,7 @@ impl Client {
     /// The request, signed if there is a key.
     fn request(
         &self,
-        question: &Question<'_>,
+        question: &Get<'_>,
         url: &str,
         clock: &dyn Clock,
     ) -> Result<Request<()>, ureq::Error> {

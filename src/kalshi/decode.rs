@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::normalize;
-use super::rows::{self, Row};
+use super::rows::{self, RawRow};
 use super::wire::{CutoffBody, ErrorBody, ExchangeStatus, Text, TradesPage};
 use crate::domain::page::Page;
 use crate::domain::scope::Scope;
@@ -53,8 +53,8 @@ pub(super) fn page(
     let is_wanted = |scope: &Scope| scope.market().is_none_or(|market| asked.holds(market));
     for row in list.rows {
         let read = match row {
-            Row::Sound(payload) => normalize::event(payload, asked, now),
-            Row::Broken(broken) => Err(normalize::broken(broken, asked)),
+            RawRow::Sound(payload) => normalize::event(payload, asked, now),
+            RawRow::Broken(broken) => Err(normalize::broken(broken, asked)),
         };
         match read {
             Ok(event) if asked.holds(&event.trade.market) => page.events.push(event),

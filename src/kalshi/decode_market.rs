@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::decode::excerpt;
-use super::rows::{self, ListBody, Row};
+use super::rows::{self, ListBody, RawRow};
 use super::wire::Text;
 use crate::domain::book::{Book, Level, Snapshot};
 use crate::domain::fixed;
@@ -211,7 +211,7 @@ impl MarketsPage {
     }
 
     /// Adds the description of this row.
-    pub(super) fn read(&mut self, row: &Row<'_>) {
+    pub(super) fn read(&mut self, row: &RawRow<'_>) {
         match sound(row).and_then(market) {
             Ok(market) => {
                 self.tickers.push(market.ticker.clone());
@@ -234,19 +234,19 @@ impl MarketsPage {
 }
 
 /// The JSON of a row, or the reason why it has none.
-pub(super) fn sound<'a>(row: &'a Row<'_>) -> Result<&'a str, String> {
+pub(super) fn sound<'a>(row: &'a RawRow<'_>) -> Result<&'a str, String> {
     match row {
-        Row::Sound(text) => Ok(text),
-        Row::Broken(broken) => {
+        RawRow::Sound(text) => Ok(text),
+        RawRow::Broken(broken) => {
             Err(format!("{} in {:?}", broken.reason, excerpt(broken.legible.as_bytes())))
         }
     }
 }
 
-fn legible<'a>(row: &'a Row<'_>) -> &'a str {
+fn legible<'a>(row: &'a RawRow<'_>) -> &'a str {
     match row {
-        Row::Sound(text) => text,
-        Row::Broken(broken) => &broken.legible,
+        RawRow::Sound(text) => text,
+        RawRow::Broken(broken) => &broken.legible,
     }
 }
 

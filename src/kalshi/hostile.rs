@@ -2,7 +2,7 @@
 //!
 //! The result of any bytes is bounded by their number, and both stores can hold it.
 
-use super::rows::{self, Row};
+use super::rows::{self, RawRow};
 use super::{candles, decode, decode_market};
 use crate::domain::market::Sighting;
 use crate::domain::scope::Scope;
@@ -44,7 +44,7 @@ pub(crate) fn page(body: &[u8]) {
 fn check_payload(payload: &str) -> usize {
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(payload).is_ok();
     assert!(is_json, "a payload is no JSON");
-    assert!(matches!(rows::shallow(payload), Row::Sound(_)), "a payload is nested too deep");
+    assert!(matches!(rows::shallow(payload), RawRow::Sound(_)), "a payload is nested too deep");
     payload.len().saturating_sub(2)
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
-use super::client::{Client, Question};
+use super::client::{Client, Get};
 use super::decode_market::{self, BookAnswer, MarketsPage};
 use crate::clock::Clock;
 use crate::domain::market::{EventRecord, Market};
@@ -272,14 +272,8 @@ pub(super) fn list_question<'a>(
     path: &'a str,
     query: Vec<(&'static str, String)>,
     about: &'a str,
-) -> Question<'a> {
-    Question {
-        path: path.into(),
-        query,
-        about,
-        body_bytes_max: LIST_BYTES_MAX,
-        answered_also_with: &[],
-    }
+) -> Get<'a> {
+    Get { path: path.into(), query, about, body_bytes_max: LIST_BYTES_MAX, answered_also_with: &[] }
 }
 
 /// The tickers as a list names them. A request finds only those that [are listable](Ticker::is_listable).

@@ -24,7 +24,7 @@ const SEAMS_MAX: usize = 8;
 
 /// One row as it was received.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Row<'a> {
+pub(super) enum RawRow<'a> {
     /// JSON that both stores can hold as it is.
     Sound(&'a str),
     /// A row that no store can hold, in a form that both can.
@@ -45,7 +45,7 @@ pub(super) struct Broken {
 /// The rows of a list, and the cursor of the next page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct List<'a> {
-    pub(super) rows: Vec<Row<'a>>,
+    pub(super) rows: Vec<RawRow<'a>>,
     pub(super) cursor: Option<String>,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn list<'a, B: ListBody<'a>>(body: &'a [u8], what: &str) -> Result<Li
 }
 
 /// Classifies a row that was cut out.
-fn row(bytes: &[u8]) -> Row<'_> {
+fn row(bytes: &[u8]) -> RawRow<'_> {
     let Ok(text) = std::str::from_utf8(bytes) else { return broken(bytes, "it is not UTF-8") };
     match serde_json::from_str::<&RawValue>(text) {
         Ok(_) => shallow(text),
@@ -87,21 +87,21 @@ fn row(bytes: &[u8]) -> Row<'_> {
 }
 
 /// Classifies valid JSON: it is broken if it is nested too deep.
-pub(super) fn shallow(text: &str) -> Row<'_> {
+pub(super) fn shallow(text: &str) -> RawRow<'_> {
     // In valid JSON each bracket has its closing bracket, so a shorter text cannot be nested too deep.
     if text.len() <= 2 * DEPTH_MAX {
-        return Row::Sound(text);
+        return RawRow::Sound(text);
     }
     // Counting brackets is cheap, and nearly always enough.
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if brackets > DEPTH_MAX && Structure::default().deepest(text.as_bytes()) > DEPTH_MAX {
         return broken(text.as_bytes(), "it is nested too deep");
     }
-    Row::Sound(text)
+    RawRow::Sound(text)
 }
 
-fn broken<'a>(bytes: &[u8], reason: &str) -> Row<'a> {
-    Row::Broken(Broken {
+fn broken<'a>(bytes: &[u8], reason: &str) -> RawRow<'a> {
+    RawRow::Broken(Broken {
         legible: legible(bytes),
         payload: escaped(bytes).into(),
         reason: format!("{reason}; kept as a JSON string"),

@@ -9,8 +9,8 @@ use crate::kalshi::wire::TradesPage;
 fn read(body: &[u8]) -> Option<(Vec<String>, Option<String>)> {
     let list = list::<TradesPage<'_>>(body, "a page of trades").ok()?;
     let rows = list.rows.into_iter().map(|row| match row {
-        Row::Sound(text) => text.to_owned(),
-        Row::Broken(broken) => format!("!{}", broken.payload),
+        RawRow::Sound(text) => text.to_owned(),
+        RawRow::Broken(broken) => format!("!{}", broken.payload),
     });
     Some((rows.collect(), list.cursor))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::client::{Client, Question};
+use super::client::{Client, Get};
 use super::decode;
 use crate::clock::Clock;
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ impl Client {
     /// Asks whether trading is possible now. During maintenance the answer comes with the status 500, 503 or 504 and
     /// the same body.
     pub fn is_trading(&self, left: Duration, clock: &dyn Clock) -> Result<bool, Failure> {
-        let question = Question {
+        let question = Get {
             path: "/exchange/status".into(),
             query: Vec::new(),
             about: "whether it trades",

@@ -3,7 +3,7 @@
 use super::venue::VENUE;
 use std::time::Duration;
 
-use super::client::{Client, Question};
+use super::client::{Client, Get};
 use super::decode;
 use crate::clock::Clock;
 use crate::domain::page::{Page, PageRequest};
@@ -26,7 +26,7 @@ impl Client {
         left: Duration,
         clock: &dyn Clock,
     ) -> Result<(Timestamp, Timestamp), Failure> {
-        let question = Question {
+        let question = Get {
             path: "/historical/cutoff".into(),
             query: Vec::new(),
             about: "the archive",
@@ -38,7 +38,7 @@ impl Client {
 
     /// Asks for the newest trades of the whole exchange; the answer holds at most a hundred.
     pub fn head(&self, left: Duration, clock: &dyn Clock) -> Result<Page, Failure> {
-        let question = Question {
+        let question = Get {
             path: self.trades_path().into(),
             query: vec![("limit", HEAD_ROWS.to_string())],
             about: "the newest trades",
@@ -69,7 +69,7 @@ impl Client {
             Tier::Live => self.trades_path(),
             Tier::Archive => "/historical/trades",
         };
-        let question = Question {
+        let question = Get {
             path: path.into(),
             query,
             about,

@@ -59,7 +59,7 @@ pub fn text(
     last: Option<LastRun>,
     shard: Shard,
 ) -> String {
-    let mut page = Page::new(shard);
+    let mut page = Exposition::new(shard);
     page.totals(overview);
     // A name that the exchange does not know is no watch, and has no figures.
     let known: Vec<&Summary> = summaries.iter().filter(|summary| !summary.is_unknown).collect();
@@ -79,7 +79,7 @@ pub fn amended(text: &str, last: LastRun, shard: Shard) -> String {
         !name.starts_with("kalshi_ingest_last_run_")
             && !name.starts_with("kalshi_ingest_build_info")
     };
-    let mut page = Page::new(shard);
+    let mut page = Exposition::new(shard);
     for line in text.lines().filter(is_kept) {
         page.text.push_str(line);
         page.text.push('\n');
@@ -90,28 +90,28 @@ pub fn amended(text: &str, last: LastRun, shard: Shard) -> String {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum MetricKind {
     Counter,
     Gauge,
 }
 
-struct Page {
+struct Exposition {
     text: String,
     /// The label that every value has, if there is one.
     constant: Option<String>,
 }
 
-impl Page {
-    fn new(shard: Shard) -> Page {
+impl Exposition {
+    fn new(shard: Shard) -> Exposition {
         let constant = (shard != Shard::WHOLE).then(|| format!("shard=\"{}\"", shard.file_name()));
-        Page { text: String::new(), constant }
+        Exposition { text: String::new(), constant }
     }
 
     /// Adds a metric with its values, each under its label. It writes nothing when there is none.
     fn add<V: Display>(
         &mut self,
         name: &str,
-        kind: Kind,
+        kind: MetricKind,
         help: &str,
         label: &str,
         values: impl IntoIterator<Item = (String, V)>,
@@ -121,8 +121,8 @@ impl Page {
             return;
         }
         let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
         };
         // Writing to a String cannot fail.
         let _ = writeln!(self.text, "# HELP kalshi_ingest_{name} {help}");
@@ -138,7 +138,7 @@ impl Page {
         }
     }
 
-    fn one(&mut self, name: &str, kind: Kind, help: &str, value: impl Display) {
+    fn one(&mut self, name: &str, kind: MetricKind, help: &str, value: impl Display) {
         self.add(name, kind, help, "", [(String::new(), value)]);
     }
 
@@ -146,14 +146,14 @@ impl Page {
         let totals = &overview.totals;
         self.one(
             "requests_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Requests sent to the exchange, by all commands that ended.",
             totals.requests,
         );
         let count = |reason: &RetryReason| totals.retries.get(reason.as_str()).copied();
         self.add(
             "retries_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Requests and transactions tried again, by all commands that ended.",
             "reason",
             RetryReason::ALL
@@ -187,7 +187,7 @@ impl Page {
                 totals.late_trades,
             ),
         ] {
-            self.one(name, Kind::Counter, help, total);
+            self.one(name, MetricKind::Counter, help, total);
         }
     }
 
@@ -195,7 +195,7 @@ impl Page {
         let label = |summary: &Summary| summary.label.clone();
         let mut gauge = |name, help, value: &dyn Fn(&Summary) -> Option<f64>| {
             let values = summaries.iter().filter_map(|s| Some((label(s), value(s)?)));
-            self.add(name, Kind::Gauge, help, "watch", values);
+            self.add(name, MetricKind::Gauge, help, "watch", values);
         };
         gauge(
             "ingestion_lag_seconds",
@@ -234,19 +234,20 @@ impl Page {
     fn overlap(&mut self, overview: &Overview) {
         self.one(
             "overlap_used_seconds",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "How far below its checkpoint the deepest late trade of the last hour was found.",
             as_seconds(overview.overlap_used),
         );
         if let Some(overlap) = overview.overlap {
             let help = "How far below its checkpoint each walk of the last pass re-read.";
-            self.one("overlap_seconds", Kind::Gauge, help, overlap.as_secs_f64());
+            self.one("overlap_seconds", MetricKind::Gauge, help, overlap.as_secs_f64());
         }
     }
 
     fn last_run(&mut self, last: LastRun) {
-        let mut gauge =
-            |name: &str, help: &str, value: &dyn Display| self.one(name, Kind::Gauge, help, value);
+        let mut gauge = |name: &str, help: &str, value: &dyn Display| {
+            self.one(name, MetricKind::Gauge, help, value);
+        };
         let took = as_seconds(last.duration);
         gauge("last_run_duration_seconds", "How long the last pass took.", &took);
         gauge("last_run_exit_code", "The exit status of the last pass.", &last.exit_code);
@@ -260,7 +261,7 @@ impl Page {
     fn build(&mut self) {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let help = "Always 1; the version that wrote this.";
-        self.add("build_info", Kind::Gauge, help, "version", [(version, 1)]);
+        self.add("build_info", MetricKind::Gauge, help, "version", [(version, 1)]);
     }
 }
 

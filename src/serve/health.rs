@@ -13,7 +13,7 @@ const HEALTH: &str = "application/health+json";
 
 /// The status of an entry of the selection, in the words of the format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Status {
+pub(super) enum HealthStatus {
     /// Every market is within its SLA.
     Pass,
     /// Every market is within its SLA, but some failed in the last pass.
@@ -22,22 +22,22 @@ pub(super) enum Status {
     Fail,
 }
 
-impl Status {
-    pub(super) fn of(summary: &Summary) -> Status {
+impl HealthStatus {
+    pub(super) fn of(summary: &Summary) -> HealthStatus {
         // A market that is behind but within its SLA passes: every market begins so.
         match (summary.stale, summary.failing) {
-            _ if summary.is_unknown => Status::Fail,
-            (0, 0) => Status::Pass,
-            (0, _) => Status::Warn,
-            _ => Status::Fail,
+            _ if summary.is_unknown => HealthStatus::Fail,
+            (0, 0) => HealthStatus::Pass,
+            (0, _) => HealthStatus::Warn,
+            _ => HealthStatus::Fail,
         }
     }
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Status::Pass => "pass",
-            Status::Warn => "warn",
-            Status::Fail => "fail",
+            HealthStatus::Pass => "pass",
+            HealthStatus::Warn => "warn",
+            HealthStatus::Fail => "fail",
         }
     }
 }
@@ -53,13 +53,13 @@ pub(super) fn health(view: &View) -> Answer {
     }
     let checks: Vec<Value> =
         view.summaries.iter().map(|summary| check(summary, overview, view.now)).collect();
-    let worst = view.summaries.iter().map(Status::of).max().unwrap_or(Status::Fail);
+    let worst = view.summaries.iter().map(HealthStatus::of).max().unwrap_or(HealthStatus::Fail);
     let body = json!({
         "status": worst.as_str(),
         "version": env!("CARGO_PKG_VERSION"),
         "checks": { "kalshi:freshness": checks },
     });
-    Answer::new(if worst == Status::Fail { 503 } else { 200 }, HEALTH, format!("{body:#}\n"))
+    Answer::new(if worst == HealthStatus::Fail { 503 } else { 200 }, HEALTH, format!("{body:#}\n"))
 }
 
 /// Whether the database answers.
@@ -72,7 +72,7 @@ pub(super) fn ready(view: &View) -> Answer {
 
 fn failed(words: &str) -> Answer {
     let body = json!({
-        "status": Status::Fail.as_str(),
+        "status": HealthStatus::Fail.as_str(),
         "version": env!("CARGO_PKG_VERSION"),
         "output": words,
     });
@@ -80,7 +80,7 @@ fn failed(words: &str) -> Answer {
 }
 
 fn check(summary: &Summary, overview: &Overview, now: Timestamp) -> Value {
-    let status = Status::of(summary);
+    let status = HealthStatus::of(summary);
     let mut check = json!({
         "componentId": summary.label,
         "componentType": "component",

@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::answers::{Answer, View};
-use super::health::Status;
+use super::health::HealthStatus;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::freshness::{Now, staleness, state};
 use crate::domain::overview::{DAY_STEP, Overview, RunRow, Scored, Summary, Totals};
@@ -87,7 +87,7 @@ fn watch(summary: &Summary) -> Value {
     json!({
         "watch": summary.label,
         "kind": summary.target.kind(),
-        "status": Status::of(summary).as_str(),
+        "status": HealthStatus::of(summary).as_str(),
         "sla_seconds": summary.sla.as_secs_f64(),
         "lag_seconds": summary.lag.as_secs_f64(),
         "markets": summary.markets.len(),

@@ -3,7 +3,7 @@
 use kalshi_ingest::domain::batch::{Batch, Committed, Receipt};
 use kalshi_ingest::domain::checkpoint::{Checkpoint, Claim, Correction};
 use kalshi_ingest::domain::evidence::Anchor;
-use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
+use kalshi_ingest::domain::page::{Next, Page, Rules, Traded};
 use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::ticker::Ticker;
@@ -116,7 +116,7 @@ fn walk(batch: &mut Batch, checkpoint: &Checkpoint, pages: Vec<Page>) {
     for page in pages {
         batch.push(walk.page(page));
     }
-    if let (Some(page), Step::Fetch(_)) = (agrees, walk.next()) {
+    if let (Some(page), Next::Fetch(_)) = (agrees, walk.next()) {
         batch.push(walk.page(page));
     }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use kalshi_ingest::fuzz::{TARGETS, Target};
+use kalshi_ingest::fuzz::{FuzzTarget, TARGETS};
 
 use mutation::Mutation;
 
@@ -28,7 +28,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
 }
 
 #[track_caller]
-fn give((name, target): Target, bytes: &[u8]) {
+fn give((name, target): FuzzTarget, bytes: &[u8]) {
     let ended = catch_unwind(|| target(bytes));
     assert!(ended.is_ok(), "{name} does not take {:?}", String::from_utf8_lossy(bytes));
 }

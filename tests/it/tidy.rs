@@ -131,6 +131,32 @@ fn no_file_is_longer_than_it_may_be() {
     }
 }
 
+/// The words of a comment line; clap prints those of a command and of a flag, so they are held to it as well.
+fn comment(line: &str) -> Option<&str> {
+    let text = line.trim_start().strip_prefix("//")?;
+    Some(text.trim_start_matches(['/', '!']).trim_start())
+}
+
+#[test]
+fn a_comment_names_its_subject_and_fits_its_width() {
+    const WIDTH_MAX: usize = 120;
+    let is_riddle = |text: &str| {
+        let begins = ["What ", "Who ", "Whose "].iter().any(|word| text.starts_with(word));
+        begins && !text.contains('?')
+    };
+    for directory in ["src", "crates", "simulator/src", "simulate/src"] {
+        for (name, text) in files(directory, ".rs") {
+            let lines = text.lines().enumerate();
+            for (at, line) in lines.filter_map(|(at, line)| Some((at + 1, (line, comment(line)?))))
+            {
+                assert!(!is_riddle(line.1), "{name}:{at} begins without its subject: {}", line.1);
+                let width = line.0.chars().count();
+                assert!(width <= WIDTH_MAX, "{name}:{at} has {width} columns");
+            }
+        }
+    }
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     let words = [["to", "do"].concat(), ["fix", "me"].concat(), ["x", "xx"].concat()];

@@ -1,12 +1,12 @@
 //! The completion of a window that was read to its lower edge: its proof, and the next window.
 
-use super::super::checkpoint::{Claim, Completed, Correction, Level, Progress, Window};
+use super::super::checkpoint::{Claim, Completed, Correction, Progress, TopEdge, Window};
 use super::super::evidence::{Anchor, Evidence};
 use super::super::page::{End, Guard, Page, Walked};
 use super::super::time::Timestamp;
 use super::super::trade::RawEvent;
 use super::Walk;
-use super::states::{Chain, Depth, Expected, Held, Question, Repeats, Seen, Span, Start};
+use super::states::{Chain, Depth, Expected, Held, Query, Repeats, Seen, Span, Start};
 
 impl Walk {
     /// The current window; None as long as no page gives its upper edge.
@@ -19,7 +19,7 @@ impl Walk {
     pub(super) fn next_anchor(&self) -> Option<Anchor> {
         match &self.span {
             Span::Inherited { anchor, .. } => anchor.clone(),
-            Span::Step { .. } | Span::Given { .. } | Span::Own => self.newest().cloned(),
+            Span::Next { .. } | Span::Given { .. } | Span::Own => self.newest().cloned(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Walk {
             walked.heard.extend(heard.map(|until| (scope.clone(), until)));
         }
         match (&self.span, window) {
-            (Span::Inherited { .. } | Span::Step { .. }, Some(window)) => {
+            (Span::Inherited { .. } | Span::Next { .. }, Some(window)) => {
                 self.open_next(window, anchor);
             }
             _ => self.end = Some(End::Level),
@@ -64,11 +64,11 @@ impl Walk {
     }
 
     /// Set if the window reaches up to the newest trade. It says whether that trade is still the earlier anchor.
-    pub(super) fn level(&self) -> Option<Level> {
+    pub(super) fn level(&self) -> Option<TopEdge> {
         let evidence = self.seen.evidence.as_ref().filter(|_| self.span == Span::Own)?;
         let is_same = |newest: &Anchor| matches!(&self.held.expected, Expected::Shown(anchor) if anchor.at == newest.at);
         let is_quiet = evidence.newest().is_none_or(is_same);
-        Some(Level { quiet_until: evidence.heard_until().filter(|_| is_quiet) })
+        Some(TopEdge { quiet_until: evidence.heard_until().filter(|_| is_quiet) })
     }
 
     /// Finds the footing: the newest trade below everything that the next walk reads.
@@ -106,7 +106,7 @@ impl Walk {
     pub(super) fn open_next(&mut self, window: Window, anchor: Option<Anchor>) {
         let until = window.until();
         // Late trades of a step that was just read were read too, unless they are later than its answer.
-        let is_step = matches!(self.span, Span::Step { .. });
+        let is_step = matches!(self.span, Span::Next { .. });
         let settled = self.seen.evidence.as_ref().filter(|_| is_step).map(Evidence::settled);
         self.reread_floor = settled.map(|settled| settled.before(self.rules.overlap));
         let is_first = self.held.claim.is_none();
@@ -126,7 +126,7 @@ impl Walk {
             confirms_ends: !is_step,
         };
         (self.span, self.start, self.depth) = (Span::Own, Start::At(until), Depth::ToEdge);
-        self.chain = Chain::of(Question::First);
+        self.chain = Chain::of(Query::First);
         (self.seen, self.repeats) = (Seen::default(), Repeats::default());
         self.nothing_until = None;
         self.begin_step();
@@ -143,7 +143,7 @@ impl Walk {
         let from = from.unwrap_or_else(|| newest.at.ceil());
         if let Some(window) = Window::new(Some(from), from) {
             let quiet_until = self.seen.evidence.as_ref().and_then(Evidence::heard_until);
-            let level = Some(Level { quiet_until });
+            let level = Some(TopEdge { quiet_until });
             let (window, anchor) = (Some(window), Some(newest));
             let completed = Completed { window, anchor, footing: None, level, is_ridden: false };
             walked.progress.push((self.scope.clone(), Progress::Completed(completed)));
@@ -159,7 +159,7 @@ mod tests {
     use super::super::PASSES_MISSED_MIN;
     use super::super::tests::transcript::{RULES, page_from, play, state_from, time};
     use super::*;
-    use crate::domain::page::{Step, Traded};
+    use crate::domain::page::{Next, Traded};
 
     #[test]
     fn a_footing_lies_below_all_that_the_next_walk_reads() {
@@ -209,10 +209,10 @@ mod tests {
         let all = Traded::Ever { quantity_e2: 1, as_of: time("100") };
         let mut walk = Walk::new(&state_from("new open ..95 low 80"), RULES).traded(all);
         for answer in ["y80 x70 >c1", "", "a150 b140 >c3", "", "b140 >c4", ""] {
-            assert!(matches!(walk.next(), Step::Fetch(_)), "{answer}");
+            assert!(matches!(walk.next(), Next::Fetch(_)), "{answer}");
             walk.page(page_from(&format!("@200 {answer}")));
         }
-        assert_eq!(walk.next(), Step::Done(End::Guarded(Guard::EndsEmpty)));
+        assert_eq!(walk.next(), Next::Done(End::Guarded(Guard::EndsEmpty)));
     }
 
     /// A claim may end below the newest trade. The steps below that trade do not show it, and that is no

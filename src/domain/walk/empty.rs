@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::density::{Density, is_gap};
 use super::super::page::Page;
 use super::super::time::Timestamp;
-use super::states::{Above, Question, Second, Seen, Span};
+use super::states::{Above, Query, Second, Seen, Span};
 use super::{Turn, Walk};
 
 /// The distances above an empty window of the tape in which a trade is looked for, one after the other; the last
@@ -24,8 +24,8 @@ impl Walk {
             // Older trades were asked for already.
             (_, Second::None) if self.nothing_until.is_some() => Turn::Widen,
             // A trade below the window shows that the list continues below.
-            (_, Second::None) => Turn::Ask(Question::Confirm(until)),
-            (Span::Given { .. }, _) => Turn::Ask(Question::Above(0)),
+            (_, Second::None) => Turn::Ask(Query::Confirm(until)),
+            (Span::Given { .. }, _) => Turn::Ask(Query::Above(0)),
             _ => Turn::Widen,
         }
     }
@@ -43,15 +43,15 @@ impl Walk {
         if !is_end && let Some(cursor) = &page.cursor {
             let is_short = pages < PAGES_ABOVE_MAX;
             return Some(if is_short {
-                Turn::Ask(Question::Next(cursor.clone()))
+                Turn::Ask(Query::Next(cursor.clone()))
             } else {
                 Turn::Idle
             });
         }
         Some(match shown {
             // The list may have been cut short there.
-            Some(low) => Turn::Ask(Question::Confirm(low)),
-            None if self.above_edge(step).is_some() => Turn::Ask(Question::Above(step + 1)),
+            Some(low) => Turn::Ask(Query::Confirm(low)),
+            None if self.above_edge(step).is_some() => Turn::Ask(Query::Above(step + 1)),
             None => Turn::Idle,
         })
     }
@@ -61,7 +61,7 @@ impl Walk {
     /// like this.
     pub(super) fn is_blank_beside_many(&self, page: &Page) -> bool {
         let Span::Given { until, is_vouched: false, .. } = self.span else { return false };
-        if !self.scope.is_tape() || self.chain.question != Question::Confirm(until) {
+        if !self.scope.is_tape() || self.chain.question != Query::Confirm(until) {
             return false;
         }
         let below = Density::of(page);
@@ -72,7 +72,7 @@ impl Walk {
     /// Asks for the trades above the window, as if nothing had been shown.
     pub(super) fn ask_above(&mut self) {
         self.seen = Seen::default();
-        self.ask(Question::Above(0));
+        self.ask(Query::Above(0));
         if let Some(above) = &mut self.chain.above {
             above.is_below_shown = true;
         }
@@ -95,7 +95,7 @@ impl Walk {
     pub(super) fn widen(&mut self) {
         self.nothing_until = self.span.until();
         (self.span, self.seen) = (Span::Own, Seen::default());
-        self.ask(Question::First);
+        self.ask(Query::First);
         self.begin_step();
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::super::tests::transcript::{RULES, page_from, time};
     use super::*;
     use crate::domain::checkpoint::{Checkpoint, Progress};
-    use crate::domain::page::{End, Rules, Step, Traded};
+    use crate::domain::page::{End, Next, Rules, Traded};
     use crate::domain::scope::Scope;
     use crate::domain::ticker::Ticker;
 
@@ -120,7 +120,7 @@ mod tests {
             let walked = answers.map(|answer| walk.page(page_from(answer)));
             let found = walked.iter().filter(|walked| !walked.progress.is_empty());
             assert_eq!(found.filter(|walked| !walked.heard().is_empty()).count(), proven);
-            assert_eq!(walk.next(), Step::Done(End::Level), "{answers:?}");
+            assert_eq!(walk.next(), Next::Done(End::Level), "{answers:?}");
         }
     }
 
@@ -139,7 +139,7 @@ mod tests {
             let walked = walk.page(page_from("@100"));
             assert_eq!(walked.heard().len(), heard, "{checked:?} {traded:?}");
             assert_eq!(walked.progress.len(), proven, "{checked:?} {traded:?}");
-            assert_eq!(matches!(walk.next(), Step::Done(End::Level)), heard == 1, "{traded:?}");
+            assert_eq!(matches!(walk.next(), Next::Done(End::Level)), heard == 1, "{traded:?}");
         }
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let mut walk = Walk::new(&row, Rules { step, ..RULES });
         let mut questions = 0;
         let completed = loop {
-            let Step::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };
+            let Next::Fetch(asked) = walk.next() else { panic!("{:?}", walk.next()) };
             let is_shown = |at: &i64| asked.max_ts.is_none_or(|until| *at < until);
             let rows = [2_592_000, 2_591_990].into_iter().filter(is_shown);
             let rows: Vec<String> = rows.map(|at| format!("A:a{at}")).collect();

@@ -3,7 +3,7 @@
 use super::super::evidence::Anchor;
 use super::super::page::{Guard, Page, Traded};
 use super::super::tier::Tier;
-use super::states::{Depth, Expected, Question, Second, Span};
+use super::states::{Depth, Expected, Query, Second, Span};
 use super::{PASSES_MISSED_MIN, Turn, Walk};
 
 impl Walk {
@@ -23,7 +23,7 @@ impl Walk {
             _ => {}
         }
         match (&page.cursor, is_end) {
-            (Some(cursor), false) => Turn::Ask(Question::Next(cursor.clone())),
+            (Some(cursor), false) => Turn::Ask(Query::Next(cursor.clone())),
             _ => self.at_the_end(page, is_bounded),
         }
     }
@@ -72,18 +72,18 @@ impl Walk {
             Span::Given { until, .. } if self.pages == 1 => until,
             _ => low,
         };
-        Turn::Ask(Question::Confirm(top))
+        Turn::Ask(Query::Confirm(top))
     }
 
     /// No page has shown a trade, and no anchor is awaited.
     pub(super) fn with_nothing_shown(&self, page: &Page, is_bounded: bool) -> Turn {
         if let Some(cursor) = page.cursor.as_ref().filter(|_| !page.is_empty()) {
-            return Turn::Ask(Question::Next(cursor.clone()));
+            return Turn::Ask(Query::Next(cursor.clone()));
         }
         if let Some(until) = self.span.until() {
             // A cursor says that there may be more rows, so it is followed once.
             if let Some(cursor) = page.cursor.as_ref().filter(|_| !self.has_cursor()) {
-                return Turn::Ask(Question::Next(cursor.clone()));
+                return Turn::Ask(Query::Next(cursor.clone()));
             }
             return self.with_an_empty_window(until);
         }
@@ -97,18 +97,14 @@ impl Walk {
         if let Some(cursor) = &page.cursor {
             // The cursor says that this is not the end. It is followed once.
             let is_followed = self.has_cursor();
-            return if is_followed {
-                Turn::Idle
-            } else {
-                Turn::Ask(Question::Next(cursor.clone()))
-            };
+            return if is_followed { Turn::Idle } else { Turn::Ask(Query::Next(cursor.clone())) };
         }
         match self.traded {
             _ if self.scope.is_tape() => Turn::Idle,
             Traded::Ever { .. } | Traded::Stored
                 if !matches!(self.held.expected, Expected::Archived) =>
             {
-                Turn::Ask(Question::Archive)
+                Turn::Ask(Query::Archive)
             }
             Traded::Unknown if self.is_never_heard_of() => Turn::Silent,
             _ => Turn::Complete,
@@ -136,7 +132,7 @@ mod tests {
     use super::super::tests::transcript::{RULES, page_from, play, state_from, time};
     use super::*;
     use crate::domain::checkpoint::Checkpoint;
-    use crate::domain::page::{End, Rules, Step};
+    use crate::domain::page::{End, Next, Rules};
     use crate::domain::scope::Scope;
     use crate::domain::ticker::Ticker;
 
@@ -166,7 +162,7 @@ mod tests {
             for answer in answers {
                 walk.page(page_from(answer));
             }
-            assert_eq!(walk.next() == Step::Done(End::Level), is_spared, "{why}");
+            assert_eq!(walk.next() == Next::Done(End::Level), is_spared, "{why}");
         }
     }
 
@@ -237,11 +233,11 @@ mod tests {
         let read = Checkpoint { complete_until: Some(time("95")), ..never.clone() };
         for row in [never, read] {
             let mut walk = Walk::new(&row, RULES);
-            while let Step::Fetch(_) = walk.next() {
+            while let Next::Fetch(_) = walk.next() {
                 let walked = walk.page(page_from("@200"));
                 assert!(walked.progress.is_empty() && walked.heard().is_empty(), "{walked:?}");
             }
-            assert_eq!(walk.next(), Step::Done(End::Level));
+            assert_eq!(walk.next(), Next::Done(End::Level));
         }
     }
 
@@ -252,7 +248,7 @@ mod tests {
         for (row, is_asked) in [("new", true), ("done ..95 ^94", false)] {
             let mut walk = Walk::new(&state_from(row), rules).traded(Traded::Stored);
             walk.page(page_from("@9000"));
-            assert_eq!(matches!(walk.next(), Step::Fetch(_)), is_asked, "{row}");
+            assert_eq!(matches!(walk.next(), Next::Fetch(_)), is_asked, "{row}");
         }
     }
 
@@ -266,10 +262,10 @@ mod tests {
         ] {
             let row = Checkpoint { failures, ..state_from("done ..95 ^z94") };
             let mut walk = Walk::new(&row, RULES).traded(traded);
-            while let Step::Fetch(_) = walk.next() {
+            while let Next::Fetch(_) = walk.next() {
                 walk.page(page_from("@160"));
             }
-            assert_eq!(walk.next(), Step::Done(end), "{failures} {traded:?}");
+            assert_eq!(walk.next(), Next::Done(end), "{failures} {traded:?}");
         }
     }
 }

@@ -8,15 +8,15 @@ use super::super::page::{Guard, Page};
 use super::super::time::Timestamp;
 use super::super::trade::RawEvent;
 use super::Walk;
-use super::states::{Question, Span};
+use super::states::{Query, Span};
 
 impl Walk {
     /// Looks for a gap: between two pages, or above the first row of a window that ends below other trades. Returns
     /// the question that asks again, or the guard if the gap was shown twice.
-    pub(super) fn look_for_gaps(&mut self, page: &Page) -> Option<Result<Question, Guard>> {
+    pub(super) fn look_for_gaps(&mut self, page: &Page) -> Option<Result<Query, Guard>> {
         let here = Density::of(page);
         let (first, last) = (here.newest()?, here.oldest()?);
-        let is_asked_again = matches!(self.chain.question, Question::Below(_));
+        let is_asked_again = matches!(self.chain.question, Query::Below(_));
         if let Some(low) =
             self.repeats.gaps.last().copied().filter(|low| is_asked_again && last < *low)
         {
@@ -40,9 +40,9 @@ impl Walk {
             }
             let at = previous.at;
             let is_asked = self.repeats.has_asked(at);
-            return Some(if is_asked { Err(Guard::Hole) } else { Ok(Question::Below(at)) });
+            return Some(if is_asked { Err(Guard::Hole) } else { Ok(Query::Below(at)) });
         }
-        let is_top = self.chain.question == Question::First && self.scope.is_tape();
+        let is_top = self.chain.question == Query::First && self.scope.is_tape();
         let until = self.span.until().filter(|_| is_top)?;
         let expected = match self.rules.tape_rate {
             Some(rate) if here.is_unknown() => Density::of_rate(rate),
@@ -54,8 +54,8 @@ impl Walk {
         // The exchange may have paused, so another pass or the second look of a backfill has to agree.
         let is_asked = self.repeats.has_asked(until);
         match (is_asked, &self.span) {
-            (false, _) => Some(Ok(Question::First)),
-            (true, Span::Step { .. }) => Some(Err(Guard::Hole)),
+            (false, _) => Some(Ok(Query::First)),
+            (true, Span::Next { .. }) => Some(Err(Guard::Hole)),
             (true, _) => None,
         }
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::super::tests::transcript::{RULES, page_from, play, time};
     use super::*;
     use crate::domain::checkpoint::Checkpoint;
-    use crate::domain::page::{End, Rules, Step};
+    use crate::domain::page::{End, Next, Rules};
     use crate::domain::scope::Scope;
 
     /// The unreadable rows may be the trades that were to be expected.
@@ -154,7 +154,7 @@ mod tests {
             walk.page(page_from(&format!("@3000{rows} >c")));
             assert_eq!(!walk.has_cursor(), is_asked, "{why}");
             walk.page(page_from(&format!("@3000{rows} >d")));
-            let end = Step::Done(End::Guarded(Guard::Hole));
+            let end = Next::Done(End::Guarded(Guard::Hole));
             assert_eq!(walk.next() == end, is_asked, "{why}");
         }
     }

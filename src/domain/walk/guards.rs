@@ -4,7 +4,7 @@ use super::super::density::Density;
 use super::super::page::{Guard, Page};
 use super::super::time::Timestamp;
 use super::super::trade::RawEvent;
-use super::states::{Oldest, Question};
+use super::states::{Oldest, Query};
 use super::{PASSES_MISSED_MIN, Verdict, Walk};
 
 impl Walk {
@@ -28,7 +28,7 @@ impl Walk {
             return Verdict::Broken(Guard::ForeignRows);
         }
         let cursor = match &self.chain.question {
-            Question::Next(cursor) => Some(cursor),
+            Query::Next(cursor) => Some(cursor),
             _ => None,
         };
         if page.is_empty() {
@@ -55,7 +55,7 @@ impl Walk {
     /// The oldest trade seen, if the current question begins a chain by time: that question asks for the trade once
     /// more.
     fn asked_again(&self) -> Option<Timestamp> {
-        let is_by_time = matches!(self.chain.question, Question::Below(_) | Question::Confirm(_));
+        let is_by_time = matches!(self.chain.question, Query::Below(_) | Query::Confirm(_));
         self.seen.low.filter(|_| is_by_time && !self.is_below_the_live_tier())
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Walk;
-use super::states::{Chain, Depth, Expected, Held, Oldest, Question, Repeats, Seen, Span, Start};
+use super::states::{Chain, Depth, Expected, Held, Oldest, Query, Repeats, Seen, Span, Start};
 use crate::domain::checkpoint::{Checkpoint, Claim, Correction, OpenWalk};
 use crate::domain::density::Density;
 use crate::domain::evidence::Anchor;
@@ -27,7 +27,7 @@ impl Walk {
             depth: if is_archived { Depth::ToEnd } else { Depth::ToEdge },
             held,
             span: Span::Own,
-            chain: Chain::of(Question::First),
+            chain: Chain::of(Query::First),
             seen: Seen::default(),
             repeats: Repeats::default(),
             head_edge: None,
@@ -98,12 +98,12 @@ impl Walk {
             self.held.expected = Expected::Nothing;
         }
         if let Some(cursor) = &open.cursor {
-            self.chain.question = Question::Next(cursor.clone());
+            self.chain.question = Query::Next(cursor.clone());
             let density = Density::default();
             let resumed = |at| Oldest { at, ids: Vec::new(), density, has_unreadable: false };
             self.chain.previous = open.low.map(resumed);
         } else if let Some(low) = open.low {
-            self.chain.question = Question::Below(low);
+            self.chain.question = Query::Below(low);
         }
     }
 

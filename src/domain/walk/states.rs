@@ -22,7 +22,7 @@ pub(super) enum Span {
         stopped_at: Option<Timestamp>,
     },
     /// A window of this pass, cut to the length of a step. Another window follows.
-    Step { until: Timestamp },
+    Next { until: Timestamp },
     /// A window that a backfill names: this window and no other.
     Given {
         until: Timestamp,
@@ -39,7 +39,7 @@ impl Span {
     /// The upper edge; None if the first page gives it.
     pub(super) fn until(&self) -> Option<Timestamp> {
         match self {
-            Span::Inherited { until, .. } | Span::Step { until } | Span::Given { until, .. } => {
+            Span::Inherited { until, .. } | Span::Next { until } | Span::Given { until, .. } => {
                 Some(*until)
             }
             Span::Own => None,
@@ -50,7 +50,7 @@ impl Span {
     pub(super) fn stopped_at(&self) -> Option<Timestamp> {
         match self {
             Span::Inherited { stopped_at, .. } | Span::Given { stopped_at, .. } => *stopped_at,
-            Span::Step { .. } | Span::Own => None,
+            Span::Next { .. } | Span::Own => None,
         }
     }
 }
@@ -91,7 +91,7 @@ pub(super) enum Depth {
 
 /// The next question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Question {
+pub(super) enum Query {
     /// The newest page.
     First,
     /// The page behind this cursor.
@@ -140,7 +140,7 @@ pub(super) enum Second {
 /// A question and the pages that follow it by cursor.
 #[derive(Clone, Debug)]
 pub(super) struct Chain {
-    pub(super) question: Question,
+    pub(super) question: Query,
     /// The last row of the previous page, for the guards; `None` at the start.
     pub(super) previous: Option<Oldest>,
     pub(super) second: Second,
@@ -151,24 +151,24 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn of(question: Question) -> Chain {
+    pub(super) fn of(question: Query) -> Chain {
         Chain { question, previous: None, second: Second::None, above: None, is_nothing: false }
     }
 
     /// Sets the next question. `low` is the oldest trade seen so far.
-    pub(super) fn ask(&mut self, question: Question, low: Option<Timestamp>) {
+    pub(super) fn ask(&mut self, question: Query, low: Option<Timestamp>) {
         match question {
-            Question::Next(_) => self.question = question,
-            Question::Confirm(_) => {
+            Query::Next(_) => self.question = question,
+            Query::Confirm(_) => {
                 let second = Second::Asked(Doubt { low, is_after_nothing: self.is_nothing });
                 *self = Chain { second, ..Chain::of(question) };
             }
-            Question::Above(step) => {
+            Query::Above(step) => {
                 let is_below_shown = self.above.is_some_and(|above| above.is_below_shown);
                 let above = Some(Above { step, pages: 0, is_below_shown });
                 *self = Chain { above, ..Chain::of(question) };
             }
-            Question::First | Question::Below(_) | Question::Archive => {
+            Query::First | Query::Below(_) | Query::Archive => {
                 *self = Chain::of(question);
             }
         }

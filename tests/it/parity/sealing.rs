@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kalshi_ingest::domain::batch::{Batch, Commit, Committed};
 use kalshi_ingest::domain::checkpoint::Checkpoint;
-use kalshi_ingest::domain::page::{Page, Rules, Step, Traded};
+use kalshi_ingest::domain::page::{Next, Page, Rules, Traded};
 use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
 use kalshi_ingest::domain::slice_walk::{SliceKnown, SliceWalk};
@@ -131,8 +131,8 @@ pub(super) fn backfill(
     batch.seal(&Committed::of_slices(known.values().cloned()), run, now)
 }
 
-fn is_open(step: &Step) -> bool {
-    matches!(step, Step::Fetch(_))
+fn is_open(step: &Next) -> bool {
+    matches!(step, Next::Fetch(_))
 }
 
 impl Walked {
