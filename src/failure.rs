@@ -1,7 +1,7 @@
 //! The kinds of errors, sorted by who has to act.
 //!
-//! Two places decide by kind: the retry policy ([`Kind::is_temporary`]) and the exit status (`exit.rs`). All other
-//! code only adds text.
+//! The retry policy ([`Kind::is_temporary`]) and the exit status (`exit.rs`) decide by kind. `driver::manners` does,
+//! for refusals that hold for all requests, and so do the few places that ask a refused question in another way.
 
 use std::error::Error;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The token bucket that all workers of a pass share. It decides how long to wait; the caller waits.
 //!
-//! The exchange gives no hint with its 429 (api notes: no `Retry-After`, no `X-RateLimit-*`), so the bucket finds the
-//! accepted rate itself. It halves the rate at a refusal, at most once a second, and raises it in small steps with
-//! every answer.
+//! The exchange was seen to give no hint with its 429 (no `Retry-After`, no `X-RateLimit-*`), so the bucket finds the
+//! accepted rate itself; a `Retry-After` that comes is obeyed. It halves the rate at a refusal, at most once a
+//! second, and raises it in small steps with every answer.
 
 use std::time::Duration;
 

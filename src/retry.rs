@@ -20,8 +20,8 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Six attempts within about half a minute: a pass lasts 50 seconds, and the next pass starts within a minute
-    /// anyway.
+    /// Six attempts, with waits of at most 0.5, 1, 2, 4 and 8 s between them: a pass lasts 50 seconds, and the next
+    /// pass starts within a minute anyway.
     fn default() -> Policy {
         Policy { attempts_max: 6, base: Duration::from_millis(500), cap: Duration::from_secs(10) }
     }
@@ -41,7 +41,8 @@ impl Policy {
     /// is a number in `0.0..1.0`.
     ///
     /// Full jitter spreads the clients that failed together. No wait is shorter than the wait that the other side
-    /// asked for. A wait that would outlast the budget is not begun.
+    /// asked for. A wait that would outlast the budget is not begun. For a request `driver::manners` decides first: a
+    /// long `Retry-After` ends the whole command.
     pub fn decide(&self, failure: &Failure, attempt: u32, left: Duration, jitter: f64) -> Decision {
         if !failure.kind.is_temporary() || attempt >= self.attempts_max {
             return Decision::GiveUp;

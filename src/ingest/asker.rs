@@ -1,6 +1,6 @@
 //! Asks the exchange one question: no faster than the pace allows, as often as the policy allows, no longer than the
-//! budget lasts, and not at all while the exchange refuses requests. All threads of a pass share one `Asker`. `driver`
-//! decides the next step; this module carries it out.
+//! budget lasts. While the exchange wants to be left alone, only one probe in ten minutes is sent. All threads of a
+//! pass share one `Asker`. `driver` decides the next step; this module carries it out.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The HTTP client: one request, one typed answer. It neither retries nor waits.
+//! The HTTP client: one request, one typed answer. It does not wait, and it repeats nothing but a signed request
+//! after a 401 that corrected our clock.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
