@@ -83,7 +83,7 @@ impl Webhook {
 
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outlet({})", self.name)
+        write!(f, "Webhook({})", self.name)
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
         let webhook =
             Webhook::parse("--ping-url", "https://hc.example/hunter2/", &|_| None).unwrap();
         assert_eq!(webhook.base, "https://hc.example/hunter2");
-        assert_eq!(format!("{webhook:?}"), "Outlet(--ping-url at hc.example)");
+        assert_eq!(format!("{webhook:?}"), "Webhook(--ping-url at hc.example)");
     }
 
     #[test]

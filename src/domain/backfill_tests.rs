@@ -102,12 +102,12 @@ fn what_is_complete_is_not_wanted_again() {
         (
             vec![slice(Tier::Live, 60, 100, Read), slice(Tier::Archive, 60, 70, Open)],
             "archive 0..60, archive 60..70, live 60..100",
-            "a archived gap is waited for",
+            "an archived gap is waited for",
         ),
         (
             vec![slice(Tier::Live, 60, 100, Complete), slice(Tier::Archive, 60, 70, Open)],
             "archive 0..60",
-            "a archived gap that nobody waits for",
+            "an archived gap that nobody waits for",
         ),
         (
             vec![slice(Tier::Archive, 0, 60, Complete), slice(Tier::Live, 60, 100, Complete)],
@@ -189,7 +189,7 @@ fn a_span_that_is_read_again_is_cut_at_the_cutoff_only() {
 }
 
 #[test]
-fn a_strip_is_waited_for_by_the_slice_that_holds_it() {
+fn an_archived_gap_is_waited_for_by_the_slice_that_holds_it() {
     use SliceStatus::{Open, Read};
     let archived_gap = |from, until| slice(Tier::Archive, from, until, Open);
     let read = slice(Tier::Live, 60, 100, Read);

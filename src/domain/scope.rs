@@ -1,12 +1,13 @@
 //! The scope of a question, a walk, a checkpoint or a slice. It is text only in its column.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
 use super::ticker::{TAPE, Ticker, fingerprint, is_group};
 
-/// The scope that is read. Scopes sort as their texts do, except tickers that begin with one of `!"#$%&'()`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The scope that is read. Scopes sort as their texts do: both databases and the search for a stored row rely on it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// The tape: all markets of the exchange, read without a ticker.
     Tape,
@@ -17,7 +18,7 @@ pub enum Scope {
 }
 
 /// The identity of a group: the markets for which the tape is read.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GroupId(Arc<str>);
 
 impl GroupId {
@@ -70,6 +71,18 @@ impl Scope {
     /// Whether a trade of this market belongs to the scope.
     pub fn holds(&self, ticker: &Ticker) -> bool {
         self.market().is_none_or(|own| own == ticker)
+    }
+}
+
+impl Ord for Scope {
+    fn cmp(&self, other: &Scope) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for Scope {
+    fn partial_cmp(&self, other: &Scope) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -133,7 +146,15 @@ mod tests {
     fn scopes_are_sorted_as_their_texts_are() {
         let group = Scope::Group(GroupId::of(&tickers(&["KXA"])));
         let market = |name: &str| Scope::Market(Ticker::new(name).unwrap());
-        let sorted = [Scope::Tape, group, market("0"), market("KXA"), market("KXB")];
+        let sorted = [
+            market("!X"),
+            Scope::Tape,
+            group,
+            market("*A"),
+            market("0"),
+            market("KXA"),
+            market("a"),
+        ];
         assert!(sorted.is_sorted());
         assert!(sorted.iter().map(Scope::as_str).is_sorted());
     }

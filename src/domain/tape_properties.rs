@@ -51,7 +51,7 @@ enum Act {
     Select(usize),
     SetRetirement(usize, Retirement),
     /// Read the market alone, without a fault.
-    TopEdge(usize),
+    Level(usize),
     Read {
         pass: usize,
         reader: usize,
@@ -136,7 +136,7 @@ impl World {
                 let committed = Committed::new(self.store.checkpoints.values().cloned());
                 self.store.commit(&batch.seal(&committed, 0, now));
             }
-            Act::TopEdge(market) => {
+            Act::Level(market) => {
                 if let Some(row) = self.store.checkpoints.get(&scope(market)).cloned() {
                     self.undisturbed(&[Job::Market(row)], 1);
                 }
@@ -303,7 +303,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => trades(SETTLE_QUARTERS + 1..LATE_MAX_QUARTERS + 1, 2),
         2 => (0..=MARKETS).prop_map(Act::Select),
         1 => (0..MARKETS, retirement).prop_map(|(market, retirement)| Act::SetRetirement(market, retirement)),
-        2 => (0..MARKETS).prop_map(Act::TopEdge),
+        2 => (0..MARKETS).prop_map(Act::Level),
         10 => read(trouble()),
         6 => (0..2_usize).prop_map(|pass| Act::Commit { pass }),
         1 => (0..2_usize).prop_map(|pass| Act::Crash { pass }),

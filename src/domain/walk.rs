@@ -289,7 +289,7 @@ impl Walk {
         if self.head_edge.is_none_or(|edge| edge <= until) || until <= from {
             return false;
         }
-        self.span = Span::Next { until };
+        self.span = Span::Step { until };
         self.seen.evidence = None;
         self.held.expected.await_again();
         true

@@ -50,7 +50,8 @@ pub(super) fn page(
         our_now,
     };
     let now = exchange_now.max(our_now);
-    let is_wanted = |scope: &Scope| scope.market().is_none_or(|market| asked.holds(market));
+    // A row that names the tape is no row of a market.
+    let is_wanted = |scope: &Scope| asked.market().is_none() || scope == asked;
     for row in list.rows {
         let read = match row {
             RawRow::Sound(payload) => normalize::event(payload, asked, now),
@@ -249,6 +250,19 @@ mod tests {
             assert!(rejected.payload.starts_with(begin), "{}", rejected.payload);
             assert_eq!((rejected.trade_id.as_deref(), rejected.reason.as_str()), (id, reason));
             assert_eq!(rejected.scope, asked());
+        }
+    }
+
+    /// No market is called like the tape or a group: on a market's page it is a row of somebody else.
+    #[test]
+    fn a_row_that_is_named_like_the_tape_is_no_row_of_a_market() {
+        for name in ["*", "*46e708897c4f7d6e-2"] {
+            let body = format!(r#"{{"trades":[{}]}}"#, GOOD.replace("KX-A", name));
+            let of_market = page(body.as_bytes(), &asked(), now(), now()).unwrap();
+            assert_eq!((of_market.foreign, of_market.rejected.len()), (1, 0), "{name}");
+            let of_tape = page(body.as_bytes(), &Scope::Tape, now(), now()).unwrap();
+            assert_eq!((of_tape.foreign, of_tape.events.len()), (0, 0), "{name}");
+            assert_eq!(of_tape.rejected[0].scope.as_str(), name);
         }
     }
 

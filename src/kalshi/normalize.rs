@@ -50,8 +50,8 @@ fn rejected(legible: &str, payload: Box<str>, asked: &Scope, reason: &str) -> Re
     let text = |raw: Option<&RawValue>| -> Option<String> { serde_json::from_str(raw?.get()).ok() };
     Rejected {
         scope: text(key.ticker)
-            .and_then(|ticker| Ticker::new(&ticker))
-            .map_or_else(|| asked.clone(), Scope::Market),
+            .and_then(|ticker| Scope::parse(&ticker))
+            .unwrap_or_else(|| asked.clone()),
         trade_id: text(key.trade_id).filter(|id| is_trade_id(id)).map(String::into_boxed_str),
         payload,
         reason: shortened(reason),

@@ -47,6 +47,17 @@ pub fn means_combos(target: &Target) -> bool {
 mod tests {
     use super::*;
 
+    /// Passes of two builds share a database: what one takes for archived, the other must not look for elsewhere.
+    #[test]
+    fn the_figures_do_not_change_by_accident() {
+        let days = |count: u64| Duration::from_secs(count * 86_400);
+        assert_eq!((VENUE.source, VENUE.rows_per_page), ("kalshi", 1_000));
+        assert_eq!((VENUE.live_min, VENUE.live_max), (days(30), days(68)));
+        assert_eq!(VENUE.first_trades.to_string(), "2021-01-01T00:00:00.000000Z");
+        assert_eq!(VENUE.tape(None).pages(Duration::from_secs(59)), 4);
+        assert_eq!(VENUE.tape(Some(50.0)).pages(Duration::from_secs(60)), 3);
+    }
+
     #[test]
     fn a_combo_is_told_by_its_prefix_whatever_it_names() {
         for (name, is_combo) in [

@@ -270,8 +270,8 @@ fn seconds(instant: Timestamp) -> f64 {
 }
 
 /// Seconds, rounded to the microsecond: smaller digits are only rounding errors.
-fn as_seconds(as_seconds: Duration) -> f64 {
-    (as_seconds.as_secs_f64() * 1e6).round() / 1e6
+fn as_seconds(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e6
 }
 
 fn float(count: usize) -> f64 {

@@ -18,7 +18,7 @@ on_both_stores! {
     ninety_days_survive_kills_and_a_moving_cutoff,
     the_tape_is_filled_by_the_hour_whatever_kills_it,
     what_the_archive_grows_over_is_read_again,
-    a_strip_of_the_tape_is_read_for_everybody,
+    an_archived_gap_of_the_tape_is_read_for_everybody,
     a_look_at_the_cutoff_confirms_nothing_read_after_it,
     a_finished_slice_is_read_again_only_by_force,
     above_the_newest_trade_everything_is_stored_and_nothing_finished,
@@ -196,7 +196,7 @@ fn what_the_archive_grows_over_is_read_again(database: &Database) {
     assert!(stderr(&output).contains("the archive has grown"), "{}", stderr(&output));
 }
 
-fn a_strip_of_the_tape_is_read_for_everybody(database: &Database) {
+fn an_archived_gap_of_the_tape_is_read_for_everybody(database: &Database) {
     let bench = bench_with(database, &[], 0, 90);
     let from = NOON_US - 6 * HOUR_US;
     let names: Vec<String> = (0..50).map(|n| format!("KXS-A-{n}")).collect();

@@ -30,6 +30,7 @@ on_both_stores! {
     a_trade_twice_in_one_batch_is_stored_once,
     extreme_values_are_stored_exactly,
     a_refused_event_is_kept_once_with_its_reason,
+    a_refused_event_is_told_whatever_is_stored_beside_it,
     an_event_refused_first_can_become_a_trade,
     rows_and_checkpoint_are_one,
     a_stale_ledger_loses_cleanly,
@@ -326,6 +327,18 @@ fn a_refused_event_is_kept_once_with_its_reason(database: &Database) {
         "select distinct rejected as x from raw_kalshi_trade_events where rejected is not null",
     );
     assert_eq!(reasons, [Some("count_fp is missing".to_owned())]);
+}
+
+/// A ticker may sort before the text of the tape.
+fn a_refused_event_is_told_whatever_is_stored_beside_it(database: &Database) {
+    let mut store = database.open();
+    let checkpoint = load(store.as_mut(), "*");
+    for (names, kept) in [(&["!X"][..], vec![0]), (&["*", "!X"], vec![1]), (&["*", "!X"], vec![])] {
+        let rejected = names.iter().map(|name| refused(name, "{\"trade_id\":\"r\"}")).collect();
+        let page = Page { rejected, ..page(Vec::new(), Some("c"), 900) };
+        let receipt = commit(store.as_mut(), &checkpoint, vec![page]);
+        assert_eq!(receipt.rejected, kept, "{names:?}");
+    }
 }
 
 fn an_event_refused_first_can_become_a_trade(database: &Database) {

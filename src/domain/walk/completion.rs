@@ -19,7 +19,7 @@ impl Walk {
     pub(super) fn next_anchor(&self) -> Option<Anchor> {
         match &self.span {
             Span::Inherited { anchor, .. } => anchor.clone(),
-            Span::Next { .. } | Span::Given { .. } | Span::Own => self.newest().cloned(),
+            Span::Step { .. } | Span::Given { .. } | Span::Own => self.newest().cloned(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Walk {
             walked.heard.extend(heard.map(|until| (scope.clone(), until)));
         }
         match (&self.span, window) {
-            (Span::Inherited { .. } | Span::Next { .. }, Some(window)) => {
+            (Span::Inherited { .. } | Span::Step { .. }, Some(window)) => {
                 self.open_next(window, anchor);
             }
             _ => self.end = Some(End::Level),
@@ -106,7 +106,7 @@ impl Walk {
     pub(super) fn open_next(&mut self, window: Window, anchor: Option<Anchor>) {
         let until = window.until();
         // Late trades of a step that was just read were read too, unless they are later than its answer.
-        let is_step = matches!(self.span, Span::Next { .. });
+        let is_step = matches!(self.span, Span::Step { .. });
         let settled = self.seen.evidence.as_ref().filter(|_| is_step).map(Evidence::settled);
         self.reread_floor = settled.map(|settled| settled.before(self.rules.overlap));
         let is_first = self.held.claim.is_none();

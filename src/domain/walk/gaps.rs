@@ -55,7 +55,7 @@ impl Walk {
         let is_asked = self.repeats.has_asked(until);
         match (is_asked, &self.span) {
             (false, _) => Some(Ok(Query::First)),
-            (true, Span::Next { .. }) => Some(Err(Guard::Hole)),
+            (true, Span::Step { .. }) => Some(Err(Guard::Hole)),
             (true, _) => None,
         }
     }

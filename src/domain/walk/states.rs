@@ -22,7 +22,7 @@ pub(super) enum Span {
         stopped_at: Option<Timestamp>,
     },
     /// A window of this pass, cut to the length of a step. Another window follows.
-    Next { until: Timestamp },
+    Step { until: Timestamp },
     /// A window that a backfill names: this window and no other.
     Given {
         until: Timestamp,
@@ -39,7 +39,7 @@ impl Span {
     /// The upper edge; None if the first page gives it.
     pub(super) fn until(&self) -> Option<Timestamp> {
         match self {
-            Span::Inherited { until, .. } | Span::Next { until } | Span::Given { until, .. } => {
+            Span::Inherited { until, .. } | Span::Step { until } | Span::Given { until, .. } => {
                 Some(*until)
             }
             Span::Own => None,
@@ -50,7 +50,7 @@ impl Span {
     pub(super) fn stopped_at(&self) -> Option<Timestamp> {
         match self {
             Span::Inherited { stopped_at, .. } | Span::Given { stopped_at, .. } => *stopped_at,
-            Span::Next { .. } | Span::Own => None,
+            Span::Step { .. } | Span::Own => None,
         }
     }
 }

@@ -10,9 +10,9 @@ on_both_stores! {
     pooled:
     a_newest_trade_that_is_not_known_finishes_nothing,
     where_the_newest_trade_is_refused_the_rest_is_filled,
-    a_strip_that_is_shown_empty_once_is_asked_for_again,
-    a_strip_of_which_nobody_says_anything_is_left,
-    a_strip_that_is_stored_is_told,
+    an_archived_gap_that_is_shown_empty_once_is_asked_for_again,
+    an_archived_gap_of_which_nobody_says_anything_is_left,
+    an_archived_gap_that_is_stored_is_told,
 }
 
 const MINUTE_US: i64 = 60 * SECOND_US;
@@ -74,7 +74,7 @@ fn where_the_newest_trade_is_refused_the_rest_is_filled(database: &Database) {
 }
 
 /// The newest trade of the exchange lies half a minute above the window, another one half a minute below its end.
-fn a_strip_that_is_shown_empty_once_is_asked_for_again(database: &Database) {
+fn an_archived_gap_that_is_shown_empty_once_is_asked_for_again(database: &Database) {
     let until = NOON_US - HOUR_US;
     let trades = [NOON_US - 3 * HOUR_US, until - 30 * SECOND_US, until + 30 * SECOND_US];
     for empty in 1..5 {
@@ -90,7 +90,7 @@ fn a_strip_that_is_shown_empty_once_is_asked_for_again(database: &Database) {
 }
 
 /// A market that has traded, as its description says, and shows nothing.
-fn a_strip_of_which_nobody_says_anything_is_left(database: &Database) {
+fn an_archived_gap_of_which_nobody_says_anything_is_left(database: &Database) {
     let bench = bench_at(database, &[]);
     bench.exchange.add_market(Market::new("KXON", "KXON", NOON_US - DAY_US, NOON_US + DAY_US));
     let newest = seeded_trades(9, "KXON", 1, NOON_US - HOUR_US, NOON_US - HOUR_US + SECOND_US);
@@ -102,7 +102,7 @@ fn a_strip_of_which_nobody_says_anything_is_left(database: &Database) {
     assert_eq!(fill(&bench, NOON_US - HOUR_US + MINUTE_US), 6, "it has, and nobody shows it");
 }
 
-fn a_strip_that_is_stored_is_told(database: &Database) {
+fn an_archived_gap_that_is_stored_is_told(database: &Database) {
     let bench = bench_at(database, &[NOON_US - 3 * HOUR_US, NOON_US - HOUR_US]);
     let (from, until) = (instant(NOON_US - DAY_US / 2), instant(NOON_US - HOUR_US + MINUTE_US));
     let flags = ["--market", "KXA", "--from", &from, "--to", &until];

@@ -22,8 +22,8 @@ use proptest::sample::select;
 /// When the world takes place, in Unix seconds: an edge of an hour.
 pub(super) const BEGINS: i64 = 1_785_002_400;
 
-/// Some differ by case alone, some have letters that mean something in patterns or in lists.
-const MARKETS: [&str; 5] = ["A", "a", "A_1", "KX%", "Q4 2022-C220,000"];
+/// Some differ by case alone, some have letters that mean something in patterns or in lists, one sorts before the tape.
+const MARKETS: [&str; 6] = ["A", "a", "A_1", "KX%", "Q4 2022-C220,000", "!X"];
 const EVENTS: [&str; 3] = ["EV", "ev", "EV_%"];
 const SERIES: [&str; 3] = ["KX", "kx", "K_"];
 const IDS: [&str; 6] = ["t0", "t1", "t2", "T1", "t_", "t'\"\\"];
