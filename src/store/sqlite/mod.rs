@@ -31,6 +31,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// statement takes longer than most of them run.
 const STATEMENTS_MAX: usize = 128;
 
+/// A lock counts as held if this many attempts found it so. A process that the holder just started has a copy of the
+/// open lock file until it runs its program, so a lock may outlive its holder for a moment.
+const LOCK_ATTEMPTS_MAX: u32 = 10;
+
+/// The pause between two attempts to take a lock.
+const LOCK_NAP: Duration = Duration::from_millis(10);
+
 /// The pause between two attempts to switch a file to WAL.
 const WAL_NAP: Duration = Duration::from_millis(20);
 
@@ -262,12 +269,15 @@ impl Engine for SqliteStore {
             OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(
                 |error| Failure::new(Kind::StoreUnavailable, what.clone()).because(error),
             )?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(FileLock(file)))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => {
-                Err(Failure::new(Kind::StoreUnavailable, what).because(error))
+        for _ in 0..LOCK_ATTEMPTS_MAX {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Box::new(FileLock(file)))),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_NAP),
+                Err(TryLockError::Error(error)) => {
+                    return Err(Failure::new(Kind::StoreUnavailable, what).because(error));
+                }
             }
         }
+        Ok(None)
     }
 }
