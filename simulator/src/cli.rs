@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use kalshi_simulator::{
-    ErrorShape, ExchangeStatus, Fault, Framing, ListEnd, MalformedCursor, MaxTs, PublicKey,
-    RateLimit, Rules, Shape, ZeroLimit,
+    Account, ErrorShape, ExchangeStatus, Fault, Framing, LimitsShape, ListEnd, MalformedCursor,
+    MaxTs, PublicKey, RateLimit, Rules, Shape, ZeroLimit,
 };
 
 use crate::fault_kind;
@@ -86,6 +86,15 @@ pub(crate) struct Cli {
     /// Requests that may come at once; as many as a second allows if not given
     #[arg(long, value_name = "N", help_heading = "Limits and keys")]
     burst: Option<u32>,
+    /// The tier that `/account/limits` names
+    #[arg(long, default_value = "basic", value_name = "TIER", help_heading = "Limits and keys")]
+    usage_tier: String,
+    /// The limit of reads that it names: in tokens a second, ten for a request; flat: in requests
+    #[arg(long, default_value_t = 200, value_name = "N", help_heading = "Limits and keys")]
+    read_rate: i64,
+    /// The shape of its answer
+    #[arg(long, value_enum, default_value = "nested", help_heading = "Limits and keys")]
+    limits_shape: LimitsShape,
     /// Refuse requests not signed by this key: a PEM file of a PUBLIC KEY, RSA or Ed25519
     #[arg(long, value_name = "FILE", requires = "key_id", help_heading = "Limits and keys")]
     pub(crate) public_key: Option<PathBuf>,
@@ -170,6 +179,12 @@ impl Cli {
                 trading_active: !self.down,
                 unavailable: self.down,
                 ..ExchangeStatus::default()
+            },
+            account: Account {
+                tier: self.usage_tier.clone(),
+                read_rate: self.read_rate,
+                grants: Vec::new(),
+                shape: self.limits_shape,
             },
             require_signature,
             signature_skew_max_ms: Some((self.skew_max / 1_000).unsigned_abs()),

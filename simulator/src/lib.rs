@@ -30,10 +30,11 @@
 //! ```
 //!
 //! Layers, lowest first: `digits`, `timestamp`, `text`, `random`, `clock`, `period`, `trade`, `tape`, `phantom`,
-//! `market`, `book`, `catalogue`, `cursor`, `candle` know no HTTP; `http` knows no exchange; each of the `routes`
-//! holds one resource; the router reads and changes `state`; `router` admits requests to the routes; `exchange` has
-//! the lock.
+//! `market`, `book`, `catalogue`, `cursor`, `candle`, `account` know no HTTP; `http` knows no exchange; each of the
+//! `routes` holds one resource; the router reads and changes `state`; `router` admits requests to the routes;
+//! `exchange` has the lock.
 
+mod account;
 mod asked;
 mod book;
 mod candle;
@@ -68,6 +69,7 @@ mod trade;
 mod world;
 mod world_markets;
 
+pub use account::{Account, Grant, LimitsShape};
 pub use asked::Asked;
 pub use book::Book;
 pub use exchange::Exchange;

@@ -6,7 +6,8 @@ use crate::fault::Fault;
 use crate::http::{Reply, Request, target};
 use crate::refusal;
 use crate::routes::{
-    books, candles, events, exchange_status, fault, historical_cutoff, markets, series, trades,
+    account_limits, books, candles, events, exchange_status, fault, historical_cutoff, markets,
+    series, trades,
 };
 use crate::rules::RateClock;
 use crate::state::State;
@@ -36,6 +37,7 @@ enum Resource {
     Series(String),
     HistoricalCutoff,
     ExchangeStatus,
+    AccountLimits,
 }
 
 impl Route {
@@ -67,6 +69,7 @@ impl Route {
             }
             ["series", ticker] => Resource::Series(ticker.to_owned()),
             ["exchange", "status"] => Resource::ExchangeStatus,
+            ["account", "limits"] => Resource::AccountLimits,
             _ => return None,
         };
         Some(Route::Other(resource))
@@ -174,6 +177,7 @@ impl Resource {
             Resource::Series(ticker) => series::one(world, &ticker),
             Resource::HistoricalCutoff => historical_cutoff::answer(world),
             Resource::ExchangeStatus => exchange_status::answer(&world.rules),
+            Resource::AccountLimits => account_limits::answer(&world.rules, request),
         }
     }
 }

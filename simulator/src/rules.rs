@@ -3,6 +3,7 @@
 
 use clap::ValueEnum;
 
+use crate::account::Account;
 use crate::public_key::PublicKey;
 
 /// The exchange's behaviour. All fields may be changed while it runs.
@@ -60,6 +61,8 @@ pub struct Rules {
     pub extra_fields: bool,
     /// The answer of `/exchange/status`.
     pub exchange_status: ExchangeStatus,
+    /// The answer of `/account/limits`.
+    pub account: Account,
     /// Refuse every request that is not signed with the private half of this key.
     pub require_signature: Option<PublicKey>,
     /// The greatest difference between a signature's timestamp and the exchange's clock, in milliseconds. `None`: any.
@@ -93,6 +96,7 @@ impl Default for Rules {
             rate_clock: RateClock::Machine,
             extra_fields: false,
             exchange_status: ExchangeStatus::default(),
+            account: Account::default(),
             require_signature: None,
             signature_skew_max_ms: Some(5_000),
         }

@@ -1,5 +1,6 @@
 //! One file for each resource, and their common parts.
 
+pub(crate) mod account_limits;
 pub(crate) mod books;
 mod candle_json;
 pub(crate) mod candles;

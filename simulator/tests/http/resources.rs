@@ -1,6 +1,6 @@
 //! The small resources, and paths that are none.
 
-use kalshi_simulator::{ErrorShape, ExchangeStatus, Rules};
+use kalshi_simulator::{Account, ErrorShape, ExchangeStatus, Grant, LimitsShape, Rules};
 
 use crate::client::Client;
 use crate::{START_US, exchange};
@@ -49,6 +49,39 @@ fn the_status_has_the_documented_shape_even_when_unavailable() {
     assert_eq!(paused.status, 503);
     assert_eq!(paused.json()["exchange_active"], false);
     assert_eq!(paused.json()["exchange_estimated_resume_time"], "2026-11-26T10:00:00Z");
+}
+
+#[test]
+fn the_limits_of_the_account_have_both_documented_shapes_and_need_a_key() {
+    let (exchange, server) = exchange(Rules::default(), 0);
+    let mut client = Client::new(&server);
+    assert_eq!(client.get("/account/limits").status, 401, "without a key");
+    let mut limits = || {
+        client.send("GET /trade-api/v2/account/limits HTTP/1.1\r\nKALSHI-ACCESS-KEY: k\r\n\r\n");
+        client.answer().unwrap().text().to_owned()
+    };
+    assert_eq!(
+        limits(),
+        concat!(
+            r#"{"grants":[],"read":{"bucket_capacity":400,"refill_rate":200},"#,
+            r#""usage_tier":"basic","write":{"bucket_capacity":400,"refill_rate":200}}"#
+        )
+    );
+    let grant = |expires_s| Grant { level: "expert".to_owned(), expires_s };
+    let account = |shape| Account {
+        tier: "expert".to_owned(),
+        read_rate: 60,
+        grants: vec![grant(None), grant(Some(1_790_000_000))],
+        shape,
+    };
+    exchange.change(|world| world.rules.account = account(LimitsShape::Nested));
+    assert!(limits().starts_with(concat!(
+        r#"{"grants":[{"exchange_instance":"event_contract","level":"expert","source":"manual"},"#,
+        r#"{"exchange_instance":"event_contract","expires_ts":1790000000,"level":"expert","#,
+        r#""source":"manual"}],"read":"#
+    )));
+    exchange.change(|world| world.rules.account = account(LimitsShape::Flat));
+    assert_eq!(limits(), r#"{"read_limit":60,"usage_tier":"expert","write_limit":60}"#);
 }
 
 #[test]
