@@ -14,13 +14,14 @@ use crate::watchlist;
 pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [FuzzTarget; 11] = [
+pub const TARGETS: [FuzzTarget; 12] = [
     ("page", hostile::page),
     ("markets", hostile::markets),
     ("events", hostile::events),
     ("candles", hostile::candles),
     ("books", hostile::books),
     ("status", hostile::status),
+    ("limits", hostile::limits),
     ("refusal", hostile::refusal),
     ("cursor", cursor),
     ("watchlist", list),

@@ -7,6 +7,7 @@ pub mod ticker;
 pub mod scope;
 pub mod trade;
 pub mod market;
+pub mod account_limits;
 pub mod exchange_record;
 pub mod sync_mark;
 pub mod book;

@@ -3,7 +3,7 @@
 //! The result of any bytes is bounded by their number, and both stores can hold it.
 
 use super::rows::{self, RawRow};
-use super::{candles, decode, decode_market};
+use super::{account, candles, decode, decode_market};
 use crate::domain::market::Sighting;
 use crate::domain::scope::Scope;
 use crate::domain::ticker::Ticker;
@@ -97,6 +97,15 @@ pub(crate) fn status(body: &[u8]) {
     if let Ok(cutoff) = decode::cutoff(body) {
         assert!(cutoff.second() >= 0, "a zero time is no cutoff");
     }
+}
+
+/// Decodes the limits of an account.
+pub(crate) fn limits(body: &[u8]) {
+    let Ok(limits) = account::limits(body, NOW) else { return };
+    assert!((1.0..=10_000.0).contains(&limits.rate), "{} requests a second", limits.rate);
+    let is_plain = |tier: &String| tier.len() <= 40 && tier.bytes().all(|b| b.is_ascii_graphic());
+    assert!(limits.tier.as_ref().is_none_or(is_plain), "{:?}", limits.tier);
+    assert!(limits.expires_in.is_none_or(|span| !span.is_zero()), "a grant has ended");
 }
 
 /// Decodes the message of a refusal, and its headers.

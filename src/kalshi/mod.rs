@@ -11,6 +11,7 @@ mod transport;
 mod client;
 mod trades;
 mod status;
+mod account;
 mod markets;
 mod single;
 mod candles;

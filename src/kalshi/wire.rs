@@ -25,6 +25,34 @@ pub(super) struct ExchangeStatus {
     pub(super) trading_active: bool,
 }
 
+/// The limits of an account: with token buckets and grants, or in the older form with the limit of reads as a number.
+#[derive(serde::Deserialize)]
+pub(super) struct AccountLimitsBody<'a> {
+    #[serde(borrow, default)]
+    pub(super) usage_tier: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) read: Option<BucketBody>,
+    #[serde(default)]
+    pub(super) read_limit: Option<i64>,
+    #[serde(default)]
+    pub(super) grants: Option<Vec<GrantBody>>,
+}
+
+/// A token bucket.
+#[derive(serde::Deserialize)]
+pub(super) struct BucketBody {
+    /// Tokens a second.
+    pub(super) refill_rate: i64,
+}
+
+/// A grant of a tier.
+#[derive(serde::Deserialize)]
+pub(super) struct GrantBody {
+    /// The end of the grant, in seconds since 1970; a permanent grant has none.
+    #[serde(default)]
+    pub(super) expires_ts: Option<i64>,
+}
+
 /// The body of a list without its rows.
 #[derive(serde::Deserialize)]
 pub(super) struct ListTail<'a> {

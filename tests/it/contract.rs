@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,15 +17,17 @@ use kalshi_ingest::domain::selection::Target;
 use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::kalshi::{self, Access, Client, Endpoint, MarketList, Transport};
-use kalshi_simulator::{Exchange, Market, Rules, seeded_book, seeded_trades};
+use kalshi_ingest::kalshi::{self, Access, Client, Endpoint, MarketList, Signer, Transport};
+use kalshi_simulator::{Account, Exchange, Grant, Market, Rules, seeded_book, seeded_trades};
 use serde_json::Value;
 use ureq::Body;
-use ureq::http::{Request, Response};
+use ureq::http::{HeaderValue, Request, Response};
 
 use crate::support::bench::{DAY_US, NOON_US};
 
 const BASE: &str = "http://exchange.example/trade-api/v2";
+const KEY: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures/throwaway-keys/ed25519.pem");
 
 type Table = toml::Table;
 
@@ -62,8 +64,8 @@ struct Overheard {
 }
 
 impl Overheard {
-    fn ask(&self, target: &str) -> kalshi_simulator::Answer {
-        let answer = self.exchange.ask(target, Vec::new()).unwrap();
+    fn ask(&self, target: &str, headers: Vec<(String, String)>) -> kalshi_simulator::Answer {
+        let answer = self.exchange.ask(target, headers).unwrap();
         let asked = self.exchange.requests().pop().unwrap();
         self.all.lock().unwrap().push(Heard {
             path: asked.path.strip_prefix("/trade-api/v2").unwrap().to_owned(),
@@ -77,7 +79,11 @@ impl Overheard {
 
 impl Transport for Overheard {
     fn call(&self, request: Request<()>, _: Duration) -> Result<Response<Body>, ureq::Error> {
-        let answer = self.ask(request.uri().path_and_query().unwrap().as_str());
+        let header =
+            |name: &str, value: &HeaderValue| (name.to_owned(), value.to_str().unwrap().to_owned());
+        let headers = request.headers().iter().map(|(name, value)| header(name.as_str(), value));
+        let target = request.uri().path_and_query().unwrap().as_str();
+        let answer = self.ask(target, headers.collect());
         let mut response = Response::builder().status(answer.status);
         for (name, value) in &answer.headers {
             response = response.header(*name, value);
@@ -94,7 +100,9 @@ fn ticker(name: &str) -> Ticker {
 fn exchange() -> Exchange {
     let half = NOON_US - 60 * DAY_US;
     let cutoff_s = half / 1_000_000;
-    let rules = Rules { cutoff_s, markets_cutoff_s: cutoff_s, ..Rules::default() };
+    let grant = Grant { level: "expert".to_owned(), expires_s: Some(NOON_US / 1_000_000) };
+    let account = Account { grants: vec![grant], ..Account::default() };
+    let rules = Rules { cutoff_s, markets_cutoff_s: cutoff_s, account, ..Rules::default() };
     let exchange = Exchange::new(rules);
     exchange.set_now(half - DAY_US);
     for (event, series) in [("KXA-1", "KXA"), ("KXMVE-1", "KXMVE"), ("KXOLD-1", "KXOLD")] {
@@ -119,7 +127,7 @@ fn all_questions() -> Vec<Heard> {
     let overheard = Overheard { exchange, all };
     let access = Access {
         endpoint: Endpoint::new(BASE, "/markets/trades").unwrap(),
-        signer: None,
+        signer: Some(Signer::from_pem_file("id", Path::new(KEY)).unwrap()),
         connections: 1,
         proxy: None,
     };
@@ -130,6 +138,7 @@ fn all_questions() -> Vec<Heard> {
     let (series, combos) = (ticker("KXA"), ticker("KXMVE"));
     client.cutoff(left, &clock).unwrap();
     client.is_trading(left, &clock).unwrap();
+    client.account_limits(left, &clock).unwrap();
     let _ = client.head(left, &clock).unwrap();
     for (tier, market) in [(Tier::Live, &market), (Tier::Archive, &old)] {
         let (cursor, min_ts) = (None, Some(1));
@@ -404,10 +413,10 @@ fn the_simulator_answers_as_the_contract_says() {
     let mut heard = all_questions();
     let overheard = Overheard { exchange: exchange(), all: Arc::default() };
     for path in ["/series", "/markets/KXA-1-M/orderbook?depth=1", "/historical/trades?limit=1001"] {
-        overheard.ask(&format!("/trade-api/v2{path}"));
+        overheard.ask(&format!("/trade-api/v2{path}"), Vec::new());
     }
     overheard.exchange.change(|world| world.rules.exchange_status.unavailable = true);
-    overheard.ask("/trade-api/v2/exchange/status");
+    overheard.ask("/trade-api/v2/exchange/status", Vec::new());
     heard.append(&mut overheard.all.lock().unwrap());
     let (mut seen, mut paths) = (BTreeSet::new(), BTreeSet::new());
     for Heard { path, status, body, .. } in &heard {
