@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::support::database::{Database, on_both_stores};
 use crate::support::scope;
+use crate::upgrades::steps;
 
 on_both_stores! {
     a_fresh_database_is_migrated_once,
@@ -128,19 +129,7 @@ fn a_fresh_database_is_migrated_once(database: &Database) {
         .unwrap()
         .open(Missing::Create, VENUE.source)
         .unwrap();
-    assert_eq!(
-        store.migrate(at(0)).unwrap(),
-        [
-            "001_pipeline",
-            "002_coverage",
-            "003_history",
-            "004_operations",
-            "005_claims",
-            "006_absence",
-            "007_content",
-            "008_names"
-        ]
-    );
+    assert_eq!(store.migrate(at(0)).unwrap(), steps());
     assert!(store.migrate(at(0)).unwrap().is_empty(), "again");
     assert!(database.open().migrate(at(0)).unwrap().is_empty(), "on another connection");
 }

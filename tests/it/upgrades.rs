@@ -6,3 +6,5 @@ mod fixtures;
 mod forward;
 mod cuts;
 mod older;
+
+pub(crate) use fixtures::steps;

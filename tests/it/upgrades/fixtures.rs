@@ -18,7 +18,7 @@ fn folder(path: &str) -> PathBuf {
 }
 
 /// The names of all steps, in their order.
-pub(super) fn steps() -> Vec<String> {
+pub(crate) fn steps() -> Vec<String> {
     let names = fs::read_dir(folder("sql/sqlite/migrations")).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let is_step = |name: &String| name.starts_with(|first: char| first.is_ascii_digit());
