@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use kalshi_ingest::app::Databases;
+use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::backfill::Lifespan;
 use kalshi_ingest::domain::batch::{Commit, Receipt};
 use kalshi_ingest::domain::book::Snapshot;
@@ -474,5 +475,6 @@ impl Exchanges for Connection {
         exchange_record(key: &ExchangeKey) -> Option<ExchangeRecord>;
         save_exchange_record(key: &ExchangeKey, record: &ExchangeRecord, now: Timestamp) -> ();
         save_come_back(key: &ExchangeKey, come_back: ComeBack, now: Timestamp) -> ();
+        save_account(key: &ExchangeKey, account: &AccountRecord, now: Timestamp) -> ();
     }
 }

@@ -1,7 +1,8 @@
 -- name: load_exchange_record
 select
     told_date, told_at, offset_seconds, newest_at, newest_id, moved_share, moved_passes, still_passes, cutoff,
-    cutoff_at, status_at, is_trading, come_back_at, probed_at
+    cutoff_at, status_at, is_trading, come_back_at, probed_at, limits_key, limits_asked_at, limits_told_at, usage_tier,
+    read_rate, limits_expire_at
 from exchange_records
 where source = $1 and shard = $2 and host = $3
 
@@ -39,4 +40,21 @@ on conflict (source, shard, host) do update
 set
     come_back_at = excluded.come_back_at,
     probed_at = excluded.probed_at,
+    updated_at = excluded.updated_at
+
+-- name: save_account
+-- The limits of the account that asks, beside what else is remembered of the exchange.
+insert into exchange_records (
+    source, shard, host, limits_key, limits_asked_at, limits_told_at, usage_tier, read_rate, limits_expire_at,
+    updated_at
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict (source, shard, host) do update
+set
+    limits_key = excluded.limits_key,
+    limits_asked_at = excluded.limits_asked_at,
+    limits_told_at = excluded.limits_told_at,
+    usage_tier = excluded.usage_tier,
+    read_rate = excluded.read_rate,
+    limits_expire_at = excluded.limits_expire_at,
     updated_at = excluded.updated_at

@@ -450,9 +450,7 @@ fn dry_run(
     stop: &StopFlag,
 ) -> anyhow::Result<Exit> {
     let BackfillPlan { want, exchange, .. } = plan;
-    let rate = exchange.rate;
-    let (shard, host) = (want.selection.shard().to_string(), exchange.access.endpoint.host());
-    let asker = asker(exchange, LONG, outside, stop);
+    let (asker, mut pacing) = asker(exchange, LONG, want.selection.shard(), outside, stop);
     // A database that cannot be read is reported before the exchange is asked.
     if let Some(store_there) = store.as_deref_mut()
         && !ask(store_there, outside.clock.as_ref(), has_schema)?
@@ -460,8 +458,9 @@ fn dry_run(
         store = None;
     }
     if let Some(store) = store.as_deref_mut() {
-        heed(&asker, &ExchangeKey { shard, host }, store);
+        heed(&asker, &mut pacing, store);
     }
+    let rate = pacing.settle(&asker);
     let mut jitter = asker.jitter();
     let Some((cutoff, _)) =
         asker.ask(&mut jitter, |client, left, clock| client.cutoff(left, clock))?

@@ -8,6 +8,7 @@ mod demo;
 mod memory;
 mod orderbooks;
 mod outside;
+mod pacing;
 mod replay;
 mod run;
 mod session;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::memory::{self, Head, Memory};
 use super::notify;
 use super::outside::Outside;
+use super::pacing::Pacing;
 use super::session::{Closed, Done, Session};
 use super::{judge_resolution, say};
 use crate::clock::StopFlag;
@@ -81,13 +82,12 @@ fn pass(
     let lock_name = format!("run-{}", plan.selection.shard().file_name());
     let mut session = Session::begin("run", "pass", store, outside, stop)?;
     session.overlap = Some(plan.rules.overlap);
-    let key = ExchangeKey {
-        shard: plan.selection.shard().to_string(),
-        host: plan.exchange.access.endpoint.host(),
-    };
+    let shard = plan.selection.shard();
+    let (asker, pacing) = session.unpaced(plan.exchange, plan.deadline, shard, store);
     let mut pass = Pass {
-        key,
-        asker: session.asker(plan.exchange, plan.deadline, plan.selection.shard(), store),
+        key: pacing.key.clone(),
+        asker,
+        pacing,
         selection: plan.selection,
         rules: plan.rules,
         workers: plan.workers,
@@ -119,6 +119,7 @@ struct Pass {
     key: ExchangeKey,
     selection: Selection,
     asker: Arc<Asker>,
+    pacing: Pacing,
     rules: Rules,
     workers: usize,
     sync_every: Option<Duration>,
@@ -173,7 +174,9 @@ impl Pass {
 
     /// Does the pass itself.
     fn drain(&mut self, store: &mut dyn Store, stop: &StopFlag) -> Result<(), Failure> {
+        // The remembered clocks come first: the answer about the limits is compared with them.
         let mut memory = Memory::load(self.key.clone(), store, &self.asker, self.now())?;
+        self.pacing.settle_and_save(&self.asker, store);
         let resolved = ingest::resolve(&self.selection, store, &self.asker)?;
         store.note_selection(self.selection.without(&resolved.refused).watches(), self.now())?;
         let heard_until = self.clocks().earlier();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outside::Outside;
+use super::pacing::Pacing;
 use super::say;
 use crate::clock::{Budget, StopFlag};
 use crate::config::ExchangePlan;
@@ -18,7 +19,6 @@ use crate::failure::{Failure, one_line};
 use crate::ingest::{Asker, Stop, moment};
 use crate::logging;
 use crate::metrics::LastRun;
-use crate::pace::Pace;
 use crate::report;
 use crate::retry::Policy;
 use crate::store::{ExchangeKey, RunId, RunRecord, Store};
@@ -121,7 +121,8 @@ impl<'a> Session<'a> {
         Budget::new(Arc::clone(&self.outside.clock), span, self.stop.clone())
     }
 
-    /// An asker of the exchange for this span. It does not ask while the exchange refuses requests.
+    /// An asker of the exchange for this span, at the rate of the command. It does not ask while the exchange refuses
+    /// requests.
     pub(super) fn asker(
         &mut self,
         exchange: ExchangePlan,
@@ -129,11 +130,23 @@ impl<'a> Session<'a> {
         shard: Shard,
         store: &mut dyn Store,
     ) -> Arc<Asker> {
-        let key = ExchangeKey { shard: shard.to_string(), host: exchange.access.endpoint.host() };
-        let asker = Arc::new(asker(exchange, span, self.outside, self.stop));
-        let come_back = heed(&asker, &key, store);
-        self.come_back = Some((key, come_back));
+        let (asker, mut pacing) = self.unpaced(exchange, span, shard, store);
+        pacing.settle_and_save(&asker, store);
         asker
+    }
+
+    /// The same asker before the exchange was asked for the rate, for a pass that may have nothing to ask.
+    pub(super) fn unpaced(
+        &mut self,
+        exchange: ExchangePlan,
+        span: Duration,
+        shard: Shard,
+        store: &mut dyn Store,
+    ) -> (Arc<Asker>, Pacing) {
+        let (asker, mut pacing) = asker(exchange, span, shard, self.outside, self.stop);
+        let come_back = heed(&asker, &mut pacing, store);
+        self.come_back = Some((pacing.key.clone(), come_back));
+        (Arc::new(asker), pacing)
     }
 
     /// Saves the time to come back for later passes.
@@ -234,25 +247,28 @@ impl<'a> Session<'a> {
     }
 }
 
-/// An asker of the exchange for a command that records nothing.
+/// An asker of the exchange for a command that records nothing, and its rate.
 pub(super) fn asker(
     exchange: ExchangePlan,
     span: Duration,
+    shard: Shard,
     outside: &Outside,
     stop: &StopFlag,
-) -> Asker {
+) -> (Asker, Pacing) {
     let budget = Budget::new(Arc::clone(&outside.clock), span, stop.clone());
-    let (client, pace) = (outside.client(exchange.access), Pace::new(exchange.rate));
-    Asker::new(client, pace, Policy::default(), budget, outside.dice.clone()).driven(outside.drive)
+    let pacing = Pacing::new(&exchange, shard);
+    let (client, pace) = (outside.client(exchange.access), pacing.pace(outside.clock.now()));
+    let asker = Asker::new(client, pace, Policy::default(), budget, outside.dice.clone());
+    (asker.driven(outside.drive), pacing)
 }
 
 /// The age up to which other commands believe the clocks that passes learnt.
 const LATELY: Duration = Duration::from_secs(3_600);
 
-/// Hands the recorded time to come back to the asker, and returns it. A failure to read it does no harm: the exchange
-/// would tell the time again.
-pub(super) fn heed(asker: &Asker, key: &ExchangeKey, store: &mut dyn Store) -> ComeBack {
-    let record = store.exchange_record(key).unwrap_or_else(|failure| {
+/// Hands the recorded time to come back to the asker and the recorded limits of the account to `pacing`, and returns
+/// the former. A failure to read them does no harm: the exchange would tell both again.
+pub(super) fn heed(asker: &Asker, pacing: &mut Pacing, store: &mut dyn Store) -> ComeBack {
+    let record = store.exchange_record(&pacing.key).unwrap_or_else(|failure| {
         log::debug!("{}; asking the exchange all the same", one_line(&failure));
         None
     });
@@ -263,6 +279,7 @@ pub(super) fn heed(asker: &Asker, key: &ExchangeKey, store: &mut dyn Store) -> C
         asker.remember(ExchangeClock::remembered(Some(base), record.offset_us()));
     }
     let come_back = record.come_back;
+    pacing.remember(record.account);
     asker.heed(come_back);
     come_back
 }

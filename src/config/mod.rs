@@ -18,6 +18,7 @@ use crate::cli::{
     MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, SelectionArgs, ServeArgs,
     StatusArgs, TradesArgs, Work,
 };
+use crate::domain::account_limits::{RATES, RequestRate};
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
@@ -30,10 +31,10 @@ use crate::webhook::Webhook;
 /// The default SLA of `run`. Questions use it where no pass has recorded another one.
 pub const SLA_DEFAULT: Duration = Duration::from_secs(300);
 const WORKERS_MAX: usize = 64;
-/// Requests in a second. This rate ran without refusals in a trial without a key, and in the lowest tier with one.
+/// Requests in a second without a key. This rate ran without refusals in a trial.
 const RATE_KEYLESS: f64 = 4.0;
+/// Requests in a second with a key whose account is not known: the rate of the lowest tier.
 const RATE_KEYED: f64 = 20.0;
-const RATE_MAX: f64 = 1_200.0;
 /// The path of the trades in the public API.
 const TRADES_PATH_DEFAULT: &str = "/markets/trades";
 /// A guard, not a budget: a hundred million trades of one market in one pass.
@@ -295,7 +296,7 @@ fn backfill(
         return Err(Failure::config("--deadline must be longer than nothing"));
     }
     let mut exchange = exchange(asked, Some(trades), workers, environment)?;
-    exchange.rate *= RATE_SHARE;
+    exchange.rate = exchange.rate.shared(RATE_SHARE);
     let want = Want { selection, from, until, force };
     let plan = BackfillPlan { want, exchange, deadline, workers, dry_run };
     Ok((database, Task::Backfill(Box::new(plan))))
@@ -323,11 +324,14 @@ fn exchange(
             ));
         }
     };
-    let rate =
-        requests_per_second.unwrap_or(if signer.is_some() { RATE_KEYED } else { RATE_KEYLESS });
-    if !(0.01..=RATE_MAX).contains(&rate) {
+    if requests_per_second.is_some_and(|rate| !RATES.contains(&rate)) {
         return Err(Failure::config("--requests-per-second is not between 0.01 and 1200"));
     }
+    let rate = match (requests_per_second, &signer) {
+        (Some(rate), _) => RequestRate::Fixed(rate),
+        (None, None) => RequestRate::Fixed(RATE_KEYLESS),
+        (None, Some(_)) => RequestRate::OfAccount { assumed: RATE_KEYED, share: 1.0 },
+    };
     let endpoint = Endpoint::new(&base_url, &trades_path)?;
     let proxy = proxy::proxy_for(endpoint.uri(), environment)?;
     if let Some(proxy) = &proxy {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{Output, StatusOutput};
+use crate::domain::account_limits::RequestRate;
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
@@ -140,7 +141,7 @@ pub struct ExchangePlan {
     /// The address and the key.
     pub access: Access,
     /// The most requests in a second.
-    pub rate: f64,
+    pub rate: RequestRate,
 }
 
 /// The plan of `run`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::account_limits::AccountRecord;
 use super::evidence::{CLOCKS_DIFFER, ClockPair};
 use super::time::Timestamp;
 
@@ -44,6 +45,8 @@ pub struct ExchangeRecord {
     pub is_trading: Option<bool>,
     /// The time from which the exchange may be asked again.
     pub come_back: ComeBack,
+    /// The limits of the account that asks.
+    pub account: AccountRecord,
 }
 
 impl ExchangeRecord {

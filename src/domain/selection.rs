@@ -106,6 +106,11 @@ impl Shard {
         (index < count).then_some(Shard { index, count })
     }
 
+    /// The number of shares.
+    pub fn count(self) -> u32 {
+        self.count
+    }
+
     /// The text of the share in a file name.
     pub fn file_name(self) -> String {
         format!("{}-of-{}", self.index, self.count)

@@ -190,6 +190,11 @@ impl Manners {
         }
     }
 
+    /// Changes the pace, for requests that have no place in the queue yet.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
     /// The reason why no more requests are sent; None if they are.
     pub fn stopped(&self, moment: Moment) -> Option<Stop> {
         if self.is_forbidden {

@@ -109,12 +109,24 @@ impl Asker {
         &self,
         request: impl Fn(&Client, Duration, &dyn Clock) -> Result<T, Failure>,
     ) -> Option<T> {
-        // The question is not repeated, so it needs no jitter.
-        let mut jitter = Jitter::seeded(0);
-        self.carry_out(Question::aside(), &mut jitter, request).unwrap_or_else(|failure| {
+        self.try_aside(request).unwrap_or_else(|failure| {
             log::debug!("{}; going on without", one_line(&failure));
             None
         })
+    }
+
+    /// Asks as [`Asker::ask_aside`] does, and returns the failure. `None` when the question was not sent.
+    pub fn try_aside<T>(
+        &self,
+        request: impl Fn(&Client, Duration, &dyn Clock) -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        // The question is not repeated, so it needs no jitter.
+        self.carry_out(Question::aside(), &mut Jitter::seeded(0), request)
+    }
+
+    /// Asks at this pace from now on.
+    pub fn set_pace(&self, pace: Pace) {
+        self.manners(|manners, _| manners.set_pace(pace));
     }
 
     /// The reason why no more questions are asked, or `None`. All threads see it within a moment.

@@ -39,6 +39,11 @@ impl Signer {
         words.replace(&self.key_id, "…")
     }
 
+    /// A digest of the key's id, to know the key again without its id.
+    pub fn digest(&self) -> String {
+        STANDARD.encode(ring::digest::digest(&ring::digest::SHA256, self.key_id.as_bytes()))
+    }
+
     /// Reads a PEM file and finds its kind: PKCS#1 or PKCS#8, RSA or Ed25519.
     pub fn from_pem_file(key_id: &str, path: &Path) -> Result<Signer, Failure> {
         if !key_id.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -4,6 +4,7 @@
 use super::engine::{Engine, statement};
 use super::rows::Row;
 use super::value::values;
+use crate::domain::account_limits::AccountRecord;
 use crate::domain::exchange_record::{ComeBack, ExchangeRecord};
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ pub trait Exchanges {
     /// The record, or `None` when none was ever saved. Reads only.
     fn exchange_record(&mut self, key: &ExchangeKey) -> Result<Option<ExchangeRecord>, Failure>;
 
-    /// Saves all of the record but the time to come back, which stays unchanged.
+    /// Saves all of the record but the time to come back and the account, which stay unchanged.
     fn save_exchange_record(
         &mut self,
         key: &ExchangeKey,
@@ -35,6 +36,14 @@ pub trait Exchanges {
         &mut self,
         key: &ExchangeKey,
         come_back: ComeBack,
+        now: Timestamp,
+    ) -> Result<(), Failure>;
+
+    /// Saves the account; all else stays unchanged.
+    fn save_account(
+        &mut self,
+        key: &ExchangeKey,
+        account: &AccountRecord,
         now: Timestamp,
     ) -> Result<(), Failure>;
 }
@@ -92,6 +101,29 @@ impl<E: Engine> Exchanges for E {
         self.execute(what, statement!("exchange", "save_come_back"), &told)?;
         Ok(())
     }
+
+    fn save_account(
+        &mut self,
+        key: &ExchangeKey,
+        account: &AccountRecord,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let told = values![
+            self.source(),
+            &key.shard,
+            &key.host,
+            account.key_digest.as_deref(),
+            account.asked_at,
+            account.told_at,
+            account.tier.as_deref(),
+            account.rate,
+            account.expires_at,
+            now,
+        ];
+        let what = "noting the limits of the account";
+        self.execute(what, statement!("exchange", "save_account"), &told)?;
+        Ok(())
+    }
 }
 
 fn record(row: Row<'_>) -> Result<ExchangeRecord, Failure> {
@@ -112,6 +144,14 @@ fn record(row: Row<'_>) -> Result<ExchangeRecord, Failure> {
         come_back: ComeBack {
             at: record.get("come_back_at")?,
             probed_at: record.get("probed_at")?,
+        },
+        account: AccountRecord {
+            key_digest: record.get("limits_key")?,
+            asked_at: record.get("limits_asked_at")?,
+            told_at: record.get("limits_told_at")?,
+            tier: record.get("usage_tier")?,
+            rate: record.get("read_rate")?,
+            expires_at: record.get("limits_expire_at")?,
         },
     })
 }

@@ -26,6 +26,7 @@ macro_rules! migrations {
             "006_absence",
             "007_content" prepared by "before_007_content",
             "008_names",
+            "009_account_limits",
         )
     };
     ($dialect:literal: $($name:literal $(prepared by $preparation:literal)?),+ $(,)?) => {

@@ -44,6 +44,7 @@ mod shapes;
 mod tls;
 mod exchange_tls;
 mod signing;
+mod account_limits;
 mod process;
 mod unread;
 mod reading;

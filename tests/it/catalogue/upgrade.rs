@@ -56,7 +56,8 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
             "005_claims",
             "006_absence",
             "007_content",
-            "008_names"
+            "008_names",
+            "009_account_limits"
         ]
     );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");

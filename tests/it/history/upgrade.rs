@@ -56,7 +56,15 @@ fn a_database_of_the_second_release_is_brought_up(database: &Database) {
         .unwrap();
     assert_eq!(
         store.migrate(at(2_000)).unwrap(),
-        ["003_history", "004_operations", "005_claims", "006_absence", "007_content", "008_names"]
+        [
+            "003_history",
+            "004_operations",
+            "005_claims",
+            "006_absence",
+            "007_content",
+            "008_names",
+            "009_account_limits"
+        ]
     );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");
 

@@ -159,6 +159,9 @@ fn of_exchanges(store: &mut dyn store::Store, operation: &Exchanges) -> Cells {
         Exchanges::SaveComeBack { key, come_back, now } => {
             store.save_come_back(key, *come_back, *now).map(one)
         }
+        Exchanges::SaveAccount { key, account, now } => {
+            store.save_account(key, account, *now).map(one)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::book::{Book, Level, Snapshot};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
 use kalshi_ingest::domain::market::{Absence, Market, Sighting, Status};
@@ -376,6 +377,17 @@ pub(super) fn exchange_record() -> impl Strategy<Value = ExchangeRecord> {
                 status_at,
                 is_trading,
                 come_back: ComeBack::default(),
+                account: AccountRecord::default(),
             }
         })
+}
+
+pub(super) fn account() -> impl Strategy<Value = AccountRecord> {
+    let times = (some_instant(), some_instant(), some_instant());
+    let names = (option::of(select(&IDS[..])), option::of(select(&IDS[..])));
+    let rate = option::of(select(&[0.0, 20.0, 1.0 / 3.0, 1e300][..]));
+    (times, names, rate).prop_map(|((asked_at, told_at, expires_at), (key, tier), rate)| {
+        let (key_digest, tier) = (key.map(str::to_owned), tier.map(str::to_owned));
+        AccountRecord { key_digest, asked_at, told_at, tier, rate, expires_at }
+    })
 }

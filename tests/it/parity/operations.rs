@@ -1,5 +1,6 @@
 //! What can be asked of a store, as data: one enum a trait, one variant a method, named like it.
 
+use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::book::Snapshot;
 use kalshi_ingest::domain::checkpoint::{Correction, Retirement};
 use kalshi_ingest::domain::completeness::Score;
@@ -68,8 +69,9 @@ pub(super) enum Catalogue {
 #[derive(Clone, Debug)]
 pub(super) enum Exchanges {
     ExchangeRecord { key: ExchangeKey },
-    SaveExchangeRecord { key: ExchangeKey, record: ExchangeRecord, now: Timestamp },
+    SaveExchangeRecord { key: ExchangeKey, record: Box<ExchangeRecord>, now: Timestamp },
     SaveComeBack { key: ExchangeKey, come_back: ComeBack, now: Timestamp },
+    SaveAccount { key: ExchangeKey, account: AccountRecord, now: Timestamp },
 }
 
 #[derive(Clone, Debug)]
