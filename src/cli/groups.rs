@@ -44,7 +44,8 @@ pub struct ExchangeArgs {
     #[arg(long, value_name = "FILE", env = "KALSHI_PRIVATE_KEY_FILE", value_parser = Trimmed(PathBufValueParser::new()), hide_env_values = true)]
     pub private_key_file: Option<PathBuf>,
 
-    /// How many requests a second at most; fewer when the exchange refuses [default: 4 without a key, 20 with one]
+    /// How many requests a second at most, of each shard; fewer when the exchange refuses
+    /// [default: 4 without a key; with one, the rate of its account, divided by the shards]
     #[arg(long, value_name = "N", env = "KALSHI_REQUESTS_PER_SECOND", value_parser = Trimmed(number), hide_env_values = true)]
     pub requests_per_second: Option<f64>,
 }
