@@ -24,6 +24,10 @@ lint:
 simulate:
     simulate/ci
 
+# A quick look at the speed beside the databases' own bulk loaders; `cargo bench` measures longer
+bench *flags="--trades 20000 --pairs 1":
+    cargo bench --bench pipeline -- {{ flags }}
+
 # The documents as a book, in target/book/html
 book:
     docs/book
