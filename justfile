@@ -28,6 +28,10 @@ simulate:
 bench *flags="--trades 20000 --pairs 1":
     cargo bench --bench pipeline -- {{ flags }}
 
+# Counts instructions, and compares them with the record
+instructions *flags:
+    benches/count-instructions {{ flags }}
+
 # The documents as a book, in target/book/html
 book:
     docs/book

@@ -58,3 +58,4 @@ mod reference;
 mod tidy;
 mod circles;
 mod contract;
+mod instructions;
