@@ -16,7 +16,7 @@ pub(crate) fn describe(trades: usize, pairs: u16) -> String {
     format!(
         "{}: {cores} cores, Linux {}; PostgreSQL {}; SQLite {}, its shell {}; {trades} trades, {pairs} rounds.",
         &now[..10],
-        kernel.trim(),
+        kernel.trim().split('-').next().unwrap_or_default(),
         loaders::server_version(),
         rusqlite::version(),
         shell.split_whitespace().next().unwrap_or_default(),
