@@ -13,6 +13,7 @@ use rusqlite::{Connection, params};
 
 use crate::history::{BEGINS_AT, Command, MINUTE, SECOND};
 use crate::machine::State;
+use crate::tables;
 use crate::truth::{Known, Truth, side_and_price};
 
 /// The claims in a row of `ingestion_checkpoints`.
@@ -375,24 +376,13 @@ impl Check {
             if wrong.is_none() && count != known {
                 wrong = Some(format!("{count} trades are stored, and {known} were committed"));
             }
-            let twice = self.twice()?;
-            wrong = wrong.or(twice.map(|what| format!("{what} is among the raw events twice")));
+            wrong = wrong.or(tables::kept_twice(&self.connection)?);
+            wrong = wrong.or(tables::miscounted(&self.connection)?);
         }
         if let Some(wrong) = wrong {
             self.fail(wrong);
         }
         Ok(())
-    }
-
-    /// A trade with two stored raw events that are no conflict, or an event that is in quarantine twice.
-    fn twice(&self) -> rusqlite::Result<Option<String>> {
-        let sql = "select coalesce(trade_id, payload) from raw_kalshi_trade_events \
-                   group by market_ticker, rejected is null, \
-                   case when rejected is null then trade_id else payload end \
-                   having count(*) > 1 limit 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([])?;
-        rows.next()?.map(|row| row.get(0)).transpose()
     }
 
     /// Whether the last walk of a market stopped at a span without trades in which some had to be expected. The pass

@@ -25,9 +25,9 @@ use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::{Failure, Kind};
 use kalshi_ingest::store::{
-    Books, Checkpoints, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock, MarketReport,
-    Markets, Missing, Overviews, ReplayCursor, Replayed, Replays, RunId, RunRecord, Runs, Scores,
-    Slices, Store, StoredRawEvent, Trades, Watches,
+    Books, Checkpoints, Counts, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock,
+    MarketReport, Markets, Missing, Overviews, Pruned, ReplayCursor, Replayed, Replays, Reported,
+    RunId, RunRecord, Runs, Scores, Slices, Store, StoredRawEvent, Trades, Watches,
 };
 
 use crate::ambush::Ambush;
@@ -423,7 +423,14 @@ impl Checkpoints for Connection {
         checkpoints(scopes: &[Scope], now: Timestamp) -> Vec<Checkpoint>;
         checkpoints_on_record(scopes: &[Scope]) -> Vec<Checkpoint>;
         newest_trade(until: Timestamp) -> Option<Timestamp>;
-        report(now: Timestamp) -> Vec<MarketReport>;
+        report(which: Reported<'_>, now: Timestamp) -> Vec<MarketReport>;
+    }
+}
+
+impl Counts for Connection {
+    hand_on! {
+        counted_markets() -> Vec<Ticker>;
+        recount(markets: &[Ticker]) -> usize;
     }
 }
 
@@ -460,7 +467,7 @@ impl Replays for Connection {
         finish_replay(place: &ReplayCursor) -> ();
         compare_trades(other: &str, examples: u32) -> Difference;
         prunable(before: Timestamp) -> (u64, u64);
-        prune(before: Timestamp, count: u32) -> u64;
+        prune(before: Timestamp, after: i64, count: u32) -> Pruned;
     }
 }
 

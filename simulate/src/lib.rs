@@ -22,6 +22,7 @@ pub mod draw; // draws a history
 pub mod troubles; // draws its troubles
 pub mod cut; // lists that are cut short
 pub mod servers; // the exchange as a client meets it
+pub mod tables; // contradictions within the tables
 pub mod check; // the invariants
 pub mod machine; // time, turns, kills
 pub mod clock; // the clock of a process

@@ -49,16 +49,28 @@ from (
 ) as unseen
 
 -- name: series_of_events
-select event_ticker, series_ticker, title
-from prediction_events
-where source = $1 and event_ticker = any ($2::text[])
+with wanted as materialized (
+    select distinct
+        $1::text as source,
+        event_ticker
+    from unnest($2::text[]) as t (event_ticker)
+)
+select e.event_ticker, e.series_ticker, e.title
+from wanted w
+join prediction_events e on e.source = w.source and e.event_ticker = w.event_ticker
 
 -- name: load_markets
+with wanted as materialized (
+    select distinct
+        $1::text as source,
+        market_ticker
+    from unnest($2::text[]) as t (market_ticker)
+)
 select
-    market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
+    m.market_ticker, status, series_ticker is not null as has_series, open_time, close_time, settlement_time,
     ended_at, checked_at, missing_since, (volume * 100)::bigint as volume_e2, observed_at
-from prediction_markets
-where source = $1 and market_ticker = any ($2::text[])
+from wanted w
+join prediction_markets m on m.source = w.source and m.market_ticker = w.market_ticker
 
 -- name: load_unsettled
 select
@@ -85,9 +97,14 @@ where source = $1 and event_ticker = $2 and status not in ('finalized', 'vanishe
 order by market_ticker
 
 -- name: load_lifespans
--- Markets by series, event, name or none of these, whose life may touch a span.
+-- Markets by series, event, name or none of these, whose life may touch a span. By both halves of the markets,
+-- since each has indexes of its own.
 select market_ticker, series_ticker, open_time, close_time, status, (volume * 100)::bigint as volume_e2, observed_at
-from prediction_markets
+from (
+    select * from prediction_markets where status not in ('finalized', 'vanished')
+    union all
+    select * from prediction_markets where status in ('finalized', 'vanished')
+) as halves
 where
     source = $1
     and ($2::text is null or series_ticker = $2)
@@ -122,29 +139,38 @@ set
 
 -- name: name_series
 -- Comes after store_events: the markets of these events that were stored without a series.
+with offered as materialized (
+    select distinct
+        $1::text as source,
+        event_ticker
+    from unnest($2::text[]) as t (event_ticker)
+)
 update prediction_markets m
 set
     series_ticker = e.series_ticker,
     updated_at = $3
-from prediction_events e
-where
-    e.source = $1
-    and e.event_ticker = any ($2::text[])
-    and m.source = $1
-    and m.event_ticker = e.event_ticker
-    and m.series_ticker is null
+from offered o
+join prediction_events e on e.source = o.source and e.event_ticker = o.event_ticker
+where m.source = o.source and m.event_ticker = o.event_ticker and m.series_ticker is null
 
 -- name: insert_changes
 -- Comes before store_markets, and compares with what is on record until then.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest($2::text[], $3::text[], $4::timestamptz[])
+        as t (market_ticker, status, observed_at)
+)
 insert into market_status_changes (source, market_ticker, status, previous_status, observed_at)
 select
-    $1,
+    o.source,
     o.market_ticker,
     o.status,
     m.status,
     o.observed_at
-from unnest($2::text[], $3::text[], $4::timestamptz[]) as o (market_ticker, status, observed_at)
-left join prediction_markets m on m.source = $1 and m.market_ticker = o.market_ticker
+from offered o
+left join prediction_markets m on m.source = o.source and m.market_ticker = o.market_ticker
 where
     m.status is null
     or (
@@ -156,13 +182,27 @@ where
 -- An answer older than the one on record stores nothing, unless that one is from a future: a clock
 -- that was ahead once must not keep out what is said until then. Nothing else writes meanwhile, so
 -- what is joined is what is on record. Products, because a quotient of numerics is rounded.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest(
+        $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
+        $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::integer[], $14::bigint[], $15::text[],
+        $16::text[], $17::timestamptz[], $18::boolean[]
+    ) as t (
+        market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
+        expected_expiration_time, latest_expiration_time, settlement_time, settlement_value_e4, volume_e2,
+        price_level_structure, payload, observed_at, is_over
+    )
+)
 insert into prediction_markets (
     source, market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
     expected_expiration_time, latest_expiration_time, settlement_time, settlement_value, volume,
     price_level_structure, payload, observed_at, ended_at, first_seen_at, updated_at, checked_at
 )
 select
-    $1,
+    o.source,
     o.market_ticker,
     o.event_ticker,
     coalesce(o.series_ticker, m.series_ticker, e.series_ticker),
@@ -183,17 +223,9 @@ select
     $19,
     $19,
     $19
-from unnest(
-    $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
-    $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::integer[], $14::bigint[], $15::text[],
-    $16::text[], $17::timestamptz[], $18::boolean[]
-) as o (
-    market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
-    expected_expiration_time, latest_expiration_time, settlement_time, settlement_value_e4, volume_e2,
-    price_level_structure, payload, observed_at, is_over
-)
-left join prediction_markets m on m.source = $1 and m.market_ticker = o.market_ticker
-left join prediction_events e on e.source = $1 and e.event_ticker = o.event_ticker
+from offered o
+left join prediction_markets m on m.source = o.source and m.market_ticker = o.market_ticker
+left join prediction_events e on e.source = o.source and e.event_ticker = o.event_ticker
 on conflict (source, market_ticker) do update
 set
     event_ticker = excluded.event_ticker,
@@ -221,37 +253,66 @@ where
 
 -- name: touch_markets
 -- Comes after store_markets: what is still newer than its sighting was found all the same.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest($2::text[], $3::timestamptz[])
+        as t (market_ticker, observed_at)
+)
 update prediction_markets m
 set
     checked_at = $4,
     missing_since = null
-from unnest($2::text[], $3::timestamptz[]) as o (market_ticker, observed_at)
-where m.source = $1 and m.market_ticker = o.market_ticker and m.observed_at > o.observed_at
+from offered o
+where m.source = o.source and m.market_ticker = o.market_ticker and m.observed_at > o.observed_at
 
 -- name: insert_vanishings
--- Comes before vanish_markets, which has the same condition.
+-- Comes before vanish_markets, which has the same condition. `is true`: by the key, and not through the index of all
+-- markets that are not over.
+with offered as materialized (
+    select distinct
+        $1::text as source,
+        market_ticker
+    from unnest($2::text[]) as t (market_ticker)
+)
 insert into market_status_changes (source, market_ticker, status, previous_status, observed_at)
 select
-    source,
-    market_ticker,
+    m.source,
+    m.market_ticker,
     'vanished',
-    status,
+    m.status,
     $3
-from prediction_markets
-where source = $1 and market_ticker = any ($2::text[]) and status not in ('finalized', 'vanished')
+from offered o
+join prediction_markets m on m.source = o.source and m.market_ticker = o.market_ticker
+where (m.status not in ('finalized', 'vanished')) is true
 
 -- name: vanish_markets
 -- What was paid out is over already, and its status says more.
-update prediction_markets
+with offered as materialized (
+    select distinct
+        $1::text as source,
+        market_ticker
+    from unnest($2::text[]) as t (market_ticker)
+)
+update prediction_markets m
 set
     status = 'vanished',
     ended_at = $3,
     updated_at = $3
-where source = $1 and market_ticker = any ($2::text[]) and status not in ('finalized', 'vanished')
+from offered o
+where m.source = o.source and m.market_ticker = o.market_ticker and (m.status not in ('finalized', 'vanished')) is true
 
 -- name: note_absences
-update prediction_markets
+with offered as materialized (
+    select distinct
+        $1::text as source,
+        market_ticker
+    from unnest($2::text[]) as t (market_ticker)
+)
+update prediction_markets m
 set
-    missing_since = coalesce(missing_since, $3),
+    missing_since = coalesce(m.missing_since, $3),
     checked_at = $3
-where source = $1 and market_ticker = any ($2::text[])
+from offered o
+where m.source = o.source and m.market_ticker = o.market_ticker

@@ -10,31 +10,6 @@ select after_event
 from replay_places
 where source = $1 and target = $2 and bounds = $3
 
--- name: replay_trades
--- As insert_trades, but into "{target}", and each trade with the run and time of its event. The
--- arrays come sorted by id.
-insert into "{target}" (
-    source, trade_id, market_ticker, side, price, quantity, traded_at, is_block_trade, run_id, ingested_at
-)
-select
-    $1,
-    trade_id,
-    market_ticker,
-    case when is_yes then 'yes' else 'no' end,
-    price_e4::numeric / 10000,
-    quantity_e2::numeric / 100,
-    traded_at,
-    is_block_trade,
-    run_id,
-    ingested_at
-from unnest(
-    $2::text[], $3::text[], $4::boolean[], $5::integer[], $6::bigint[], $7::timestamptz[], $8::boolean[],
-    $9::bigint[], $10::timestamptz[]
-) as t (
-    trade_id, market_ticker, is_yes, price_e4, quantity_e2, traded_at, is_block_trade, run_id, ingested_at
-)
-on conflict (source, trade_id) do nothing
-
 -- name: move_place
 -- Of two replays of the same events the one further on counts: what it is past is done.
 insert into replay_places (source, target, bounds, after_event, updated_at)
@@ -50,34 +25,58 @@ where source = $1 and target = $2 and bounds = $3
 
 -- name: compare_trades
 -- One row of counts, in which trade_id is null, and the examples: the kinds of difference take
--- turns. "{target}" stands for the other table.
+-- turns. "{target}" stands for the other table. The tables are joined once and by equalities alone, so that machines
+-- that hold parts of both compare them where they are.
 with differences as materialized (
     select
         coalesce(h.source, t.source) as source,
         coalesce(h.trade_id, t.trade_id) as trade_id,
-        case when t.trade_id is null then 'here' when h.trade_id is null then 'there' else 'changed' end as kind
+        case when t.trade_id is null then 'here' when h.trade_id is null then 'there' else 'changed' end as kind,
+        case
+            when t.trade_id is null then 'only in prediction_market_trades'
+            when h.trade_id is null then 'only in {target}'
+            else concat_ws(
+                '; ',
+                case when h.market_ticker <> t.market_ticker then concat('market ', h.market_ticker, ' here, ', t.market_ticker, ' there') end,
+                case when h.side <> t.side then concat('side ', h.side, ' here, ', t.side, ' there') end,
+                case when h.price <> t.price then concat('price ', h.price, ' here, ', t.price, ' there') end,
+                case when h.quantity <> t.quantity then concat('quantity ', h.quantity, ' here, ', t.quantity, ' there') end,
+                case
+                    when h.traded_at <> t.traded_at
+                        then concat(
+                            'time ', to_char(h.traded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ' here, ',
+                            to_char(t.traded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ' there'
+                        )
+                end,
+                case
+                    when h.is_block_trade is distinct from t.is_block_trade
+                        then concat(
+                            'block trade ', coalesce(h.is_block_trade::text, 'unknown'), ' here, ',
+                            coalesce(t.is_block_trade::text, 'unknown'), ' there'
+                        )
+                end
+            )
+        end as words
     from prediction_market_trades h
-    full join "{target}" t on t.source = h.source and t.trade_id = h.trade_id
+    full join "{target}" t
+        on
+            t.source = h.source
+            and t.trade_id = h.trade_id
+            -- by market: and t.market_ticker = h.market_ticker
+            -- by time: and t.traded_at = h.traded_at
     where
         h.trade_id is null
         or t.trade_id is null
         or (h.market_ticker, h.side, h.price, h.quantity, h.traded_at, h.is_block_trade)
         is distinct from (t.market_ticker, t.side, t.price, t.quantity, t.traded_at, t.is_block_trade)
 ),
-turns as (
+examples as (
     select
-        source,
         trade_id,
+        words,
         kind,
         row_number() over (partition by kind order by trade_id, source) as turn
     from differences
-),
-examples as (
-    select *
-    from turns
-    where turn <= $1
-    order by turn, kind
-    limit $1
 )
 select
     null as trade_id,
@@ -89,70 +88,57 @@ select
     count(*) filter (where kind = 'changed') as changed
 from differences
 union all
-select
-    e.trade_id,
-    case e.kind
-        when 'here' then 'only in prediction_market_trades'
-        when 'there' then 'only in {target}'
-        else concat_ws(
-            '; ',
-            case when h.market_ticker <> t.market_ticker then concat('market ', h.market_ticker, ' here, ', t.market_ticker, ' there') end,
-            case when h.side <> t.side then concat('side ', h.side, ' here, ', t.side, ' there') end,
-            case when h.price <> t.price then concat('price ', h.price, ' here, ', t.price, ' there') end,
-            case when h.quantity <> t.quantity then concat('quantity ', h.quantity, ' here, ', t.quantity, ' there') end,
-            case
-                when h.traded_at <> t.traded_at
-                    then concat(
-                        'time ', to_char(h.traded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ' here, ',
-                        to_char(t.traded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ' there'
-                    )
-            end,
-            case
-                when h.is_block_trade is distinct from t.is_block_trade
-                    then concat(
-                        'block trade ', coalesce(h.is_block_trade::text, 'unknown'), ' here, ',
-                        coalesce(t.is_block_trade::text, 'unknown'), ' there'
-                    )
-            end
-        )
-    end,
-    e.turn,
-    e.kind,
-    null,
-    null,
-    null
-from examples e
-left join prediction_market_trades h on h.source = e.source and h.trade_id = e.trade_id
-left join "{target}" t on t.source = e.source and t.trade_id = e.trade_id
+select *
+from (
+    select
+        trade_id,
+        words,
+        turn,
+        kind,
+        null::bigint,
+        null::bigint,
+        null::bigint
+    from examples
+    where turn <= $1
+    order by turn, kind
+    limit $1
+) as first_examples
 order by turn nulls first, kind
 
--- name: count_prunable
+-- name: load_old
+-- The next events received before $1, by number. The trade is null where the event is to stay whatever is stored:
+-- it has no id, or contradicts the stored trade.
 select
-    count(*) as events,
-    count(*) filter (where t.trade_id is null or e.rejected like 'conflicts with the stored trade%') as unnormalized
-from raw_kalshi_trade_events e
-left join prediction_market_trades t on t.source = $1 and t.trade_id = e.trade_id
-where e.received_at < $2
-
--- name: load_prunable
--- The oldest events whose trade is stored, whatever they were taken for when they came; but none that
--- contradicts it.
-select e.event_id
-from raw_kalshi_trade_events e
-where
-    e.received_at < $2
-    and (e.rejected is null or e.rejected not like 'conflicts with the stored trade%')
-    and exists (select 1 from prediction_market_trades t where t.source = $1 and t.trade_id = e.trade_id)
-order by e.event_id
+    event_id,
+    market_ticker,
+    case when rejected is null or rejected not like 'conflicts with the stored trade%' then trade_id end as trade_id
+from raw_kalshi_trade_events
+where received_at < $1 and event_id > $2
+order by event_id
 limit $3
 
+-- name: find_stored
+-- Those of these events whose trade is stored. The events come as arrays, because they and the trades can lie on
+-- different machines.
+with events as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest($2::bigint[], $3::text[], $4::text[]) as e (event_id, trade_id, market_ticker)
+)
+select e.event_id
+from events e
+join prediction_market_trades t
+    on
+        t.source = e.source
+        and t.trade_id = e.trade_id
+        -- by market: and t.market_ticker = e.market_ticker
+
 -- name: prune_events
--- Comes after load_prunable, but not in its transaction: asks again whether the trade is stored. Rows come in the order of
--- their key, by its index; to lock them first would need the right to update.
-delete from raw_kalshi_trade_events e
-where
-    e.event_id = any ($2::bigint[])
-    and exists (select 1 from prediction_market_trades t where t.source = $1 and t.trade_id = e.trade_id)
+-- Comes after find_stored. Rows come in the order of their key, by its index; to lock them first would need the right
+-- to update.
+delete from raw_kalshi_trade_events
+where event_id = any ($1::bigint[])
 
 -- name: lower_places
 -- Nothing: the number of an event is never given again here.

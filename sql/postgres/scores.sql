@@ -1,8 +1,9 @@
 -- name: stored_lifetime
+-- `is true`: not through the index of the key, which begins with the source.
 select market_ticker, (sum(quantity) * 100)::bigint as quantity_e2
 from prediction_market_trades
 where
-    source = $1
+    (source = $1) is true
     and market_ticker = any ($2::text[])
     and ($3::timestamptz is null or traded_at <= $3)
 group by market_ticker
@@ -15,7 +16,7 @@ select
     date_trunc('hour', traded_at - interval '1 microsecond', 'UTC') + interval '1 hour' as ends_at,
     (sum(quantity) * 100)::bigint as quantity_e2
 from prediction_market_trades
-where source = $1 and market_ticker = any ($2::text[]) and traded_at > $3 and traded_at <= $4
+where (source = $1) is true and market_ticker = any ($2::text[]) and traded_at > $3 and traded_at <= $4
 group by market_ticker, ends_at
 order by market_ticker, ends_at
 
@@ -40,9 +41,15 @@ from unnest(
 
 -- name: mark_scores
 -- The latest score of each of these markets.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest($2::text[], $3::double precision[]) as t (market_ticker, score)
+)
 update prediction_markets m
 set
-    score = t.score,
+    score = o.score,
     scored_at = $4
-from unnest($2::text[], $3::double precision[]) as t (market_ticker, score)
-where m.source = $1 and m.market_ticker = t.market_ticker
+from offered o
+where m.source = o.source and m.market_ticker = o.market_ticker

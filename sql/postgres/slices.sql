@@ -1,9 +1,17 @@
 -- name: load_slices
 -- In the order of their keys.
-select market_ticker, tier, window_from, window_until, status, walk_cursor, walk_low, version
-from ingestion_windows
-where source = $1 and market_ticker = any ($2::text[]) and window_from < $4 and window_until > $3
-order by window_from, window_until, market_ticker, tier
+with wanted as materialized (
+    select distinct
+        $1::text as source,
+        market_ticker
+    from unnest($2::text[]) as t (market_ticker)
+)
+select
+    s.market_ticker, s.tier, s.window_from, s.window_until, s.status, s.walk_cursor, s.walk_low, s.version
+from wanted w
+join ingestion_windows s on s.source = w.source and s.market_ticker = w.market_ticker
+where s.window_from < $4 and s.window_until > $3
+order by s.window_from, s.window_until, s.market_ticker, s.tier
 
 -- name: reset_slices
 -- As add_slices, but what is on record is set back. In the order of the key, so that two writers
@@ -64,14 +72,21 @@ on conflict (source, market_ticker, window_from, window_until, tier) do nothing
 
 -- name: complete_slices
 -- Comes after add_slices. Rows are locked in the order of their key, so that two writers cannot
--- wait for each other.
-with held as (
-    select w.market_ticker, w.window_from, w.window_until, w.tier
+-- wait for each other: `held` is counted before the first row is updated. The source is joined like the rest of the
+-- key: the planner would take a constant for selective, and read all rows of the source.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
     from unnest($2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
-        as o (market_ticker, tier, window_from, window_until)
+        as t (market_ticker, tier, window_from, window_until)
+),
+held as (
+    select w.market_ticker, w.window_from, w.window_until, w.tier
+    from offered o
     join ingestion_windows w
         on
-            w.source = $1
+            w.source = o.source
             and w.market_ticker = o.market_ticker
             and w.window_from = o.window_from
             and w.window_until = o.window_until
@@ -84,20 +99,25 @@ set
     status = 'complete',
     updated_at = $6,
     version = w.version + 1
-from held h
+from offered o
 where
-    w.source = $1
-    and w.market_ticker = h.market_ticker
-    and w.window_from = h.window_from
-    and w.window_until = h.window_until
-    and w.tier = h.tier
+    (select count(*) from held) is not null
+    and w.source = o.source
+    and w.market_ticker = o.market_ticker
+    and w.window_from = o.window_from
+    and w.window_until = o.window_until
+    and w.tier = o.tier
     and w.status = 'read'
 
 -- name: advance_slices
 -- Compare and set: a row with another version than the one expected stays as it is. Rows are
--- locked in the order of their key, so that two writers cannot wait for each other.
-with offered as (
-    select *
+-- locked in the order of their key, so that two writers cannot wait for each other: `held` is counted before
+-- the first row is updated. The source is joined like the rest of the key: the planner would take a constant for
+-- selective, and read all rows of the source.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
     from unnest(
         $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::text[], $8::timestamptz[],
         $9::bigint[], $10::bigint[]
@@ -110,7 +130,7 @@ held as (
     from offered o
     join ingestion_windows w
         on
-            w.source = $1
+            w.source = o.source
             and w.market_ticker = o.market_ticker
             and w.window_from = o.window_from
             and w.window_until = o.window_until
@@ -127,14 +147,9 @@ set
     updated_at = $11,
     version = o.version
 from offered o
-join held h
-    on
-        h.market_ticker = o.market_ticker
-        and h.window_from = o.window_from
-        and h.window_until = o.window_until
-        and h.tier = o.tier
 where
-    w.source = $1
+    (select count(*) from held) is not null
+    and w.source = o.source
     and w.market_ticker = o.market_ticker
     and w.window_from = o.window_from
     and w.window_until = o.window_until

@@ -1,6 +1,15 @@
 -- name: match_trades
--- Of these trades, those that are not stored, with nulls, and those that are stored otherwise; the
--- block flag came late. The arrays come sorted by id.
+-- Of these trades, those that are not stored, with nulls, and those that are stored otherwise. Of a distributed table:
+-- all that are stored, by an inner join, because for a left one Citus brings the whole table to the coordinator. The
+-- block flag came late. The arrays come sorted by id. By time, an equality alone picks the partition of each trade: of
+-- a span of new times, the planner's figures know no row, and it would compare every trade with every row.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest($2::text[], $3::text[], $4::boolean[], $5::integer[], $6::bigint[], $7::timestamptz[])
+        as t (trade_id, market_ticker, is_yes, price_e4, quantity_e2, traded_at)
+)
 select
     t.trade_id,
     s.market_ticker,
@@ -8,9 +17,13 @@ select
     (s.price * 10000)::integer as price_e4,
     (s.quantity * 100)::bigint as quantity_e2,
     s.traded_at
-from unnest($2::text[], $3::text[], $4::boolean[], $5::integer[], $6::bigint[], $7::timestamptz[])
-    as t (trade_id, market_ticker, is_yes, price_e4, quantity_e2, traded_at)
-left join prediction_market_trades s on s.source = $1 and s.trade_id = t.trade_id
+from offered t
+left join "{target}" s
+    on
+        s.source = t.source
+        and s.trade_id = t.trade_id
+        -- by market: and s.market_ticker = t.market_ticker
+        -- by time: and s.traded_at = t.traded_at
 where
     s.trade_id is null
     or s.market_ticker <> t.market_ticker
@@ -18,12 +31,13 @@ where
     or s.price * 10000 <> t.price_e4
     or s.quantity * 100 <> t.quantity_e2
     or s.traded_at <> t.traded_at
+    -- distributed: or s.trade_id is not null
 
 -- name: insert_trades
--- Stores the trades not stored before; answers with their ids in one row, or with null when
+-- Stores the trades not stored before in "{target}"; answers with their ids in one row, or with null when
 -- all were new. The arrays come sorted by id.
 with inserted as (
-    insert into prediction_market_trades (
+    insert into "{target}" (
         source, trade_id, market_ticker, side, price, quantity, traded_at, is_block_trade, run_id, ingested_at
     )
     select
@@ -35,10 +49,14 @@ with inserted as (
         quantity_e2::numeric / 100,
         traded_at,
         is_block_trade,
-        $9,
-        $10
-    from unnest($2::text[], $3::text[], $4::boolean[], $5::integer[], $6::bigint[], $7::timestamptz[], $8::boolean[])
-        as t (trade_id, market_ticker, is_yes, price_e4, quantity_e2, traded_at, is_block_trade)
+        run_id,
+        ingested_at
+    from unnest(
+        $2::text[], $3::text[], $4::boolean[], $5::integer[], $6::bigint[], $7::timestamptz[], $8::boolean[],
+        $9::bigint[], $10::timestamptz[]
+    ) as t (
+        trade_id, market_ticker, is_yes, price_e4, quantity_e2, traded_at, is_block_trade, run_id, ingested_at
+    )
     on conflict (source, trade_id) do nothing
     returning trade_id
 )
@@ -85,9 +103,13 @@ where run_id = $1
 -- name: advance_checkpoints
 -- Compare and set: a row that another pass changed, or that would move back although its claim
 -- was not found false, stays as it is and is missing from the answer. Rows are locked in the
--- order of their key, so that two writers cannot wait for each other.
-with offered as (
-    select *
+-- order of their key, so that two writers cannot wait for each other: `held` is counted before the first
+-- row is updated. It is not joined, since the planner would read it once for each row. The source is joined like the
+-- ticker: the planner would take a constant for selective, and read all rows of the source.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
     from unnest(
         $2::text[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
         $8::timestamptz[], $9::timestamptz[], $10::text[], $11::timestamptz[], $12::integer[], $13::text[],
@@ -104,10 +126,10 @@ with offered as (
 ),
 held as (
     select c.market_ticker
-    from ingestion_checkpoints c
-    where c.source = $1 and c.market_ticker = any ($2::text[])
+    from offered o
+    join ingestion_checkpoints c on c.source = o.source and c.market_ticker = o.market_ticker
     order by c.market_ticker
-    for update
+    for update of c
 )
 update ingestion_checkpoints c
 set
@@ -137,9 +159,9 @@ set
     updated_at = $28,
     version = c.version + 1
 from offered o
-join held h on h.market_ticker = o.market_ticker
 where
-    c.source = $1
+    (select count(*) from held) is not null
+    and c.source = o.source
     and c.market_ticker = o.market_ticker
     and c.version = o.expected_version
     and (c.complete_until is null or c.complete_until <= o.complete_until or o.is_lowered)

@@ -12,6 +12,14 @@ on conflict (source, watch) do nothing
 
 -- name: update_watches
 -- What was not learnt stays as it is.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest(
+        $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[]
+    ) as t (watch, resolved_at, synced_at, synced_until, known_at, empty_at)
+)
 update selection_watches w
 set
     resolved_at = coalesce(o.resolved_at, w.resolved_at),
@@ -19,27 +27,37 @@ set
     synced_until = coalesce(o.synced_until, w.synced_until),
     known_at = coalesce(o.known_at, w.known_at),
     empty_at = coalesce(o.empty_at, w.empty_at)
-from unnest(
-    $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[]
-) as o (watch, resolved_at, synced_at, synced_until, known_at, empty_at)
-where w.source = $1 and w.watch = o.watch
+from offered o
+where w.source = o.source and w.watch = o.watch
 
 -- name: insert_members
 -- Comes after update_watches: a market joins when the exchange says so.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest($2::text[], $3::text[]) as t (watch, market_ticker)
+)
 insert into selection_members (source, watch, market_ticker, joined_at)
 select
     w.source,
     w.watch,
     o.market_ticker,
     coalesce(w.resolved_at, w.synced_at, w.first_selected_at)
-from unnest($2::text[], $3::text[]) as o (watch, market_ticker)
-join selection_watches w on w.source = $1 and w.watch = o.watch
+from offered o
+join selection_watches w on w.source = o.source and w.watch = o.watch
 on conflict (source, watch, market_ticker) do nothing
 
 -- name: delete_members
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest($2::text[], $3::text[]) as t (watch, market_ticker)
+)
 delete from selection_members m
-using unnest($2::text[], $3::text[]) as o (watch, market_ticker)
-where m.source = $1 and m.watch = o.watch and m.market_ticker = o.market_ticker
+using offered o
+where m.source = o.source and m.watch = o.watch and m.market_ticker = o.market_ticker
 
 -- name: lower_mark
 -- Compare and set: somebody else may have synced meanwhile.
@@ -52,9 +70,15 @@ insert into claim_corrections (source, market_ticker, claim, claimed, proven, re
 values ($1, $2, 'synced_until', $3, null, $4, $5, $6)
 
 -- name: load_refused
-select name, first_refused_at, checked_at
-from refused_names
-where source = $1 and name = any ($2::text[])
+with wanted as materialized (
+    select distinct
+        $1::text as source,
+        name
+    from unnest($2::text[]) as t (name)
+)
+select r.name, r.first_refused_at, r.checked_at
+from wanted w
+join refused_names r on r.source = w.source and r.name = w.name
 
 -- name: refuse_name
 -- In the order of the key, so that two writers cannot wait for each other.
@@ -71,33 +95,89 @@ set
     checked_at = excluded.checked_at
 
 -- name: forget_watch
--- Comes after refuse_name: what the exchange never knew is no entry to be watched over, of whatever shard.
+-- Comes after refuse_name: what the exchange never knew is no entry to be watched over, of whatever shard. The
+-- bounds and `offset 0` find each name by the key; ! follows the blank.
+with offered as materialized (
+    select distinct
+        $1::text as source,
+        name
+    from unnest($2::text[]) as t (name)
+),
+found as materialized (
+    select
+        f.source,
+        f.watch
+    from offered o
+    cross join lateral (
+        select
+            w.source,
+            w.watch
+        from selection_watches w
+        where
+            w.source = o.source
+            and w.watch >= o.name
+            and w.watch < o.name || '!'
+            and starts_with(w.watch || ' ', o.name || ' ')
+        offset 0
+    ) as f
+)
 delete from selection_watches w
-using unnest($2::text[]) as o (name)
-where w.source = $1 and starts_with(w.watch || ' ', o.name || ' ') and w.known_at is null
+using found f
+where w.source = f.source and w.watch = f.watch and w.known_at is null
 
 -- name: retire_refused
--- Comes after refuse_name: a market that the exchange never knew is neither read on nor able to breach.
+-- Comes after refuse_name: a market that the exchange never knew is neither read on nor able to breach. `offset 0`
+-- finds each market by the key. `is true`: not through the index of the key, which begins with the source.
+with offered as materialized (
+    select distinct
+        $1::text as source,
+        substr(name, 8) as market_ticker
+    from unnest($2::text[]) as t (name)
+    where starts_with(name, 'market:')
+),
+found as materialized (
+    select
+        f.source,
+        f.market_ticker,
+        f.version
+    from offered o
+    cross join lateral (
+        select
+            c.source,
+            c.market_ticker,
+            c.version
+        from ingestion_checkpoints c
+        where
+            c.source = o.source
+            and c.market_ticker = o.market_ticker
+            and c.retired_at is null
+            and c.last_trade_at is null
+            and c.walk_low is null
+        offset 0
+    ) as f
+    where not exists (
+        select 1 from prediction_market_trades t
+        where t.market_ticker = f.market_ticker and (t.source = $1) is true
+    )
+)
 update ingestion_checkpoints c
 set
     retired_at = $3,
     updated_at = $3,
     version = c.version + 1
-from unnest($2::text[]) as o (name)
-where
-    c.source = $1
-    and o.name = 'market:' || c.market_ticker
-    and c.retired_at is null
-    and c.last_trade_at is null
-    and c.walk_low is null
-    and not exists (
-        select 1 from prediction_market_trades t
-        where t.market_ticker = c.market_ticker and t.source = $1
-    )
+from found f
+where c.source = f.source and c.market_ticker = f.market_ticker and c.version = f.version
 
 -- name: lift_refusal
-delete from refused_names
-where source = $1 and name = any ($2::text[])
+with wanted as materialized (
+    select distinct
+        $1::text as source,
+        name
+    from unnest($2::text[]) as t (name)
+)
+delete from refused_names r
+using wanted w
+where r.source = w.source and r.name = w.name
 
 -- name: is_on_record
 -- Whether anything is stored of a name. By both halves of the markets, since each has an index of its own.
@@ -105,7 +185,7 @@ select
     case $2
         when 'market' then
             exists (select 1 from prediction_markets m where m.source = $1 and m.market_ticker = $3)
-            or exists (select 1 from prediction_market_trades t where t.market_ticker = $3 and t.source = $1)
+            or exists (select 1 from prediction_market_trades t where t.market_ticker = $3 and (t.source = $1) is true)
             or exists (
                 select 1 from ingestion_checkpoints c
                 where c.source = $1 and c.market_ticker = $3 and c.last_trade_at is not null
@@ -154,6 +234,12 @@ where
     or selection_watches.selected_at > $4    -- by a clock that was ahead
 
 -- name: load_watches
+with asked as materialized (
+    select distinct
+        $1::text as source,
+        watch
+    from unnest($2::text[]) as t (watch)
+)
 select
     w.watch, w.first_selected_at, w.resolved_at, w.synced_at, w.synced_until, w.known_at, w.empty_at,
     array(
@@ -162,5 +248,5 @@ select
         where m.source = w.source and m.watch = w.watch
         order by m.market_ticker
     ) as members
-from selection_watches w
-where w.source = $1 and w.watch = any ($2::text[])
+from asked a
+join selection_watches w on w.source = a.source and w.watch = a.watch

@@ -37,20 +37,22 @@ where w.source = ?1 and w.selected_at is not null
 order by w.watch
 
 -- name: load_active
+-- By its index: the planner would read all rows of the source by the key.
 select
     market_ticker, complete_from, complete_until, checked_until, anchor_at, anchor_id, footing_at, quiet_until, quiet_run, carried_until,
     last_trade_at, last_success_at, walk_from, walk_until, walk_cursor, walk_low, walk_anchor_at, walk_anchor_id,
     level_at, left_seconds, left_at, failures, last_error, retired_at, first_selected_at, version
-from ingestion_checkpoints
+from ingestion_checkpoints indexed by ingestion_checkpoints_active
 where source = ?1 and retired_at is null
 order by market_ticker
 
 -- name: load_retired
+-- By its index: the planner would read all rows of the source by the key.
 select
     market_ticker, complete_from, complete_until, checked_until, anchor_at, anchor_id, footing_at, quiet_until, quiet_run, carried_until,
     last_trade_at, last_success_at, walk_from, walk_until, walk_cursor, walk_low, walk_anchor_at, walk_anchor_id,
     level_at, left_seconds, left_at, failures, last_error, retired_at, first_selected_at, version
-from ingestion_checkpoints
+from ingestion_checkpoints indexed by ingestion_checkpoints_retired
 where source = ?1 and retired_at is not null
 order by retired_at desc, market_ticker
 limit ?2
@@ -102,7 +104,7 @@ with wanted as (
     where w.source = ?1 and w.selected_at is not null and w.watch glob 'market:*'
     union
     select c.market_ticker
-    from ingestion_checkpoints c
+    from ingestion_checkpoints c indexed by ingestion_checkpoints_active
     where c.source = ?1 and c.retired_at is null
 )
 select m.market_ticker, m.event_ticker, m.series_ticker, m.score, m.scored_at

@@ -10,14 +10,6 @@ select after_event
 from replay_places
 where source = ?1 and target = ?2 and bounds = ?3
 
--- name: replay_trades
--- As insert_trades, but into "{target}".
-insert into "{target}" (
-    source, trade_id, market_ticker, side, price_e4, quantity_e2, traded_at, is_block_trade, run_id, ingested_at
-)
-values (?1, ?2, ?3, case when ?4 then 'yes' else 'no' end, ?5, ?6, ?7, ?8, ?9, ?10)
-on conflict (source, trade_id) do nothing
-
 -- name: move_place
 -- Of two replays of the same events the one further on counts: what it is past is done.
 insert into replay_places (source, target, bounds, after_event, updated_at)
@@ -115,36 +107,31 @@ left join prediction_market_trades h on h.source = e.source and h.trade_id = e.t
 left join "{target}" t on t.source = e.source and t.trade_id = e.trade_id
 order by turn nulls first, kind
 
--- name: count_prunable
+-- name: load_old
+-- The next events received before ?1, by number. The trade is null where the event is to stay whatever is stored:
+-- it has no id, or contradicts the stored trade.
 select
-    count(*) as events,
-    count(*) filter (where t.trade_id is null or e.rejected glob 'conflicts with the stored trade*') as unnormalized
-from raw_kalshi_trade_events e
-left join prediction_market_trades t on t.source = ?1 and t.trade_id = e.trade_id
-where e.received_at < ?2
-
--- name: load_prunable
--- The oldest events whose trade is stored, whatever they were taken for when they came; but none that
--- contradicts it.
-select e.event_id
-from raw_kalshi_trade_events e
-where
-    e.received_at < ?2
-    and (e.rejected is null or e.rejected not glob 'conflicts with the stored trade*')
-    and exists (select 1 from prediction_market_trades t where t.source = ?1 and t.trade_id = e.trade_id)
-order by e.event_id
+    event_id,
+    market_ticker,
+    case when rejected is null or rejected not glob 'conflicts with the stored trade*' then trade_id end as trade_id
+from raw_kalshi_trade_events
+where received_at < ?1 and event_id > ?2
+order by event_id
 limit ?3
 
+-- name: find_stored
+-- Those of these events whose trade is stored. The lists are JSON: SQLite has no arrays. The trades ?3 and the markets
+-- ?4 of the events stand in the table here.
+select e.event_id
+from json_each(?2) n
+join raw_kalshi_trade_events e on e.event_id = n.value
+join prediction_market_trades t on t.source = ?1 and t.trade_id = e.trade_id
+where ?3 is not null and ?4 is not null
+
 -- name: prune_events
--- Comes after load_prunable, but not in its transaction: asks again whether the trade is stored.
--- ?2 is a JSON list of events: SQLite has no arrays.
+-- Comes after find_stored. ?1 is a JSON list: SQLite has no arrays.
 delete from raw_kalshi_trade_events
-where
-    event_id in (select value from json_each(?2))
-    and exists (
-        select 1 from prediction_market_trades t
-        where t.source = ?1 and t.trade_id = raw_kalshi_trade_events.trade_id
-    )
+where event_id in (select value from json_each(?1))
 
 -- name: lower_places
 -- Comes after prune_events: no place may be above the newest event, whose number SQLite gives again once it is deleted.

@@ -8,12 +8,12 @@ select
     price_e4,
     quantity_e2,
     traded_at
-from prediction_market_trades
+from "{target}"
 where source = ?1 and trade_id = ?2
 
 -- name: insert_trades
--- Stores one trade unless it is stored; the number of changed rows says which.
-insert into prediction_market_trades (
+-- Stores one trade in "{target}" unless it is stored; the number of changed rows says which.
+insert into "{target}" (
     source, trade_id, market_ticker, side, price_e4, quantity_e2, traded_at, is_block_trade, run_id, ingested_at
 )
 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)

@@ -62,7 +62,12 @@ set
 -- name: forget_watch
 -- Comes after refuse_name: what the exchange never knew is no entry to be watched over, of whatever shard.
 delete from selection_watches
-where source = ?1 and instr(watch || ' ', ?2 || ' ') = 1 and known_at is null
+where
+    source = ?1
+    and watch >= ?2
+    and watch < ?2 || '!'    -- which follows the blank: by the key
+    and instr(watch || ' ', ?2 || ' ') = 1
+    and known_at is null
 
 -- name: retire_refused
 -- Comes after refuse_name: a market that the exchange never knew is neither read on nor able to breach.
@@ -73,7 +78,7 @@ set
     version = version + 1
 where
     source = ?1
-    and 'market:' || market_ticker = ?2
+    and market_ticker = iif(substr(?2, 1, 7) = 'market:', substr(?2, 8), null)
     and retired_at is null
     and last_trade_at is null
     and walk_low is null

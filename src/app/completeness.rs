@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outside::Outside;
+use super::recount;
 use super::say;
 use super::session::{Done, LONG, Session};
 use crate::clock::StopFlag;
@@ -122,6 +123,9 @@ impl Scorer {
         let rows: Vec<Score> = scores.iter().map(|score| score.score.clone()).collect();
         if !rows.is_empty() {
             store.save_scores(&rows, self.asker.exchange_now())?;
+            // Whoever scores may have deleted trades by hand before.
+            let markets: Vec<Ticker> = rows.into_iter().map(|score| score.market).collect();
+            recount::of(&markets, store)?;
         }
         Ok(scores)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outside::{Databases, Outside};
+use super::recount;
 use crate::clock::Clock;
 use crate::config::Needs;
 use crate::exit::Exit;
@@ -60,10 +61,14 @@ impl Database {
     }
 
     /// Migrates the schema, for the command that does nothing else.
-    pub(super) fn migrate(&self) -> Result<Exit, Failure> {
+    pub(super) fn migrate(&self, recounts: bool) -> Result<Exit, Failure> {
         let mut store = self.open()?;
         if migrate(store.as_mut(), self.clock.as_ref())? == 0 {
             log::info!("the schema of the {} is up to date", self.url);
+        }
+        if recounts {
+            let (markets, wrong) = recount::all(store.as_mut())?;
+            log::info!("counted the trades of {markets} markets anew; {wrong} counts were wrong");
         }
         Ok(Exit::Ok)
     }

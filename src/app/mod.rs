@@ -9,6 +9,8 @@ mod memory;
 mod orderbooks;
 mod outside;
 mod pacing;
+mod raw_events;
+mod recount;
 mod replay;
 mod run;
 mod session;
@@ -88,12 +90,12 @@ fn works(work: Work, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit>
         Task::Completeness(plan) => {
             completeness::completeness(*plan, database.open()?.as_mut(), outside, stop)
         }
-        Task::Replay(plan) => replay::replay(&plan, database.open()?.as_mut(), outside, stop),
+        Task::Replay(plan) => replay::replay(&plan, &database, outside, stop),
         Task::Prune(plan) => replay::prune(&plan, database.open()?.as_mut(), outside, stop),
         Task::Serve(plan) => {
             Ok(serve::serve(&plan, move || database.open(), &outside.clock, stop)?)
         }
-        Task::Migrate => Ok(database.migrate()?),
+        Task::Migrate { recount } => Ok(database.migrate(recount)?),
     }
 }
 

@@ -11,15 +11,14 @@ use crate::domain::freshness::{State, state};
 use crate::domain::market::{MarketScope, WatchRecord};
 use crate::domain::overview::Overview;
 use crate::domain::scope::Scope;
-use crate::domain::selection::{Listed, Roster, Selection, Target, Watch};
-use crate::domain::ticker::Ticker;
+use crate::domain::selection::{Listed, Roster, Selection, Shard, Target, Watch};
 use crate::domain::time::Timestamp;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kalshi::VENUE;
 use crate::metrics::{self, LastRun};
 use crate::report;
-use crate::store::{MarketReport, Store};
+use crate::store::{MarketReport, Reported, Store};
 use crate::words;
 
 pub(super) fn status(
@@ -35,22 +34,30 @@ pub(super) fn status(
         StatusOutput::Json => Output::Json,
         StatusOutput::Csv => Output::Csv,
     };
-    let mut reports = store.report(now)?;
     let overview = store.overview(now)?;
     let clocks = overview.clocks(now);
     let selection = asked_for(named, *sla, &overview, now);
     // The database is only read, so an entry that is not on record has no markets.
     let records = store.watches_on_record(&super::resolved_names(&selection))?;
     let mut roster = super::roster_of(&selection, &records);
-    add_stored(named, &reports, store, &mut roster)?;
-    let mut found = Found::new(!reports.is_empty() || !selection.is_empty());
+    add_stored(named, store, &mut roster)?;
+    // Retired markets pile up, and the table shows only those that are named.
+    let hides_retired =
+        named.is_empty() && output == Output::Table && selection.shard() == Shard::WHOLE;
+    let scopes = if named.is_empty() { named_scopes(&selection) } else { roster.scopes() };
+    let mut reports = match (named.is_empty(), hides_retired) {
+        (false, _) => store.report(Reported::Only(&scopes), now)?,
+        (true, true) => store.report(Reported::ActiveAnd(&scopes), now)?,
+        (true, false) => store.report(Reported::All, now)?,
+    };
+    let is_anything_stored = !reports.is_empty() || overview.retired_total > 0;
+    let mut found = Found::new(is_anything_stored || !selection.is_empty());
     if named.is_empty() {
         reports.retain(|report| selection.shard().holds_scope(&report.checkpoint.scope));
         if !found.is_answered {
             log::error!("no market was ever selected on this database; check --database-url");
         }
     } else {
-        reports.retain(|report| roster.demand(&report.checkpoint.scope).is_some());
         for target in unknown(named, &reports, &records, store)? {
             found.lacks(&target);
             let name = if target == Target::All { "the tape".to_owned() } else { target.name() };
@@ -67,16 +74,14 @@ pub(super) fn status(
             let colour = io::stdout().is_terminal()
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
                 && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-            let is_named = |scope: &Scope| {
-                let is_its = |ticker: &Ticker| {
-                    selection.watches().iter().any(|w| w.target == Target::Market(ticker.clone()))
-                };
-                scope.market().is_some_and(is_its)
-            };
-            let is_shown = |row: &Checkpoint| row.retired_at.is_none() || is_named(&row.scope);
+            let shown = named_scopes(&selection);
+            let is_shown =
+                |row: &Checkpoint| row.retired_at.is_none() || shown.contains(&row.scope);
             let before = reports.len();
             reports.retain(|report| is_shown(&report.checkpoint));
-            report::table(&reports, before - reports.len(), clocks, &sla_of, colour)
+            let hidden = before - reports.len();
+            let retired = if hides_retired { retired_beside(&reports, &overview) } else { hidden };
+            report::table(&reports, retired, clocks, &sla_of, colour)
         }
         Output::Json => report::json(&reports, clocks, &sla_of),
         Output::Csv => report::csv(&reports, clocks, &sla_of),
@@ -120,15 +125,27 @@ impl Found {
     }
 }
 
+/// The markets that the selection names one by one.
+fn named_scopes(selection: &Selection) -> Vec<Scope> {
+    let market = |watch: &Watch| match &watch.target {
+        Target::Market(ticker) => Some(ticker.clone().into()),
+        Target::All | Target::Event(_) | Target::Series(_) => None,
+    };
+    selection.watches().iter().filter_map(market).collect()
+}
+
+/// The number of retired markets that are not among these.
+fn retired_beside(reports: &[MarketReport], overview: &Overview) -> usize {
+    let shown = reports.iter().filter(|report| report.checkpoint.retired_at.is_some()).count();
+    usize::try_from(overview.retired_total).unwrap_or(usize::MAX).saturating_sub(shown)
+}
+
 /// Adds the stored markets of each named event or series, by whatever selection they were read.
 fn add_stored(
     named: &Selection,
-    reports: &[MarketReport],
     store: &mut dyn Store,
     roster: &mut Roster,
 ) -> Result<(), Failure> {
-    let markets = reports.iter().filter_map(|row| row.checkpoint.scope.market().cloned());
-    let read: Vec<Ticker> = markets.collect();
     for watch in named.watches() {
         let scope = match &watch.target {
             Target::Event(event) => MarketScope::Event(event.as_str()),
@@ -136,7 +153,7 @@ fn add_stored(
             Target::Market(_) | Target::All => continue,
         };
         let until = Timestamp::from_seconds(i64::from(i32::MAX));
-        for lifespan in store.lifespans(scope, Some(&read), VENUE.first_trades, until)? {
+        for lifespan in store.lifespans(scope, None, VENUE.first_trades, until)? {
             roster.add(named.shard(), lifespan.market, watch.sla, Listed::No);
         }
     }
@@ -232,6 +249,7 @@ fn prometheus(
 mod tests {
     use super::*;
     use crate::domain::selection::Target::{All, Market};
+    use crate::domain::ticker::Ticker;
 
     #[test]
     fn a_check_exits_as_a_pass_would_and_a_mistyped_name_is_always_told() {

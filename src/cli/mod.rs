@@ -163,6 +163,12 @@ pub struct OrderbooksArgs {
 /// Flags of `migrate`.
 #[derive(Clone, Debug, Args)]
 pub struct MigrateArgs {
+    /// Also count the stored trades of all markets anew
+    ///
+    /// Needed after trades were deleted by hand or with a partition: each market's count is kept by the commits that
+    /// store its trades. It reads the whole table; passes go on meanwhile.
+    #[arg(long)]
+    pub recount: bool,
     /// The flags of the database.
     #[command(flatten)]
     pub database: DatabaseArgs,

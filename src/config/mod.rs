@@ -96,7 +96,9 @@ impl Config {
                 let selection = selection::selection(&selection, sla, environment)?;
                 (database, Task::Serve(ServePlan { listen, selection }))
             }
-            Work::Migrate(MigrateArgs { database, log: _ }) => (database, Task::Migrate),
+            Work::Migrate(MigrateArgs { recount, database, log: _ }) => {
+                (database, Task::Migrate { recount })
+            }
         };
         let DatabaseArgs { database_url } = database;
         Ok(Config { database: database::database(database_url, environment)?, task })

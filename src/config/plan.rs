@@ -43,7 +43,10 @@ pub enum Task {
     /// Answer questions over HTTP.
     Serve(ServePlan),
     /// Migrate the schema alone.
-    Migrate,
+    Migrate {
+        /// Whether the stored trades are counted anew.
+        recount: bool,
+    },
 }
 
 /// The plan of `status`.

@@ -126,8 +126,28 @@ impl fmt::Display for Timestamp {
     ///
     /// This is hand-written as the parser is: SQLite calls it once per trade.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.digits() {
+            Some(digits) => f.write_str(std::str::from_utf8(&digits).unwrap_or_default()),
+            None => f.write_str(&self.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, true)),
+        }
+    }
+}
+
+impl Timestamp {
+    /// Replaces a text by that of this instant. It is the same as [`Display`](fmt::Display) writes, without the
+    /// formatter and without a new allocation.
+    pub fn write_to(self, text: &mut String) {
+        text.clear();
+        match self.digits() {
+            Some(digits) => text.push_str(std::str::from_utf8(&digits).unwrap_or_default()),
+            None => text.push_str(&self.to_string()),
+        }
+    }
+
+    /// The text; `None` for a year that has not four digits.
+    fn digits(self) -> Option<[u8; 27]> {
         if !self.has_four_digit_year() {
-            return f.write_str(&self.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, true));
+            return None;
         }
         let mut text = *b"0000-00-00T00:00:00.000000Z";
         let second = self.second();
@@ -143,7 +163,7 @@ impl fmt::Display for Timestamp {
         ] {
             put(&mut text[end - len..end], value);
         }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        Some(text)
     }
 }
 

@@ -139,13 +139,13 @@ fn a_signal_ends_it_after_the_batch_in_hand() {
 
 #[test]
 fn a_batch_is_committed_when_it_is_large_or_old() {
-    let mut stage = Stage::new(&["KXA"], 25_000);
+    let mut stage = Stage::new(&["KXA"], 110_000);
     (stage.rows_per_page, stage.answer_takes) = (1_000, ms(1));
     let jobs = vec![Job::Market(stage.fresh("KXA"))];
     stage.pass(jobs, 1);
     let rows: Vec<usize> = stage.commits.iter().map(|(rows, _)| *rows).collect();
-    assert_eq!(rows.iter().sum::<usize>(), 25_000);
-    assert_eq!(rows[..2], [10_000, 10_000], "as soon as there are ten thousand");
+    assert_eq!(rows.iter().sum::<usize>(), 110_000);
+    assert_eq!(rows[..2], [50_000, 50_000], "as soon as there are fifty thousand");
 
     let mut stage = Stage::new(&["KXA"], 60);
     stage.answer_takes = ms(140);

@@ -17,7 +17,7 @@ use crate::domain::trade::Rejected;
 use crate::failure::{Failure, Kind};
 
 /// A batch of this size is committed: a larger one is hardly faster to store and costs memory.
-const BATCH_ROWS_MAX: usize = 10_000;
+const BATCH_ROWS_MAX: usize = 50_000;
 /// A batch of this age is committed, so a kill loses no more work than that.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(500);
 /// The writer does not wait longer than this after the end of the budget for readers that are still in a request.

@@ -5,6 +5,8 @@ mod backfill;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 use crate::domain::freshness::{Now, State, staleness, state};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
@@ -172,38 +174,76 @@ pub fn table(
     text + &errors
 }
 
+/// One market of the JSON. The fields stand in the order of the alphabet.
+#[derive(Serialize)]
+struct MarketJson<'r> {
+    complete_from: Option<String>,
+    complete_until: Option<String>,
+    failures: u32,
+    first_selected_at: String,
+    last_error: Option<&'r str>,
+    last_success_at: Option<String>,
+    last_trade_at: Option<String>,
+    market: &'r str,
+    retired_at: Option<String>,
+    sla_seconds: f64,
+    staleness_seconds: f64,
+    state: &'static str,
+    trades_last_hour: i64,
+    trades_total: i64,
+}
+
+impl<'r> MarketJson<'r> {
+    fn of(report: &'r MarketReport, clocks: Now, sla: Duration) -> MarketJson<'r> {
+        let checkpoint = &report.checkpoint;
+        let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
+        MarketJson {
+            complete_from: text(checkpoint.complete_from),
+            complete_until: text(checkpoint.complete_until),
+            failures: checkpoint.failures,
+            first_selected_at: checkpoint.first_selected_at.to_string(),
+            last_error: checkpoint.last_error.as_deref(),
+            last_success_at: text(checkpoint.last_success_at),
+            last_trade_at: text(checkpoint.last_trade_at),
+            market: checkpoint.scope.as_str(),
+            retired_at: text(checkpoint.retired_at),
+            sla_seconds: sla.as_secs_f64(),
+            staleness_seconds: staleness(checkpoint, clocks).as_secs_f64(),
+            state: state(checkpoint, clocks, sla).as_str(),
+            trades_last_hour: report.trades_last_hour,
+            trades_total: report.trades_total,
+        }
+    }
+}
+
+/// The markets of the JSON, made one after the other while they are written: there can be a hundred thousand.
+struct MarketsJson<'r>(&'r [MarketReport], Now, SlaOf<'r>);
+
+impl Serialize for MarketsJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let MarketsJson(reports, clocks, sla_of) = self;
+        let sla = |report: &MarketReport| sla_of(&report.checkpoint.scope);
+        serializer.collect_seq(reports.iter().map(|r| MarketJson::of(r, *clocks, sla(r))))
+    }
+}
+
+#[derive(Serialize)]
+struct StatusJson<'r> {
+    as_of: String,
+    markets: MarketsJson<'r>,
+    schema_version: u32,
+}
+
 /// The status as one JSON object with stable names; instants are RFC 3339, spans are seconds.
 pub fn json(reports: &[MarketReport], clocks: Now, sla_of: SlaOf<'_>) -> String {
-    let text = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
-    let markets: Vec<serde_json::Value> = reports
-        .iter()
-        .map(|report| {
-            let checkpoint = &report.checkpoint;
-            let sla = sla_of(&checkpoint.scope);
-            serde_json::json!({
-                "market": checkpoint.scope.as_str(),
-                "state": state(checkpoint, clocks, sla).as_str(),
-                "complete_from": text(checkpoint.complete_from),
-                "complete_until": text(checkpoint.complete_until),
-                "staleness_seconds": staleness(checkpoint, clocks).as_secs_f64(),
-                "sla_seconds": sla.as_secs_f64(),
-                "last_trade_at": text(checkpoint.last_trade_at),
-                "last_success_at": text(checkpoint.last_success_at),
-                "first_selected_at": checkpoint.first_selected_at.to_string(),
-                "retired_at": text(checkpoint.retired_at),
-                "trades_last_hour": report.trades_last_hour,
-                "trades_total": report.trades_total,
-                "failures": checkpoint.failures,
-                "last_error": checkpoint.last_error,
-            })
-        })
-        .collect();
-    let whole = serde_json::json!({
-        "schema_version": SCHEMA_VERSION,
-        "as_of": clocks.exchange.to_string(),
-        "markets": markets,
-    });
-    format!("{whole:#}\n")
+    let status = StatusJson {
+        as_of: clocks.exchange.to_string(),
+        markets: MarketsJson(reports, clocks, sla_of),
+        schema_version: SCHEMA_VERSION,
+    };
+    // No value of it can fail to be written.
+    let text = serde_json::to_string_pretty(&status).unwrap_or_default();
+    text + "\n"
 }
 
 /// The content of [`json`] as rows with a header line.

@@ -1,12 +1,15 @@
 //! Checkpoints: the claim of each market. Only `trades` moves them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::counts;
 use super::engine::{Access, Engine, Work, only, statement};
-use super::rows::{Row, checkpoint};
+use super::rows::checkpoint;
 use super::value::values;
 use crate::domain::checkpoint::Checkpoint;
 use crate::domain::scope::Scope;
+use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
@@ -22,8 +25,20 @@ pub trait Checkpoints {
     /// The newest trade that any pass has seen, not after `until`.
     fn newest_trade(&mut self, until: Timestamp) -> Result<Option<Timestamp>, Failure>;
 
-    /// Every checkpoint with the stored figures of its market, by ticker. Reads only.
-    fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure>;
+    /// Checkpoints with the stored figures of their markets, by ticker. Reads only.
+    fn report(&mut self, which: Reported<'_>, now: Timestamp)
+    -> Result<Vec<MarketReport>, Failure>;
+}
+
+/// The checkpoints that are reported.
+#[derive(Clone, Copy, Debug)]
+pub enum Reported<'a> {
+    /// All of them.
+    All,
+    /// Those that are not retired, and these whether they are retired or not.
+    ActiveAnd(&'a [Scope]),
+    /// These alone.
+    Only(&'a [Scope]),
 }
 
 /// One market as `status` shows it.
@@ -73,18 +88,70 @@ impl<E: Engine> Checkpoints for E {
         )?)
     }
 
-    fn report(&mut self, now: Timestamp) -> Result<Vec<MarketReport>, Failure> {
-        let report = |row: Row<'_>| {
-            let record = row.of("ingestion_checkpoints");
-            Ok(MarketReport {
-                checkpoint: checkpoint(row)?,
-                trades_total: record.get("trades_total")?,
-                trades_last_hour: record.get("trades_last_hour")?,
-            })
-        };
-        let since = values![self.source(), now.before(REPORT_SPAN)];
-        self.scan("reading the status", statement!("checkpoints", "report_markets"), &since, report)
+    fn report(
+        &mut self,
+        which: Reported<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<MarketReport>, Failure> {
+        self.transact("reading the status", Access::ReadAsOne, |work| {
+            let checkpoints = reported(work, which)?;
+            with_figures(work, checkpoints, now.before(REPORT_SPAN))
+        })
     }
+}
+
+/// Loads these checkpoints, by ticker.
+fn reported(work: &mut dyn Work, which: Reported<'_>) -> Result<Vec<Checkpoint>, Failure> {
+    let source = values![work.source()];
+    let mut found = match which {
+        Reported::All => {
+            work.rows(statement!("checkpoints", "load_all_checkpoints"), &source, checkpoint)?
+        }
+        Reported::ActiveAnd(others) => {
+            let mut found =
+                work.rows(statement!("overview", "load_active"), &source, checkpoint)?;
+            found.extend(load(work, others)?);
+            found
+        }
+        Reported::Only(these) => load(work, these)?,
+    };
+    found.sort_by(|a, b| a.scope.cmp(&b.scope));
+    found.dedup_by(|a, b| a.scope == b.scope);
+    Ok(found)
+}
+
+/// Adds the counts of the stored trades, and of those since an instant. The table of trades is only read for markets
+/// that have traded since.
+fn with_figures(
+    work: &mut dyn Work,
+    checkpoints: Vec<Checkpoint>,
+    since: Timestamp,
+) -> Result<Vec<MarketReport>, Failure> {
+    let markets: Vec<Ticker> =
+        checkpoints.iter().filter_map(|row| row.scope.market().cloned()).collect();
+    let counts = counts::of(work, &markets)?;
+    let has_tape = checkpoints.iter().any(|row| row.scope == Scope::Tape);
+    let busy: Vec<Ticker> = if has_tape {
+        counts::busy(work, since)?
+    } else {
+        let is_busy =
+            |market: &&Ticker| counts.get(*market).is_some_and(|c| c.last_at > Some(since));
+        markets.iter().filter(is_busy).cloned().collect()
+    };
+    let lately = if busy.is_empty() { BTreeMap::new() } else { counts::since(work, since, &busy)? };
+    let tape =
+        if has_tape { (counts::of_all(work)?, counts::sum(lately.values())) } else { (0, 0) };
+    let report = |checkpoint: Checkpoint| {
+        let (trades_total, trades_last_hour) = match checkpoint.scope.market() {
+            Some(market) => (
+                counts.get(market).map_or(0, |counted| counted.trades),
+                lately.get(market).copied().unwrap_or(0),
+            ),
+            None => tape,
+        };
+        MarketReport { checkpoint, trades_total, trades_last_hour }
+    };
+    Ok(checkpoints.into_iter().map(report).collect())
 }
 
 fn load(work: &mut dyn Work, scopes: &[Scope]) -> Result<Vec<Checkpoint>, Failure> {

@@ -2,6 +2,7 @@
 
 use super::books::Books;
 use super::checkpoints::Checkpoints;
+use super::counts::Counts;
 use super::engine::Engine;
 use super::exchange::Exchanges;
 use super::handles::Lock;
@@ -26,13 +27,15 @@ use crate::failure::Failure;
 /// * A checkpoint moves only inside `commit`, only when its row still has the version that the commit was computed
 ///   from, and `complete_until` moves back only with a correction in the same commit. The receipt names a checkpoint
 ///   that may not move. The rows of the commit are stored anyway; that does no harm, because they are true.
-/// * The events of a commit are counted in the run's row in the same transaction.
+/// * The events of a commit are counted in the run's row in the same transaction, and so are the stored trades of each
+///   market.
 /// * Errors are [`Kind::StoreUnavailable`](crate::failure::Kind) when the database cannot be reached,
 ///   [`Kind::StoreInterrupted`](crate::failure::Kind) when the connection breaks, and
 ///   [`Kind::StoreRefused`](crate::failure::Kind) when the database refuses the statement. No error names a password.
 pub trait Store:
     Books
     + Checkpoints
+    + Counts
     + Exchanges
     + Markets
     + Overviews

@@ -1,13 +1,14 @@
 //! The two databases behind one interface, for the code that serves both.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::handles::{Lock, RunId};
 use super::rows::Row;
 use super::value::{Rows, Value};
 use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Rejected;
+use crate::domain::trade::{Rejected, Trade};
 use crate::failure::{Failure, Kind};
 
 /// A statement in both dialects. The parameters have the same positions in both.
@@ -226,8 +227,28 @@ pub(super) trait Work {
     /// about the speed of a pass.
     fn store_trades(&mut self, run: RunId, commit: &Commit) -> Result<Stored, Failure>;
 
+    /// Stores those of these trades that the table does not have. The rows come sorted by id, each id once.
+    fn add_trades(&mut self, table: &str, rows: &[TradeRow<'_>]) -> Result<Added, Failure>;
+
     /// Makes an empty table of trades with the keys, checks and indexes of the usual one.
     fn copy_trades_table(&mut self, name: &str) -> Result<(), Failure>;
+}
+
+/// A trade for a table of trades, and the origin of its row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TradeRow<'t> {
+    pub(super) trade: &'t Trade,
+    pub(super) run: RunId,
+    pub(super) ingested_at: Timestamp,
+}
+
+/// The result of adding trades to a table.
+#[derive(Debug)]
+pub(super) struct Added {
+    /// The positions of the rows whose trade was new.
+    pub(super) new: Vec<usize>,
+    /// The rows that another transaction has stored, counted and committed already.
+    pub(super) ahead: Range<usize>,
 }
 
 /// The result of storing the trades and the events of a commit.
@@ -235,6 +256,8 @@ pub(super) trait Work {
 pub(super) struct Stored {
     /// The positions of the rows whose trade was new.
     pub(super) inserted: Vec<usize>,
+    /// The rows that another transaction has stored, counted and committed already.
+    pub(super) ahead: Range<usize>,
     /// The events that contradict the stored trades and were not stored before.
     pub(super) conflicting: Vec<Rejected>,
     /// The positions of the rejected events that were not stored before.

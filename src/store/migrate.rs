@@ -27,6 +27,7 @@ macro_rules! migrations {
             "007_content" prepared by "before_007_content",
             "008_names",
             "009_account_limits",
+            "010_trade_counts",
         )
     };
     ($dialect:literal: $($name:literal $(prepared by $preparation:literal)?),+ $(,)?) => {

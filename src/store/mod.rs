@@ -11,6 +11,7 @@ mod markets;
 mod books;
 mod checkpoints;
 mod slices;
+mod counts;
 mod trades;
 mod scores;
 mod runs;
@@ -23,13 +24,16 @@ mod sqlite;
 use std::path::PathBuf;
 
 pub use books::Books;
-pub use checkpoints::{Checkpoints, MarketReport};
+pub use checkpoints::{Checkpoints, MarketReport, Reported};
 pub use contract::Store;
+pub use counts::Counts;
 pub use exchange::{ExchangeKey, Exchanges};
 pub use handles::{Lock, RunId};
 pub use markets::Markets;
 pub use overview::Overviews;
-pub use replay::{Difference, ReplayCursor, Replayed, Replays, StoredRawEvent, TRADES_TABLE};
+pub use replay::{
+    Difference, Pruned, ReplayCursor, Replayed, Replays, StoredRawEvent, TRADES_TABLE,
+};
 pub use runs::{RunRecord, Runs};
 pub use scores::Scores;
 pub use slices::Slices;

@@ -1,11 +1,12 @@
 //! Raw events: their replay into trades, and their pruning.
 
-use super::engine::{Access, Engine, Work, only, statement};
+use super::counts;
+use super::engine::{Access, Added, Engine, TradeRow, Work, only, statement};
 use super::rows::Row;
-use super::value::{Rows, Value, values};
+use super::value::{Value, values};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{CONFLICT, RawEvent, Side};
+use crate::domain::trade::{CONFLICT, Trade};
 use crate::failure::Failure;
 
 /// The lock of a transaction that makes tables: one at a time.
@@ -43,8 +44,8 @@ pub struct Replayed {
     pub run_id: i64,
     /// The time of receipt: the trade's `ingested_at`.
     pub received_at: Timestamp,
-    /// The trade and its event.
-    pub event: RawEvent,
+    /// The trade of the event.
+    pub trade: Trade,
 }
 
 /// The cursor of a replay: its source, its target and its progress.
@@ -71,6 +72,19 @@ pub struct Difference {
     pub changed: u64,
     /// Examples of these differences: the trade's id, and the difference in words.
     pub examples: Vec<(String, String)>,
+}
+
+/// The result of pruning a page of raw events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// The number of events on the page.
+    pub found: u64,
+    /// The number of these that stay.
+    pub kept: u64,
+    /// The number of these that are deleted, because their trade is stored.
+    pub deleted: u64,
+    /// The number of the last event on the page: the next page begins after it. `None` if the page is empty.
+    pub last: Option<i64>,
 }
 
 /// The usual table of trades.
@@ -120,10 +134,10 @@ pub trait Replays {
     /// the stored trade came from a different event.
     fn prunable(&mut self, before: Timestamp) -> Result<(u64, u64), Failure>;
 
-    /// Deletes at most `count` raw events received before `before` whose trade is stored, the oldest first, in one
-    /// transaction. Returns their number. Events that were never normalized stay, and events that contradict the
-    /// stored trade.
-    fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure>;
+    /// Looks at the next raw events received before `before`, at most `count` with a number above `after`, the oldest
+    /// first, and deletes in one transaction those whose trade is stored. Events that were never normalized stay, and
+    /// events that contradict the stored trade.
+    fn prune(&mut self, before: Timestamp, after: i64, count: u32) -> Result<Pruned, Failure>;
 }
 
 impl<E: Engine> Replays for E {
@@ -180,14 +194,24 @@ impl<E: Engine> Replays for E {
         now: Timestamp,
     ) -> Result<u64, Failure> {
         check_name(&cursor.target)?;
-        let rows = sorted(trades);
-        self.transact("replaying trades", Access::Write, |work| {
-            let insert = statement!("replay", "replay_trades").on(&cursor.target);
-            let stored = work.execute_each(&insert, &values![work.source()], &rows, &[])?;
+        let mut rows: Vec<TradeRow<'_>> = trades.iter().map(row).collect();
+        // In the order of the key, so that two writers cannot block each other.
+        rows.sort_by(|a, b| a.trade.trade_id.cmp(&b.trade.trade_id));
+        rows.dedup_by(|later, kept| later.trade.trade_id == kept.trade.trade_id);
+        self.transact("replaying trades", Access::Commit, |work| {
+            // Without a trade there need not be a table.
+            let Added { new, ahead } = match &rows[..] {
+                [] => Added { new: Vec::new(), ahead: 0..0 },
+                rows => work.add_trades(&cursor.target, rows)?,
+            };
+            if cursor.target == TRADES_TABLE {
+                let own = new.iter().filter(|at| !ahead.contains(*at));
+                counts::add(work, own.map(|at| rows[*at].trade))?;
+            }
             let moved =
                 values![work.source(), &cursor.target, cursor.bounds(), cursor.after_event, now];
             work.execute(statement!("replay", "move_place"), &moved)?;
-            Ok(stored)
+            Ok(number(new.len()))
         })
     }
 
@@ -221,38 +245,98 @@ impl<E: Engine> Replays for E {
     }
 
     fn prunable(&mut self, before: Timestamp) -> Result<(u64, u64), Failure> {
-        let what = "counting raw events";
-        only(self.scan(
-            what,
-            statement!("replay", "count_prunable"),
-            &values![self.source(), before],
-            |row| {
-                let record = row.of("raw_kalshi_trade_events");
-                Ok((record.narrow("events")?, record.narrow("unnormalized")?))
-            },
-        )?)
+        let (what, mut found, mut kept, mut after) = ("counting raw events", 0, 0, 0);
+        loop {
+            let page = OldEvents::load(self, what, before, after, COUNTED_AT_ONCE)?;
+            let Some(last) = page.last else { return Ok((found, kept)) };
+            let stored = self.read(
+                what,
+                statement!("replay", "find_stored"),
+                &page.question(self.source()),
+                |_| Ok(()),
+            )?;
+            found += page.found;
+            kept += page.found.saturating_sub(number(stored.len()));
+            after = last;
+        }
     }
 
-    fn prune(&mut self, before: Timestamp, count: u32) -> Result<u64, Failure> {
+    fn prune(&mut self, before: Timestamp, after: i64, count: u32) -> Result<Pruned, Failure> {
         // The events are found before the transaction that deletes them: finding can take long, and other processes
         // want to write.
         let what = "pruning raw events";
-        let wanted = values![self.source(), before, count];
-        let events: Vec<i64> =
-            self.scan(what, statement!("replay", "load_prunable"), &wanted, |row| {
-                row.of("raw_kalshi_trade_events").get("event_id")
-            })?;
-        if events.is_empty() {
-            return Ok(0);
+        let page = OldEvents::load(self, what, before, after, count)?;
+        let mut pruned =
+            Pruned { found: page.found, kept: page.found, deleted: 0, last: page.last };
+        if page.events.is_empty() {
+            return Ok(pruned);
         }
         self.transact(what, Access::WriteScan, |work| {
-            let deleted = work
-                .execute(statement!("replay", "prune_events"), &values![work.source(), events])?;
+            let question = page.question(work.source());
+            let stored = work.rows(statement!("replay", "find_stored"), &question, |row| {
+                row.of("raw_kalshi_trade_events").get::<i64>("event_id")
+            })?;
+            pruned.kept -= number(stored.len());
+            pruned.deleted =
+                work.execute(statement!("replay", "prune_events"), &values![stored])?;
             // SQLite reuses the numbers of deleted events when no higher one is left, so no cursor may be above them.
             work.execute(statement!("replay", "lower_places"), &[])?;
-            Ok(deleted)
+            Ok(pruned)
         })
     }
+}
+
+/// The number of raw events that are counted together.
+const COUNTED_AT_ONCE: u32 = 10_000;
+
+/// A page of raw events that are old enough to be deleted.
+struct OldEvents {
+    /// The number of events on the page.
+    found: u64,
+    /// The number of the last one.
+    last: Option<i64>,
+    /// The numbers of the events that may go if their trade is stored…
+    events: Vec<i64>,
+    /// …the ids of these trades…
+    trades: Vec<String>,
+    /// …and the markets under which they came.
+    markets: Vec<String>,
+}
+
+impl OldEvents {
+    fn load(
+        engine: &mut impl Engine,
+        what: &str,
+        before: Timestamp,
+        after: i64,
+        count: u32,
+    ) -> Result<OldEvents, Failure> {
+        let wanted = values![before, after, count];
+        let rows = engine.scan(what, statement!("replay", "load_old"), &wanted, |row| {
+            let record = row.of("raw_kalshi_trade_events");
+            let trade: Option<String> = record.get("trade_id")?;
+            Ok((record.get("event_id")?, trade, record.get("market_ticker")?))
+        })?;
+        let (found, last) = (number(rows.len()), rows.last().map(|row| row.0));
+        let mut page = OldEvents { found, last, events: vec![], trades: vec![], markets: vec![] };
+        for (event, trade, market) in rows {
+            if let Some(trade) = trade {
+                page.events.push(event);
+                page.trades.push(trade);
+                page.markets.push(market);
+            }
+        }
+        Ok(page)
+    }
+
+    /// The parameters of the question which of their trades are stored.
+    fn question(&self, source: &'static str) -> [Value<'_>; 4] {
+        values![source, self.events.clone(), &*self.trades, &*self.markets]
+    }
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// Whether the object of this name is a table like the usual one; `None` when there is none.
@@ -266,26 +350,9 @@ fn is_alike(work: &mut dyn Work, name: &str) -> Result<Option<bool>, Failure> {
     only(work.rows(statement!("replay", "check_table"), &values![name, TRADES_TABLE], shape)?)
 }
 
-fn columns(replayed: &Replayed) -> [Value<'_>; 9] {
-    let trade = &replayed.event.trade;
-    values![
-        &*trade.trade_id,
-        &trade.market,
-        trade.side == Side::Yes,
-        trade.price.e4_cents(),
-        trade.quantity.e2(),
-        trade.traded_at,
-        trade.is_block_trade,
-        replayed.run_id,
-        replayed.received_at,
-    ]
-}
-
-/// The rows in the order of the key, so that two writers cannot block each other.
-fn sorted(trades: &[Replayed]) -> Rows<'_> {
-    let mut sorted: Vec<&Replayed> = trades.iter().collect();
-    sorted.sort_by(|a, b| a.event.trade.trade_id.cmp(&b.event.trade.trade_id));
-    sorted.into_iter().map(columns).collect()
+fn row(replayed: &Replayed) -> TradeRow<'_> {
+    let Replayed { run_id, received_at, trade } = replayed;
+    TradeRow { trade, run: *run_id, ingested_at: *received_at }
 }
 
 /// The longest name of a table of trades. The names of its indexes are longer.

@@ -2,8 +2,8 @@
 
 use super::engine::{Access, Engine, Work, statement};
 use super::handles::RunId;
-use super::slices;
 use super::value::{Rows, Value, integer, values};
+use super::{counts, slices};
 use crate::domain::batch::{CheckpointUpdate, Commit, Receipt};
 use crate::domain::scope::Scope;
 use crate::failure::Failure;
@@ -23,6 +23,10 @@ impl<E: Engine> Trades for E {
 /// Writes all parts of a commit.
 fn write(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Receipt, Failure> {
     let stored = work.store_trades(run, commit)?;
+    let is_own = |at: &&usize| !stored.ahead.contains(*at);
+    let own: Vec<usize> = stored.inserted.iter().filter(is_own).copied().collect();
+    counts::add(work, own.iter().map(|at| &commit.rows()[*at].event.trade))?;
+    let counted_ahead = stored.inserted.len() - own.len();
     let mut receipt = Receipt {
         inserted: stored.inserted,
         conflicting: stored.conflicting,
@@ -37,6 +41,7 @@ fn write(work: &mut dyn Work, run: RunId, commit: &Commit) -> Result<Receipt, Fa
     }
     if commit.offered() + receipt.rejected.len() > 0 {
         let [ingested, duplicate, rejected, conflicting] = commit.counts(&receipt).map(integer);
+        let ingested = ingested - integer(counted_ahead);
         let counts = values![run, ingested, duplicate, rejected, conflicting];
         work.execute(statement!("trades", "tally_run"), &counts)?;
     }

@@ -480,7 +480,7 @@ fn the_report_counts_what_is_stored(database: &Database) {
     let (a, _) = (load(store.as_mut(), "A"), load(store.as_mut(), "B"));
     let events = vec![event("A", "t3", 9_000), event("A", "t2", 5_400), event("A", "t1", 5_399)];
     commit(store.as_mut(), &a, vec![page(events, None, 9_001)]);
-    let rows = store.report(at(9_000)).unwrap();
+    let rows = store.report(kalshi_ingest::store::Reported::All, at(9_000)).unwrap();
     let seen: Vec<_> = rows
         .iter()
         .map(|row| (row.checkpoint.scope.as_str(), row.trades_total, row.trades_last_hour))

@@ -150,7 +150,7 @@ fn replayed(raw: &[StoredRawEvent], events: &[RawEvent]) -> Vec<Replayed> {
     raw.iter()
         .filter_map(|raw| {
             let event = events.iter().find(|event| event.payload == raw.payload)?.clone();
-            Some(Replayed { run_id: raw.run_id, received_at: raw.received_at, event })
+            Some(Replayed { run_id: raw.run_id, received_at: raw.received_at, trade: event.trade })
         })
         .collect()
 }

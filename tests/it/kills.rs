@@ -18,9 +18,9 @@ on_both_stores! {
 const SECOND_US: i64 = 1_000_000;
 const MARKETS: [&str; 3] = ["KXA", "KXB", "KXC"];
 const TRADES: usize = 20_000;
-/// What may be fetched and not yet committed: a batch of ten pages on its way into the
+/// What may be fetched and not yet committed: a batch of fifty pages on its way into the
 /// database, eight waiting, one just taken, and one in the hands of each reader.
-const PAGES_IN_FLIGHT: usize = 10 + 8 + 1 + MARKETS.len();
+const PAGES_IN_FLIGHT: usize = 50 + 8 + 1 + MARKETS.len();
 
 fn kills_lose_nothing_and_double_nothing(database: &Database) {
     let bench = Bench::new(database, Rules::default());
@@ -101,7 +101,10 @@ fn assert_no_checkpoint_is_ahead(
     truth: &[crate::support::database::StoredTrade],
 ) {
     // First the claims, then the rows: rows only grow.
-    let reports = database.open().report(Timestamp::from_seconds(0)).unwrap();
+    let reports = database
+        .open()
+        .report(kalshi_ingest::store::Reported::All, Timestamp::from_seconds(0))
+        .unwrap();
     let stored = database.trade_ids();
     for checkpoint in reports.into_iter().map(|report| report.checkpoint) {
         for trade in truth.iter().filter(|trade| trade.1 == checkpoint.scope.as_str()) {
@@ -116,9 +119,10 @@ fn assert_no_checkpoint_is_ahead(
             );
         }
     }
-    let counts = "select (select count(*) from raw_kalshi_trade_events) \
+    let surplus = "select (select count(*) from raw_kalshi_trade_events) \
                   - (select count(*) from prediction_market_trades) as x";
-    assert_eq!(database.number(counts), 0, "a raw event for each trade, and no other");
+    assert_eq!(database.number(surplus), 0, "a raw event for each trade, and no other");
     let distinct = "select count(*) - count(distinct trade_id) as x from raw_kalshi_trade_events";
     assert_eq!(database.number(distinct), 0, "no raw event twice");
+    database.assert_counted();
 }

@@ -199,10 +199,8 @@ fn a_series_refused_for_its_names_is_listed_again_after_the_upgrade(database: &D
     let bench = archive(database);
     // An earlier version synced the series and took what it could read.
     assert_eq!(bench.main("markets", &["--series", "GDP"]), 0);
-    database.execute(
-        "delete from prediction_markets where market_ticker like '% %';
-         delete from kalshi_ingest_migrations where name >= '008'",
-    );
+    database.execute("delete from prediction_markets where market_ticker like '% %'");
+    database.undo_steps_from_008();
     let output = bench.process_of("markets", &["--series", "GDP"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(database.number("select count(*) as x from prediction_markets"), 4);

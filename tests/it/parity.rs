@@ -14,20 +14,23 @@ mod coverage;
 mod found;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
 
+use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::failure::{Kind, one_line};
 use kalshi_ingest::kalshi::VENUE;
 use kalshi_ingest::store::{DatabaseUrl, Missing, Store};
 use postgres::Client;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::support::counts;
 use crate::support::database::Database;
 use dispatch::{Held, dispatch};
-use operations::Operation;
+use operations::{History, Operation};
 
 /// How many lists a run of the tests draws, and how long they are at most.
 const CASES: u32 = 50;
@@ -39,6 +42,14 @@ struct World {
     fresh: Vec<u8>,
     postgres: Database,
     client: RefCell<Client>,
+}
+
+/// Both databases without their stores: trades are deleted here, and counts compared with the trades.
+struct Hand<'w> {
+    sqlite: Connection,
+    postgres: &'w RefCell<Client>,
+    /// The markets of deleted trades: their counts are wrong until they are counted anew.
+    deleted: BTreeSet<Ticker>,
 }
 
 /// One store and who uses it.
@@ -75,18 +86,58 @@ impl World {
         let path = path.to_str().unwrap();
         let mut sqlite = Subject::open(&format!("sqlite:{path}"));
         let mut postgres = Subject::open(&self.postgres.url);
+        let mut hand = Hand::new(path, &self.client);
         for (at, operation) in operations.iter().enumerate() {
+            if let Operation::Delete { market } = operation {
+                hand.delete(market);
+                seen.note(operation, &Ok(Vec::new()));
+                continue;
+            }
             let (one, other) = (sqlite.answer(operation), postgres.answer(operation));
             if let Some(difference) = one.difference(&other) {
                 return Err(format!("call {at} is answered differently: {difference}"));
             }
             seen.note(operation, &one.cells);
+            hand.note(operation);
+            hand.check().map_err(|wrong| format!("after call {at} counts are wrong: {wrong}"))?;
         }
-        drop((sqlite, postgres));
+        drop((sqlite, postgres, hand));
         let one = tables::of_sqlite(path).arranged();
         let other = tables::of_postgres(&mut self.client.borrow_mut()).arranged();
         match difference_of_tables(&one, &other) {
             Some(difference) => Err(format!("afterwards the tables differ: {difference}")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'w> Hand<'w> {
+    fn new(path: &str, postgres: &'w RefCell<Client>) -> Hand<'w> {
+        Hand { sqlite: Connection::open(path).unwrap(), postgres, deleted: BTreeSet::new() }
+    }
+
+    fn delete(&mut self, market: &Ticker) {
+        let name = market.as_str().replace('\'', "''");
+        let delete = format!("delete from prediction_market_trades where market_ticker = '{name}'");
+        self.sqlite.execute_batch(&delete).unwrap();
+        self.postgres.borrow_mut().batch_execute(&delete).unwrap();
+        self.deleted.insert(market.clone());
+    }
+
+    fn note(&mut self, operation: &Operation) {
+        if let Operation::History(History::Recount { markets }) = operation {
+            self.deleted.retain(|market| !markets.contains(market));
+        }
+    }
+
+    /// Names a market whose count is not that of its trades, although none of them were deleted.
+    fn check(&self) -> Result<(), String> {
+        let wrong = counts::of_sqlite(&self.sqlite)
+            .into_iter()
+            .chain(counts::of_postgres(&mut self.postgres.borrow_mut()));
+        let is_known = |market: &str| self.deleted.iter().any(|known| known.as_str() == market);
+        match { wrong }.find(|(market, _)| !is_known(market)) {
+            Some((_, words)) => Err(words),
             None => Ok(()),
         }
     }

@@ -1,5 +1,5 @@
 //! The tables after `examples/postgres/partition.sql`: the same rows, and a program that does not
-//! notice. PostgreSQL only. What its neighbours need extensions for is done by stand-ins here.
+//! notice. PostgreSQL only. `create_hypertable` of timescale.sql has a stand-in here.
 
 use kalshi_simulator::{Rules, seeded_trades};
 use postgres::{Client, NoTls};
@@ -10,7 +10,6 @@ use crate::support::database::{Database, assert_rows};
 const SECOND_US: i64 = 1_000_000;
 const SCRIPT: &str = include_str!("../../examples/postgres/partition.sql");
 const TIMESCALE: &str = include_str!("../../examples/postgres/timescale.sql");
-const CITUS: &str = include_str!("../../examples/postgres/citus.sql");
 const MARKETS: [&str; 3] = ["KXA", "KXB", "KXC"];
 const ALL: &str = "KXA,KXB,KXC";
 const REFUSED: i64 = 5;
@@ -193,6 +192,7 @@ fn replay_and_prune_find_their_rows() {
     database.execute("delete from prediction_market_trades where trade_id < '9'");
     assert_eq!(bench.main("replay", &[]), 0);
     assert!(rows(&database, TABLES[0]) == before, "what was deleted is back");
+    database.assert_counted();
     for round in ["made", "found"] {
         let output = bench.process_of("replay", &["--into", "trades_new", "--compare"]);
         assert_eq!(output.status.code(), Some(0), "{round}: {}", stderr(&output));
@@ -313,26 +313,6 @@ fn the_copy_for_timescale_gets_each_new_trade_once() {
         rows(&database, copy) == rows(&database, TABLES[0]),
         "new ones, and those from a replay"
     );
-}
-
-#[test]
-fn the_stand_ins_for_citus_answer_as_the_program_does() {
-    let database = Database::postgres();
-    let bench = bench_with_trades(&database);
-    database.execute(
-        "create function create_distributed_table(regclass, text) returns void language sql as '';
-         create function truncate_local_data_after_distributing_table(regclass) returns void
-            language sql as ''",
-    );
-    database.execute(CITUS);
-    let total = "select sum(trades_total) as x from kalshi_status where staleness is not null";
-    assert_eq!(database.number(total), 3_600);
-    database.execute("update raw_kalshi_trade_events set received_at = now() - interval '91 days'");
-    let delete = CITUS.split_once("--     delete from").unwrap().1.replace("--  ", "");
-    database.execute(&format!("delete from {delete}"));
-    assert_eq!(database.raw_counts(), (0, REFUSED));
-    assert_eq!(bench.run(ALL, &[]), 0);
-    assert_rows(&database.trades(), &bench.truth(&MARKETS), "nothing is missed");
 }
 
 #[test]

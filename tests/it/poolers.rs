@@ -5,9 +5,11 @@ use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use kalshi_ingest::store::Store;
 use kalshi_simulator::{Market, Rules, seeded_trades};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
+use crate::copies;
 use crate::serving::Serving;
 use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
 use crate::support::database::Database;
@@ -165,5 +167,36 @@ fn two_passes_at_once_share_a_pool_and_only_one_reads() {
         }
         bench.assert_complete(&MARKETS, "two at once");
     }
+    assert_clean(pooler, &url, &direct);
+}
+
+/// A commit that two connections share goes through a pool that has one left.
+#[test]
+fn a_big_commit_takes_one_connection_where_the_pool_has_no_second_one() {
+    let (pooler, url, direct) = pooled();
+    drop(direct.open());
+    copies::note_statements(&direct);
+    let mut through = Database::sqlite();
+    through.url.clone_from(&url);
+    let commit = |store: &mut dyn Store, from: usize| {
+        let events = copies::events(from..from + copies::BIG);
+        let receipt = store.commit(1, &copies::sealed(events, Vec::new(), 1)).unwrap();
+        assert_eq!(receipt.inserted.len(), copies::BIG);
+    };
+    let mut store = through.open();
+    let lock = store.try_lock("run").unwrap().unwrap();
+    let begun = Instant::now();
+    for round in 0..2 {
+        commit(store.as_mut(), round * copies::BIG);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(25), "it was waited for once, and not long");
+    let (_, copies, others) = copies::noted(&direct);
+    assert_eq!((copies, others), (2, 0), "one copy for each commit");
+    drop((lock, store));
+    // Without the lock there is one.
+    commit(through.open().as_mut(), 2 * copies::BIG);
+    assert_eq!(copies::noted(&direct).1, 4);
+    copies::assert_whole(&direct, 3 * copies::BIG);
+    drop(through);
     assert_clean(pooler, &url, &direct);
 }

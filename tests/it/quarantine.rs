@@ -147,12 +147,14 @@ fn replay_refuses_impossible_dates_as_well(database: &Database) {
     assert_eq!(database.trades().len(), 10);
     assert_eq!(bench.main("replay", &["--into", "other"]), 0);
     assert_eq!(database.number("select count(*) as x from other"), 10);
+    database.assert_counted();
     // What came while our clock was behind comes back nevertheless.
     database
         .execute("update raw_kalshi_trade_events set received_at = '2001-01-01T00:00:00.000000Z'");
     database.execute("delete from prediction_market_trades");
     assert_eq!(bench.main("replay", &[]), 0);
     assert_eq!(database.trades().len(), 10);
+    database.assert_counted();
 }
 
 fn bytes_that_are_no_text_block_nothing(database: &Database) {

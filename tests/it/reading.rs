@@ -124,6 +124,7 @@ fn who_may_only_read_is_answered_beside_a_pass_at_work() {
     let columns = "(source, trade_id, market_ticker, side, price_e4, quantity_e2, traded_at,
         is_block_trade, run_id, ingested_at)";
     writer.execute_batch(&pending.replacen(" select", &format!(" {columns} select"), 1)).unwrap();
+    writer.execute_batch("update trade_counts set trades = trades + 1").unwrap();
     assert!(path.with_extension("db-wal").metadata().unwrap().len() > 0);
     assert_answered(&reader, &database.url, "31");
     // Killed in the middle: the log stays.
@@ -231,13 +232,13 @@ fn a_file_that_is_written_to_while_it_is_read_is_read_again() {
     let url = DatabaseUrl::parse(&database.url, &|_| None).unwrap();
     let mut store = url.open_to_read(VENUE.source).unwrap();
     let now = Timestamp::from_micros(NOON_US);
-    assert_eq!(store.report(now).unwrap()[0].trades_total, 30);
+    assert_eq!(store.report(kalshi_ingest::store::Reported::All, now).unwrap()[0].trades_total, 30);
     rusqlite::Connection::open(&path)
         .unwrap()
-        .execute_batch("delete from prediction_market_trades")
+        .execute_batch("delete from prediction_market_trades; delete from trade_counts")
         .unwrap();
     for failure in [
-        store.report(now).unwrap_err(),
+        store.report(kalshi_ingest::store::Reported::All, now).unwrap_err(),
         store.overview(now).unwrap_err(),
         store.check_schema().unwrap_err(),
         store.watches_on_record(&["series:KXA".to_owned()]).unwrap_err(),
@@ -245,7 +246,7 @@ fn a_file_that_is_written_to_while_it_is_read_is_read_again() {
         assert_eq!(failure.kind, Kind::StoreInterrupted, "{failure}");
     }
     store.reconnect().unwrap();
-    assert_eq!(store.report(now).unwrap()[0].trades_total, 0);
+    assert_eq!(store.report(kalshi_ingest::store::Reported::All, now).unwrap()[0].trades_total, 0);
 }
 
 fn an_older_schema_is_left_alone_and_its_owner_named(database: &Database) {

@@ -47,6 +47,7 @@ fn what_was_deleted_comes_back_bit_for_bit(database: &Database) {
         database.execute(&format!("delete from prediction_market_trades where {condition}"));
         assert_eq!(bench.main("replay", &[]), 0);
         assert!(everything(database, "prediction_market_trades") == before, "after {condition}");
+        database.assert_counted();
     }
     assert_eq!(bench.main("replay", &[]), 0);
     assert!(everything(database, "prediction_market_trades") == before, "nothing to do");
@@ -86,6 +87,7 @@ fn a_refused_event_that_is_understood_now_becomes_a_trade(database: &Database) {
     assert_eq!(bench.main("replay", &[]), 0);
     assert_eq!(bench.exchange.requests().len(), 0, "the exchange is not asked");
     assert_eq!(database.trades().len(), 2_700, "it is there");
+    database.assert_counted();
 }
 
 fn the_exchange_is_not_asked(database: &Database) {
@@ -122,6 +124,7 @@ fn pruning_leaves_what_was_never_normalized(database: &Database) {
     assert_eq!(database.number(unnormalized), kept);
     assert_eq!(bench.main("replay", &[]), 0);
     assert_eq!(database.trades().len(), 2_700, "what was kept is enough");
+    database.assert_counted();
 }
 
 fn mistakes_are_told(database: &Database) {

@@ -19,15 +19,15 @@ const MARKETS: [&str; 2] = ["KXR-A", "KXR-B"];
 const SERIES: &[&str] = &["--series", "KXR"];
 
 /// A database as each of these roles comes to it, with the script run once.
-struct Roles {
-    postgres: Database,
-    owner: Database,
-    ingest: Database,
+pub(crate) struct Roles {
+    pub(crate) postgres: Database,
+    pub(crate) owner: Database,
+    pub(crate) ingest: Database,
     reader: Database,
 }
 
 impl Roles {
-    fn new() -> Roles {
+    pub(crate) fn new() -> Roles {
         static SERVER: OnceLock<Server> = OnceLock::new();
         Roles::on(SERVER.get_or_init(|| Server::start_with(&[], |_, _| {})))
     }
@@ -47,7 +47,7 @@ impl Roles {
     }
 
     /// One at a time: who finds no role makes one.
-    fn run_script(&self) {
+    pub(crate) fn run_script(&self) {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         self.postgres.execute(SCRIPT);

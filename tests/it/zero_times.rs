@@ -97,9 +97,9 @@ fn times_on_record_heal_with_the_upgrade(database: &Database) {
     };
     database.execute(&format!(
         "update prediction_markets set open_time = {zero}, close_time = {zero},
-             settlement_time = {zero} where market_ticker like '%-CLOSE';
-         delete from kalshi_ingest_migrations where name >= '008'"
+             settlement_time = {zero} where market_ticker like '%-CLOSE'"
     ));
+    database.undo_steps_from_008();
     // Nothing says anew what the market is: the list of the series is down.
     bench.exchange.fail_always("/markets", Some(kalshi_simulator::Fault::Status(503)));
     assert_eq!(bench.main("migrate", &[]), 0);

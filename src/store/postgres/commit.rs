@@ -1,206 +1,192 @@
-//! Stores the trades and the events of a commit in PostgreSQL: one array for each column.
-
-use std::collections::HashMap;
+//! Stores the trades and the events of a commit in PostgreSQL.
 
 use chrono::{DateTime, Utc};
 use postgres::types::Type;
 use postgres::{Error, Row};
 
+use super::copy;
+use super::halves::{Halves, in_two};
+use super::layout::Layout;
+use super::second::Second;
+use super::trades::{Expected, Table, Written};
 use super::transaction::Transaction;
 use crate::domain::batch::Commit;
-use crate::domain::ticker::Ticker;
+use crate::domain::page;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
-use crate::store::engine::{Stored, sql};
+use crate::domain::trade::{RawEvent, Rejected, Trade};
+use crate::store::counts;
+use crate::store::engine::{Stored, TradeRow, sql};
 use crate::store::handles::RunId;
+use crate::store::replay::TRADES_TABLE;
+use crate::store::value::integer;
 
-/// Stores the trades and the events of a commit, inside the caller's transaction. Commits tend to hold only new trades
-/// or only known ones, so the code first tries the case that most trades of the last commit were.
+/// The positions of the new trades, and the events that contradict stored ones.
+type Kept = (Vec<usize>, Vec<Rejected>);
+
+/// The origin of the rows of a commit.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'l> {
+    pub(super) source: &'static str,
+    pub(super) layout: &'l Layout,
+    pub(super) run: RunId,
+    pub(super) now: Timestamp,
+    pub(super) expected: Expected,
+}
+
+/// Stores the trades and the events of a commit, inside the caller's transaction, but for those that the second
+/// connection stores ahead of it.
 pub(super) fn store(
     transaction: &mut Transaction<'_>,
-    source: &'static str,
-    run: RunId,
+    second: &mut Second,
+    origin: Origin<'_>,
     commit: &Commit,
-    expects_new: &mut bool,
 ) -> Result<Stored, Error> {
-    let now = commit.now().to_chrono();
     let mut stored = Stored::default();
     if !commit.rows().is_empty() {
-        let (inserted, conflicting) =
-            write_trades(transaction, source, run, now, commit, *expects_new)?;
-        *expects_new = inserted.len() * 2 > commit.rows().len();
-        insert_events(transaction, run, now, commit, &inserted)?;
-        stored.inserted = inserted;
-        let kept = insert_rejected(transaction, run, now, &conflicting)?;
+        let write = |transaction: &mut Transaction<'_>, rows: &[page::Row]| {
+            write(transaction, origin, rows)
+        };
+        let count = |transaction: &mut Transaction<'_>, rows: &[page::Row], written: &Kept| {
+            let new = written.0.iter().map(|at| &rows[*at].event.trade);
+            add_counts(transaction, origin.source, new)?;
+            tally(transaction, origin.run, written.0.len())
+        };
+        let Halves { lower: (mut inserted, mut conflicting), upper, ahead, middle } =
+            in_two(transaction, second, commit.rows(), write, count)?;
+        let (upper, others) = upper.unwrap_or_default();
+        inserted.extend(upper.into_iter().map(|at| at + middle));
+        conflicting.extend(others);
+        conflicting.extend(compare_variants(transaction, origin, commit)?);
+        conflicting.sort_by(|a, b| (&a.scope, &a.payload).cmp(&(&b.scope, &b.payload)));
+        (stored.inserted, stored.ahead) = (inserted, ahead);
+        let kept = insert_rejected(transaction, origin, &conflicting)?;
         stored.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
     }
-    stored.rejected = insert_rejected(transaction, run, now, commit.rejected())?;
+    stored.rejected = insert_rejected(transaction, origin, commit.rejected())?;
     Ok(stored)
 }
 
-/// Returns the positions of the rows that were new, and the events that contradict stored trades, by market and
-/// payload.
-fn write_trades(
+/// Stores the trades that are not stored, with their events. Returns their positions, and the events that contradict
+/// stored trades.
+fn write(
     transaction: &mut Transaction<'_>,
-    source: &'static str,
-    run: i64,
-    now: DateTime<Utc>,
+    origin: Origin<'_>,
+    rows: &[page::Row],
+) -> Result<Kept, Error> {
+    let offered = origin.offer(rows.iter().map(|row| &row.event));
+    let table = origin.table();
+    let Written { inserted, otherwise } = table.store(transaction, &offered, origin.expected)?;
+    let new: Vec<&RawEvent> = inserted.iter().map(|at| &rows[*at].event).collect();
+    store_events(transaction, origin, &new)?;
+    let conflict = |(at, stored): &(usize, _)| rows[*at].event.conflict_with(stored);
+    Ok((inserted, otherwise.iter().filter_map(conflict).collect()))
+}
+
+/// The events with other values for a trade of the same commit that contradict the stored one.
+fn compare_variants(
+    transaction: &mut Transaction<'_>,
+    origin: Origin<'_>,
     commit: &Commit,
-    expects_new: bool,
-) -> Result<(Vec<usize>, Vec<Rejected>), Error> {
-    let event = |at: usize| &commit.rows()[at].event;
-    let all: Vec<usize> = (0..commit.rows().len()).collect();
-    let (candidates, mut conflicting) = if expects_new {
-        (all, Vec::new())
-    } else {
-        let events: Vec<&RawEvent> = all.iter().map(|at| event(*at)).collect();
-        compare(transaction, source, &events)?
+) -> Result<Vec<Rejected>, Error> {
+    let (rows, variants) = (commit.rows(), commit.variants());
+    let offered = origin.offer(variants.iter());
+    let all: Vec<usize> = (0..variants.len()).collect();
+    let (absent, otherwise) = origin.table().compare(transaction, &offered, &all)?;
+    let conflict = |(at, stored): &(usize, _)| variants[*at].conflict_with(stored);
+    // In a layout with a longer key, another time or market is another trade, which is not stored. Then the first
+    // version in the commit is the one that the event contradicts.
+    let first = |at: &usize| {
+        let event = &variants[*at];
+        let key = |row: &page::Row| row.event.trade.trade_id.cmp(&event.trade.trade_id);
+        let place = rows.binary_search_by(key).ok()?;
+        event.conflict_with(&rows[place].event.trade)
     };
-    let events: Vec<&RawEvent> = candidates.iter().map(|at| event(*at)).collect();
-    let inserted = insert_trades(transaction, source, run, now, &events)?;
-    let inserted: Vec<usize> = inserted.into_iter().map(|at| candidates[at]).collect();
-    // These trades were stored before, or by another process meanwhile.
-    let is_new = |at: &usize| inserted.binary_search(at).is_ok();
-    let again: Vec<&RawEvent> =
-        candidates.iter().filter(|at| !is_new(at)).map(|at| event(*at)).collect();
-    conflicting.extend(compare(transaction, source, &again)?.1);
-    conflicting
-        .extend(compare(transaction, source, &commit.variants().iter().collect::<Vec<_>>())?.1);
-    conflicting.sort_by(|a, b| (&a.scope, &a.payload).cmp(&(&b.scope, &b.payload)));
-    Ok((inserted, conflicting))
+    Ok(otherwise.iter().filter_map(conflict).chain(absent.iter().filter_map(first)).collect())
 }
 
-/// Returns the positions of the events whose trade is not stored, and the events that contradict stored trades.
-fn compare(
+/// Adds new trades to the counts of their markets, in a transaction ahead of the one that counts the rest. The rows of
+/// the counts come last in it, because other transactions want them as well.
+pub(super) fn add_counts<'t>(
     transaction: &mut Transaction<'_>,
     source: &'static str,
-    events: &[&RawEvent],
-) -> Result<(Vec<usize>, Vec<Rejected>), Error> {
-    if events.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let columns = Columns::of(events);
-    let rows = transaction.query_typed(
-        sql!("postgres", "trades", "match_trades"),
-        &[
-            (&source, Type::TEXT),
-            (&columns.ids, Type::TEXT_ARRAY),
-            (&columns.markets, Type::TEXT_ARRAY),
-            (&columns.is_yes, Type::BOOL_ARRAY),
-            (&columns.prices, Type::INT4_ARRAY),
-            (&columns.quantities, Type::INT8_ARRAY),
-            (&columns.times, Type::TIMESTAMPTZ_ARRAY),
-        ],
-    )?;
-    let (mut absent, mut stored) = (Vec::new(), HashMap::new());
-    for row in &rows {
-        let id: &str = row.get("trade_id");
-        if row.get::<_, Option<&str>>("market_ticker").is_none() {
-            absent.extend(columns.ids.binary_search(&id).ok());
-        } else if let Some(trade) = stored_trade(row) {
-            stored.insert(id, trade);
-        }
-    }
-    absent.sort_unstable();
-    let conflict = |event: &&RawEvent| event.conflict_with(stored.get(&*event.trade.trade_id)?);
-    Ok((absent, events.iter().filter_map(conflict).collect()))
-}
-
-/// A trade of `match_trades`; `None` if a stored value is not possible for a trade.
-fn stored_trade(row: &Row) -> Option<Trade> {
-    let text = |column: &str| row.get::<_, &str>(column);
-    Some(Trade {
-        trade_id: text("trade_id").into(),
-        market: Ticker::new(text("market_ticker"))?,
-        side: if text("side") == Side::Yes.as_str() { Side::Yes } else { Side::No },
-        price: Price::from_e4_cents(row.get::<_, i32>("price_e4").into())?,
-        quantity: Quantity::from_e2(row.get("quantity_e2"))?,
-        traded_at: Timestamp::from_chrono(row.get("traded_at")),
-        is_block_trade: None,
-    })
-}
-
-/// The values by which trades are compared and stored, one array for each column.
-struct Columns<'a> {
-    ids: Vec<&'a str>,
-    markets: Vec<&'a str>,
-    is_yes: Vec<bool>,
-    prices: Vec<i32>,
-    quantities: Vec<i64>,
-    times: Vec<DateTime<Utc>>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(events: &[&'a RawEvent]) -> Columns<'a> {
-        let trades = || events.iter().map(|event| &event.trade);
-        Columns {
-            ids: trades().map(|trade| &*trade.trade_id).collect(),
-            markets: trades().map(|trade| trade.market.as_str()).collect(),
-            is_yes: trades().map(|trade| trade.side == Side::Yes).collect(),
-            prices: trades().map(|trade| trade.price.e4_cents()).collect(),
-            quantities: trades().map(|trade| trade.quantity.e2()).collect(),
-            times: trades().map(|trade| trade.traded_at.to_chrono()).collect(),
-        }
-    }
-}
-
-/// Returns the positions of the trades that were new.
-fn insert_trades(
-    transaction: &mut Transaction<'_>,
-    source: &'static str,
-    run: i64,
-    now: DateTime<Utc>,
-    events: &[&RawEvent],
-) -> Result<Vec<usize>, Error> {
-    if events.is_empty() {
-        return Ok(Vec::new());
-    }
-    let columns = Columns::of(events);
-    let blocks: Vec<Option<bool>> = events.iter().map(|event| event.trade.is_block_trade).collect();
-    let answer = transaction.query_typed_one(
-        sql!("postgres", "trades", "insert_trades"),
-        &[
-            (&source, Type::TEXT),
-            (&columns.ids, Type::TEXT_ARRAY),
-            (&columns.markets, Type::TEXT_ARRAY),
-            (&columns.is_yes, Type::BOOL_ARRAY),
-            (&columns.prices, Type::INT4_ARRAY),
-            (&columns.quantities, Type::INT8_ARRAY),
-            (&columns.times, Type::TIMESTAMPTZ_ARRAY),
-            (&blocks, Type::BOOL_ARRAY),
-            (&run, Type::INT8),
-            (&now, Type::TIMESTAMPTZ),
-        ],
-    )?;
-    let ids = &columns.ids;
-    let Some(inserted) = answer.get::<_, Option<Vec<&str>>>(0) else {
-        return Ok((0..ids.len()).collect());
-    };
-    let mut positions: Vec<usize> =
-        inserted.iter().filter_map(|id| ids.binary_search(id).ok()).collect();
-    positions.sort_unstable();
-    Ok(positions)
-}
-
-fn insert_events(
-    transaction: &mut Transaction<'_>,
-    run: i64,
-    now: DateTime<Utc>,
-    commit: &Commit,
-    inserted: &[usize],
+    new: impl IntoIterator<Item = &'t Trade>,
 ) -> Result<(), Error> {
-    if inserted.is_empty() {
+    let counts = counts::by_market(new);
+    let markets: Vec<&str> = counts.keys().map(|market| market.as_str()).collect();
+    let numbers: Vec<i64> = counts.values().map(|(number, _)| integer(*number)).collect();
+    let last: Vec<DateTime<Utc>> = counts.values().map(|(_, last)| last.to_chrono()).collect();
+    transaction.execute_typed(
+        sql!("postgres", "counts", "add_counts"),
+        &[
+            (&source, Type::TEXT),
+            (&markets, Type::TEXT_ARRAY),
+            (&numbers, Type::INT8_ARRAY),
+            (&last, Type::TIMESTAMPTZ_ARRAY),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Counts new trades in the row of the run.
+fn tally(transaction: &mut Transaction<'_>, run: RunId, new: usize) -> Result<(), Error> {
+    let (ingested, none) = (integer(new), 0_i64);
+    transaction.execute_typed(
+        sql!("postgres", "trades", "tally_run"),
+        &[
+            (&run, Type::INT8),
+            (&ingested, Type::INT8),
+            (&none, Type::INT8),
+            (&none, Type::INT8),
+            (&none, Type::INT8),
+        ],
+    )?;
+    Ok(())
+}
+
+impl<'l> Origin<'l> {
+    fn table(self) -> Table<'l> {
+        Table { name: TRADES_TABLE, source: self.source, layout: self.layout }
+    }
+
+    fn offer<'e>(self, events: impl Iterator<Item = &'e RawEvent>) -> Vec<TradeRow<'e>> {
+        let row = |event: &'e RawEvent| TradeRow {
+            trade: &event.trade,
+            run: self.run,
+            ingested_at: self.now,
+        };
+        events.map(row).collect()
+    }
+
+    fn time(self) -> DateTime<Utc> {
+        self.now.to_chrono()
+    }
+}
+
+/// Stores the raw events of new trades.
+fn store_events(
+    transaction: &mut Transaction<'_>,
+    origin: Origin<'_>,
+    events: &[&RawEvent],
+) -> Result<(), Error> {
+    if events.is_empty() {
         return Ok(());
     }
-    let events = || inserted.iter().map(|at| &commit.rows()[*at].event);
-    let markets: Vec<&str> = events().map(|event| event.trade.market.as_str()).collect();
-    let ids: Vec<&str> = events().map(|event| &*event.trade.trade_id).collect();
-    let payloads: Vec<&str> = events().map(|event| &*event.payload).collect();
+    if origin.layout.copies(events.len())
+        && copy::events(transaction, origin.run, origin.now, events)?
+    {
+        return Ok(());
+    }
+    let column = |value: fn(&RawEvent) -> &str| -> Vec<&str> {
+        events.iter().map(|event| value(event)).collect()
+    };
+    let markets = column(|event| event.trade.market.as_str());
+    let ids = column(|event| &event.trade.trade_id);
+    let payloads = column(|event| &event.payload);
     transaction.execute_typed(
         sql!("postgres", "trades", "insert_events"),
         &[
-            (&run, Type::INT8),
-            (&now, Type::TIMESTAMPTZ),
+            (&origin.run, Type::INT8),
+            (&origin.time(), Type::TIMESTAMPTZ),
             (&markets, Type::TEXT_ARRAY),
             (&ids, Type::TEXT_ARRAY),
             (&payloads, Type::TEXT_ARRAY),
@@ -212,8 +198,7 @@ fn insert_events(
 /// Returns the positions of the events that were not stored before, by market and payload.
 fn insert_rejected(
     transaction: &mut Transaction<'_>,
-    run: i64,
-    now: DateTime<Utc>,
+    origin: Origin<'_>,
     rejected: &[Rejected],
 ) -> Result<Vec<usize>, Error> {
     if rejected.is_empty() {
@@ -227,8 +212,8 @@ fn insert_rejected(
     let kept = transaction.query_typed(
         sql!("postgres", "trades", "insert_rejected"),
         &[
-            (&run, Type::INT8),
-            (&now, Type::TIMESTAMPTZ),
+            (&origin.run, Type::INT8),
+            (&origin.time(), Type::TIMESTAMPTZ),
             (&markets, Type::TEXT_ARRAY),
             (&ids, Type::TEXT_ARRAY),
             (&payloads, Type::TEXT_ARRAY),

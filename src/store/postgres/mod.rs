@@ -5,8 +5,13 @@
 
 mod target;
 mod transaction;
+mod copy;
+mod layout;
+mod trades;
 mod commit;
 mod work;
+mod second;
+mod halves;
 
 use postgres::Client;
 use postgres::types::Type;
@@ -14,7 +19,8 @@ use postgres::types::Type;
 pub(super) use target::{Target, is_meant};
 use transaction::{Mode, Transaction, beginning};
 
-use self::work::OpenWork;
+use self::second::Second;
+use self::work::{Memory, OpenWork};
 use super::engine::{Access, Engine, Work};
 use super::handles::Lock;
 use super::migrate::{self, Applied, Migration, migrations, pending};
@@ -37,9 +43,11 @@ const COMMIT_LIMITS: &str = "set local statement_timeout = '30s'; set local lock
 /// A process that creates tables first waits for another one that creates them now, which may take long.
 const MIGRATION_LIMITS: &str = "set local statement_timeout = 0; set local lock_timeout = '60s';
     set local idle_in_transaction_session_timeout = '30s'";
-/// A commit finds rows by their keys. The planner knows little of the arrays and would rather read the whole table,
-/// which is right for thousands of rows and wrong for millions.
-const BY_KEY: &str = "set local enable_hashjoin = off; set local enable_mergejoin = off";
+
+/// Rows are found by their keys. The planner knows little of the arrays, nor of a table that nobody has analyzed, and
+/// would rather read the whole table, which is right for thousands of rows and wrong for millions.
+const BY_KEY: &str = "set local enable_seqscan = off; set local enable_hashjoin = off;
+    set local enable_mergejoin = off; set local enable_material = off";
 
 /// The duration of a statement over whole tables grows with their size.
 const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
@@ -66,8 +74,7 @@ pub(super) struct PostgresStore {
     target: Target,
     source: &'static str,
     client: Client,
-    /// Whether most trades of the next commit are likely to be new.
-    expects_new: bool,
+    memory: Memory,
 }
 
 /// A connection of its own, in a transaction that holds the advisory lock. The lock belongs to the transaction,
@@ -91,6 +98,8 @@ impl Drop for AdvisoryLock {
 fn because(what: &str) -> impl Fn(postgres::Error) -> Failure + '_ {
     move |error| {
         let kind = match error.code().map(postgres::error::SqlState::code) {
+            // The table of trades got another key while we were at work; a new start looks it up again.
+            Some("42P10") => Kind::StoreInterrupted,
             // A repeated statement would exceed the same time limit again.
             Some("57014") => Kind::StoreUnavailable,
             None if is_lost(&error) => Kind::StoreInterrupted,
@@ -160,7 +169,8 @@ fn is_lost(error: &postgres::Error) -> bool {
 impl PostgresStore {
     pub(super) fn connect(target: &Target, source: &'static str) -> Result<PostgresStore, Failure> {
         let client = target.connect()?;
-        Ok(PostgresStore { target: target.clone(), source, client, expects_new: true })
+        let memory = Memory::new(Second::Unused(Box::new(target.clone())));
+        Ok(PostgresStore { target: target.clone(), source, client, memory })
     }
 
     fn applied(transaction: &mut Transaction<'_>) -> Result<Vec<Applied>, postgres::Error> {
@@ -211,23 +221,24 @@ impl PostgresStore {
         Ok((may_change, migrate::behind(next, is_first, &whether, who)))
     }
 
-    /// Begins a transaction while no other one with the same lock name runs. The rows that it compares with cannot
-    /// change, because the wait for the lock is over by then.
-    fn alone(&mut self, what: &str, lock: &str) -> Result<Transaction<'_>, Failure> {
-        let mut transaction = self.begin(what, &beginning(Mode::Write, COMMIT_LIMITS))?;
-        transaction
-            .execute_typed(
-                "select pg_advisory_xact_lock(hashtextextended('kalshi-ingest writes ' || $1, 0))",
-                &[(&lock, Type::TEXT)],
-            )
-            .map_err(because(what))?;
-        Ok(transaction)
-    }
-
     /// Begins a transaction. If the connection was closed while it was idle (by the server's `idle_session_timeout`, a
     /// pooler, a firewall), it is made again: nothing has been done yet, so nothing is done twice, and no page is
     /// fetched again.
     fn begin(&mut self, what: &str, beginning: &str) -> Result<Transaction<'_>, Failure> {
+        self.open(what, beginning)?;
+        Ok(Transaction::of_begun(&mut self.client))
+    }
+
+    fn open(&mut self, what: &str, beginning: &str) -> Result<(), Failure> {
+        if self.memory.is_doubtful
+            && let Err(mut failure) = self.reconnect()
+        {
+            // As below, the caller tries again later.
+            if failure.kind == Kind::StoreUnavailable {
+                failure.kind = Kind::StoreInterrupted;
+            }
+            return Err(failure);
+        }
         let begun = transaction::begin(&mut self.client, beginning);
         if let Err(ended) = begun.map_err(|error| begin_failure(what, error)) {
             if ended.kind != Kind::StoreInterrupted {
@@ -241,7 +252,7 @@ impl PostgresStore {
             }
             log::info!("{}; connected anew before anything was lost", one_line(&ended));
         }
-        Ok(Transaction::of_begun(&mut self.client))
+        Ok(())
     }
 
     /// Does work that only reads, in a transaction of its own.
@@ -277,15 +288,15 @@ impl Engine for PostgresStore {
         access: Access,
         work: impl FnOnce(&mut dyn Work) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (source, expects_new) = (self.source, self.expects_new);
-        let transaction = match access {
-            Access::Alone(lock) => self.alone(what, lock)?,
-            _ => self.begin(what, &opening(access))?,
-        };
-        let mut open = OpenWork { transaction, what, source, expects_new };
+        self.open(what, &opening(access))?;
+        let PostgresStore { source, client, memory, .. } = self;
+        let mut transaction = Transaction::of_begun(client);
+        if let Access::Alone(lock) = access {
+            wait_for(&mut transaction, what, lock)?;
+        }
+        let mut open = OpenWork { transaction, what, source, memory };
         let done = work(&mut open)?;
-        let expects_new = open.end(access)?;
-        self.expects_new = expects_new;
+        open.end(access)?;
         Ok(done)
     }
 
@@ -327,6 +338,7 @@ impl Engine for PostgresStore {
 
     fn reconnect(&mut self) -> Result<(), Failure> {
         self.client = self.target.connect()?;
+        self.memory = Memory::new(Second::Unused(Box::new(self.target.clone())));
         Ok(())
     }
 
@@ -344,15 +356,24 @@ impl Engine for PostgresStore {
     }
 }
 
+/// Waits until no other transaction with the same lock name runs. The rows that this one compares with cannot change
+/// any more then.
+fn wait_for(transaction: &mut Transaction<'_>, what: &str, lock: &str) -> Result<(), Failure> {
+    let wait = "select pg_advisory_xact_lock(hashtextextended('kalshi-ingest writes ' || $1, 0))";
+    transaction.execute_typed(wait, &[(&lock, Type::TEXT)]).map_err(because(what))?;
+    Ok(())
+}
+
 /// The statements that begin a transaction for this access.
 fn opening(access: Access) -> String {
     match access {
-        Access::Read => beginning(Mode::Read, COMMIT_LIMITS),
+        Access::Read => beginning(Mode::Read, &format!("{COMMIT_LIMITS}; {BY_KEY}")),
         Access::Scan => beginning(Mode::Read, SCAN_LIMITS),
-        Access::ReadAsOne => beginning(Mode::ReadAsOne, COMMIT_LIMITS),
-        Access::One | Access::Write | Access::Alone(_) => beginning(Mode::Write, COMMIT_LIMITS),
+        Access::ReadAsOne => beginning(Mode::ReadAsOne, &format!("{COMMIT_LIMITS}; {BY_KEY}")),
         Access::WriteScan => beginning(Mode::Write, &format!("{SCAN_LIMITS}; {BY_KEY}")),
-        Access::Commit => beginning(Mode::Write, &format!("{COMMIT_LIMITS}; {BY_KEY}")),
+        Access::One | Access::Write | Access::Alone(_) | Access::Commit => {
+            beginning(Mode::Write, &format!("{COMMIT_LIMITS}; {BY_KEY}"))
+        }
     }
 }
 

@@ -7,8 +7,11 @@
 use postgres::types::{ToSql, Type};
 use postgres::{Client, Error, Row};
 
-/// The values of a statement, with their types.
-pub(super) type Parameters<'p> = [(&'p (dyn ToSql + Sync), Type)];
+/// A value of a statement, with its type.
+pub(super) type Parameter<'p> = (&'p (dyn ToSql + Sync), Type);
+
+/// The values of a statement.
+pub(super) type Parameters<'p> = [Parameter<'p>];
 
 /// The kind of a transaction, as far as the server has to know it at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +90,11 @@ impl<'a> Transaction<'a> {
 
     pub(super) fn batch_execute(&mut self, sql: &str) -> Result<(), Error> {
         self.client.batch_execute(sql)
+    }
+
+    /// The connection, for a COPY inside the transaction.
+    pub(super) fn client(&mut self) -> &mut Client {
+        self.client
     }
 
     /// Commits the transaction.

@@ -1,15 +1,23 @@
 //! An open transaction: values in PostgreSQL's types, one array for each column of rows.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use postgres::types::{ToSql, Type};
 use postgres::{Error, Row};
 
+use super::because;
+use super::commit::{self, Origin};
+use super::halves::{Halves, in_two};
+use super::layout::Layout;
+use super::second::Second;
+use super::trades::{Expectation, Table};
 use super::transaction::Transaction;
-use super::{because, commit};
 use crate::domain::batch::Commit;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
-use crate::store::engine::{Access, Statement, Stored, Work};
+use crate::store::engine::{Access, Added, Statement, Stored, TradeRow, Work};
 use crate::store::handles::RunId;
 use crate::store::replay::TRADES_TABLE;
 use crate::store::rows;
@@ -20,23 +28,56 @@ pub(super) struct OpenWork<'t> {
     pub(super) transaction: Transaction<'t>,
     pub(super) what: &'t str,
     pub(super) source: &'static str,
-    /// Whether most trades of the next commit are likely to be new.
-    pub(super) expects_new: bool,
+    pub(super) memory: &'t mut Memory,
+}
+
+/// The knowledge that a store keeps between its transactions.
+pub(super) struct Memory {
+    pub(super) second: Second,
+    /// The layouts of tables of trades, by the name of the table.
+    pub(super) layouts: HashMap<String, Layout>,
+    pub(super) expectation: Expectation,
+    /// Whether trades could not be stored. Then neither the connections nor this knowledge are used again.
+    pub(super) is_doubtful: bool,
+}
+
+impl Memory {
+    /// The knowledge of a new store.
+    pub(super) fn new(second: Second) -> Memory {
+        Memory {
+            second,
+            layouts: HashMap::new(),
+            expectation: Expectation::FIRST,
+            is_doubtful: false,
+        }
+    }
+
+    /// The layout of a table of trades, which is looked up once.
+    fn layout(&mut self, transaction: &mut Transaction<'_>, table: &str) -> Result<Layout, Error> {
+        if let Some(known) = self.layouts.get(table) {
+            return Ok(known.clone());
+        }
+        let layout = Layout::of(transaction, table)?;
+        if let Some(key) = layout.other_key() {
+            log::info!("the key of {table} is ({key}): a trade counts as stored by these columns");
+        }
+        self.layouts.insert(table.to_owned(), layout.clone());
+        Ok(layout)
+    }
 }
 
 /// A parameter with its type.
 type Parameter<'v> = (Box<dyn ToSql + Sync + 'v>, Type);
 
 impl OpenWork<'_> {
-    /// Ends the transaction. Returns whether most trades of the next commit are likely to be new.
-    pub(super) fn end(self, access: Access) -> Result<bool, Failure> {
+    /// Ends the transaction.
+    pub(super) fn end(self, access: Access) -> Result<(), Failure> {
         let ended = match access {
             // There is nothing to commit together.
             Access::Read | Access::Scan | Access::One => self.transaction.leave(),
             _ => self.transaction.commit(),
         };
-        ended.map_err(because(self.what))?;
-        Ok(self.expects_new)
+        ended.map_err(because(self.what))
     }
 
     fn query_typed(
@@ -44,7 +85,14 @@ impl OpenWork<'_> {
         statement: &Statement,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>, Failure> {
-        let found = self.transaction.query_typed(&statement.postgres, &lent(parameters));
+        let sql = &*statement.postgres;
+        let adapted = if Layout::matters_to(sql) {
+            let layout = self.memory.layout(&mut self.transaction, TRADES_TABLE);
+            Cow::Owned(layout.map_err(because(self.what))?.adapt(sql).into_owned())
+        } else {
+            Cow::Borrowed(sql)
+        };
+        let found = self.transaction.query_typed(&adapted, &lent(parameters));
         found.map_err(because(self.what))
     }
 }
@@ -113,8 +161,48 @@ impl Work for OpenWork<'_> {
     }
 
     fn store_trades(&mut self, run: RunId, commit: &Commit) -> Result<Stored, Failure> {
-        commit::store(&mut self.transaction, self.source, run, commit, &mut self.expects_new)
-            .map_err(because(self.what))
+        let (transaction, memory) = (&mut self.transaction, &mut *self.memory);
+        memory.is_doubtful = true;
+        let layout = memory.layout(transaction, TRADES_TABLE).map_err(because(self.what))?;
+        let origin = Origin {
+            source: self.source,
+            layout: &layout,
+            run,
+            now: commit.now(),
+            expected: memory.expectation.next(),
+        };
+        let stored = commit::store(transaction, &mut memory.second, origin, commit)
+            .map_err(because(self.what))?;
+        memory.is_doubtful = false;
+        if !commit.rows().is_empty() {
+            memory.expectation.learn(stored.inserted.len(), commit.rows().len());
+        }
+        Ok(stored)
+    }
+
+    fn add_trades(&mut self, table: &str, rows: &[TradeRow<'_>]) -> Result<Added, Failure> {
+        let (transaction, memory) = (&mut self.transaction, &mut *self.memory);
+        memory.is_doubtful = true;
+        let layout = memory.layout(transaction, table).map_err(because(self.what))?;
+        let (source, expected) = (self.source, memory.expectation.next());
+        let is_counted = table == TRADES_TABLE;
+        let table = Table { name: table, source, layout: &layout };
+        let write = |transaction: &mut Transaction<'_>, rows: &[TradeRow<'_>]| {
+            Ok(table.store(transaction, rows, expected)?.inserted)
+        };
+        let count = |transaction: &mut Transaction<'_>, rows: &[TradeRow<'_>], new: &Vec<usize>| {
+            if !is_counted {
+                return Ok(());
+            }
+            commit::add_counts(transaction, source, new.iter().map(|at| rows[*at].trade))
+        };
+        let written = in_two(transaction, &mut memory.second, rows, write, count);
+        let Halves { lower: mut new, upper, ahead, middle } =
+            written.map_err(because(self.what))?;
+        memory.is_doubtful = false;
+        new.extend(upper.unwrap_or_default().into_iter().map(|at| at + middle));
+        memory.expectation.learn(new.len(), rows.len());
+        Ok(Added { new, ahead })
     }
 
     fn copy_trades_table(&mut self, name: &str) -> Result<(), Failure> {

@@ -1,13 +1,15 @@
 //! Stores the trades and the events of a commit in SQLite: one statement for each row, prepared once.
 
-use rusqlite::{CachedStatement, Connection, Row, params};
+use rusqlite::types::ToSql;
+use rusqlite::{CachedStatement, Connection, Row, Statement, params};
 
 use crate::domain::batch::Commit;
 use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
-use crate::store::engine::{Stored, sql};
+use crate::store::engine::{Stored, TradeRow, sql};
 use crate::store::handles::RunId;
+use crate::store::replay::TRADES_TABLE;
 
 /// Stores the trades and the events of a commit, inside the caller's transaction.
 pub(super) fn store(
@@ -18,20 +20,26 @@ pub(super) fn store(
 ) -> rusqlite::Result<Stored> {
     let now = commit.now().to_string();
     let mut stored = Stored::default();
-    let mut table = Table::of(connection, source)?;
+    let mut table = Table::of(connection, TRADES_TABLE, source)?;
+    let mut events = connection.prepare_cached(sql!("sqlite", "trades", "insert_events"))?;
+    bind(&mut events, &[(1, &run), (2, &now)])?;
     let mut conflicting = Vec::new();
     for (position, row) in commit.rows().iter().enumerate() {
-        match table.insert(run, &now, &row.event)? {
-            Seen::New => stored.inserted.push(position),
+        let RawEvent { trade, payload } = &row.event;
+        match table.insert(TradeRow { trade, run, ingested_at: commit.now() })? {
+            Seen::New => {
+                let (market, id) = (trade.market.as_str(), &*trade.trade_id);
+                bind(&mut events, &[(3, &market), (4, &id), (5, &&**payload)])?;
+                events.raw_execute()?;
+                stored.inserted.push(position);
+            }
             Seen::Again => {}
-            Seen::Otherwise(rejected) => conflicting.push(rejected),
+            Seen::Otherwise(other) => conflicting.extend(row.event.conflict_with(&other)),
         }
     }
     for event in commit.variants() {
-        if let Some(Seen::Otherwise(rejected)) =
-            table.look(event, &event.trade.traded_at.to_string())?
-        {
-            conflicting.push(rejected);
+        if let Some(Seen::Otherwise(other)) = table.look(&event.trade)? {
+            conflicting.extend(event.conflict_with(&other));
         }
     }
     // PostgreSQL stores them in the same order, so that a replay reads the same events one after the other.
@@ -42,69 +50,103 @@ pub(super) fn store(
     Ok(stored)
 }
 
+/// Stores those of these trades that the table does not have. Returns their positions.
+pub(super) fn add(
+    connection: &Connection,
+    source: &'static str,
+    table: &str,
+    rows: &[TradeRow<'_>],
+) -> rusqlite::Result<Vec<usize>> {
+    let mut table = Table::of(connection, table, source)?;
+    let mut inserted = Vec::new();
+    for (position, row) in rows.iter().enumerate() {
+        if matches!(table.insert(*row)?, Seen::New) {
+            inserted.push(position);
+        }
+    }
+    Ok(inserted)
+}
+
+/// Binds values to parameters, counted from 1. They stay bound when the statement is executed.
+fn bind(statement: &mut Statement<'_>, values: &[(usize, &dyn ToSql)]) -> rusqlite::Result<()> {
+    values.iter().try_for_each(|(place, value)| statement.raw_bind_parameter(*place, value))
+}
+
 /// The state of a trade in the table.
 enum Seen {
     New,
     Again,
-    Otherwise(Rejected),
+    Otherwise(Trade),
 }
 
-/// The table of trades, with the statements that write it.
+/// A table of trades, with the statements that write it.
 struct Table<'a> {
     source: &'static str,
     trades: CachedStatement<'a>,
-    events: CachedStatement<'a>,
     stored: CachedStatement<'a>,
     /// Whether the next trade is likely to be new. Trades come in series of new ones and of known ones, so the code
     /// first tries the case that the last trade was.
     expects_new: bool,
+    /// The time of the trade in hand, as text.
+    traded_at: String,
+    /// The time of the last row, as text.
+    ingested_at: (Option<Timestamp>, String),
 }
 
 impl<'a> Table<'a> {
-    fn of(connection: &'a Connection, source: &'static str) -> rusqlite::Result<Table<'a>> {
-        let prepare = |sql| connection.prepare_cached(sql);
+    fn of(
+        connection: &'a Connection,
+        name: &str,
+        source: &'static str,
+    ) -> rusqlite::Result<Table<'a>> {
+        let prepare = |sql: &str| connection.prepare_cached(&sql.replace("{target}", name));
+        let mut trades = prepare(sql!("sqlite", "trades", "insert_trades"))?;
+        bind(&mut trades, &[(1, &source)])?;
         Ok(Table {
             source,
-            trades: prepare(sql!("sqlite", "trades", "insert_trades"))?,
-            events: prepare(sql!("sqlite", "trades", "insert_events"))?,
+            trades,
             stored: prepare(sql!("sqlite", "trades", "match_trades"))?,
             expects_new: true,
+            traded_at: String::new(),
+            ingested_at: (None, String::new()),
         })
     }
 
-    /// Stores the trade and its event, unless the trade is stored already.
-    fn insert(&mut self, run: i64, now: &str, event: &RawEvent) -> rusqlite::Result<Seen> {
-        let trade = &event.trade;
-        let at = trade.traded_at.to_string();
+    /// Stores the trade, unless it is stored already.
+    fn insert(&mut self, row: TradeRow<'_>) -> rusqlite::Result<Seen> {
+        let TradeRow { trade, run, ingested_at } = row;
         if !self.expects_new
-            && let Some(seen) = self.look(event, &at)?
+            && let Some(seen) = self.look(trade)?
         {
             return Ok(seen);
         }
-        let (id, market) = (&*trade.trade_id, trade.market.as_str());
-        let stored = self.trades.execute(params![
-            self.source,
-            id,
-            market,
-            trade.side.as_str(),
-            trade.price.e4_cents(),
-            trade.quantity.e2(),
-            at,
-            trade.is_block_trade,
-            run,
-            now,
-        ])?;
-        self.expects_new = stored > 0;
-        if stored > 0 {
-            self.events.execute(params![run, now, market, id, &*event.payload])?;
+        trade.traded_at.write_to(&mut self.traded_at);
+        if self.ingested_at.0 != Some(ingested_at) {
+            ingested_at.write_to(&mut self.ingested_at.1);
+            self.ingested_at.0 = Some(ingested_at);
+            bind(&mut self.trades, &[(10, &self.ingested_at.1)])?;
+        }
+        let values: [(usize, &dyn ToSql); 8] = [
+            (2, &&*trade.trade_id),
+            (3, &trade.market.as_str()),
+            (4, &trade.side.as_str()),
+            (5, &trade.price.e4_cents()),
+            (6, &trade.quantity.e2()),
+            (7, &self.traded_at),
+            (8, &trade.is_block_trade),
+            (9, &run),
+        ];
+        bind(&mut self.trades, &values)?;
+        self.expects_new = self.trades.raw_execute()? > 0;
+        if self.expects_new {
             return Ok(Seen::New);
         }
-        Ok(self.look(event, &at)?.unwrap_or(Seen::Again))
+        Ok(self.look(trade)?.unwrap_or(Seen::Again))
     }
 
-    /// The stored state of the trade, which happened at `at`; `None` if it is not stored.
-    fn look(&mut self, event: &RawEvent, at: &str) -> rusqlite::Result<Option<Seen>> {
-        let trade = &event.trade;
+    /// The stored state of the trade; `None` if it is not stored.
+    fn look(&mut self, trade: &Trade) -> rusqlite::Result<Option<Seen>> {
+        trade.traded_at.write_to(&mut self.traded_at);
         let mut rows = self.stored.query(params![
             self.source,
             &*trade.trade_id,
@@ -112,14 +154,13 @@ impl<'a> Table<'a> {
             trade.side.as_str(),
             trade.price.e4_cents(),
             trade.quantity.e2(),
-            at,
+            self.traded_at,
         ])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         if row.get(0)? {
             return Ok(Some(Seen::Again));
         }
-        let conflict = stored_trade(row)?.and_then(|stored| event.conflict_with(&stored));
-        Ok(Some(conflict.map_or(Seen::Again, Seen::Otherwise)))
+        Ok(Some(stored_trade(row)?.map_or(Seen::Again, Seen::Otherwise)))
     }
 }
 

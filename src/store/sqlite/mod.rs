@@ -31,6 +31,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// statement takes longer than most of them run.
 const STATEMENTS_MAX: usize = 128;
 
+/// The most memory that SQLite uses for pages, in KiB.
+const CACHE_KIB: i32 = 8_000;
+
 /// A lock counts as held if this many attempts found it so. A process that the holder just started has a copy of the
 /// open lock file until it runs its program, so a lock may outlive its holder for a moment.
 const LOCK_ATTEMPTS_MAX: u32 = 10;
@@ -114,6 +117,9 @@ impl SqliteStore {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         // The page size only takes effect before the file has content.
         connection.pragma_update(None, "page_size", 8192)?;
+        // A batch of trades reaches into most leaves of the key's index. With SQLite's own 2 MB they are read from the
+        // file again and again; it takes the memory only when it needs it.
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         Self::use_wal(connection)?;
         // In WAL mode a power cut can undo the last transactions, each of them as a whole. Rows and checkpoint go back
         // together, and the next pass reads them again.

@@ -7,7 +7,7 @@ use super::transaction::Transaction;
 use super::{because, commit};
 use crate::domain::batch::Commit;
 use crate::failure::Failure;
-use crate::store::engine::{Statement, Stored, Work};
+use crate::store::engine::{Added, Statement, Stored, TradeRow, Work};
 use crate::store::handles::RunId;
 use crate::store::replay::TRADES_TABLE;
 use crate::store::rows::Row;
@@ -140,6 +140,11 @@ impl Work for OpenWork<'_> {
 
     fn store_trades(&mut self, run: RunId, commit: &Commit) -> Result<Stored, Failure> {
         commit::store(self.connection, self.source, run, commit).map_err(because(self.what))
+    }
+
+    fn add_trades(&mut self, table: &str, rows: &[TradeRow<'_>]) -> Result<Added, Failure> {
+        let new = commit::add(self.connection, self.source, table, rows);
+        Ok(Added { new: new.map_err(because(self.what))?, ahead: 0..0 })
     }
 
     fn copy_trades_table(&mut self, name: &str) -> Result<(), Failure> {

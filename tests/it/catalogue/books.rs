@@ -167,8 +167,14 @@ fn the_tapes_row_counts_all_trades(database: &Database) {
             at(9_000),
         ));
     }
+    database.execute(
+        "insert into trade_counts (source, market_ticker, trades) values ('another', 'B', 1), ('kalshi', 'A', 7)",
+    );
+    let markets = store.counted_markets().unwrap();
+    assert_eq!(markets, ["A", "B"].map(ticker), "C has no trade and no count");
+    assert_eq!(store.recount(&markets).unwrap(), 2);
     let counts: Vec<_> = store
-        .report(at(9_000))
+        .report(kalshi_ingest::store::Reported::All, at(9_000))
         .unwrap()
         .into_iter()
         .map(|row| (row.checkpoint.scope.to_string(), row.trades_total, row.trades_last_hour))

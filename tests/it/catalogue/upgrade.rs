@@ -57,7 +57,8 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
             "006_absence",
             "007_content",
             "008_names",
-            "009_account_limits"
+            "009_account_limits",
+            "010_trade_counts"
         ]
     );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");

@@ -1,7 +1,7 @@
 //! Raw events that are not needed any more.
 
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::store::{ReplayCursor, Store, TRADES_TABLE};
+use kalshi_ingest::store::{Pruned, ReplayCursor, Store, TRADES_TABLE};
 
 use super::{at, beginning, count, dump, event, is_sqlite, raw, receive, refused, replayed};
 use crate::support::database::{Database, on_both_stores};
@@ -31,16 +31,16 @@ fn what_was_never_normalized_stays(database: &Database) {
     database.execute("update prediction_market_trades set source = 'other' where trade_id = 't3'");
 
     assert_eq!(store.prunable(at(100)).unwrap(), (0, 0), "received before, not at");
-    assert_eq!(store.prune(at(100), 1_000).unwrap(), 0);
+    assert_eq!(store.prune(at(100), 0, 1_000).unwrap().deleted, 0);
     let just_after = Timestamp::from_micros(100_000_001);
     assert_eq!(store.prunable(just_after).unwrap(), (5, 4));
     assert_eq!(store.prunable(at(1_000)).unwrap(), (6, 4));
     let trades = dump(database, TRADES_TABLE);
-    assert_eq!(store.prune(just_after, 1_000).unwrap(), 1);
+    assert_eq!(store.prune(just_after, 0, 1_000).unwrap().deleted, 1);
     assert_eq!(store.prunable(just_after).unwrap(), (4, 4));
-    assert_eq!(store.prune(just_after, 1_000).unwrap(), 0);
+    assert_eq!(store.prune(just_after, 0, 1_000).unwrap().deleted, 0);
     assert_eq!(database.raw_counts(), (3, 2));
-    assert_eq!(store.prune(at(1_000), 1_000).unwrap(), 1);
+    assert_eq!(store.prune(at(1_000), 0, 1_000).unwrap().deleted, 1);
     let t = |id| event("A", id, 9).payload.to_string();
     let mut left = payloads(store.as_mut());
     left.sort();
@@ -56,16 +56,26 @@ fn events_are_deleted_oldest_first_and_not_too_many(database: &Database) {
         receive(store.as_mut(), vec![event("A", &format!("t{n}"), 8)], vec![], 100 + n);
         receive(store.as_mut(), vec![], vec![refused("A", None, &format!("{n}"))], 100 + n);
     }
-    assert_eq!(store.prune(at(104), 0).unwrap(), 0);
-    assert_eq!(store.prune(at(104), 3).unwrap(), 3);
-    let times: Vec<i64> = raw(store.as_mut())
-        .iter()
-        .filter(|raw| raw.rejected.is_none())
-        .map(|raw| raw.received_at.second())
-        .collect();
+    let mut page = |after| {
+        let pruned = store.prune(at(104), after, 3).unwrap();
+        let times = raw(store.as_mut()).into_iter().filter(|raw| raw.rejected.is_none());
+        let times: Vec<i64> = times.map(|raw| raw.received_at.second()).collect();
+        (pruned, times)
+    };
+    let none = page(i64::MAX);
+    assert_eq!(none, (Pruned::default(), vec![100, 101, 102, 103, 104]));
+    // Events that stay block nothing: each page begins after the last event of the one before.
+    let (first, times) = page(0);
+    assert_eq!((first.found, first.kept, first.deleted), (3, 1, 2));
+    assert_eq!(times, [102, 103, 104]);
+    let (second, times) = page(first.last.unwrap());
+    assert_eq!((second.found, second.kept, second.deleted), (3, 2, 1));
     assert_eq!(times, [103, 104]);
-    assert_eq!(store.prune(at(104), 3).unwrap(), 1);
-    assert_eq!(store.prune(at(104), 3).unwrap(), 0);
+    let (third, times) = page(second.last.unwrap());
+    assert_eq!((third.found, third.kept, third.deleted), (2, 1, 1));
+    assert_eq!(times, [104]);
+    let (end, _) = page(third.last.unwrap());
+    assert_eq!(end, Pruned::default());
     assert_eq!(database.raw_counts(), (1, 5));
     assert_eq!(store.prunable(at(104)).unwrap(), (4, 4));
 }
@@ -80,7 +90,7 @@ fn what_a_replay_made_of_it_can_go(database: &Database) {
     let trades = replayed(&raw(store.as_mut()), &[understood]);
     store.replay(&beginning(TRADES_TABLE), &trades, at(900)).unwrap();
     assert_eq!(store.prunable(at(200)).unwrap(), (2, 1));
-    assert_eq!(store.prune(at(200), 10).unwrap(), 1);
+    assert_eq!(store.prune(at(200), 0, 10).unwrap().deleted, 1);
     assert_eq!(payloads(store.as_mut()), ["{}"]);
 }
 
@@ -113,7 +123,7 @@ fn deletion_is_one_transaction(database: &Database) {
              $$ begin if old.trade_id = 't7' then raise 'no'; end if; return old; end $$;
          create trigger no before delete on raw_kalshi_trade_events for each row execute function no()"
     });
-    store.prune(at(200), 10).unwrap_err();
+    store.prune(at(200), 0, 10).unwrap_err();
     assert_eq!(database.raw_counts(), (10, 0));
 }
 
@@ -123,7 +133,7 @@ fn a_replay_after_a_pruning_sees_what_is_new(database: &Database) {
     receive(store.as_mut(), events, vec![], 100);
     let place = ReplayCursor { after_event: 8, ..beginning(TRADES_TABLE) };
     store.replay(&place, &[], at(900)).unwrap();
-    assert_eq!(store.prune(at(200), 100).unwrap(), 10);
+    assert_eq!(store.prune(at(200), 0, 100).unwrap().deleted, 10);
     assert_eq!(count(database, "raw_kalshi_trade_events"), 0);
     receive(store.as_mut(), vec![event("A", "new", 9)], vec![], 300);
     let place = store.replay_cursor(TRADES_TABLE, None, None).unwrap();

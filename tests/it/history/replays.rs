@@ -145,7 +145,7 @@ fn of_two_events_of_one_trade_the_first_counts(database: &Database) {
     let replayed = |run_id, received_at| Replayed {
         run_id,
         received_at: at(received_at),
-        event: event("A", "t1", 8),
+        trade: event("A", "t1", 8).trade,
     };
     let trades = [replayed(3, 30), replayed(2, 20), replayed(1, 40)];
     assert_eq!(store.replay(&beginning(TRADES_TABLE), &trades, at(900)).unwrap(), 1);
@@ -228,7 +228,7 @@ fn trades_and_place_are_one(database: &Database) {
 
 fn an_odd_target_is_refused(database: &Database) {
     let mut store = database.open();
-    let trades = [Replayed { run_id: 1, received_at: at(1), event: event("A", "t1", 8) }];
+    let trades = [Replayed { run_id: 1, received_at: at(1), trade: event("A", "t1", 8).trade }];
     let odd = beginning("prediction_market_trades\" (source) values ('x'); --");
     assert_eq!(store.replay(&odd, &trades, at(900)).unwrap_err().kind, Kind::Config);
     assert_eq!(

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::Failure;
-use kalshi_ingest::store::{self, Lock, ReplayCursor};
+use kalshi_ingest::store::{self, Lock, ReplayCursor, Reported};
 
 use super::made::BEGINS;
 use super::operations::{
@@ -39,6 +39,7 @@ pub(super) fn dispatch(
             held.locks.clear();
             Ok(Vec::new())
         }
+        Operation::Delete { market: _ } => unreachable!("no store does this"),
     }
 }
 
@@ -77,7 +78,7 @@ fn of_store(store: &mut dyn store::Store, held: &mut Held, operation: &Store) ->
                 format!("overtaken {:?}", receipt.overtaken),
             ])
         }
-        Store::Report { now } => store.report(*now).map(list),
+        Store::Report { now } => store.report(Reported::All, *now).map(list),
     }
 }
 
@@ -205,7 +206,13 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
             store.compare_trades(other, *examples).map(one)
         }
         History::Prunable { before } => store.prunable(*before).map(one),
-        History::Prune { before, count } => store.prune(*before, *count).map(one),
+        History::Prune { before, count } => {
+            // The number of the last event is each database's own.
+            let pruned = store.prune(*before, 0, *count)?;
+            Ok(one((pruned.found, pruned.kept, pruned.deleted)))
+        }
+        History::CountedMarkets => store.counted_markets().map(list),
+        History::Recount { markets } => store.recount(markets).map(one),
     }
 }
 

@@ -69,6 +69,7 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         10 => history().prop_map(Operation::History),
         3 => oversight().prop_map(Operation::Oversight),
         1 => Just(Operation::Release),
+        2 => market().prop_map(|market| Operation::Delete { market }),
     ]
 }
 
@@ -308,7 +309,7 @@ fn history() -> impl Strategy<Value = History> {
     let replayed = (run(), now(), event()).prop_map(|(run_id, received_at, event)| Replayed {
         run_id,
         received_at,
-        event,
+        trade: event.trade,
     });
     let table = || select(&TARGETS[..]).prop_map(str::to_owned);
     let bound = || option::weighted(0.3, now());
@@ -336,6 +337,8 @@ fn history() -> impl Strategy<Value = History> {
         2 => (table(), 0_u32..4).prop_map(|(other, examples)| History::CompareTrades { other, examples }),
         1 => now().prop_map(|before| History::Prunable { before }),
         2 => (now(), 0_u32..4).prop_map(|(before, count)| History::Prune { before, count }),
+        1 => Just(History::CountedMarkets),
+        4 => markets().prop_map(|markets| History::Recount { markets }),
     ]
 }
 

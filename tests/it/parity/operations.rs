@@ -27,6 +27,10 @@ pub(super) enum Operation {
     Oversight(Oversight),
     /// No method: the locks taken so far are given free.
     Release,
+    /// No method: the trades of a market are deleted by hand, and its count is wrong until it is counted anew.
+    Delete {
+        market: Ticker,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +94,8 @@ pub(super) enum History {
     CompareTrades { other: String, examples: u32 },
     Prunable { before: Timestamp },
     Prune { before: Timestamp, count: u32 },
+    CountedMarkets,
+    Recount { markets: Vec<Ticker> },
 }
 
 #[derive(Clone, Debug)]

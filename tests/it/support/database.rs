@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use kalshi_ingest::domain::time::Timestamp;
@@ -12,6 +13,7 @@ use kalshi_ingest::store::{DatabaseUrl, Missing, Store};
 use postgres::{Client, NoTls, Row};
 use tempfile::TempDir;
 
+use super::counts;
 use super::pooler::{Lent, Pooler};
 use super::postgres::server;
 
@@ -33,7 +35,8 @@ macro_rules! on_both_stores {
 }
 pub(crate) use on_both_stores;
 
-/// One database without rows, gone with the value (SQLite) or with the test server.
+/// One database without rows, gone with the value (SQLite) or with the test server. At the end of the test the counts
+/// of trades must be right.
 pub(crate) struct Database {
     pub(crate) url: String,
     /// The same without the pooler, where there is one.
@@ -42,6 +45,8 @@ pub(crate) struct Database {
     migrated: Mutex<Option<String>>,
     /// A connection to this URL that was asked before: a new one costs the server more than most questions.
     asked: Mutex<Option<(String, Client)>>,
+    /// Whether the test has written or deleted trades, which nobody counted.
+    is_uncounted: AtomicBool,
     /// Where SQLite's file is; removed with the value.
     directory: TempDir,
 }
@@ -89,7 +94,14 @@ impl Database {
 
     fn new(url: String, directory: TempDir) -> Database {
         let (migrated, asked) = (Mutex::default(), Mutex::default());
-        Database { url, direct: None, migrated, asked, directory }
+        Database {
+            url,
+            direct: None,
+            migrated,
+            asked,
+            is_uncounted: AtomicBool::new(false),
+            directory,
+        }
     }
 
     /// Leaves it without any table.
@@ -187,10 +199,40 @@ impl Database {
 
     /// Changes the database behind the program's back.
     pub(crate) fn execute(&self, sql: &str) {
+        let touches = |verb| sql.contains(&format!("{verb} prediction_market_trades"));
+        if touches("insert into") || touches("delete from") || sql.contains("set source") {
+            self.is_uncounted.store(true, Ordering::Relaxed);
+        }
         match self.sqlite_path() {
             Some(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
             None => self.client().batch_execute(sql).unwrap(),
         }
+    }
+
+    /// The count of each market is that of its trades, also where the test has deleted some before.
+    #[track_caller]
+    pub(crate) fn assert_counted(&self) {
+        self.is_uncounted.store(false, Ordering::Relaxed);
+        let wrong = counts::of(self.direct.as_ref().unwrap_or(&self.url));
+        let examples: Vec<&String> = wrong.iter().take(5).map(|(_, words)| words).collect();
+        assert!(wrong.is_empty(), "{} counts are wrong, such as {examples:#?}", wrong.len());
+    }
+
+    /// Undoes the steps of the schema from 008 on, which are then to be applied again. What 008 heals stays healed.
+    pub(crate) fn undo_steps_from_008(&self) {
+        for column in [
+            "limits_key",
+            "limits_asked_at",
+            "limits_told_at",
+            "usage_tier",
+            "read_rate",
+            "limits_expire_at",
+        ] {
+            self.execute(&format!("alter table exchange_records drop column {column}"));
+        }
+        self.execute(
+            "drop table trade_counts; delete from kalshi_ingest_migrations where name >= '008'",
+        );
     }
 
     /// Every normalized trade, by id.
@@ -248,11 +290,20 @@ impl Database {
     pub(crate) fn complete_until(&self, market: &str) -> Option<i64> {
         let checkpoints = self
             .open()
-            .report(Timestamp::from_seconds(0))
+            .report(kalshi_ingest::store::Reported::All, Timestamp::from_seconds(0))
             .unwrap()
             .into_iter()
             .find(|report| report.checkpoint.scope.as_str() == market);
         checkpoints?.checkpoint.complete_until.map(Timestamp::second)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A test that fails says why itself.
+        if !std::thread::panicking() && !self.is_uncounted.load(Ordering::Relaxed) {
+            self.assert_counted();
+        }
     }
 }
 

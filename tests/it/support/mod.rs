@@ -2,6 +2,7 @@
 
 pub(crate) mod postgres;
 pub(crate) mod pooler;
+pub(crate) mod counts;
 pub(crate) mod database;
 pub(crate) mod bench;
 pub(crate) mod round_trips;

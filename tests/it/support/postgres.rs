@@ -100,6 +100,13 @@ impl Server {
         panic!("the test server does not answer: {error:?}\n{log:?}");
     }
 
+    /// What it has written to its log so far.
+    #[allow(dead_code, reason = "the benchmarks read no log")]
+    pub(crate) fn log(&self) -> String {
+        let directory = self.directory.as_ref().expect("a server that was started here");
+        String::from_utf8_lossy(&fs::read(directory.join("log")).unwrap()).into_owned()
+    }
+
     /// The URL of one of its databases.
     pub(crate) fn url(&self, database: &str) -> String {
         self.template.replace("{}", database)

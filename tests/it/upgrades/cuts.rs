@@ -72,6 +72,23 @@ impl Obstacle {
         )
     }
 
+    /// The table of trades has another name.
+    fn other_table() -> Obstacle {
+        Obstacle::new(
+            "alter table prediction_market_trades rename to obstacle",
+            "alter table obstacle rename to prediction_market_trades",
+        )
+    }
+
+    /// A column of the table of trades has another name.
+    fn other_column() -> Obstacle {
+        let rename = "alter table prediction_market_trades rename column";
+        Obstacle::new(
+            format!("{rename} market_ticker to obstacle"),
+            format!("{rename} obstacle to market_ticker"),
+        )
+    }
+
     /// What is in the way of this statement and of none before it.
     fn of(dialect: &str, statement: &str) -> Obstacle {
         let words: Vec<&str> = statement.split_whitespace().collect();
@@ -89,6 +106,8 @@ impl Obstacle {
             }
             ["update", table, ..] => Obstacle::trigger(dialect, table, "update"),
             ["insert", "into", "ingestion_totals", ..] => Obstacle::total(dialect),
+            ["insert", "into", "trade_counts", ..] => Obstacle::other_column(),
+            ["lock", "table", "prediction_market_trades", ..] => Obstacle::other_table(),
             ["comment", ..] => Obstacle::comment(),
             _ => panic!("nothing is known to be in the way of {statement}"),
         }

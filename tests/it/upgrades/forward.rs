@@ -129,10 +129,15 @@ fn every_step_comes_forward_with_nothing_lost(kind: &Database) {
         store.check_schema().unwrap();
         let after = rows(&database);
         assert_nothing_is_lost(&before, &after, &ours, step);
+        database.assert_counted();
         let totals = store.overview(NOW).unwrap().totals;
         let counted = (totals.requests, totals.events_ingested, totals.events_duplicate);
         assert_eq!(counted, (20, 40 + 5, 2), "{step}: the totals and the run that was killed");
-        assert_eq!(store.report(NOW).unwrap().len(), 5, "{step}");
+        assert_eq!(
+            store.report(kalshi_ingest::store::Reported::All, NOW).unwrap().len(),
+            5,
+            "{step}"
+        );
         let next = store.begin_run("run", NOW).unwrap();
         assert!(next > 4, "{step}: the number {next} is taken");
     }
