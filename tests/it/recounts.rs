@@ -200,10 +200,14 @@ fn counting_anew_beside_writers_is_exact(database: &Database) {
             let mut recounts = 0;
             loop {
                 let is_last = is_over.load(Ordering::Acquire);
-                database
-                    .execute("update trade_counts set trades = trades + 1, last_trade_at = null");
+                // One row: several would be locked in another order than the writers lock them.
+                database.execute(
+                    "update trade_counts set trades = trades + 1, last_trade_at = null
+                     where market_ticker = (select min(market_ticker) from trade_counts)",
+                );
                 let markets = store.counted_markets().unwrap();
-                assert_eq!(store.recount(&markets).unwrap(), markets.len(), "all were wrong");
+                let wrong = store.recount(&markets).unwrap();
+                assert!(wrong > 0 || !is_last, "it was made wrong");
                 recounts += 1;
                 if is_last {
                     return recounts;
