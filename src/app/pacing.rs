@@ -56,11 +56,11 @@ impl Pacing {
     /// them and it is time to.
     pub(super) fn settle(&mut self, asker: &Asker) -> f64 {
         let now = || asker.budget().clock().now();
-        if let (RequestRate::OfAccount { .. }, Some(digest), false) =
+        if let (RequestRate::OfAccount { assumed, .. }, Some(digest), false) =
             (self.rate, self.key_digest.clone(), self.is_settled)
         {
             self.is_settled = true;
-            if self.account.is_due(&digest, now()) {
+            if self.account.is_due(&digest, now(), assumed) {
                 self.ask(&digest, asker);
             }
             asker.set_pace(self.pace(now()));

@@ -70,14 +70,16 @@ impl AccountRecord {
         AccountRecord { key_digest: Some(key_digest.to_owned()), asked_at: Some(now), ..known }
     }
 
-    /// Whether the exchange is to be asked for the limits of this key.
-    pub fn is_due(&self, key_digest: &str, now: Timestamp) -> bool {
+    /// Whether the exchange is to be asked for the limits of this key. `assumed` is the rate of an account of which
+    /// nothing is known: a lower one is used, but it is no proof, so the question is repeated soon.
+    pub fn is_due(&self, key_digest: &str, now: Timestamp, assumed: f64) -> bool {
         let Some(asked_at) = self.asked_at.filter(|at| self.is_of(key_digest) && is_past(*at, now))
         else {
             return true;
         };
         let age = now.since(asked_at);
-        if self.told_at == Some(asked_at) {
+        let is_low = self.rate.is_some_and(|rate| rate < assumed);
+        if self.told_at == Some(asked_at) && !is_low {
             age >= ASKED_AGAIN_AFTER || self.is_expired(now)
         } else {
             age >= FAILED_AGAIN_AFTER
@@ -170,6 +172,7 @@ mod tests {
         let decades = AccountRecord::told(KEY, limits(Some(u64::MAX)), at(100_000));
         let odd = AccountRecord { rate: None, ..told.clone() };
         let zero = AccountRecord { rate: Some(0.0), ..told.clone() };
+        let low = AccountRecord { rate: Some(1.0), ..told.clone() };
         for (record, key, now, is_due, rate, why) in [
             (&nothing, KEY, 100_000, true, None, "the exchange was never asked"),
             (&told, KEY, 100_000, false, Some(30.0), "it has just answered"),
@@ -192,8 +195,10 @@ mod tests {
             (&expired, KEY, 100_899, false, None, "an expired rate does not outlive a failure"),
             (&odd, KEY, 100_000, false, None, "a record without its rate"),
             (&zero, KEY, 100_000, false, None, "a rate that would never send anything"),
+            (&low, KEY, 100_299, false, Some(1.0), "a rate that no tier has is used"),
+            (&low, KEY, 100_300, true, Some(1.0), "and asked for again as after a failure"),
         ] {
-            assert_eq!(record.is_due(key, at(now)), is_due, "{now}: {why}");
+            assert_eq!(record.is_due(key, at(now), 20.0), is_due, "{now}: {why}");
             assert_eq!(record.rate(key, at(now)), rate, "{now}: {why}");
         }
     }
