@@ -7,7 +7,7 @@ use std::thread::Scope;
 
 use super::database::Database;
 use crate::clock::Clock;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, one_line};
 use crate::kalshi;
 use crate::store::{ReplayCursor, Replayed, Store, StoredRawEvent};
 
@@ -95,17 +95,25 @@ impl Parts {
         Parts::Inline(cursor.clone(), Arc::clone(clock))
     }
 
-    /// Reads parts ahead, in a thread. The thread ends when the parts are dropped.
-    pub(super) fn ahead<'scope, 'env>(
-        scope: &'scope Scope<'scope, 'env>,
+    /// Reads parts ahead, in a thread with a connection of its own. The thread ends when the parts are dropped. Where no
+    /// other connection is to be had, the parts are read when they are wanted.
+    pub(super) fn ahead<'scope>(
+        scope: &'scope Scope<'scope, '_>,
         cursor: &ReplayCursor,
-        database: &'env Database,
+        database: &Database,
         clock: &Arc<dyn Clock>,
     ) -> Parts {
+        let mut store = match database.open() {
+            Ok(store) => store,
+            Err(failure) => {
+                log::info!("{}; going on with one connection", one_line(&failure));
+                return Parts::inline(cursor, clock);
+            }
+        };
         let (sender, receiver) = sync_channel(PARTS_WAITING_MAX);
         let (cursor, clock) = (cursor.clone(), Arc::clone(clock));
         scope.spawn(move || {
-            if let Err(failure) = read_all(cursor, database, clock.as_ref(), &sender) {
+            if let Err(failure) = read_all(cursor, store.as_mut(), clock.as_ref(), &sender) {
                 // Nobody waits for the failure if the writer has ended before.
                 let _ = sender.send(Err(failure));
             }
@@ -128,16 +136,15 @@ impl Parts {
     }
 }
 
-/// Reads all parts on a connection of its own, until nobody takes them any more.
+/// Reads all parts, until nobody takes them any more.
 fn read_all(
     mut cursor: ReplayCursor,
-    database: &Database,
+    store: &mut dyn Store,
     clock: &dyn Clock,
     sender: &SyncSender<Result<Option<Part>, Failure>>,
 ) -> Result<(), Failure> {
-    let mut store = database.open()?;
     loop {
-        let part = read(store.as_mut(), &cursor, clock)?;
+        let part = read(store, &cursor, clock)?;
         let last_event = part.as_ref().map(|part| part.last_event);
         let is_taken = sender.send(Ok(part)).is_ok();
         match last_event.filter(|_| is_taken) {

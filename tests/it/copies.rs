@@ -3,7 +3,7 @@
 
 mod alike;
 mod races;
-mod failures;
+pub(crate) mod failures;
 
 use kalshi_ingest::domain::batch::{Batch, Commit, Committed};
 use kalshi_ingest::domain::page::{Page, Rules};

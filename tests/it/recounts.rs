@@ -71,6 +71,24 @@ fn a_replay_of_deleted_trades_counts_them(database: &Database) {
     database.assert_counted();
 }
 
+/// The thread that reads ahead has no connection then.
+#[test]
+fn one_connection_is_enough_for_a_replay() {
+    let roles = copies::failures::prepared();
+    let stored = {
+        let bench = filled(&roles.ingest, 300);
+        drop(bench);
+        roles.postgres.trades()
+    };
+    roles.postgres.execute(DELETED);
+    let database = copies::failures::limited(&roles, 1);
+    let replayed = Bench::new(&database, Rules::default()).process_of("replay", &[]);
+    assert!(replayed.status.success(), "{}", stderr(&replayed));
+    assert!(stderr(&replayed).contains("going on with one connection"), "{}", stderr(&replayed));
+    assert_eq!(roles.postgres.trades(), stored);
+    roles.postgres.assert_counted();
+}
+
 fn a_replay_between_two_instants_counts_its_markets(database: &Database) {
     let bench = filled(database, 300);
     database.execute(DELETED);

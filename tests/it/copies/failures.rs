@@ -1,5 +1,6 @@
 //! Connections that break in the middle of a big commit, and tables that take no copies.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -149,9 +150,11 @@ fn a_first_connection_that_is_ended_after_the_second_has_committed_claims_nothin
     assert_eq!(&checkpoint(store.as_mut()), commit.checkpoints()[0].next());
 }
 
-/// A role with the rights of the ingester, and with no more connections than this.
-fn limited(roles: &Roles, connections: u32) -> Database {
-    let role = format!("limited_{connections}");
+/// A role with the rights of the ingester, and with no more connections than this. Roles belong to the whole server, so
+/// each gets a name of its own.
+pub(crate) fn limited(roles: &Roles, connections: u32) -> Database {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let role = format!("limited_{}", MADE.fetch_add(1, Ordering::Relaxed));
     roles.postgres.execute(&format!(
         "create role {role} login in role kalshi_ingest connection limit {connections}"
     ));
@@ -161,7 +164,7 @@ fn limited(roles: &Roles, connections: u32) -> Database {
 }
 
 /// Tables as the ingester finds them.
-fn prepared() -> Roles {
+pub(crate) fn prepared() -> Roles {
     let roles = Roles::new();
     drop(roles.owner.open());
     roles.run_script();
