@@ -44,11 +44,12 @@ pub(super) fn status(
     // Retired markets pile up, and the table shows only those that are named.
     let hides_retired =
         named.is_empty() && output == Output::Table && selection.shard() == Shard::WHOLE;
-    let scopes = if named.is_empty() { named_scopes(&selection) } else { roster.scopes() };
-    let mut reports = match (named.is_empty(), hides_retired) {
-        (false, _) => store.report(Reported::Only(&scopes), now)?,
-        (true, true) => store.report(Reported::ActiveAnd(&scopes), now)?,
-        (true, false) => store.report(Reported::All, now)?,
+    let mut reports = if !named.is_empty() {
+        store.report(Reported::Only(&roster.scopes()), now)?
+    } else if hides_retired {
+        store.report(Reported::ActiveAnd(&named_scopes(&selection)), now)?
+    } else {
+        store.report(Reported::All, now)?
     };
     let is_anything_stored = !reports.is_empty() || overview.retired_total > 0;
     let mut found = Found::new(is_anything_stored || !selection.is_empty());

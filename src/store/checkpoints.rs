@@ -139,8 +139,7 @@ fn with_figures(
         markets.iter().filter(is_busy).cloned().collect()
     };
     let lately = if busy.is_empty() { BTreeMap::new() } else { counts::since(work, since, &busy)? };
-    let tape =
-        if has_tape { (counts::of_all(work)?, counts::sum(lately.values())) } else { (0, 0) };
+    let tape = if has_tape { (counts::of_all(work)?, lately.values().sum()) } else { (0, 0) };
     let report = |checkpoint: Checkpoint| {
         let (trades_total, trades_last_hour) = match checkpoint.scope.market() {
             Some(market) => (

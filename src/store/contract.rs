@@ -19,8 +19,10 @@ use crate::failure::Failure;
 
 /// A database that holds trades, raw events and checkpoints.
 ///
-/// * [`commit`](Trades::commit) is one transaction: after any failure, and after a kill at any instant, the database
-///   holds all of it or nothing.
+/// * [`commit`](Trades::commit) ends with one transaction, in which all checkpoints and slices move. After any failure,
+///   and after a kill at any instant, they have moved together with all rows, or not at all. Some trades of a big
+///   commit may be stored before, each with its raw event and its count, in a transaction of their own: rows without a
+///   claim do no harm, and a claim without its rows does not exist.
 /// * A trade is stored once, however often it is committed. Its raw event is stored with its first appearance. A
 ///   rejected event is stored once, with its reason. An event that contradicts a stored trade is stored in the same
 ///   way: the first version of the trade stays.

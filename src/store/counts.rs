@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::engine::{Access, Engine, Work, only, statement};
-use super::value::{Rows, integer, values};
+use super::value::{Rows, values};
 use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::Trade;
@@ -111,9 +111,4 @@ pub(super) fn since(
         Ok((record.ticker("market_ticker")?, record.get("trades")?))
     })?;
     Ok(found.into_iter().collect())
-}
-
-/// The sum of these counts.
-pub(super) fn sum<'c>(counts: impl IntoIterator<Item = &'c i64>) -> i64 {
-    integer(counts.into_iter().map(|count| i128::from(*count)).sum::<i128>())
 }

@@ -112,7 +112,7 @@ pub trait Replays {
     /// beginning with a letter), and the name of a table of another shape.
     fn make_trades_table(&mut self, name: &str) -> Result<(), Failure>;
 
-    /// Writes the trades that the target does not have and moves the cursor, in one transaction. Returns the number of
+    /// Writes the trades that the target does not have and moves the cursor, never without them. Returns the number of
     /// new trades. `run_id` and `ingested_at` are those of the event, so that a replay restores deleted trades bit for
     /// bit.
     fn replay(

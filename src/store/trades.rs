@@ -10,7 +10,8 @@ use crate::failure::Failure;
 
 /// The part of a store that stores trades.
 pub trait Trades {
-    /// Stores rows and moves the checkpoints that they justify, in one transaction.
+    /// Stores rows and moves the checkpoints that they justify. The checkpoints never move without the rows; see
+    /// [`Store`](super::Store).
     fn commit(&mut self, run: RunId, commit: &Commit) -> Result<Receipt, Failure>;
 }
 

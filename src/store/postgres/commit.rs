@@ -5,9 +5,9 @@ use postgres::types::Type;
 use postgres::{Error, Row};
 
 use super::copy;
-use super::halves::{Halves, in_two};
+use super::halves::{Kept, in_two};
 use super::layout::Layout;
-use super::second::Second;
+use super::second::SecondConnection;
 use super::trades::{Expected, Table, Written};
 use super::transaction::Transaction;
 use crate::domain::batch::Commit;
@@ -19,9 +19,6 @@ use crate::store::engine::{Stored, TradeRow, sql};
 use crate::store::handles::RunId;
 use crate::store::replay::TRADES_TABLE;
 use crate::store::value::integer;
-
-/// The positions of the new trades, and the events that contradict stored ones.
-type Kept = (Vec<usize>, Vec<Rejected>);
 
 /// The origin of the rows of a commit.
 #[derive(Clone, Copy)]
@@ -37,7 +34,7 @@ pub(super) struct Origin<'l> {
 /// connection stores ahead of it.
 pub(super) fn store(
     transaction: &mut Transaction<'_>,
-    second: &mut Second,
+    second: &mut SecondConnection,
     origin: Origin<'_>,
     commit: &Commit,
 ) -> Result<Stored, Error> {
@@ -46,19 +43,16 @@ pub(super) fn store(
         let write = |transaction: &mut Transaction<'_>, rows: &[page::Row]| {
             write(transaction, origin, rows)
         };
-        let count = |transaction: &mut Transaction<'_>, rows: &[page::Row], written: &Kept| {
-            let new = written.0.iter().map(|at| &rows[*at].event.trade);
+        let count = |transaction: &mut Transaction<'_>, rows: &[page::Row], kept: &Kept| {
+            let new = kept.new.iter().map(|at| &rows[*at].event.trade);
             add_counts(transaction, origin.source, new)?;
-            tally(transaction, origin.run, written.0.len())
+            tally(transaction, origin.run, kept.new.len())
         };
-        let Halves { lower: (mut inserted, mut conflicting), upper, ahead, middle } =
+        let (Kept { new, mut conflicting }, ahead) =
             in_two(transaction, second, commit.rows(), write, count)?;
-        let (upper, others) = upper.unwrap_or_default();
-        inserted.extend(upper.into_iter().map(|at| at + middle));
-        conflicting.extend(others);
         conflicting.extend(compare_variants(transaction, origin, commit)?);
         conflicting.sort_by(|a, b| (&a.scope, &a.payload).cmp(&(&b.scope, &b.payload)));
-        (stored.inserted, stored.ahead) = (inserted, ahead);
+        (stored.inserted, stored.ahead) = (new, ahead);
         let kept = insert_rejected(transaction, origin, &conflicting)?;
         stored.conflicting = kept.into_iter().map(|at| conflicting[at].clone()).collect();
     }
@@ -79,7 +73,8 @@ fn write(
     let new: Vec<&RawEvent> = inserted.iter().map(|at| &rows[*at].event).collect();
     store_events(transaction, origin, &new)?;
     let conflict = |(at, stored): &(usize, _)| rows[*at].event.conflict_with(stored);
-    Ok((inserted, otherwise.iter().filter_map(conflict).collect()))
+    let conflicting = otherwise.iter().filter_map(conflict).collect();
+    Ok(Kept { new: inserted, conflicting })
 }
 
 /// The events with other values for a trade of the same commit that contradict the stored one.

@@ -19,7 +19,7 @@ use postgres::types::Type;
 pub(super) use target::{Target, is_meant};
 use transaction::{Mode, Transaction, beginning};
 
-use self::second::Second;
+use self::second::SecondConnection;
 use self::work::{Memory, OpenWork};
 use super::engine::{Access, Engine, Work};
 use super::handles::Lock;
@@ -169,7 +169,7 @@ fn is_lost(error: &postgres::Error) -> bool {
 impl PostgresStore {
     pub(super) fn connect(target: &Target, source: &'static str) -> Result<PostgresStore, Failure> {
         let client = target.connect()?;
-        let memory = Memory::new(Second::Unused(Box::new(target.clone())));
+        let memory = Memory::new(SecondConnection::Unused(Box::new(target.clone())));
         Ok(PostgresStore { target: target.clone(), source, client, memory })
     }
 
@@ -338,7 +338,7 @@ impl Engine for PostgresStore {
 
     fn reconnect(&mut self) -> Result<(), Failure> {
         self.client = self.target.connect()?;
-        self.memory = Memory::new(Second::Unused(Box::new(self.target.clone())));
+        self.memory = Memory::new(SecondConnection::Unused(Box::new(self.target.clone())));
         Ok(())
     }
 

@@ -20,7 +20,7 @@ const WHAT: &str = "storing trades";
 const BEGIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A second connection, made when it is needed for the first time.
-pub(super) enum Second {
+pub(super) enum SecondConnection {
     /// Not needed yet.
     Unused(Box<Target>),
     /// In use.
@@ -29,15 +29,15 @@ pub(super) enum Second {
     Failed,
 }
 
-impl Second {
+impl SecondConnection {
     /// Begins a transaction, and connects before that if there is no connection yet. Returns whether it has begun. It
     /// is not waited for long: a pooler without a free connection lets us wait until the transaction of the first
     /// connection ends, and that one would wait for us.
     pub(super) fn begin(&mut self) -> bool {
-        let known = match std::mem::replace(self, Second::Failed) {
-            Second::Failed => return false,
-            Second::Unused(target) => Err(target),
-            Second::Open(client) => Ok(client),
+        let known = match std::mem::replace(self, SecondConnection::Failed) {
+            SecondConnection::Failed => return false,
+            SecondConnection::Unused(target) => Err(target),
+            SecondConnection::Open(client) => Ok(client),
         };
         let (begun, heard) = mpsc::channel();
         thread::spawn(move || {
@@ -49,19 +49,19 @@ impl Second {
             }));
         });
         *self = match heard.recv_timeout(BEGIN_WITHIN) {
-            Ok(Ok(client)) => Second::Open(client),
-            Ok(Err(failure)) => Second::gone(&failure),
+            Ok(Ok(client)) => SecondConnection::Open(client),
+            Ok(Err(failure)) => SecondConnection::gone(&failure),
             Err(_) => {
                 log::info!("a second connection took too long; going on with one connection");
-                Second::Failed
+                SecondConnection::Failed
             }
         };
-        matches!(self, Second::Open(_))
+        matches!(self, SecondConnection::Open(_))
     }
 
-    fn gone(failure: &Failure) -> Second {
+    fn gone(failure: &Failure) -> SecondConnection {
         log::info!("{}; going on with one connection", one_line(failure));
-        Second::Failed
+        SecondConnection::Failed
     }
 
     /// Does `work` in the begun transaction and commits it. Returns `None` if the connection failed.
@@ -69,7 +69,7 @@ impl Second {
         &mut self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Error>,
     ) -> Option<T> {
-        let Second::Open(client) = self else { return None };
+        let SecondConnection::Open(client) = self else { return None };
         let mut transaction = Transaction::of_begun(client);
         let done = work(&mut transaction).and_then(|done| {
             transaction.commit()?;
@@ -78,7 +78,7 @@ impl Second {
         match done.map_err(because(WHAT)) {
             Ok(done) => Some(done),
             Err(failure) => {
-                *self = Second::gone(&failure);
+                *self = SecondConnection::gone(&failure);
                 None
             }
         }

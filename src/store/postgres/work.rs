@@ -9,9 +9,9 @@ use postgres::{Error, Row};
 
 use super::because;
 use super::commit::{self, Origin};
-use super::halves::{Halves, in_two};
+use super::halves::{Kept, in_two};
 use super::layout::Layout;
-use super::second::Second;
+use super::second::SecondConnection;
 use super::trades::{Expectation, Table};
 use super::transaction::Transaction;
 use crate::domain::batch::Commit;
@@ -33,7 +33,7 @@ pub(super) struct OpenWork<'t> {
 
 /// The knowledge that a store keeps between its transactions.
 pub(super) struct Memory {
-    pub(super) second: Second,
+    pub(super) second: SecondConnection,
     /// The layouts of tables of trades, by the name of the table.
     pub(super) layouts: HashMap<String, Layout>,
     pub(super) expectation: Expectation,
@@ -43,7 +43,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// The knowledge of a new store.
-    pub(super) fn new(second: Second) -> Memory {
+    pub(super) fn new(second: SecondConnection) -> Memory {
         Memory {
             second,
             layouts: HashMap::new(),
@@ -188,19 +188,18 @@ impl Work for OpenWork<'_> {
         let is_counted = table == TRADES_TABLE;
         let table = Table { name: table, source, layout: &layout };
         let write = |transaction: &mut Transaction<'_>, rows: &[TradeRow<'_>]| {
-            Ok(table.store(transaction, rows, expected)?.inserted)
+            let new = table.store(transaction, rows, expected)?.inserted;
+            Ok(Kept { new, conflicting: Vec::new() })
         };
-        let count = |transaction: &mut Transaction<'_>, rows: &[TradeRow<'_>], new: &Vec<usize>| {
+        let count = |transaction: &mut Transaction<'_>, rows: &[TradeRow<'_>], kept: &Kept| {
             if !is_counted {
                 return Ok(());
             }
-            commit::add_counts(transaction, source, new.iter().map(|at| rows[*at].trade))
+            commit::add_counts(transaction, source, kept.new.iter().map(|at| rows[*at].trade))
         };
         let written = in_two(transaction, &mut memory.second, rows, write, count);
-        let Halves { lower: mut new, upper, ahead, middle } =
-            written.map_err(because(self.what))?;
+        let (Kept { new, .. }, ahead) = written.map_err(because(self.what))?;
         memory.is_doubtful = false;
-        new.extend(upper.unwrap_or_default().into_iter().map(|at| at + middle));
         memory.expectation.learn(new.len(), rows.len());
         Ok(Added { new, ahead })
     }
