@@ -17,7 +17,7 @@ use kalshi_ingest::domain::market::{
     Absence, EventRecord, FalseMark, Known, MarketScope, Refusal, Sighting, WatchChange,
     WatchRecord,
 };
-use kalshi_ingest::domain::overview::Overview;
+use kalshi_ingest::domain::overview::{Entry, Overview};
 use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::selection::{Target, Watch};
 use kalshi_ingest::domain::slice::{Slice, SliceKey};
@@ -474,6 +474,9 @@ impl Replays for Connection {
 impl Overviews for Connection {
     hand_on! {
         overview(now: Timestamp) -> Overview;
+        entries() -> Vec<Entry>;
+        clock_offset() -> Option<f64>;
+        retired_total() -> i64;
     }
 }
 

@@ -7,9 +7,9 @@ use super::outside::Outside;
 use crate::cli::{Output, StatusOutput};
 use crate::config::{SLA_DEFAULT, StatusPlan};
 use crate::domain::checkpoint::Checkpoint;
-use crate::domain::freshness::{State, state};
+use crate::domain::freshness::{Now, State, state, unresolved_for};
 use crate::domain::market::{MarketScope, WatchRecord};
-use crate::domain::overview::Overview;
+use crate::domain::overview;
 use crate::domain::scope::Scope;
 use crate::domain::selection::{Listed, Roster, Selection, Shard, Target, Watch};
 use crate::domain::time::Timestamp;
@@ -34,9 +34,8 @@ pub(super) fn status(
         StatusOutput::Json => Output::Json,
         StatusOutput::Csv => Output::Csv,
     };
-    let overview = store.overview(now)?;
-    let clocks = overview.clocks(now);
-    let selection = asked_for(named, *sla, &overview, now);
+    let clocks = Now::by_record(now, store.clock_offset()?);
+    let selection = asked_for(named, *sla, store, now)?;
     // The database is only read, so an entry that is not on record has no markets.
     let records = store.watches_on_record(&super::resolved_names(&selection))?;
     let mut roster = super::roster_of(&selection, &records);
@@ -51,7 +50,8 @@ pub(super) fn status(
     } else {
         store.report(Reported::All, now)?
     };
-    let is_anything_stored = !reports.is_empty() || overview.retired_total > 0;
+    let retired_total = if hides_retired { store.retired_total()? } else { 0 };
+    let is_anything_stored = !reports.is_empty() || retired_total > 0;
     let mut found = Found::new(is_anything_stored || !selection.is_empty());
     if named.is_empty() {
         reports.retain(|report| selection.shard().holds_scope(&report.checkpoint.scope));
@@ -67,7 +67,7 @@ pub(super) fn status(
             );
         }
     }
-    let is_any_unresolved = tell_unresolved(&overview, &selection, now);
+    let is_any_unresolved = tell_unresolved(&selection, &records, clocks);
     let sla = sla.unwrap_or(SLA_DEFAULT);
     let sla_of = |scope: &Scope| roster.demand(scope).map_or(sla, |demand| demand.sla);
     let text = match output {
@@ -81,7 +81,8 @@ pub(super) fn status(
             let before = reports.len();
             reports.retain(|report| is_shown(&report.checkpoint));
             let hidden = before - reports.len();
-            let retired = if hides_retired { retired_beside(&reports, &overview) } else { hidden };
+            let retired =
+                if hides_retired { retired_beside(&reports, retired_total) } else { hidden };
             report::table(&reports, retired, clocks, &sla_of, colour)
         }
         Output::Json => report::json(&reports, clocks, &sla_of),
@@ -136,9 +137,9 @@ fn named_scopes(selection: &Selection) -> Vec<Scope> {
 }
 
 /// The number of retired markets that are not among these.
-fn retired_beside(reports: &[MarketReport], overview: &Overview) -> usize {
+fn retired_beside(reports: &[MarketReport], retired_total: i64) -> usize {
     let shown = reports.iter().filter(|report| report.checkpoint.retired_at.is_some()).count();
-    usize::try_from(overview.retired_total).unwrap_or(usize::MAX).saturating_sub(shown)
+    usize::try_from(retired_total).unwrap_or(usize::MAX).saturating_sub(shown)
 }
 
 /// Adds the stored markets of each named event or series, by whatever selection they were read.
@@ -165,17 +166,18 @@ fn add_stored(
 fn asked_for(
     named: &Selection,
     sla: Option<Duration>,
-    overview: &Overview,
+    store: &mut dyn Store,
     now: Timestamp,
-) -> Selection {
+) -> Result<Selection, Failure> {
     if !named.is_empty() {
-        return named.clone();
+        return Ok(named.clone());
     }
-    let entries = overview.selected(now).into_iter().map(|entry| Watch {
+    let entries = store.entries()?;
+    let watches = overview::selected(&entries, now).into_iter().map(|entry| Watch {
         target: entry.watch.target.clone(),
         sla: sla.unwrap_or(entry.watch.sla),
     });
-    Selection::new(entries, named.shard())
+    Ok(Selection::new(watches, named.shard()))
 }
 
 /// The named targets that are not stored.
@@ -206,18 +208,19 @@ fn unknown(
 }
 
 /// Reports the entries whose members the exchange has not named for too long. Returns whether there is one.
-fn tell_unresolved(overview: &Overview, selection: &Selection, now: Timestamp) -> bool {
-    // An empty selection would stand for everything on record.
-    if selection.is_empty() {
-        return false;
+fn tell_unresolved(selection: &Selection, records: &[WatchRecord], clocks: Now) -> bool {
+    let mut is_any = false;
+    for Watch { target, sla } in selection.watches() {
+        let name = target.name();
+        let record = records.iter().find(|record| record.watch == name);
+        let resolved_at =
+            record.map(|record| record.resolved_at.unwrap_or(record.first_selected_at));
+        if let Some(staleness) = resolved_at.and_then(|at| unresolved_for(at, *sla, clocks)) {
+            log::error!("{}", words::unresolved_line(target, staleness, *sla));
+            is_any = true;
+        }
     }
-    let summaries = overview.summaries(Some(selection), overview.clocks(now));
-    let unresolved: Vec<_> =
-        summaries.iter().filter_map(|s| Some((s, s.unresolved_since?))).collect();
-    for (summary, since) in &unresolved {
-        log::error!("{}", words::unresolved_line(&summary.target, now.since(*since), summary.sla));
-    }
-    !unresolved.is_empty()
+    is_any
 }
 
 /// Prints the metrics of the selection; without one, of the watches of the last passes.

@@ -58,6 +58,13 @@ impl Now {
     }
 }
 
+/// The time since the exchange last named the members of a watch, if it is longer than the SLA. The instant is
+/// evidence, so the earlier of the two clocks judges it.
+pub fn unresolved_for(resolved_at: Timestamp, sla: Duration, now: Now) -> Option<Duration> {
+    let staleness = now.earlier().since(resolved_at);
+    (staleness > sla).then_some(staleness)
+}
+
 /// The time since the market was last known complete; zero for a retired one.
 ///
 /// A market is known up to its claim, or up to the instant of its heard silence. A claim that lies in the future (the

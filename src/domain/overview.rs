@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::checkpoint::Checkpoint;
-use super::freshness::{Now, State, staleness, state};
+use super::freshness::{Now, State, staleness, state, unresolved_for};
 use super::scope::Scope;
 use super::selection::{Selection, Shard, Target, Watch};
 use super::ticker::Ticker;
@@ -204,18 +204,23 @@ pub struct Summary {
     pub is_unknown: bool,
 }
 
+/// The entries that are still selected: those that were selected not long before the last pass that was asked for any
+/// entry. If no more passes come, all entries remain and become stale.
+pub fn selected(entries: &[Entry], now: Timestamp) -> Vec<&Entry> {
+    // A pass whose clock was ahead says nothing about the other entries.
+    let noted = entries.iter().map(|entry| entry.selected_at);
+    let last = noted.filter(|at| *at <= now).max().unwrap_or(now);
+    let is_current = |entry: &&Entry| {
+        let kept = SELECTED_LATELY.max(entry.watch.sla.saturating_mul(3));
+        last.since(entry.selected_at) <= kept
+    };
+    entries.iter().filter(is_current).collect()
+}
+
 impl Overview {
-    /// The entries that are still selected: those that were selected not long before the last pass that was asked for
-    /// any entry. If no more passes come, all entries remain and become stale.
+    /// The entries that are still selected.
     pub fn selected(&self, now: Timestamp) -> Vec<&Entry> {
-        // A pass whose clock was ahead says nothing about the other entries.
-        let noted = self.entries.iter().map(|entry| entry.selected_at);
-        let last = noted.filter(|at| *at <= now).max().unwrap_or(now);
-        let is_current = |entry: &&Entry| {
-            let kept = SELECTED_LATELY.max(entry.watch.sla.saturating_mul(3));
-            last.since(entry.selected_at) <= kept
-        };
-        self.entries.iter().filter(is_current).collect()
+        selected(&self.entries, now)
     }
 
     /// The summaries of the entries of this selection, by label. If it names no entry, all selected entries are
@@ -275,12 +280,11 @@ impl Overview {
             summary.count(checkpoints[&scope], now);
             summary.markets.push(scope);
         }
-        // The instant is evidence, so the earlier of the two clocks judges it.
-        let earlier = now.earlier();
-        if let Some(at) = resolved_at.filter(|at| earlier.since(*at) > sla) {
+        let overdue = resolved_at.and_then(|at| Some((at, unresolved_for(at, sla, now)?)));
+        if let Some((at, staleness)) = overdue {
             summary.unresolved_since = Some(at);
             summary.stale += 1;
-            summary.lag = summary.lag.max(earlier.since(at));
+            summary.lag = summary.lag.max(staleness);
         }
         summary
     }

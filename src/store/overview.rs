@@ -16,6 +16,15 @@ use crate::failure::Failure;
 pub trait Overviews {
     /// The snapshot of one instant. Reads only, and needs no right to write.
     fn overview(&mut self, now: Timestamp) -> Result<Overview, Failure>;
+
+    /// The entries of the selection that passes were asked for. Reads only.
+    fn entries(&mut self) -> Result<Vec<Entry>, Failure>;
+
+    /// The clock of the exchange minus ours in seconds, by the last pass. Reads only.
+    fn clock_offset(&mut self) -> Result<Option<f64>, Failure>;
+
+    /// The number of retired markets. Reads only.
+    fn retired_total(&mut self) -> Result<i64, Failure>;
 }
 
 /// The age above which a score says little about today.
@@ -43,13 +52,39 @@ impl<E: Engine> Overviews for E {
         let what = "reading what there is to be seen";
         self.transact(what, Access::ReadAsOne, |work| read(work, now))
     }
+
+    fn entries(&mut self) -> Result<Vec<Entry>, Failure> {
+        self.transact("reading what passes were asked for", Access::Read, entries)
+    }
+
+    fn clock_offset(&mut self) -> Result<Option<f64>, Failure> {
+        self.transact("reading the clock of the exchange", Access::Read, clock_offset)
+    }
+
+    fn retired_total(&mut self) -> Result<i64, Failure> {
+        self.transact("counting retired markets", Access::Read, retired_total)
+    }
+}
+
+fn entries(work: &mut dyn Work) -> Result<Vec<Entry>, Failure> {
+    let source = values![work.source()];
+    work.rows(statement!("overview", "load_selected"), &source, entry)
+}
+
+fn clock_offset(work: &mut dyn Work) -> Result<Option<f64>, Failure> {
+    let source = values![work.source()];
+    let offset = |row: Row<'_>| row.of("exchange_records").get("offset_seconds");
+    let offsets = work.rows(statement!("overview", "load_exchange_offset"), &source, offset)?;
+    Ok(offsets.into_iter().next())
+}
+
+fn retired_total(work: &mut dyn Work) -> Result<i64, Failure> {
+    let source = values![work.source()];
+    let retired = |row: Row<'_>| row.of("ingestion_checkpoints").get("retired");
+    only(work.rows(statement!("overview", "count_retired"), &source, retired)?)
 }
 
 fn read(work: &mut dyn Work, now: Timestamp) -> Result<Overview, Failure> {
-    let retired_total =
-        work.rows(statement!("overview", "count_retired"), &values![work.source()], |row| {
-            row.of("ingestion_checkpoints").get("retired")
-        })?;
     let passes = values![now.before(OVERLAP_SPAN)];
     let passes = work.rows(statement!("overview", "load_last_pass"), &passes, |row| {
         let record = row.of("ingestion_runs");
@@ -60,25 +95,16 @@ fn read(work: &mut dyn Work, now: Timestamp) -> Result<Overview, Failure> {
         Some((pass, overlap, used)) => (Some(pass), overlap, used),
         None => (None, None, None),
     };
-    let offsets = work.rows(
-        statement!("overview", "load_exchange_offset"),
-        &values![work.source()],
-        |row| row.of("exchange_records").get("offset_seconds"),
-    )?;
     let retired = values![work.source(), RETIRED_MAX];
     Ok(Overview {
-        entries: work.rows(
-            statement!("overview", "load_selected"),
-            &values![work.source()],
-            entry,
-        )?,
+        entries: entries(work)?,
         active: work.rows(
             statement!("overview", "load_active"),
             &values![work.source()],
             checkpoint,
         )?,
         retired: work.rows(statement!("overview", "load_retired"), &retired, checkpoint)?,
-        retired_total: only(retired_total)?,
+        retired_total: retired_total(work)?,
         scores: scores(work, now)?,
         totals: totals(work)?,
         runs: work.rows(statement!("overview", "load_runs"), &values![RUNS_MAX], run_row)?,
@@ -86,7 +112,7 @@ fn read(work: &mut dyn Work, now: Timestamp) -> Result<Overview, Failure> {
         overlap_used: overlap_used.unwrap_or_default(),
         overlap,
         day: last_day(work, now)?,
-        clock_offset: offsets.into_iter().next(),
+        clock_offset: clock_offset(work)?,
     })
 }
 

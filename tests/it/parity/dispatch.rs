@@ -239,6 +239,9 @@ fn of_oversight(store: &mut dyn store::Store, operation: &Oversight) -> Cells {
             let overview = format!("{:#?}", store.overview(*now)?);
             Ok(overview.lines().map(str::to_owned).collect())
         }
+        Oversight::Entries => store.entries().map(list),
+        Oversight::ClockOffset => store.clock_offset().map(one),
+        Oversight::RetiredTotal => store.retired_total().map(one),
     }
 }
 

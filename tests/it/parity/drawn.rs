@@ -67,7 +67,7 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         10 => reads_of_catalogue().prop_map(Operation::Catalogue),
         3 => exchanges().prop_map(Operation::Exchanges),
         10 => history().prop_map(Operation::History),
-        3 => oversight().prop_map(Operation::Oversight),
+        5 => oversight().prop_map(Operation::Oversight),
         1 => Just(Operation::Release),
         2 => market().prop_map(|market| Operation::Delete { market }),
     ]
@@ -349,7 +349,10 @@ fn oversight() -> impl Strategy<Value = Oversight> {
         watches
     });
     prop_oneof![
-        (watches, now()).prop_map(|(watches, now)| Oversight::NoteSelection { watches, now }),
-        now().prop_map(|now| Oversight::Overview { now }),
+        3 => (watches, now()).prop_map(|(watches, now)| Oversight::NoteSelection { watches, now }),
+        3 => now().prop_map(|now| Oversight::Overview { now }),
+        1 => Just(Oversight::Entries),
+        1 => Just(Oversight::ClockOffset),
+        1 => Just(Oversight::RetiredTotal),
     ]
 }

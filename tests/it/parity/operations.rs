@@ -102,6 +102,9 @@ pub(super) enum History {
 pub(super) enum Oversight {
     NoteSelection { watches: Vec<Watch>, now: Timestamp },
     Overview { now: Timestamp },
+    Entries,
+    ClockOffset,
+    RetiredTotal,
 }
 
 /// A scope that owns its name.
