@@ -24,7 +24,7 @@ use crate::domain::vouching::Said;
 use crate::driver::Verdict;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
-use crate::ingest::{self, Asker, Hours, Source, Stop};
+use crate::ingest::{self, Asker, CandleSpan, Source, Stop};
 use crate::kalshi::VENUE;
 use crate::report::{self, MarketScore};
 use crate::store::{RunId, Store};
@@ -244,12 +244,13 @@ impl Scorer {
         if lifespans.is_empty() {
             return Ok(Vec::new());
         }
-        let wanted: Vec<Hours> = lifespans.iter().map(|lifespan| self.hours_of(lifespan)).collect();
+        let wanted: Vec<CandleSpan> =
+            lifespans.iter().map(|lifespan| self.hours_of(lifespan)).collect();
         if wanted.iter().all(|hours| hours.from == hours.until) {
             say(self.verdict.incomplete("there is no full hour in it that is closed"));
             return Ok(Vec::new());
         }
-        let spans: HashMap<Ticker, Hours> =
+        let spans: HashMap<Ticker, CandleSpan> =
             wanted.iter().map(|hours| (hours.lifespan.market.clone(), hours.clone())).collect();
         let (compared, mut unscored) = self.compare(wanted, store)?;
         let silent: Vec<Lifespan> = compared
@@ -260,7 +261,7 @@ impl Scorer {
         let credible = self.credible_silences(silent, store)?;
         let mut rows = Vec::new();
         for (market, Compared { stored_e2, exchange_e2, missing_e2, short }) in compared {
-            let Some(Hours { from, until, .. }) = spans.get(&market) else { continue };
+            let Some(CandleSpan { from, until, .. }) = spans.get(&market) else { continue };
             if exchange_e2 == 0 && !credible.contains(&market) {
                 unscored.push(market);
                 continue;
@@ -368,7 +369,7 @@ impl Scorer {
     /// markets without an answer.
     fn compare(
         &mut self,
-        wanted: Vec<Hours>,
+        wanted: Vec<CandleSpan>,
         store: &mut dyn Store,
     ) -> Result<Comparison, Failure> {
         let spans: HashMap<Ticker, (Timestamp, Timestamp)> = wanted
@@ -431,7 +432,7 @@ impl Scorer {
             }
             let mut spans = completeness::spans(&short);
             if spans.is_empty() {
-                let Hours { from, until, .. } = self.life_hours(lifespan);
+                let CandleSpan { from, until, .. } = self.life_hours(lifespan);
                 spans.push((from, until));
             }
             for (from, until) in spans {
@@ -445,22 +446,22 @@ impl Scorer {
     }
 
     /// The hours of the window, or of the market's life without a window.
-    fn hours_of(&self, lifespan: &Lifespan) -> Hours {
+    fn hours_of(&self, lifespan: &Lifespan) -> CandleSpan {
         let Some((from, until)) = self.window else { return self.life_hours(lifespan) };
         let (from, until) = self.hours(from, until);
-        Hours { lifespan: lifespan.clone(), from, until }
+        CandleSpan { lifespan: lifespan.clone(), from, until }
     }
 
     /// The hours of a market's life. The exchange can move opening and closing times, so there is one more day on
     /// either side.
-    fn life_hours(&self, lifespan: &Lifespan) -> Hours {
+    fn life_hours(&self, lifespan: &Lifespan) -> CandleSpan {
         let now = self.asker.exchange_now();
         let from = lifespan
             .open_time
             .map_or(VENUE.first_trades, |at| at.before(DAY).max(VENUE.first_trades));
         let until = lifespan.close_time.map_or(now, |at| at.after(DAY)).max(from);
         let (from, until) = self.hours(from, until);
-        Hours { lifespan: lifespan.clone(), from, until }
+        CandleSpan { lifespan: lifespan.clone(), from, until }
     }
 
     fn read(&mut self, slices: Vec<Slice>, store: &mut dyn Store) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use crate::domain::vouching::{
     Candles, Said, Word, hours_around, is_blank, is_borne_out, is_outside, speaks_of,
 };
 use crate::failure::{Failure, one_line};
-use crate::ingest::{self, Asker, Hours};
+use crate::ingest::{self, Asker, CandleSpan};
 use crate::store::Store;
 
 /// A slice that shows no trade, and the lifespan of its market as it was described.
@@ -119,11 +119,12 @@ impl Witnesses {
 
     /// Asks for the candles of the hours around these slices. Candles without an answer now may get one later.
     fn exchange_volumes(&mut self, blanks: &[Blank<'_>], asker: &Asker) {
-        let mut wanted: BTreeMap<&Ticker, Hours> = BTreeMap::new();
+        let mut wanted: BTreeMap<&Ticker, CandleSpan> = BTreeMap::new();
         let fresh = blanks.iter().filter(|(key, _)| !self.candles.contains_key(key));
         for (key, lifespan) in fresh.clone() {
             let (from, until) = hours_around(key);
-            let hours = || Hours { lifespan: self.said(lifespan).lifespan().clone(), from, until };
+            let hours =
+                || CandleSpan { lifespan: self.said(lifespan).lifespan().clone(), from, until };
             let hours = wanted.entry(&lifespan.market).or_insert_with(hours);
             (hours.from, hours.until) = (hours.from.min(from), hours.until.max(until));
         }

@@ -11,6 +11,7 @@ pub mod account_limits;
 pub mod exchange_record;
 pub mod sync_mark;
 pub mod book;
+pub mod candle;
 pub mod selection;
 pub mod evidence;
 mod density;

@@ -4,6 +4,7 @@
 
 use super::rows::{self, RawRow};
 use super::{account, candles, decode, decode_market};
+use crate::domain::candle::Interval;
 use crate::domain::market::Sighting;
 use crate::domain::scope::Scope;
 use crate::domain::ticker::Ticker;
@@ -77,9 +78,10 @@ pub(crate) fn events(body: &[u8]) {
 /// Decodes candles of many markets.
 pub(crate) fn candles(body: &[u8]) {
     let (from, until) = (Timestamp::from_seconds(0), NOW);
-    let Ok(named) = candles::named_hours(body, from, until) else { return };
-    let hours: usize = named.values().map(Vec::len).sum();
-    assert!(hours <= body.len(), "{hours} hours of {} bytes", body.len());
+    let asked = candles::Asked { interval: Interval::Hour, from, until };
+    let Ok(named) = candles::named_candles(body, asked) else { return };
+    let count: usize = named.values().map(Vec::len).sum();
+    assert!(count <= body.len(), "{count} candles of {} bytes", body.len());
 }
 
 /// Decodes order books.

@@ -17,7 +17,7 @@ mod single;
 mod candles;
 pub(crate) mod hostile;
 
-pub use candles::{CANDLES_PER_BATCH, CANDLES_PER_MARKET};
+pub use candles::{Asked, CANDLES_PER_BATCH, CANDLES_PER_MARKET};
 pub use client::{Access, Client, Endpoint};
 pub use decode_market::{BookAnswer, MarketsPage};
 pub use markets::{MARKETS_PER_REQUEST, MarketList};

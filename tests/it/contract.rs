@@ -11,13 +11,14 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use kalshi_ingest::cli::Cli;
 use kalshi_ingest::clock::TurnedClock;
+use kalshi_ingest::domain::candle::Interval;
 use kalshi_ingest::domain::market::Status;
 use kalshi_ingest::domain::page::PageRequest;
 use kalshi_ingest::domain::selection::Target;
 use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::time::Timestamp;
-use kalshi_ingest::kalshi::{self, Access, Client, Endpoint, MarketList, Signer, Transport};
+use kalshi_ingest::kalshi::{self, Access, Asked, Client, Endpoint, MarketList, Signer, Transport};
 use kalshi_simulator::{Account, Exchange, Grant, Market, Rules, seeded_book, seeded_trades};
 use serde_json::Value;
 use ureq::Body;
@@ -166,13 +167,14 @@ fn all_questions() -> Vec<Heard> {
     }
     let day = (Timestamp::from_micros(NOON_US - DAY_US), Timestamp::from_micros(NOON_US));
     let both = [market.clone(), ticker("KXMVE-1-M")];
-    client.candles(&both, day.0, day.1, left, &clock).unwrap();
-    client.market_candles(&series, &market, day, left, &clock).unwrap().unwrap();
+    let asked = |(from, until)| Asked { interval: Interval::Hour, from, until };
+    client.candles(&both, asked(day), left, &clock).unwrap();
+    client.market_candles(&series, &market, asked(day), left, &clock).unwrap().unwrap();
     let week = (
         Timestamp::from_micros(NOON_US - 68 * DAY_US),
         Timestamp::from_micros(NOON_US - 62 * DAY_US),
     );
-    client.archived_candles(&old, week, left, &clock).unwrap().unwrap();
+    client.archived_candles(&old, asked(week), left, &clock).unwrap().unwrap();
     drop(client);
     std::mem::take(&mut *overheard.all.lock().unwrap())
 }
