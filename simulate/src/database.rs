@@ -2,6 +2,7 @@
 //! its process, which may be killed before and after it. The connection may break before a call, or after it without
 //! an answer. On a server, the connection really breaks, and a process may be killed within a call.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -10,6 +11,7 @@ use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::backfill::Lifespan;
 use kalshi_ingest::domain::batch::{Commit, Receipt};
 use kalshi_ingest::domain::book::Snapshot;
+use kalshi_ingest::domain::candle::{Candle, Interval};
 use kalshi_ingest::domain::checkpoint::Checkpoint;
 use kalshi_ingest::domain::completeness::{HourVolume, Score};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
@@ -25,7 +27,7 @@ use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::{Failure, Kind};
 use kalshi_ingest::store::{
-    Books, Checkpoints, Counts, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock,
+    Books, Candles, Checkpoints, Counts, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock,
     MarketReport, Markets, Missing, Overviews, Pruned, ReplayCursor, Replayed, Replays, Reported,
     RunId, RunRecord, Runs, Scores, Slices, Store, StoredRawEvent, Trades, Watches,
 };
@@ -455,6 +457,13 @@ impl Runs for Connection {
         begin_run(command: &str, now: Timestamp) -> RunId;
         finish_run(run: RunId, record: &RunRecord) -> ();
         tape_rate() -> Option<f64>;
+    }
+}
+
+impl Candles for Connection {
+    hand_on! {
+        save_candles(interval: Interval, candles: &[Candle], fetched_at: Timestamp) -> ();
+        final_candles(interval: Interval, markets: &[Ticker]) -> HashMap<Ticker, Timestamp>;
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Rules {
     pub market_volume: MarketVolume,
     /// Whether lists of candles are empty, whatever the volume.
     pub empty_candles: bool,
+    /// The seconds since 1970 between which a question about the candles of several markets begins that gets none.
+    pub hidden_candles_s: Option<(i64, i64)>,
     /// The mark of the end of a body.
     pub framing: Framing,
     /// Whether bodies are compressed for clients that accept it.
@@ -89,6 +91,7 @@ impl Default for Rules {
             age_s: None,
             market_volume: MarketVolume::Told,
             empty_candles: false,
+            hidden_candles_s: None,
             framing: Framing::ContentLength,
             gzip: false,
             keyless_limit: None,

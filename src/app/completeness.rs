@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lifespans;
 use super::outside::Outside;
 use super::recount;
 use super::say;
@@ -14,7 +15,7 @@ use crate::domain::backfill::{self, Lifespan};
 use crate::domain::batch::Committed;
 use crate::domain::completeness::{self, Basis, Compared, HOUR_SECONDS, HourVolume, Score};
 use crate::domain::job::{Background, Job};
-use crate::domain::market::{MarketScope, Status};
+use crate::domain::market::Status;
 use crate::domain::page::Rules;
 use crate::domain::slice::{Slice, SliceKey};
 use crate::domain::tally::Tally;
@@ -96,7 +97,8 @@ impl Scorer {
         let span = self
             .window
             .unwrap_or((VENUE.first_trades, Timestamp::from_seconds(i64::from(i32::MAX))));
-        let lifespans = self.lifespans(selection, span, store)?;
+        let lifespans =
+            lifespans::of(selection, span, (&self.asker, self.run), &mut self.verdict, store)?;
         let mut scores = self.score(&lifespans, store)?;
         if heal {
             let short = |score: &MarketScore| score.score.missing_e2 > 0;
@@ -128,40 +130,6 @@ impl Scorer {
             recount::of(&markets, store)?;
         }
         Ok(scores)
-    }
-
-    /// All markets that the exchange knows in the selection, also those never read.
-    fn lifespans(
-        &mut self,
-        selection: &crate::domain::selection::Selection,
-        span: (Timestamp, Timestamp),
-        store: &mut dyn Store,
-    ) -> Result<Vec<Lifespan>, Failure> {
-        let found = if selection.is_all() {
-            let synced = ingest::sync(selection, store, &self.asker, Duration::ZERO, self.run)?;
-            let shard = selection.shard();
-            let mut lifespans = store.lifespans(MarketScope::All, None, span.0, span.1)?;
-            lifespans.retain(|lifespan| shard.holds(&lifespan.market));
-            let ingest::Synced { first_unreadable, troubles, is_whole, .. } = synced;
-            ingest::Lifespans { lifespans, first_unreadable, troubles, is_whole }
-        } else {
-            ingest::lifespans(selection, store, &self.asker, span, self.run)?
-        };
-        for failure in &found.troubles {
-            say(self.verdict.failure(failure));
-        }
-        if let Some(reason) = &found.first_unreadable {
-            say(self.verdict.unreadable_market(reason));
-        }
-        if !found.is_whole {
-            say(self.verdict.incomplete("the exchange has not named all markets; run it again"));
-        }
-        // The exchange has no figures of a market that it no longer knows.
-        Ok(found
-            .lifespans
-            .into_iter()
-            .filter(|lifespan| lifespan.status != Status::Vanished)
-            .collect())
     }
 
     /// The span shortened to full hours that closed long enough ago.

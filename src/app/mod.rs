@@ -1,6 +1,8 @@
 //! One invocation: it opens the resources, does the task and reports the result.
 
 mod backfill;
+mod candles;
+mod lifespans;
 mod markets;
 mod completeness;
 mod database;
@@ -85,6 +87,9 @@ fn works(work: Work, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit>
         Task::Orderbooks { selection, exchange } => {
             let mut store = database.open()?;
             Ok(orderbooks::orderbooks(&selection, exchange, store.as_mut(), outside, stop)?)
+        }
+        Task::Candles(plan) => {
+            Ok(candles::candles(*plan, database.open()?.as_mut(), outside, stop)?)
         }
         Task::Backfill(plan) => backfill::backfill(*plan, &database, outside, stop),
         Task::Completeness(plan) => {

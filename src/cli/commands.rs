@@ -3,8 +3,9 @@
 use clap::Subcommand;
 
 use super::{
-    BackfillArgs, CompletenessArgs, CompletionsArgs, DemoArgs, LogArgs, ManArgs, MarketsArgs,
-    MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, ServeArgs, StatusArgs,
+    BackfillArgs, CandlesArgs, CompletenessArgs, CompletionsArgs, DemoArgs, LogArgs, ManArgs,
+    MarketsArgs, MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, ServeArgs,
+    StatusArgs,
 };
 
 /// The commands.
@@ -39,6 +40,10 @@ pub enum Work {
     Markets(MarketsArgs),
     /// Store one order-book snapshot of each selected market that trades
     Orderbooks(OrderbooksArgs),
+    /// Store the exchange's own candles of the selected markets: quotes, prices, volume, open interest
+    ///
+    /// It goes on after the last stored candle of each market; the period in progress is read again.
+    Candles(CandlesArgs),
     /// Fill a window of the past, live and archived; resumable
     ///
     /// It goes slice by slice. When it is ended, the same command goes on with the slices that are left. A --dry-run
@@ -89,6 +94,7 @@ impl Command {
                 | Work::Status(StatusArgs { log, .. })
                 | Work::Markets(MarketsArgs { log, .. })
                 | Work::Orderbooks(OrderbooksArgs { log, .. })
+                | Work::Candles(CandlesArgs { log, .. })
                 | Work::Backfill(BackfillArgs { log, .. })
                 | Work::Completeness(CompletenessArgs { log, .. })
                 | Work::Replay(ReplayArgs { log, .. })

@@ -160,6 +160,42 @@ pub struct OrderbooksArgs {
     pub log: LogArgs,
 }
 
+/// Flags of `candles`.
+#[derive(Clone, Debug, Args)]
+pub struct CandlesArgs {
+    /// The length of a candle
+    ///
+    /// The exchange's days end at midnight in New York; days of UTC are made of hours.
+    #[arg(long, value_enum, default_value_t = CandleInterval::Hour)]
+    pub interval: CandleInterval,
+    /// Where a market without a stored candle begins: RFC 3339 or YYYY-MM-DD [default: its opening]
+    #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
+    pub since: Option<Timestamp>,
+    /// The flags of the selection.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// The flags about the exchange.
+    #[command(flatten)]
+    pub exchange: ExchangeArgs,
+    /// The flags of the database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// The flags about the log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The length of a candle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CandleInterval {
+    /// One minute
+    #[value(name = "1m")]
+    Minute,
+    /// One hour
+    #[value(name = "1h")]
+    Hour,
+}
+
 /// Flags of `migrate`.
 #[derive(Clone, Debug, Args)]
 pub struct MigrateArgs {

@@ -6,19 +6,20 @@ mod selection;
 mod terms;
 
 pub use plan::{
-    BackfillPlan, CompletenessPlan, ExchangePlan, Notify, PrunePlan, ReplayPlan, RunPlan,
-    ServePlan, StatusPlan, Task, Want,
+    BackfillPlan, CandlesPlan, CompletenessPlan, ExchangePlan, Notify, PrunePlan, ReplayPlan,
+    RunPlan, ServePlan, StatusPlan, Task, Want,
 };
 pub use terms::{Needs, OnSignal, Patience, Terms};
 
 use std::time::Duration;
 
 use crate::cli::{
-    BackfillArgs, CompletenessArgs, DatabaseArgs, ExchangeArgs, LogArgs, LogFormat, MarketsArgs,
-    MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, SelectionArgs, ServeArgs,
-    StatusArgs, TradesArgs, Work,
+    BackfillArgs, CandleInterval, CandlesArgs, CompletenessArgs, DatabaseArgs, ExchangeArgs,
+    LogArgs, LogFormat, MarketsArgs, MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs,
+    SelectionArgs, ServeArgs, StatusArgs, TradesArgs, Work,
 };
 use crate::domain::account_limits::{RATES, RequestRate};
+use crate::domain::candle::Interval;
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
@@ -88,6 +89,7 @@ impl Config {
                 let exchange = exchange(asked, None, 1, environment)?;
                 (database, Task::Orderbooks { selection, exchange })
             }
+            Work::Candles(args) => candles(args, now, environment)?,
             Work::Backfill(args) => backfill(args, now, environment)?,
             Work::Completeness(args) => completeness(args, now, environment)?,
             Work::Replay(args) => replay(args)?,
@@ -103,6 +105,29 @@ impl Config {
         let DatabaseArgs { database_url } = database;
         Ok(Config { database: database::database(database_url, environment)?, task })
     }
+}
+
+fn candles(
+    args: CandlesArgs,
+    now: Timestamp,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(DatabaseArgs, Task), Failure> {
+    let CandlesArgs { interval, since, selection, exchange: asked, database, log: _ } = args;
+    if since.is_some_and(|since| since > now) {
+        return Err(since_in_the_future());
+    }
+    let interval = match interval {
+        CandleInterval::Minute => Interval::Minute,
+        CandleInterval::Hour => Interval::Hour,
+    };
+    let selection = selected(&selection, environment)?;
+    let exchange = exchange(asked, None, 1, environment)?;
+    let plan = CandlesPlan { selection, interval, since, exchange };
+    Ok((database, Task::Candles(Box::new(plan))))
+}
+
+fn since_in_the_future() -> Failure {
+    Failure::config("--since lies in the future")
 }
 
 fn status(
@@ -181,7 +206,7 @@ fn run(
         ));
     }
     if since.is_some_and(|since| since > now) {
-        return Err(Failure::config("--since lies in the future"));
+        return Err(since_in_the_future());
     }
     let plan = RunPlan {
         exchange: exchange(asked, Some(trades), workers, environment)?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cli::{Output, StatusOutput};
 use crate::domain::account_limits::RequestRate;
+use crate::domain::candle::Interval;
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
@@ -32,6 +33,8 @@ pub enum Task {
         /// The way to ask the exchange.
         exchange: ExchangePlan,
     },
+    /// Store the exchange's own candles of the selected markets.
+    Candles(Box<CandlesPlan>),
     /// Complete a window of the past.
     Backfill(Box<BackfillPlan>),
     /// Score the completeness of markets.
@@ -47,6 +50,19 @@ pub enum Task {
         /// Whether the stored trades are counted anew.
         recount: bool,
     },
+}
+
+/// The plan of `candles`.
+#[derive(Debug)]
+pub struct CandlesPlan {
+    /// The selected markets.
+    pub selection: Selection,
+    /// The length of a candle.
+    pub interval: Interval,
+    /// Where a market without a stored candle begins; `None` for its opening.
+    pub since: Option<Timestamp>,
+    /// The way to ask the exchange.
+    pub exchange: ExchangePlan,
 }
 
 /// The plan of `status`.

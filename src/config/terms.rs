@@ -55,7 +55,9 @@ impl Terms {
         let (patience, needs) = match work {
             Work::Run(args) => (Patience::at_work(Some(args.deadline)), Migrated(Create)),
             Work::Status(_) => (Patience::asking(Some(STATUS_MAX)), ReadOnly),
-            Work::Markets(_) | Work::Orderbooks(_) => (Patience::at_work(None), Migrated(Create)),
+            Work::Markets(_) | Work::Orderbooks(_) | Work::Candles(_) => {
+                (Patience::at_work(None), Migrated(Create))
+            }
             Work::Backfill(args) => {
                 let needs = if args.dry_run { ReadOnly } else { Migrated(Create) };
                 (Patience::at_work(args.deadline), needs)
@@ -110,7 +112,7 @@ mod tests {
     }
 
     /// Each command and its needs of the database; "none" where it has none.
-    const COMMANDS: [(&str, Option<u64>, OnSignal, Option<Needs>); 17] = {
+    const COMMANDS: [(&str, Option<u64>, OnSignal, Option<Needs>); 18] = {
         use Missing::{Create, Refuse};
         use Needs::{AsItIs, Migrated, ReadOnly};
         use OnSignal::{EndAtOnce, FinishBatch};
@@ -120,6 +122,7 @@ mod tests {
             ("status", Some(15), EndAtOnce, Some(ReadOnly)),
             ("markets --market A", None, FinishBatch, Some(Migrated(Create))),
             ("orderbooks --market A", None, FinishBatch, Some(Migrated(Create))),
+            ("candles --market A", None, FinishBatch, Some(Migrated(Create))),
             (
                 "backfill --from 2026-01-01 --to 2026-01-02",
                 None,

@@ -1,7 +1,9 @@
 //! The exchange's own candles: the quotes, the prices and the volume of a market in one period.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use super::backfill::Lifespan;
 use super::ticker::Ticker;
 use super::time::Timestamp;
 use super::trade::Price;
@@ -30,10 +32,26 @@ impl Interval {
         Duration::from_secs(self.minutes().unsigned_abs() * 60)
     }
 
+    /// The end of the period that this instant is in. An end belongs to the period that it ends.
+    pub fn end_of(self, at: Timestamp) -> Timestamp {
+        let begin = at.floor_to(self.length());
+        if begin == at { at } else { begin.after(self.length()) }
+    }
+
     /// The number of periods between two ends; zero if there are none.
     pub fn periods(self, from: Timestamp, until: Timestamp) -> usize {
         usize::try_from((until.second() - from.second()) / (self.minutes() * 60)).unwrap_or(0)
     }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The age of a period at which it changes no more: trades that come late have come.
+const FINAL_AFTER: Duration = Duration::from_secs(600);
+
+/// Whether a period that ends then was final when it was read.
+pub fn is_final(ends_at: Timestamp, read_at: Timestamp) -> bool {
+    ends_at.after(FINAL_AFTER) <= read_at
 }
 
 /// The first, least, greatest and last price of a period, each `None` where the exchange names none.
@@ -79,14 +97,158 @@ pub struct Candle {
     pub figures: Result<Figures, Box<str>>,
 }
 
+/// The periods of a market to ask for: those after `last`, its last final one, up to the end of its trading or the
+/// period in progress. Without a final one they begin at `since`, or a day before it opened, because the exchange can
+/// move that; `first` is the beginning of the exchange's own record. The bounds are ends of periods.
+pub fn wanted(
+    interval: Interval,
+    lifespan: &Lifespan,
+    last: Option<Timestamp>,
+    since: Option<Timestamp>,
+    first: Timestamp,
+    now: Timestamp,
+) -> (Timestamp, Timestamp) {
+    let opened = || lifespan.open_time.map_or(first, |at| at.before(DAY));
+    let from = last.or(since).unwrap_or_else(opened).max(first).floor_to(interval.length());
+    let closed = lifespan.close_time.filter(|_| !lifespan.status.may_trade());
+    (from, interval.end_of(closed.map_or(now, |at| at.min(now))))
+}
+
+/// Decides which candles of the answers are stored. No answer alone proves that a market was silent: where an answer
+/// without a candle is followed by one with some, the market is asked again, another way, from the empty one on.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// Markets whose last answers had no candle, since when.
+    empty: HashMap<Ticker, Timestamp>,
+    /// Markets whose later answers wait for a second question, and where it begins.
+    doubted: HashMap<Ticker, Timestamp>,
+    /// The reasons why candles cannot be read, by market. Later candles of the market wait as well.
+    unreadable: HashMap<Ticker, Box<str>>,
+    /// Whether the answers are those to the second question.
+    is_second: bool,
+}
+
+impl Intake {
+    /// The intake of the answers to the second question, which decides.
+    pub fn second() -> Intake {
+        Intake { is_second: true, ..Intake::default() }
+    }
+
+    /// The candles to store of an answer about a market from this instant on. The answers of a market come in order.
+    pub fn take(&mut self, market: &Ticker, from: Timestamp, candles: Vec<Candle>) -> Vec<Candle> {
+        if self.doubted.contains_key(market) || self.unreadable.contains_key(market) {
+            return Vec::new();
+        }
+        if candles.is_empty() {
+            self.empty.entry(market.clone()).or_insert(from);
+            return candles;
+        }
+        if let Some(begin) = self.empty.remove(market).filter(|_| !self.is_second) {
+            self.doubted.insert(market.clone(), begin);
+            return Vec::new();
+        }
+        let mut candles = candles;
+        candles.sort_by_key(|candle| candle.ends_at);
+        let place = candles.iter().position(|candle| candle.figures.is_err());
+        if let Some(reason) = place.and_then(|place| candles[place].figures.clone().err()) {
+            self.unreadable.insert(market.clone(), reason);
+            candles.truncate(place.unwrap_or_default());
+        }
+        candles
+    }
+
+    /// The markets to ask again, and where each question begins.
+    pub fn doubted(&self) -> &HashMap<Ticker, Timestamp> {
+        &self.doubted
+    }
+
+    /// The markets with a candle that cannot be read, and the reasons.
+    pub fn unreadable(&self) -> &HashMap<Ticker, Box<str>> {
+        &self.unreadable
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn periods_are_counted_between_ends() {
+    fn an_end_belongs_to_its_period() {
         let at = Timestamp::from_seconds;
+        for (interval, second, end) in [
+            (Interval::Minute, 0, 0),
+            (Interval::Minute, 1, 60),
+            (Interval::Minute, 60, 60),
+            (Interval::Minute, 61, 120),
+            (Interval::Hour, 1, 3_600),
+            (Interval::Hour, 3_600, 3_600),
+        ] {
+            assert_eq!(interval.end_of(at(second)), at(end), "{interval:?} {second}");
+        }
+        assert_eq!(Interval::Hour.end_of(Timestamp::from_micros(3_600_000_001)), at(7_200));
         assert_eq!(Interval::Minute.periods(at(0), at(600)), 10);
         assert_eq!(Interval::Minute.periods(at(600), at(0)), 0);
+    }
+
+    fn candle(second: i64, figures: Result<Figures, Box<str>>) -> Candle {
+        let ends_at = Timestamp::from_seconds(second);
+        Candle { market: Ticker::new("A").unwrap(), ends_at, volume_e2: 100, figures }
+    }
+
+    #[test]
+    fn candles_after_an_empty_answer_wait_for_a_second_question() {
+        let (a, b) = (Ticker::new("A").unwrap(), Ticker::new("B").unwrap());
+        let at = Timestamp::from_seconds;
+        let good = |second| candle(second, Ok(Figures::default()));
+        let mut intake = Intake::default();
+        assert_eq!(intake.take(&a, at(0), vec![good(60)]).len(), 1);
+        assert_eq!(intake.take(&a, at(600), vec![]).len(), 0);
+        assert_eq!(intake.take(&a, at(1_200), vec![]).len(), 0);
+        assert_eq!(intake.take(&b, at(0), vec![]).len(), 0);
+        assert_eq!(intake.take(&a, at(1_800), vec![good(1_860)]).len(), 0, "it waits");
+        assert_eq!(intake.take(&a, at(2_400), vec![good(2_460)]).len(), 0, "also the next");
+        assert_eq!(intake.doubted(), &HashMap::from([(a.clone(), at(600))]), "B ended in silence");
+
+        let mut second = Intake::second();
+        assert_eq!(second.take(&a, at(600), vec![]).len(), 0);
+        assert_eq!(second.take(&a, at(1_800), vec![good(1_860)]).len(), 1, "both agree");
+        assert!(second.doubted().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_stored_from_a_candle_on_that_cannot_be_read() {
+        let a = Ticker::new("A").unwrap();
+        let mut intake = Intake::default();
+        let odd = candle(120, Err("odd".into()));
+        let good = |second| candle(second, Ok(Figures::default()));
+        let taken = intake.take(&a, Timestamp::from_seconds(0), vec![good(180), odd, good(60)]);
+        assert_eq!(taken, [good(60)]);
+        assert!(intake.take(&a, Timestamp::from_seconds(600), vec![good(660)]).is_empty());
+        assert_eq!(intake.unreadable()[&a], "odd".into());
+    }
+
+    #[test]
+    fn a_market_is_asked_from_its_last_final_period_to_the_end_of_its_trading() {
+        use crate::domain::market::Status;
+        let at = Timestamp::from_seconds;
+        let hour = |number: i64| at(number * 3_600);
+        let lifespan = |status| Lifespan {
+            market: Ticker::new("A").unwrap(),
+            series: None,
+            open_time: Some(at(100 * 3_600 + 7)),
+            close_time: Some(at(200 * 3_600 + 7)),
+            status,
+            volume_e2: None,
+            seen_at: None,
+        };
+        let (open, over) = (lifespan(Status::Active), lifespan(Status::Finalized));
+        let now = at(300 * 3_600 + 1);
+        let span =
+            |of: &Lifespan, last, since| wanted(Interval::Hour, of, last, since, hour(10), now);
+        assert_eq!(span(&open, None, None), (hour(76), hour(301)), "a day before it opened");
+        assert_eq!(span(&over, None, None), (hour(76), hour(201)));
+        assert_eq!(span(&over, Some(hour(150)), Some(hour(120))), (hour(150), hour(201)));
+        assert_eq!(span(&over, None, Some(hour(5))), (hour(10), hour(201)));
+        assert_eq!(span(&over, Some(hour(201)), None), (hour(201), hour(201)), "nothing is left");
     }
 }

@@ -1,6 +1,7 @@
 //! The promises of every store. `tests/it/conformance.rs` checks each store against them.
 
 use super::books::Books;
+use super::candles::Candles;
 use super::checkpoints::Checkpoints;
 use super::counts::Counts;
 use super::engine::Engine;
@@ -36,6 +37,7 @@ use crate::failure::Failure;
 ///   [`Kind::StoreRefused`](crate::failure::Kind) when the database refuses the statement. No error names a password.
 pub trait Store:
     Books
+    + Candles
     + Checkpoints
     + Counts
     + Exchanges

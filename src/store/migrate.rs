@@ -28,6 +28,7 @@ macro_rules! migrations {
             "008_names",
             "009_account_limits",
             "010_trade_counts",
+            "011_market_candles",
         )
     };
     ($dialect:literal: $($name:literal $(prepared by $preparation:literal)?),+ $(,)?) => {

@@ -9,6 +9,7 @@ mod engine;
 mod watches;
 mod markets;
 mod books;
+mod candles;
 mod checkpoints;
 mod slices;
 mod counts;
@@ -24,6 +25,7 @@ mod sqlite;
 use std::path::PathBuf;
 
 pub use books::Books;
+pub use candles::Candles;
 pub use checkpoints::{Checkpoints, MarketReport, Reported};
 pub use contract::Store;
 pub use counts::Counts;

@@ -9,6 +9,7 @@ mod support;
 mod conflicts;
 mod quarantine;
 mod conformance;
+mod candles;
 mod catalogue;
 mod history;
 mod monitoring;

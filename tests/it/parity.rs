@@ -248,6 +248,8 @@ fn both_stores_answer_alike() {
         panic!("seed {seed}: {reason}\n{}", story.join("\n"));
     }
     ended.unwrap();
+    // The last history may end with trades that were deleted by hand. Its counts were checked after each call.
+    tables::renew_postgres(&mut world.client.borrow_mut());
     if number("PARITY_CASES").is_some() {
         println!("{met:#?}");
     }

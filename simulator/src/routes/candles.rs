@@ -73,12 +73,14 @@ fn batch(world: &World, request: &Request) -> Result<Reply, String> {
     let numbers = span.numbers();
     let ticker_count = i64::try_from(tickers.len()).expect("at most a hundred");
     check_count(count(&numbers) * ticker_count, BATCH_CANDLES_MAX)?;
+    let hidden = world.rules.hidden_candles_s;
+    let is_hidden = hidden.is_some_and(|(from, to)| from <= span.from_s && span.from_s < to);
     let mut row_count = 0;
     let markets: Vec<String> = tickers
         .iter()
         .map(|ticker| {
             let rows = match (find(world, ticker, Tier::Live), span.period) {
-                (Some(listed), Some(period)) => {
+                (Some(listed), Some(period)) if !is_hidden => {
                     rows(world, &listed.market, period, numbers.clone(), Tier::Live)
                 }
                 _ => Vec::new(),

@@ -1,5 +1,8 @@
 //! Operations drawn from the small world.
 
+use std::time::Duration;
+
+use kalshi_ingest::domain::candle::{Candle, Figures, Interval};
 use kalshi_ingest::domain::checkpoint::{Claim, Correction, Retirement};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::evidence::Anchor;
@@ -15,10 +18,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::made::{
-    self, BEGINS, absence, account, at, book, come_back, distinct, distinct_scopes, event,
-    event_name, exchange_key, exchange_record, market, markets, name, now, pages, record, run,
-    scope, scopes, series_name, sighting, some_instant, span, target, ticker, title, traded, watch,
-    words,
+    self, BEGINS, absence, account, at, book, candle, come_back, distinct, distinct_scopes, event,
+    event_name, exchange_key, exchange_record, interval, market, markets, name, now, pages, record,
+    run, scope, scopes, series_name, sighting, some_instant, span, target, ticker, title, traded,
+    watch, words,
 };
 use super::operations::{
     Believed, Catalogue, Exchanges, History, Mark, Of, Operation, Oversight, SliceWalked, Spot,
@@ -49,12 +52,21 @@ fn beginning() -> Vec<Operation> {
         ..WatchChange::default()
     };
     let changes = names.iter().map(change).collect();
+    let candle = |market: &str| Candle {
+        market: ticker(market),
+        ends_at: now,
+        volume_e2: 1,
+        figures: Ok(Figures::default()),
+    };
+    let candles = Vec::from(["A", "a"].map(candle));
+    let read_at = now.after(Duration::from_secs(600));
     let run = || Operation::Store(Store::BeginRun { command: "run".to_owned(), now });
     Vec::from([
         run(),
         run(),
         Operation::Catalogue(Catalogue::Watches { names, now }),
         Operation::Catalogue(Catalogue::SaveWatches { changes }),
+        Operation::Catalogue(Catalogue::SaveCandles { interval: Interval::Hour, candles, read_at }),
         Operation::History(History::MakeTradesTable { name: TABLES[0].to_owned() }),
     ])
 }
@@ -169,6 +181,8 @@ fn writes_of_catalogue() -> impl Strategy<Value = Catalogue> {
         events
     });
     let names = || distinct(vec(name(), 0..5));
+    // Some of the candles have been over for long enough then.
+    let read_at = (0_i64..20).prop_map(|minute| Timestamp::from_seconds(BEGINS + minute * 60));
     prop_oneof![
         8 => (names(), now()).prop_map(|(names, now)| Catalogue::Watches { names, now }),
         5 => watch_changes().prop_map(|changes| Catalogue::SaveWatches { changes }),
@@ -179,6 +193,8 @@ fn writes_of_catalogue() -> impl Strategy<Value = Catalogue> {
             .prop_map(|(seen, absent, now)| Catalogue::SaveMarkets { seen, absent, now }),
         3 => (events, now()).prop_map(|(events, now)| Catalogue::SaveEvents { events, now }),
         3 => vec(book(), 0..3).prop_map(|books| Catalogue::SaveBooks { books }),
+        3 => (interval(), vec(candle(), 0..6), read_at)
+            .prop_map(|(interval, candles, read_at)| Catalogue::SaveCandles { interval, candles, read_at }),
     ]
 }
 
@@ -221,6 +237,8 @@ fn reads_of_catalogue() -> impl Strategy<Value = Catalogue> {
             .prop_map(|(of, only, from, until)| Catalogue::Lifespans { of, only, from, until }),
         1 => Just(Catalogue::EventsWithoutSeries),
         1 => Just(Catalogue::TapeRate),
+        1 => (interval(), markets())
+            .prop_map(|(interval, markets)| Catalogue::FinalCandles { interval, markets }),
     ]
 }
 
@@ -325,7 +343,7 @@ fn history() -> impl Strategy<Value = History> {
             let until = is_bounded.then_some(Timestamp::from_seconds(BEGINS));
             History::StoredLifetime { markets, until }
         }),
-        2 => (markets(), hours(), hours())
+        4 => (markets(), hours(), hours())
             .prop_map(|(markets, from, until)| History::StoredByHour { markets, from, until }),
         2 => (scores(), now()).prop_map(|(scores, now)| History::SaveScores { scores, now }),
         2 => (spot(), 0_u32..4).prop_map(|(place, count)| History::RawEvents { place, count }),

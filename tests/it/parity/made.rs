@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::book::{Book, Level, Snapshot};
+use kalshi_ingest::domain::candle::{Candle, Figures, Interval, Ohlc};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
 use kalshi_ingest::domain::market::{Absence, Market, Sighting, Status};
 use kalshi_ingest::domain::page::{Page, Traded};
@@ -340,6 +341,28 @@ pub(super) fn book() -> impl Strategy<Value = Snapshot> {
             let no = yes.split_off(split.min(yes.len()));
             Snapshot { market, captured_at, figures: Book::new(yes, no).figures(), levels }
         },
+    )
+}
+
+pub(super) fn interval() -> impl Strategy<Value = Interval> {
+    select(&[Interval::Minute, Interval::Hour][..])
+}
+
+pub(super) fn candle() -> impl Strategy<Value = Candle> {
+    let ohlc = || {
+        (option::of(price()), option::of(price())).prop_map(|(open, close)| {
+            // Nobody holds the order of the four.
+            Ohlc { open, low: close, high: open, close }
+        })
+    };
+    let figures = (ohlc(), ohlc(), ohlc(), option::of(price()), option::of(0..i64::from(u32::MAX)));
+    let figures = figures.prop_map(|(bid, ask, price, mean, open_interest_e2)| {
+        Ok(Figures { bid, ask, price, mean, previous: price.open, open_interest_e2 })
+    });
+    let unreadable = Just(Err(Box::from("odd")));
+    let ends = (0_i64..4).prop_map(|minute| Timestamp::from_seconds(BEGINS + minute * 60));
+    (market(), ends, 0_i64..900, prop_oneof![6 => figures, 1 => unreadable]).prop_map(
+        |(market, ends_at, volume_e2, figures)| Candle { market, ends_at, volume_e2, figures },
     )
 }
 

@@ -2,6 +2,7 @@
 
 use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::book::Snapshot;
+use kalshi_ingest::domain::candle::{Candle, Interval};
 use kalshi_ingest::domain::checkpoint::{Correction, Retirement};
 use kalshi_ingest::domain::completeness::Score;
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
@@ -67,6 +68,8 @@ pub(super) enum Catalogue {
     EventsWithoutSeries,
     SaveEvents { events: Vec<EventRecord>, now: Timestamp },
     SaveBooks { books: Vec<Snapshot> },
+    SaveCandles { interval: Interval, candles: Vec<Candle>, read_at: Timestamp },
+    FinalCandles { interval: Interval, markets: Vec<Ticker> },
     TapeRate,
 }
 

@@ -133,6 +133,9 @@ fn postgres_notes(trades: i64) -> String {
         insert into orderbook_snapshots (source, market_ticker, captured_at, yes_depth, no_depth, levels)
         select 'kalshi', {by_trade}, {begin} - i * interval '1 minute', 1, 1, '{{}}'
         from generate_series({trades} - 1, 0, -10) as i;
+        insert into market_candles (source, market_ticker, interval_minutes, ends_at, volume, is_final, fetched_at)
+        select 'kalshi', {by_trade}, 60, {begin} - i * interval '1 hour', 1, true, {begin}
+        from generate_series({trades} - 1, 0, -10) as i;
         insert into claim_corrections (source, market_ticker, claim, claimed, reason, run_id, corrected_at)
         select 'kalshi', {by_trade}, 'complete_until', {begin}, 'A reason', 1, {begin} - i * interval '1 minute'
         from generate_series({trades} - 1, 0, -10) as i;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::batch::{Batch, Committed};
 use kalshi_ingest::domain::book::{Book, Snapshot};
+use kalshi_ingest::domain::candle::{Candle, Figures, Interval};
 use kalshi_ingest::domain::checkpoint::{Claim, Correction};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
@@ -331,6 +332,15 @@ pub(super) fn measure(store: &mut dyn Store, count: i64) {
         levels: "{}".into(),
     };
     store.save_books(&these.iter().map(book).collect::<Vec<_>>()).unwrap();
+    let candle = |market: &Ticker| Candle {
+        market: market.clone(),
+        ends_at: ago(7_200),
+        volume_e2: 100,
+        figures: Ok(Figures::default()),
+    };
+    let candles: Vec<Candle> = these.iter().map(candle).collect();
+    store.save_candles(Interval::Hour, &candles, now()).unwrap();
+    assert_eq!(store.final_candles(Interval::Hour, &these).unwrap().len(), these.len());
 }
 
 pub(super) fn slices(store: &mut dyn Store, count: i64) {
