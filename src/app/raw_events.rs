@@ -95,8 +95,8 @@ impl Parts {
         Parts::Inline(cursor.clone(), Arc::clone(clock))
     }
 
-    /// Reads parts ahead, in a thread with a connection of its own. The thread ends when the parts are dropped. Where no
-    /// other connection is to be had, the parts are read when they are wanted.
+    /// Reads parts ahead, in a thread with a connection of its own. The thread ends when the parts are dropped. Where
+    /// no other connection is to be had, the parts are read when they are wanted.
     pub(super) fn ahead<'scope>(
         scope: &'scope Scope<'scope, '_>,
         cursor: &ReplayCursor,
