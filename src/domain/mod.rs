@@ -34,3 +34,4 @@ pub mod batch;
 pub mod tally;
 pub mod freshness;
 pub mod overview;
+pub mod export;
