@@ -25,7 +25,7 @@ use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::{Failure, Kind};
 use kalshi_ingest::store::{
-    Books, Checkpoints, Counts, DatabaseUrl, Difference, ExchangeKey, Exchanges, Lock,
+    Books, Checkpoints, Counts, DatabaseUrl, Difference, ExchangeKey, Exchanges, Exports, Lock,
     MarketReport, Markets, Missing, Overviews, Pruned, ReplayCursor, Replayed, Replays, Reported,
     RunId, RunRecord, Runs, Scores, Slices, Store, StoredRawEvent, Trades, Watches,
 };
@@ -468,6 +468,12 @@ impl Replays for Connection {
         compare_trades(other: &str, examples: u32) -> Difference;
         prunable(before: Timestamp) -> (u64, u64);
         prune(before: Timestamp, after: i64, count: u32) -> Pruned;
+    }
+}
+
+impl Exports for Connection {
+    hand_on! {
+        export(work: &mut dyn FnMut(&mut dyn kalshi_ingest::store::Snapshot) -> Result<(), Failure>) -> ();
     }
 }
 

@@ -3,6 +3,7 @@
 use kalshi_ingest::domain::checkpoint::{Claim, Correction, Retirement};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::evidence::Anchor;
+use kalshi_ingest::domain::export::Table;
 use kalshi_ingest::domain::market::{EventRecord, FalseMark, WatchChange};
 use kalshi_ingest::domain::scope::{GroupId, Scope};
 use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
@@ -337,9 +338,15 @@ fn history() -> impl Strategy<Value = History> {
         2 => (table(), 0_u32..4).prop_map(|(other, examples)| History::CompareTrades { other, examples }),
         1 => now().prop_map(|before| History::Prunable { before }),
         2 => (now(), 0_u32..4).prop_map(|(before, count)| History::Prune { before, count }),
+        4 => (exported_table(), target(), markets(), hours(), hours())
+            .prop_map(|(table, target, markets, from, until)| History::Export { table, target, markets, from, until }),
         1 => Just(History::CountedMarkets),
         4 => markets().prop_map(|markets| History::Recount { markets }),
     ]
+}
+
+fn exported_table() -> impl Strategy<Value = Table> {
+    select(&[Table::Trades, Table::Markets, Table::Orderbooks, Table::RawEvents][..])
 }
 
 fn oversight() -> impl Strategy<Value = Oversight> {
