@@ -20,7 +20,7 @@ COPY src src
 ARG KALSHI_INGEST_COMMIT=""
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --locked --release --bin kalshi-ingest \
+    cargo build --locked --release --features parquet --bin kalshi-ingest \
     && install -D -t /image/bin target/release/kalshi-ingest \
     && install -d /image/data
 

@@ -18,7 +18,7 @@ tools *parts:
 # Formatting and lints
 lint:
     cargo fmt --all --check
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy --workspace --all-targets --features parquet --locked -- -D warnings
 
 # A minute of simulated histories
 simulate:

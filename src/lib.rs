@@ -20,6 +20,7 @@ pub mod cli; // the command line
 pub mod report; // tables for people and scripts
 pub mod metrics; // text for Prometheus
 pub mod manual; // completions and manual pages
+pub mod dataset; // exported rows as files, with their manifest
 pub mod webhook; // calls to other services by HTTP
 pub mod progress; // the progress bar on a terminal
 pub mod watchlist; // the file with the selection

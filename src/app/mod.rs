@@ -7,6 +7,7 @@ mod markets;
 mod completeness;
 mod database;
 mod demo;
+mod export;
 mod memory;
 mod orderbooks;
 mod outside;
@@ -95,6 +96,7 @@ fn works(work: Work, outside: &Outside, stop: &StopFlag) -> anyhow::Result<Exit>
         Task::Completeness(plan) => {
             completeness::completeness(*plan, database.open()?.as_mut(), outside, stop)
         }
+        Task::Export(plan) => export::export(&plan, &database, outside, stop),
         Task::Replay(plan) => replay::replay(&plan, &database, outside, stop),
         Task::Prune(plan) => replay::prune(&plan, database.open()?.as_mut(), outside, stop),
         Task::Serve(plan) => {

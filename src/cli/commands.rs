@@ -3,8 +3,8 @@
 use clap::Subcommand;
 
 use super::{
-    BackfillArgs, CandlesArgs, CompletenessArgs, CompletionsArgs, DemoArgs, LogArgs, ManArgs,
-    MarketsArgs, MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, ServeArgs,
+    BackfillArgs, CandlesArgs, CompletenessArgs, CompletionsArgs, DemoArgs, ExportArgs, LogArgs,
+    ManArgs, MarketsArgs, MigrateArgs, OrderbooksArgs, PruneArgs, ReplayArgs, RunArgs, ServeArgs,
     StatusArgs,
 };
 
@@ -51,6 +51,12 @@ pub enum Work {
     Backfill(BackfillArgs),
     /// Score what is stored against the exchange's own figures, and read again what is missing
     Completeness(CompletenessArgs),
+    /// Write trades as CSV, JSON lines or Parquet, with a manifest that says how complete each file is
+    ///
+    /// It only reads the database, never asks the exchange, and takes the claims, ledgers and scores that are on
+    /// record. Run again, it adds what is new and writes changed files anew. It exits with 6 if a part of the window
+    /// is not complete; those files are written too, and say so.
+    Export(ExportArgs),
     /// Rebuild trades from the raw events, without asking the exchange
     ///
     /// With --into they go to a second table, which can be compared with the usual one.
@@ -67,7 +73,7 @@ pub enum Work {
     /// Bring the database's schema up to this build; commands that write to it do so themselves
     ///
     /// They can if their role may change the schema; where it may not, call this with a role that may. The commands
-    /// that only read never do: `status`, `serve` and `backfill --dry-run`.
+    /// that only read never do: `status`, `serve`, `export` and `backfill --dry-run`.
     Migrate(MigrateArgs),
 }
 
@@ -97,6 +103,7 @@ impl Command {
                 | Work::Candles(CandlesArgs { log, .. })
                 | Work::Backfill(BackfillArgs { log, .. })
                 | Work::Completeness(CompletenessArgs { log, .. })
+                | Work::Export(ExportArgs { log, .. })
                 | Work::Replay(ReplayArgs { log, .. })
                 | Work::Prune(PruneArgs { log, .. })
                 | Work::Serve(ServeArgs { log, .. })

@@ -4,6 +4,7 @@
 //! [groups] that it shares with others.
 
 mod commands;
+mod export;
 pub mod groups;
 mod reading;
 mod trimmed;
@@ -18,6 +19,7 @@ use clap::builder::{PathBufValueParser, RangedU64ValueParser, StringValueParser}
 use clap::{Args, Parser, ValueEnum};
 
 pub use commands::{Command, Show, Work};
+pub use export::{ExportArgs, ExportFormat, ExportTable, PartitionBy};
 pub use groups::{DatabaseArgs, ExchangeArgs, LogArgs, LogFormat, SelectionArgs, TradesArgs};
 pub(crate) use words::parse_duration;
 
@@ -31,7 +33,7 @@ Exit status:
   3    at least one market breaches its staleness SLA; each is named on stderr
   4    the exchange refused, or answered what cannot be decoded
   5    the database could not be reached, or refused
-  6    backfill or completeness: not complete yet, or under --min-score; run it again
+  6    backfill, completeness or export: not complete yet, or under --min-score; run it again
   130  ended by SIGINT, progress kept
   143  ended by SIGTERM, progress kept
 When several apply, the first of 2, 5, 3, 4, 6 wins.";

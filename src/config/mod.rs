@@ -1,13 +1,14 @@
 //! From the command line to a plan. Every mistake of the user is found here, before the first connection.
 
 mod database;
+mod export;
 mod plan;
 mod selection;
 mod terms;
 
 pub use plan::{
-    BackfillPlan, CandlesPlan, CompletenessPlan, ExchangePlan, Notify, PrunePlan, ReplayPlan,
-    RunPlan, ServePlan, StatusPlan, Task, Want,
+    BackfillPlan, CandlesPlan, CompletenessPlan, ExchangePlan, ExportPlan, Notify, Place,
+    PrunePlan, ReplayPlan, RunPlan, ServePlan, StatusPlan, Task, Want,
 };
 pub use terms::{Needs, OnSignal, Patience, Terms};
 
@@ -92,6 +93,7 @@ impl Config {
             Work::Candles(args) => candles(args, now, environment)?,
             Work::Backfill(args) => backfill(args, now, environment)?,
             Work::Completeness(args) => completeness(args, now, environment)?,
+            Work::Export(args) => export::export(args, now, environment)?,
             Work::Replay(args) => replay(args)?,
             Work::Prune(args) => prune(args)?,
             Work::Serve(ServeArgs { listen, sla, selection, database, log: _ }) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cli::{Output, StatusOutput};
 use crate::domain::account_limits::RequestRate;
 use crate::domain::candle::Interval;
+use crate::domain::export::{Format, Partition, Table};
 use crate::domain::page::Rules;
 use crate::domain::selection::Selection;
 use crate::domain::time::Timestamp;
@@ -39,6 +40,8 @@ pub enum Task {
     Backfill(Box<BackfillPlan>),
     /// Score the completeness of markets.
     Completeness(Box<CompletenessPlan>),
+    /// Write rows as files.
+    Export(ExportPlan),
     /// Rebuild trades from raw events.
     Replay(ReplayPlan),
     /// Delete old raw events.
@@ -111,6 +114,36 @@ pub struct CompletenessPlan {
     pub heal: bool,
     /// The format of the answer.
     pub output: Output,
+}
+
+/// The plan of `export`.
+#[derive(Debug)]
+pub struct ExportPlan {
+    /// The table.
+    pub table: Table,
+    /// The format.
+    pub format: Format,
+    /// The rows that share a file.
+    pub partition: Partition,
+    /// The place of the rows.
+    pub place: Place,
+    /// The beginning of the window; `None` for the first stored row.
+    pub from: Option<Timestamp>,
+    /// The end of the window; the instant itself does not belong to it.
+    pub until: Timestamp,
+    /// The end of the part that has to be complete for exit status 0.
+    pub judged_until: Timestamp,
+    /// The selected markets.
+    pub selection: Selection,
+}
+
+/// The place of exported rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// One stream.
+    Stdout,
+    /// Files and a manifest in this folder.
+    Directory(PathBuf),
 }
 
 /// The plan of `replay`.

@@ -67,7 +67,7 @@ impl Terms {
                 let needs = if args.dry_run { AsItIs(Refuse) } else { Migrated(Refuse) };
                 (Patience::at_work(None), needs)
             }
-            Work::Serve(_) => (Patience::at_work(None), ReadOnly),
+            Work::Export(_) | Work::Serve(_) => (Patience::at_work(None), ReadOnly),
             // The command itself reports the applied steps, and whether there was one.
             Work::Migrate(_) => (Patience::asking(None), AsItIs(Create)),
         };
@@ -112,7 +112,7 @@ mod tests {
     }
 
     /// Each command and its needs of the database; "none" where it has none.
-    const COMMANDS: [(&str, Option<u64>, OnSignal, Option<Needs>); 18] = {
+    const COMMANDS: [(&str, Option<u64>, OnSignal, Option<Needs>); 19] = {
         use Missing::{Create, Refuse};
         use Needs::{AsItIs, Migrated, ReadOnly};
         use OnSignal::{EndAtOnce, FinishBatch};
@@ -145,6 +145,7 @@ mod tests {
             ("replay", None, FinishBatch, Some(Migrated(Refuse))),
             ("prune --raw-older-than 1d", None, FinishBatch, Some(Migrated(Refuse))),
             ("prune --raw-older-than 1d --dry-run", None, FinishBatch, Some(AsItIs(Refuse))),
+            ("export --market A --directory d", None, FinishBatch, Some(ReadOnly)),
             ("serve", None, FinishBatch, Some(ReadOnly)),
             ("migrate", None, EndAtOnce, Some(AsItIs(Create))),
             ("demo", None, FinishBatch, None),

@@ -35,3 +35,4 @@ pub mod batch;
 pub mod tally;
 pub mod freshness;
 pub mod overview;
+pub mod export;

@@ -153,7 +153,7 @@ fn with_figures(
     Ok(checkpoints.into_iter().map(report).collect())
 }
 
-fn load(work: &mut dyn Work, scopes: &[Scope]) -> Result<Vec<Checkpoint>, Failure> {
+pub(super) fn load(work: &mut dyn Work, scopes: &[Scope]) -> Result<Vec<Checkpoint>, Failure> {
     work.rows(
         statement!("checkpoints", "load_checkpoints"),
         &values![work.source(), scopes],

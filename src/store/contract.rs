@@ -6,6 +6,7 @@ use super::checkpoints::Checkpoints;
 use super::counts::Counts;
 use super::engine::Engine;
 use super::exchange::Exchanges;
+use super::exports::Exports;
 use super::handles::Lock;
 use super::markets::Markets;
 use super::overview::Overviews;
@@ -41,6 +42,7 @@ pub trait Store:
     + Checkpoints
     + Counts
     + Exchanges
+    + Exports
     + Markets
     + Overviews
     + Replays

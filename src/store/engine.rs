@@ -114,6 +114,8 @@ pub(super) enum Access {
     Scan,
     /// Several statements that only read and see the same instant.
     ReadAsOne,
+    /// `ReadAsOne` over whole tables, for as long as a reader takes for their rows.
+    Snapshot,
     /// At most one statement that writes, for any number of rows, and statements that read.
     One,
     /// Several statements that write: all of them take effect, or none.
@@ -199,6 +201,17 @@ pub(super) trait Work {
         values: &[Value<'_>],
         each: &mut dyn FnMut(Row<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure>;
+
+    /// As [`Work::query`], for any number of rows: they are not held in memory.
+    fn stream(
+        &mut self,
+        statement: &Statement,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure>;
+
+    /// An error if another process wrote meanwhile to a database that cannot hold a state for its readers.
+    fn check(&self) -> Result<(), Failure>;
 
     /// Executes a statement, and returns the number of written rows.
     fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, Failure>;

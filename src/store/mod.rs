@@ -19,6 +19,8 @@ mod runs;
 mod replay;
 mod exchange;
 mod overview;
+mod cells;
+mod exports;
 mod postgres;
 mod sqlite;
 
@@ -30,6 +32,7 @@ pub use checkpoints::{Checkpoints, MarketReport, Reported};
 pub use contract::Store;
 pub use counts::Counts;
 pub use exchange::{ExchangeKey, Exchanges};
+pub use exports::{Exports, Snapshot};
 pub use handles::{Lock, RunId};
 pub use markets::Markets;
 pub use overview::Overviews;

@@ -114,7 +114,7 @@ fn columns(slice: &Slice) -> [Value<'_>; 8] {
 }
 
 /// Reads a row of `load_slices.sql`.
-fn slice(row: Row<'_>) -> Result<Slice, Failure> {
+pub(super) fn slice(row: Row<'_>) -> Result<Slice, Failure> {
     let record = row.of("ingestion_windows");
     let tier = record.parsed("tier", Tier::parse)?;
     let (from, until) = (record.get("window_from")?, record.get("window_until")?);

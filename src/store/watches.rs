@@ -164,7 +164,7 @@ impl<E: Engine> Watches for E {
     }
 }
 
-fn load(work: &mut dyn Work, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
+pub(super) fn load(work: &mut dyn Work, names: &[String]) -> Result<Vec<WatchRecord>, Failure> {
     work.rows(statement!("watches", "load_watches"), &values![work.source(), names], watch)
 }
 

@@ -31,6 +31,7 @@ mod lifespans;
 mod tapes;
 mod backfills;
 mod scores;
+mod exports;
 mod names;
 mod zero_times;
 mod replays;

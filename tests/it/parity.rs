@@ -33,7 +33,7 @@ use dispatch::{Held, dispatch};
 use operations::{History, Operation};
 
 /// How many lists a run of the tests draws, and how long they are at most.
-const CASES: u32 = 50;
+const CASES: u32 = 90;
 const LENGTH: usize = 90;
 
 /// Both databases as `migrate` leaves them, to be taken again and again.

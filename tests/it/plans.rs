@@ -18,7 +18,7 @@ const TRADES: [i64; 2] = [3_000, 60_000];
 const ROWS: i64 = 100;
 
 /// Steps and statements that read a table to its end, and the reason.
-const READS_ALL: [(&str, &str, &str); 17] = [
+const READS_ALL: [(&str, &str, &str); 18] = [
     ("report of everything", "load_all_checkpoints", ALL),
     ("report of everything", "load_counts", ALL),
     ("report of everything", "count_all", BY_MARKET),
@@ -36,14 +36,16 @@ const READS_ALL: [(&str, &str, &str); 17] = [
     ("prune", "load_old", OLD),
     ("prune", "find_stored", OLD),
     ("recount", "load_counted", ALL),
+    ("export", "count_raw_events", RAW),
 ];
 
 /// Steps and statements that do so only while nobody has analyzed the tables: the planner takes the rows of a source
 /// for few, and reads all of them through an index where a part of another one were enough.
-const UNKNOWN: [(&str, &str); 3] = [
+const UNKNOWN: [(&str, &str); 4] = [
     ("overview", "load_retired"),
     ("questions about markets", "load_over_series"),
     ("refusals", "is_on_record"),
+    ("export", "load_window_scores"),
 ];
 
 /// It is asked for everything.
@@ -52,6 +54,8 @@ const ALL: &str = "It is asked for everything.";
 const OLD: &str = "All old events are counted, page by page.";
 /// A row of a market is small beside its trades.
 const BY_MARKET: &str = "It reads a row for each market, and none for a trade.";
+/// An index would cost each pass, for a table that is exported rarely.
+const RAW: &str = "Raw events have no index by market; an export counts them once.";
 /// They are few whatever the table holds.
 const OPEN: &str = "It reads the index of markets without a series, which are few.";
 

@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 12] = [
     &["retry", "pace", "proxy"],
     &["driver", "kalshi", "store"],
     &["ingest", "cli"],
-    &["report", "metrics", "manual", "webhook", "progress", "watchlist"],
+    &["report", "metrics", "manual", "dataset", "webhook", "progress", "watchlist"],
     &["config", "fuzz"],
     &["logging", "watchdog"],
     &["serve"],

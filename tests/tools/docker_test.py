@@ -98,7 +98,7 @@ class DockerTest(unittest.TestCase):
 
     def test_the_build_is_locked_and_new_enough(self):
         run = self.only("RUN")
-        self.assertIn("cargo build --locked --release --bin kalshi-ingest", run)
+        self.assertIn("cargo build --locked --release --features parquet --bin kalshi-ingest", run)
         tag = [rest for word, rest in instructions() if word == "FROM"][0]
         version = re.match(r"rust:(\d+)\.(\d+)\.(\d+)-", tag).groups()
         wanted = re.search(r'^rust-version = "(\d+)\.(\d+)"$', (support.ROOT / "Cargo.toml").read_text(), re.MULTILINE)

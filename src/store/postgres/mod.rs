@@ -53,6 +53,10 @@ const BY_KEY: &str = "set local enable_seqscan = off; set local enable_hashjoin 
 const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
 
+/// The rows of a snapshot are read as fast as somebody takes them, and the pauses between can be long.
+const SNAPSHOT_LIMITS: &str = "set local statement_timeout = 0; set local lock_timeout = '10s';
+    set local idle_in_transaction_session_timeout = 0";
+
 /// The transaction that holds the lock is idle by design, as long as the pass lasts. The server gives up only a host
 /// that no longer acknowledges packets, after some forty seconds.
 const HOLD_LOCK: &str = "set local statement_timeout = 0; set local lock_timeout = 0;
@@ -370,6 +374,7 @@ fn opening(access: Access) -> String {
         Access::Read => beginning(Mode::Read, &format!("{COMMIT_LIMITS}; {BY_KEY}")),
         Access::Scan => beginning(Mode::Read, SCAN_LIMITS),
         Access::ReadAsOne => beginning(Mode::ReadAsOne, &format!("{COMMIT_LIMITS}; {BY_KEY}")),
+        Access::Snapshot => beginning(Mode::ReadAsOne, SNAPSHOT_LIMITS),
         Access::WriteScan => beginning(Mode::Write, &format!("{SCAN_LIMITS}; {BY_KEY}")),
         Access::One | Access::Write | Access::Alone(_) | Access::Commit => {
             beginning(Mode::Write, &format!("{COMMIT_LIMITS}; {BY_KEY}"))

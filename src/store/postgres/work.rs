@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{ToSql, Type};
 use postgres::{Error, Row};
 
@@ -74,7 +75,9 @@ impl OpenWork<'_> {
     pub(super) fn end(self, access: Access) -> Result<(), Failure> {
         let ended = match access {
             // There is nothing to commit together.
-            Access::Read | Access::Scan | Access::One => self.transaction.leave(),
+            Access::Read | Access::Scan | Access::Snapshot | Access::One => {
+                self.transaction.leave()
+            }
             _ => self.transaction.commit(),
         };
         ended.map_err(because(self.what))
@@ -115,6 +118,30 @@ impl Work for OpenWork<'_> {
         let parameters: Vec<Parameter<'_>> = values.iter().map(scalar).collect();
         let found = self.query_typed(statement, &parameters)?;
         found.iter().try_for_each(|row| each(rows::Row::Postgres(row)))
+    }
+
+    fn stream(
+        &mut self,
+        statement: &Statement,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(rows::Row<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let parameters: Vec<Parameter<'_>> = values.iter().map(scalar).collect();
+        let what = self.what;
+        let mut found = self
+            .transaction
+            .client()
+            .query_typed_raw(&statement.postgres, lent(&parameters))
+            .map_err(because(what))?;
+        while let Some(row) = found.next().map_err(because(what))? {
+            each(rows::Row::Postgres(&row))?;
+        }
+        Ok(())
+    }
+
+    /// The server holds a state for each transaction that asks for one.
+    fn check(&self) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, Failure> {

@@ -163,18 +163,25 @@ impl SqliteStore {
     /// Checks a result read from a file that is taken as immutable. If another process wrote to the file, the result
     /// may mix two states, and the file has to be opened and read again.
     fn unbroken<T>(&self, read: Result<T, Failure>) -> Result<T, Failure> {
-        match &self.stamp {
-            Some(stamp) if stamp.is_broken() => Err(Failure::new(
-                Kind::StoreInterrupted,
-                "the SQLite file was written to while it was read",
-            )),
-            _ => read,
-        }
+        unbroken(self.stamp.as_ref()).and(read)
+    }
+
+    fn open_work<'c>(&'c self, connection: &'c Connection, what: &'c str) -> OpenWork<'c> {
+        OpenWork { connection, what, source: self.source, stamp: self.stamp.as_ref() }
     }
 
     fn steps_applied(&self) -> Result<Vec<Applied>, Failure> {
         self.unbroken(Self::applied(&self.connection).map_err(because("looking at the schema")))
     }
+}
+
+/// An error if another process wrote to a file that is read as immutable.
+fn unbroken(stamp: Option<&Stamp>) -> Result<(), Failure> {
+    if stamp.is_some_and(Stamp::is_broken) {
+        let message = "the SQLite file was written to while it was read";
+        return Err(Failure::new(Kind::StoreInterrupted, message));
+    }
+    Ok(())
 }
 
 impl Engine for SqliteStore {
@@ -191,22 +198,19 @@ impl Engine for SqliteStore {
         match access {
             // Each statement is a transaction of its own.
             Access::Read | Access::Scan | Access::One => {
-                let done =
-                    work(&mut OpenWork { connection: &self.connection, what, source: self.source });
+                let done = work(&mut self.open_work(&self.connection, what));
                 self.unbroken(done)
             }
-            Access::ReadAsOne => {
+            Access::ReadAsOne | Access::Snapshot => {
                 let transaction = Transaction::to_read(&self.connection).map_err(because(what))?;
-                let done =
-                    work(&mut OpenWork { connection: &transaction, what, source: self.source });
+                let done = work(&mut self.open_work(&transaction, what));
                 drop(transaction);
                 self.unbroken(done)
             }
             // It is the only writer from its beginning on, so the rows that it compares with cannot change.
             Access::Write | Access::WriteScan | Access::Alone(_) | Access::Commit => {
                 let transaction = Transaction::to_write(&self.connection).map_err(because(what))?;
-                let done =
-                    work(&mut OpenWork { connection: &transaction, what, source: self.source })?;
+                let done = work(&mut self.open_work(&transaction, what))?;
                 transaction.commit().map_err(because(what))?;
                 Ok(done)
             }

@@ -194,7 +194,7 @@ fn may_not_write(path: &Path, place: &Path) -> Failure {
         Kind::StoreRefused,
         format!(
             "no write permission on {} for user {}; run this as {} \
-             (status, serve and backfill --dry-run only read)",
+             (status, serve, export and backfill --dry-run only read)",
             place.display(),
             me(),
             owner(path),

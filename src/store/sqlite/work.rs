@@ -3,8 +3,9 @@
 use rusqlite::types::{ToSql, ToSqlOutput, Value as Owned, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
+use super::opening::Stamp;
 use super::transaction::Transaction;
-use super::{because, commit};
+use super::{because, commit, unbroken};
 use crate::domain::batch::Commit;
 use crate::failure::Failure;
 use crate::store::engine::{Added, Statement, Stored, TradeRow, Work};
@@ -18,6 +19,8 @@ pub(super) struct OpenWork<'c> {
     pub(super) connection: &'c Connection,
     pub(super) what: &'c str,
     pub(super) source: &'static str,
+    /// The stamp of a file that is read as immutable.
+    pub(super) stamp: Option<&'c Stamp>,
 }
 
 impl ToSql for Value<'_> {
@@ -101,6 +104,20 @@ impl Work for OpenWork<'_> {
             each(Row::Sqlite(row))?;
         }
         Ok(())
+    }
+
+    fn stream(
+        &mut self,
+        statement: &Statement,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(Row<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        // Rows come one by one anyway.
+        self.query(statement, values, each)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        unbroken(self.stamp)
     }
 
     fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, Failure> {

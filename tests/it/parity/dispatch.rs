@@ -3,9 +3,13 @@
 
 use std::fmt::Debug;
 
+use kalshi_ingest::domain::export::{Cell, Content, Span, Table};
+use kalshi_ingest::domain::scope::Scope;
+use kalshi_ingest::domain::selection::Target;
+use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::failure::Failure;
-use kalshi_ingest::store::{self, Lock, ReplayCursor, Reported};
+use kalshi_ingest::store::{self, Lock, ReplayCursor, Reported, Snapshot};
 
 use super::made::BEGINS;
 use super::operations::{
@@ -218,9 +222,51 @@ fn of_history(store: &mut dyn store::Store, operation: &History) -> Cells {
             let pruned = store.prune(*before, 0, *count)?;
             Ok(one((pruned.found, pruned.kept, pruned.deleted)))
         }
+        History::Export { table, target, markets, from, until } => {
+            let span = Span { from: *from, until: *until };
+            let mut cells = Vec::new();
+            store.export(&mut |snapshot| {
+                exported(snapshot, &mut cells, (*table, target), markets, span)
+            })?;
+            Ok(cells)
+        }
         History::CountedMarkets => store.counted_markets().map(list),
         History::Recount { markets } => store.recount(markets).map(one),
     }
+}
+
+/// All that a snapshot says of these markets. Each database numbers raw events in its own way.
+fn exported(
+    snapshot: &mut dyn Snapshot,
+    cells: &mut Vec<String>,
+    (table, target): (Table, &Target),
+    markets: &[Ticker],
+    span: Span,
+) -> Result<(), Failure> {
+    let names: Vec<Box<str>> = markets.iter().map(|market| market.as_str().into()).collect();
+    let scopes: Vec<Scope> = markets.iter().cloned().map(Scope::Market).collect();
+    cells.extend(list(snapshot.members(target)?));
+    cells.extend(any_order(snapshot.entries(&[target.name()])?));
+    cells.extend(any_order(snapshot.checkpoints(&scopes)?));
+    cells.extend(list(snapshot.slices(&scopes, span)?));
+    cells.extend(any_order(snapshot.lowered(&scopes)?));
+    cells.extend(any_order(snapshot.scores(&names)?));
+    let mut whole = Content::default();
+    let mut counts = snapshot.counts(table, &names, span)?;
+    for count in &mut counts {
+        whole = whole.and(count.content);
+        count.content.numbers = None;
+    }
+    cells.extend(any_order(counts));
+    snapshot.rows(table, &names, span, whole, &mut |row| {
+        let told = |(at, cell): (usize, &Cell<'_>)| {
+            let is_number = table.columns()[at].name == "event_id";
+            if is_number { String::new() } else { format!("{cell:?}") }
+        };
+        cells.push(row.iter().enumerate().map(told).collect::<Vec<_>>().join(" "));
+        Ok(())
+    })?;
+    snapshot.check()
 }
 
 /// The numbers of all raw events.

@@ -6,6 +6,7 @@ use kalshi_ingest::domain::candle::{Candle, Figures, Interval};
 use kalshi_ingest::domain::checkpoint::{Claim, Correction, Retirement};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::evidence::Anchor;
+use kalshi_ingest::domain::export::Table;
 use kalshi_ingest::domain::market::{EventRecord, FalseMark, WatchChange};
 use kalshi_ingest::domain::scope::{GroupId, Scope};
 use kalshi_ingest::domain::slice::{Slice, SliceKey, SliceStatus};
@@ -76,7 +77,7 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         12 => commit().prop_map(Operation::Store),
         8 => store().prop_map(Operation::Store),
         8 => writes_of_catalogue().prop_map(Operation::Catalogue),
-        10 => reads_of_catalogue().prop_map(Operation::Catalogue),
+        14 => reads_of_catalogue().prop_map(Operation::Catalogue),
         3 => exchanges().prop_map(Operation::Exchanges),
         10 => history().prop_map(Operation::History),
         5 => oversight().prop_map(Operation::Oversight),
@@ -221,7 +222,7 @@ fn reads_of_catalogue() -> impl Strategy<Value = Catalogue> {
     prop_oneof![
         1 => names().prop_map(|names| Catalogue::WatchesOnRecord { names }),
         1 => at().prop_map(|until| Catalogue::NewestTrade { until }),
-        1 => names().prop_map(|names| Catalogue::Refusals { names }),
+        3 => names().prop_map(|names| Catalogue::Refusals { names }),
         1 => target().prop_map(|target| Catalogue::IsOnRecord { target }),
         1 => scopes().prop_map(|scopes| Catalogue::CheckpointsOnRecord { scopes }),
         // Few markets are over or have times: what asks for those seldom finds one.
@@ -332,7 +333,7 @@ fn history() -> impl Strategy<Value = History> {
     let table = || select(&TARGETS[..]).prop_map(str::to_owned);
     let bound = || option::weighted(0.3, now());
     prop_oneof![
-        2 => (scopes(), at(), at()).prop_map(|(scopes, from, until)| History::Slices { scopes, from, until }),
+        6 => (scopes(), at(), at()).prop_map(|(scopes, from, until)| History::Slices { scopes, from, until }),
         4 => (slices(), any::<bool>(), now())
             .prop_map(|(slices, reset, now)| History::AddSlices { slices, reset, now }),
         2 => (distinct(vec(slice_key(), 0..3)), slices(), now())
@@ -355,9 +356,15 @@ fn history() -> impl Strategy<Value = History> {
         2 => (table(), 0_u32..4).prop_map(|(other, examples)| History::CompareTrades { other, examples }),
         1 => now().prop_map(|before| History::Prunable { before }),
         2 => (now(), 0_u32..4).prop_map(|(before, count)| History::Prune { before, count }),
+        4 => (exported_table(), target(), markets(), hours(), hours())
+            .prop_map(|(table, target, markets, from, until)| History::Export { table, target, markets, from, until }),
         1 => Just(History::CountedMarkets),
         4 => markets().prop_map(|markets| History::Recount { markets }),
     ]
+}
+
+fn exported_table() -> impl Strategy<Value = Table> {
+    select(&[Table::Trades, Table::Markets, Table::Orderbooks, Table::RawEvents][..])
 }
 
 fn oversight() -> impl Strategy<Value = Oversight> {

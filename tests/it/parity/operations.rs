@@ -6,6 +6,7 @@ use kalshi_ingest::domain::candle::{Candle, Interval};
 use kalshi_ingest::domain::checkpoint::{Correction, Retirement};
 use kalshi_ingest::domain::completeness::Score;
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
+use kalshi_ingest::domain::export::Table;
 use kalshi_ingest::domain::market::{
     Absence, EventRecord, FalseMark, MarketScope, Sighting, WatchChange,
 };
@@ -97,6 +98,7 @@ pub(super) enum History {
     CompareTrades { other: String, examples: u32 },
     Prunable { before: Timestamp },
     Prune { before: Timestamp, count: u32 },
+    Export { table: Table, target: Target, markets: Vec<Ticker>, from: Timestamp, until: Timestamp },
     CountedMarkets,
     Recount { markets: Vec<Ticker> },
 }

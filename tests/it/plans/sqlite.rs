@@ -24,7 +24,7 @@ const SMALL_INDEXES: [&str; 6] = [
 ];
 
 /// Statements that read a table to its end, and the reason.
-const READS_ALL: [(&str, &str); 11] = [
+const READS_ALL: [(&str, &str); 13] = [
     ("compare_trades", ALL),
     ("load_counted", ALL),
     ("load_all_checkpoints", ALL),
@@ -32,6 +32,8 @@ const READS_ALL: [(&str, &str); 11] = [
     ("load_busy", BY_MARKET),
     ("newest_trade", BY_MARKET),
     ("load_lifespans", BY_MARKET),
+    ("load_members", BY_MARKET),
+    ("count_raw_events", RAW),
     ("count_retired", "It counts them."),
     ("load_last_pass", LIMITED),
     ("load_runs", LIMITED),
@@ -42,6 +44,8 @@ const READS_ALL: [(&str, &str); 11] = [
 const ALL: &str = "It is asked for everything.";
 /// A row of a market is small beside its trades.
 const BY_MARKET: &str = "It reads a row for each market, and none for a trade.";
+/// An index would cost each pass, for a table that is exported rarely.
+const RAW: &str = "Raw events have no index by market or time; an export counts them once.";
 /// The newest rows are enough.
 const LIMITED: &str = "It reads the newest rows, in the order of the key, up to a limit.";
 

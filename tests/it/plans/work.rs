@@ -9,6 +9,7 @@ use kalshi_ingest::domain::candle::{Candle, Figures, Interval};
 use kalshi_ingest::domain::checkpoint::{Claim, Correction};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
+use kalshi_ingest::domain::export::{Content, Span, Table};
 use kalshi_ingest::domain::market::{
     Absence, EventRecord, FalseMark, Market, MarketScope, Sighting, Status, WatchChange,
 };
@@ -21,7 +22,9 @@ use kalshi_ingest::domain::tally::{Retries, RetryReason, Tally};
 use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::tier::Tier;
 use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
-use kalshi_ingest::store::{ExchangeKey, ReplayCursor, Replayed, Reported, RunRecord, Store};
+use kalshi_ingest::store::{
+    ExchangeKey, ReplayCursor, Replayed, Reported, RunRecord, Snapshot as Exported, Store,
+};
 
 use super::fill::{NOW, TRADE_SECONDS, TRADES_PER_MARKET, ago, market, now, trade_id};
 use super::observed::OTHER_TABLE;
@@ -36,7 +39,7 @@ const SERIES: &str = "KXT";
 const EVENT: &str = "KXT-4";
 
 /// All calls of a pass, of the other commands and of the server.
-pub(super) const STEPS: [Step; 24] = [
+pub(super) const STEPS: [Step; 25] = [
     ("open", open),
     ("runs", runs),
     ("new trades", |store, count| commit_trades(store, NEW, count, 5)),
@@ -64,6 +67,7 @@ pub(super) const STEPS: [Step; 24] = [
     ("prune", prune),
     ("recount", recount),
     ("exchange records", exchange),
+    ("export", export),
 ];
 
 fn open(store: &mut dyn Store, _: i64) {
@@ -407,4 +411,28 @@ fn exchange(store: &mut dyn Store, _: i64) {
     store.save_exchange_record(&key, &ExchangeRecord::default(), now()).unwrap();
     store.save_come_back(&key, ComeBack::default(), now()).unwrap();
     store.save_account(&key, &AccountRecord::default(), now()).unwrap();
+}
+
+/// An export of a few markets, which have as many rows in a big table as in a small one.
+fn export(store: &mut dyn Store, _: i64) {
+    let these: Vec<Box<str>> = markets(1, 3).iter().map(|market| market.as_str().into()).collect();
+    let scopes = scopes(1, 3);
+    let span = Span { from: ago(86_400), until: now() };
+    let mut work = |snapshot: &mut dyn Exported| {
+        assert_eq!(snapshot.members(&Target::Market(market(1)))?.len(), 1);
+        snapshot.lowered(&scopes)?;
+        snapshot.scores(&these)?;
+        for table in [Table::Trades, Table::Markets, Table::Orderbooks, Table::RawEvents] {
+            let counts = snapshot.counts(table, &these, span)?;
+            let content = counts.iter().fold(Content::default(), |all, c| all.and(c.content));
+            let mut rows = 0;
+            snapshot.rows(table, &these, span, content, &mut |_| {
+                rows += 1;
+                Ok(())
+            })?;
+            assert_eq!(rows, content.rows, "{table:?}");
+        }
+        Ok(())
+    };
+    store.export(&mut work).unwrap();
 }
