@@ -189,17 +189,17 @@ with offered as materialized (
     from unnest(
         $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
         $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::integer[], $14::bigint[], $15::text[],
-        $16::text[], $17::timestamptz[], $18::boolean[]
+        $16::text[], $17::timestamptz[], $18::boolean[], $19::text[]
     ) as t (
         market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
         expected_expiration_time, latest_expiration_time, settlement_time, settlement_value_e4, volume_e2,
-        price_level_structure, payload, observed_at, is_over
+        price_level_structure, payload, observed_at, is_over, yes_label
     )
 )
 insert into prediction_markets (
     source, market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
     expected_expiration_time, latest_expiration_time, settlement_time, settlement_value, volume,
-    price_level_structure, payload, observed_at, ended_at, first_seen_at, updated_at, checked_at
+    price_level_structure, payload, observed_at, ended_at, yes_label, first_seen_at, updated_at, checked_at
 )
 select
     o.source,
@@ -220,9 +220,10 @@ select
     o.payload::json,
     o.observed_at,
     case when o.is_over then coalesce(m.ended_at, o.observed_at) end,
-    $19,
-    $19,
-    $19
+    o.yes_label,
+    $20,
+    $20,
+    $20
 from offered o
 left join prediction_markets m on m.source = o.source and m.market_ticker = o.market_ticker
 left join prediction_events e on e.source = o.source and e.event_ticker = o.event_ticker
@@ -246,10 +247,11 @@ set
     observed_at = excluded.observed_at,
     checked_at = excluded.checked_at,
     missing_since = null,
-    ended_at = excluded.ended_at
+    ended_at = excluded.ended_at,
+    yes_label = excluded.yes_label
 where
     prediction_markets.observed_at <= excluded.observed_at
-    or prediction_markets.observed_at > $19::timestamptz + interval '1 hour'
+    or prediction_markets.observed_at > $20::timestamptz + interval '1 hour'
 
 -- name: touch_markets
 -- Comes after store_markets: what is still newer than its sighting was found all the same.

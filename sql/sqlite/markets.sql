@@ -153,7 +153,7 @@ where
 insert into prediction_markets (
     source, market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
     expected_expiration_time, latest_expiration_time, settlement_time, settlement_value_e4, volume_e2,
-    price_level_structure, payload, observed_at, ended_at, first_seen_at, updated_at, checked_at
+    price_level_structure, payload, observed_at, ended_at, yes_label, first_seen_at, updated_at, checked_at
 )
 select
     ?1,
@@ -175,8 +175,9 @@ select
     ?17,
     case when ?18 then coalesce(m.ended_at, ?17) end,
     ?19,
-    ?19,
-    ?19
+    ?20,
+    ?20,
+    ?20
 from (select 1) as o
 left join prediction_markets m on m.source = ?1 and m.market_ticker = ?2
 left join prediction_events e on e.source = ?1 and e.event_ticker = ?3
@@ -201,10 +202,11 @@ set
     observed_at = excluded.observed_at,
     checked_at = excluded.checked_at,
     missing_since = null,
-    ended_at = excluded.ended_at
+    ended_at = excluded.ended_at,
+    yes_label = excluded.yes_label
 where
     prediction_markets.observed_at <= excluded.observed_at
-    or prediction_markets.observed_at > strftime('%Y-%m-%dT%H:%M:%f000Z', ?19, '+1 hour')
+    or prediction_markets.observed_at > strftime('%Y-%m-%dT%H:%M:%f000Z', ?20, '+1 hour')
 
 -- name: touch_markets
 -- Comes after store_markets: what is still newer than its sighting was found all the same.

@@ -185,6 +185,7 @@ fn only_what_somebody_decides_by_is_news() {
         event_ticker: "E".into(),
         series: Some("S".into()),
         title: None,
+        yes_label: None,
         status: Status::Active,
         result: None,
         open_time: Some(ago(3)),

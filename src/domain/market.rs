@@ -86,6 +86,8 @@ pub struct Market {
     pub series: Option<Box<str>>,
     /// The title, for people.
     pub title: Option<Box<str>>,
+    /// The label of YES, such as a strike: the markets of an event share their title.
+    pub yes_label: Option<Box<str>>,
     /// The stage of its life.
     pub status: Status,
     /// `yes`, `no` or `scalar` once the result is determined.

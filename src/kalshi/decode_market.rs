@@ -59,6 +59,8 @@ struct MarketBody<'a> {
     #[serde(borrow, default)]
     title: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    yes_sub_title: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     open_time: Option<&'a RawValue>,
@@ -314,6 +316,7 @@ fn market(payload: &str) -> Result<Market, String> {
         event_ticker: event.as_str().into(),
         series: None,
         title: words(wire.title),
+        yes_label: words(wire.yes_sub_title),
         status: Status::parse(wire.status.as_str()),
         result: words(wire.result),
         open_time: instant(wire.open_time),

@@ -190,7 +190,7 @@ fn status(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 3] {
     values![&market.ticker, storable(market.status.as_str()), *seen_at]
 }
 
-fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 17] {
+fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 18] {
     values![
         &market.ticker,
         storable(&market.event_ticker),
@@ -209,6 +209,7 @@ fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 17] {
         &*market.payload,
         *seen_at,
         market.status.is_over(),
+        market.yes_label.as_deref().map(storable),
     ]
 }
 

@@ -29,6 +29,8 @@ macro_rules! migrations {
             "009_account_limits",
             "010_trade_counts",
             "011_market_candles",
+            "012_analysts",
+            "013_trade_hours",
         )
     };
     ($dialect:literal: $($name:literal $(prepared by $preparation:literal)?),+ $(,)?) => {

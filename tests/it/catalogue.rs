@@ -36,6 +36,7 @@ fn market(name: &str, status: &str) -> Market {
         event_ticker: format!("{name}-EVENT").into(),
         series: None,
         title: None,
+        yes_label: None,
         status: Status::parse(status),
         result: None,
         open_time: None,

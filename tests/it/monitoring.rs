@@ -57,6 +57,7 @@ fn sighting(name: &str, series: &str) -> Sighting {
         event_ticker: "KXA-1".into(),
         series: Some(series.into()),
         title: None,
+        yes_label: None,
         status: Status::Finalized,
         result: None,
         open_time: None,

@@ -51,6 +51,7 @@ fn full() -> Market {
         event_ticker: "KXBTCD-26JUL2502".into(),
         series: Some("KXBTCD".into()),
         title: Some("Bitcoin's price – \"above\" 74,099.99?".into()),
+        yes_label: Some("$74,099.99 or 'above'".into()),
         status: Status::Finalized,
         result: Some("scalar".into()),
         open_time: Some(micros(1)),
@@ -87,6 +88,7 @@ fn columns(database: &Database) -> Vec<String> {
         "event_ticker",
         "series_ticker",
         "title",
+        "yes_label",
         "status",
         "result",
         "price_level_structure",
@@ -126,6 +128,7 @@ fn every_column_of_a_market_is_stored_exactly(database: &Database) {
         some(&market.event_ticker),
         some("KXBTCD"),
         some(market.title.unwrap()),
+        some(market.yes_label.unwrap()),
         some("finalized"),
         some("scalar"),
         some("deci_cent"),
@@ -151,7 +154,8 @@ fn what_is_not_known_is_null(database: &Database) {
     store.save_markets(&[seen(full(), 9)], &[], at(90)).unwrap();
     store.save_markets(&[seen(market_before(), 10)], &[], at(100)).unwrap();
     let stored = rows(database, &columns(database), TABLE);
-    let words = [some("X-EVENT"), some("KXBTCD"), None, some("active"), None, None, some("{}")];
+    let words =
+        [some("X-EVENT"), some("KXBTCD"), None, None, some("active"), None, None, some("{}")];
     let nothing = [const { None }; 7];
     let times = [90, 100, 10, 100].map(|second| some(at(second)));
     assert_eq!(stored, [[&words[..], &nothing, &times, &[None, None]].concat()]);
@@ -197,6 +201,7 @@ fn words_that_no_column_holds_do_not_stop_the_others(database: &Database) {
     let mut store = database.open();
     let odd = Market {
         title: Some("a\0b".into()),
+        yes_label: Some("\0".into()),
         status: Status::Other("c\0d".into()),
         ..market("A", "")
     };

@@ -93,6 +93,7 @@ fn store() -> impl Strategy<Value = Store> {
         1 => now().prop_map(|now| Store::Migrate { now }),
         1 => Just(Store::CheckSchema),
         1 => Just(Store::HasSchema),
+        1 => Just(Store::MakeViews),
         1 => Just(Store::Reconnect),
         6 => (command, now()).prop_map(|(command, now)| Store::BeginRun { command: command.to_owned(), now }),
         5 => (run(), record()).prop_map(|(run, record)| Store::FinishRun { run, record }),

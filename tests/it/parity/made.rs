@@ -292,14 +292,15 @@ pub(super) fn sighting() -> impl Strategy<Value = Sighting> {
             .prop_map(Box::<str>::from),
         1 => said(),
     ];
-    let names = (market(), event_name(), option::of(series_name()), option::of(said()));
+    let labels = (option::of(said()), option::of(said()));
+    let names = (market(), event_name(), option::of(series_name()), labels);
     let said_of = (status, option::of(said()), option::of(said()), payload());
     let times = (some_instant(), some_instant(), some_instant(), some_instant(), some_instant());
     let volume =
         option::of(prop_oneof![6 => 0_i64..3_000, 1 => Just(i64::MAX), 1 => Just(i64::MIN)]);
     let figures = (option::of(price()), volume, prop_oneof![6 => now(), 3 => at()]);
     (names, said_of, times, figures).prop_map(|(names, said_of, times, figures)| {
-        let (ticker, event, series, title) = names;
+        let (ticker, event, series, (title, yes_label)) = names;
         let (status, result, price_level_structure, payload) = said_of;
         let (open_time, close_time, expected_expiration_time, latest_expiration_time, settled) =
             times;
@@ -309,6 +310,7 @@ pub(super) fn sighting() -> impl Strategy<Value = Sighting> {
             event_ticker: event,
             series,
             title,
+            yes_label,
             status: Status::parse(&status),
             result,
             open_time,

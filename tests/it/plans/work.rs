@@ -260,6 +260,7 @@ pub(super) fn save_markets(store: &mut dyn Store, first: i64, count: i64) {
             event_ticker: ticker.as_str().rsplit_once('-').unwrap().0.into(),
             series: None,
             title: Some("A market".into()),
+            yes_label: None,
             status: Status::parse("closed"),
             result: None,
             open_time: Some(ago(3_600)),
