@@ -2,6 +2,7 @@
 
 mod candles;
 mod names;
+mod queries;
 
 use kalshi_ingest::domain::ticker::Ticker;
 use rusqlite::types::Value;
