@@ -28,7 +28,7 @@ declare
     ];
     -- What it never changes once it is there.
     only_added_to constant text[] := array[
-        'prediction_market_trades', 'raw_kalshi_trade_events', 'market_status_changes', 'orderbook_snapshots',
+        'prediction_market_trades', 'raw_kalshi_trade_events', 'market_status_changes', 'market_changes', 'orderbook_snapshots',
         'completeness_scores', 'claim_corrections', 'trade_hours', 'kalshi_ingest_migrations'
     ];
     name text;

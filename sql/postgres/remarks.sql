@@ -20,6 +20,8 @@ comment on column prediction_markets.volume is 'Contracts of its whole life, as 
 comment on column prediction_markets.payload is 'The JSON of the exchange, byte for byte.';
 comment on table prediction_events is 'The events of the exchange whose series was asked for.';
 comment on table market_status_changes is 'One row for each change of the status of a market.';
+comment on table market_changes is
+    'One row for each change of a term of a market: rules, strikes, price grid, times.';
 comment on table orderbook_snapshots is
     'Snapshots of order books: prices in cents, depth in contracts. The view orderbooks adds the market.';
 comment on table ingestion_checkpoints is

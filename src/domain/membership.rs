@@ -134,6 +134,7 @@ mod tests {
             settlement_value: None,
             volume_e2: None,
             price_level_structure: None,
+            terms: std::collections::BTreeMap::new(),
             payload: "{}".into(),
         }
     }

@@ -31,6 +31,7 @@ macro_rules! migrations {
             "011_market_candles",
             "012_analysts",
             "013_trade_hours",
+            "014_market_changes",
         )
     };
     ($dialect:literal: $($name:literal $(prepared by $preparation:literal)?),+ $(,)?) => {

@@ -62,6 +62,7 @@ fn full() -> Market {
         settlement_value: Price::from_e4_cents(380_001),
         volume_e2: Some(i64::MAX),
         price_level_structure: Some("deci_cent".into()),
+        terms: [("rules_primary", "If \"it\" – rains".into())].into(),
         payload: "{\"b\":1,  \"a\":\"\\u0000é\",\"a\":2}".into(),
     }
 }

@@ -271,6 +271,7 @@ pub(super) fn save_markets(store: &mut dyn Store, first: i64, count: i64) {
             settlement_value: None,
             volume_e2: Some(3_000),
             price_level_structure: None,
+            terms: [("close_time", "a time".into())].into(),
             payload: "{}".into(),
         },
         seen_at,

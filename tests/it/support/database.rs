@@ -235,7 +235,9 @@ impl Database {
             self.execute(&format!("drop view {view}"));
         }
         self.execute("drop index orderbook_snapshots_market_time");
-        self.execute("alter table prediction_markets drop column yes_label");
+        for column in ["yes_label", "terms"] {
+            self.execute(&format!("alter table prediction_markets drop column {column}"));
+        }
         for column in [
             "limits_key",
             "limits_asked_at",
@@ -247,7 +249,7 @@ impl Database {
             self.execute(&format!("alter table exchange_records drop column {column}"));
         }
         self.execute(
-            "drop table trade_hours; drop table market_candles; drop table trade_counts;
+            "drop table market_changes; drop table trade_hours; drop table market_candles; drop table trade_counts;
              delete from kalshi_ingest_migrations where name >= '008'",
         );
     }

@@ -132,12 +132,13 @@ fn a_step_makes_all_views_anew(database: &Database) {
     store(database, &[("t", "M", "yes", 400_000, 100, "2026-11-22T10:00:00.000000Z", None)]);
     let last =
         database.texts("select max(name) as x from kalshi_ingest_migrations").remove(0).unwrap();
-    assert_eq!(last, "013_trade_hours", "this test undoes the newest step");
+    assert_eq!(last, "014_market_changes", "this test undoes the newest step");
     for view in VIEWS.iter().filter(|view| **view != "trades") {
         database.execute(&format!("drop view {view}"));
     }
     database.execute(
-        "drop table trade_hours; delete from kalshi_ingest_migrations where name = '013_trade_hours'",
+        "drop table market_changes; alter table prediction_markets drop column terms;
+         delete from kalshi_ingest_migrations where name = '014_market_changes'",
     );
     let mut store = database.open();
     assert!(store.migrate(NOW).unwrap().is_empty(), "opening has migrated");

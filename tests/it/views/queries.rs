@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use kalshi_ingest::domain::book::{Book, Level, Snapshot};
-use kalshi_ingest::domain::market::{Market, Sighting, Status};
+use kalshi_ingest::domain::market::{Market, Sighting, Status, Terms};
 use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Price, Quantity};
@@ -142,6 +142,7 @@ fn market(
             .and_then(|result| Price::from_e4_cents(if result == "yes" { 1_000_000 } else { 0 })),
         volume_e2: Some(12_345),
         price_level_structure: None,
+        terms: Terms::new(),
         payload: "{}".into(),
     };
     Sighting { market, seen_at: instant("2026-11-23T07:00:00Z") }
