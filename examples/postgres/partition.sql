@@ -42,6 +42,7 @@ declare
     indexes text[];
     views text[];
     grants text[];
+    remark text;        -- on the table
     command text;
     done integer := 0;
 begin
@@ -91,6 +92,7 @@ begin
         end if;
 
         -- What is to be made again.
+        remark := obj_description(was.oid, 'pg_class');
         target := format('%I.%I', was.nspname, big.name);
         whole := format('%I.%I', was.nspname, big.name || '_whole');
         select string_agg(quote_ident(attname), ', ' order by attnum)
@@ -155,6 +157,9 @@ begin
             command := pg_get_serial_sequence(target, identity.attname);
             perform setval(command::regclass, place, has_counted);
             execute format('alter sequence %s rename to %I', command, identity.relname);
+        end if;
+        if remark is not null then
+            execute format('comment on table %s is %L', target, remark);
         end if;
         execute format('analyze %s', target);
         done := done + 1;

@@ -28,8 +28,8 @@ declare
     ];
     -- What it never changes once it is there.
     only_added_to constant text[] := array[
-        'prediction_market_trades', 'raw_kalshi_trade_events', 'market_status_changes', 'orderbook_snapshots',
-        'completeness_scores', 'claim_corrections', 'kalshi_ingest_migrations'
+        'prediction_market_trades', 'raw_kalshi_trade_events', 'market_status_changes', 'market_changes', 'orderbook_snapshots',
+        'completeness_scores', 'claim_corrections', 'trade_hours', 'kalshi_ingest_migrations'
     ];
     name text;
 begin
@@ -73,6 +73,10 @@ begin
         if to_regclass(format('%I.%I', home, name)) is not null then
             execute format('grant delete on %I.%I to kalshi_ingest', home, name);
         end if;
+    end loop;
+    -- A view is written to with the rights of its owner.
+    for name in select c.oid::regclass from pg_class c where c.relnamespace = home::regnamespace and c.relkind = 'v' loop
+        execute format('revoke insert, update on %s from kalshi_ingest', name);
     end loop;
     if to_regclass(format('%I.kalshi_ingest_migrations', home)) is not null then
         execute format('revoke insert on %I.kalshi_ingest_migrations from kalshi_ingest', home);

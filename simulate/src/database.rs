@@ -335,6 +335,7 @@ impl Store for Connection {
     hand_on! {
         check_schema() -> ();
         has_schema() -> bool;
+        make_views() -> ();
     }
 }
 

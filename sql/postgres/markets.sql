@@ -178,6 +178,35 @@ where
         and (m.observed_at <= o.observed_at or m.observed_at > $5::timestamptz + interval '1 hour')
     )
 
+-- name: insert_term_changes
+-- Comes before store_markets, as insert_changes does.
+with offered as materialized (
+    select
+        $1::text as source,
+        *
+    from unnest($2::text[], $3::text[], $4::timestamptz[])
+        as t (market_ticker, terms, observed_at)
+)
+insert into market_changes (source, market_ticker, field, previous_value, value, observed_at)
+select
+    o.source,
+    o.market_ticker,
+    f.field,
+    m.terms ->> f.field,
+    o.terms::json ->> f.field,
+    o.observed_at
+from offered o
+join prediction_markets m on m.source = o.source and m.market_ticker = o.market_ticker
+cross join lateral (
+    select json_object_keys(m.terms) as field
+    union
+    select json_object_keys(o.terms::json) as field
+) as f
+where
+    m.terms::text <> o.terms
+    and (m.terms ->> f.field) is distinct from (o.terms::json ->> f.field)
+    and (m.observed_at <= o.observed_at or m.observed_at > $5::timestamptz + interval '1 hour')
+
 -- name: store_markets
 -- An answer older than the one on record stores nothing, unless that one is from a future: a clock
 -- that was ahead once must not keep out what is said until then. Nothing else writes meanwhile, so
@@ -189,17 +218,17 @@ with offered as materialized (
     from unnest(
         $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
         $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::integer[], $14::bigint[], $15::text[],
-        $16::text[], $17::timestamptz[], $18::boolean[]
+        $16::text[], $17::timestamptz[], $18::boolean[], $19::text[], $20::text[]
     ) as t (
         market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
         expected_expiration_time, latest_expiration_time, settlement_time, settlement_value_e4, volume_e2,
-        price_level_structure, payload, observed_at, is_over
+        price_level_structure, payload, observed_at, is_over, yes_label, terms
     )
 )
 insert into prediction_markets (
     source, market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
     expected_expiration_time, latest_expiration_time, settlement_time, settlement_value, volume,
-    price_level_structure, payload, observed_at, ended_at, first_seen_at, updated_at, checked_at
+    price_level_structure, payload, observed_at, ended_at, yes_label, terms, first_seen_at, updated_at, checked_at
 )
 select
     o.source,
@@ -220,9 +249,11 @@ select
     o.payload::json,
     o.observed_at,
     case when o.is_over then coalesce(m.ended_at, o.observed_at) end,
-    $19,
-    $19,
-    $19
+    o.yes_label,
+    o.terms::json,
+    $21,
+    $21,
+    $21
 from offered o
 left join prediction_markets m on m.source = o.source and m.market_ticker = o.market_ticker
 left join prediction_events e on e.source = o.source and e.event_ticker = o.event_ticker
@@ -246,10 +277,12 @@ set
     observed_at = excluded.observed_at,
     checked_at = excluded.checked_at,
     missing_since = null,
-    ended_at = excluded.ended_at
+    ended_at = excluded.ended_at,
+    yes_label = excluded.yes_label,
+    terms = excluded.terms
 where
     prediction_markets.observed_at <= excluded.observed_at
-    or prediction_markets.observed_at > $19::timestamptz + interval '1 hour'
+    or prediction_markets.observed_at > $21::timestamptz + interval '1 hour'
 
 -- name: touch_markets
 -- Comes after store_markets: what is still newer than its sighting was found all the same.

@@ -6,6 +6,11 @@ set
     trades = trades + excluded.trades,
     last_trade_at = max(coalesce(last_trade_at, excluded.last_trade_at), excluded.last_trade_at)
 
+-- name: add_hours
+insert into trade_hours (source, market_ticker, starts_at)
+values (?1, ?2, ?3)
+on conflict do nothing
+
 -- name: hold_counts
 -- Makes the counts that are missing; nobody else writes during the transaction.
 insert into trade_counts (source, market_ticker, trades)
@@ -39,6 +44,19 @@ where
     and trade_counts.market_ticker = n.market_ticker
     and (trade_counts.trades, trade_counts.last_trade_at) is not (n.trades, n.last_trade_at)
 returning market_ticker
+
+-- name: recount_hours
+-- Notes the hours of these markets that are not noted. Those without a trade do no harm. +source: through the index of
+-- the key each row would be a leap.
+insert into trade_hours (market_ticker, starts_at, source)
+select distinct
+    t.market_ticker,
+    substr(t.traded_at, 1, 13) || ':00:00.000000Z',
+    t.source
+from json_each(?2) as m
+cross join prediction_market_trades t on t.market_ticker = m.value
+where +t.source = ?1
+on conflict do nothing
 
 -- name: load_counted
 -- The markets with trades, and those that are counted.

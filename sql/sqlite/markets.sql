@@ -146,6 +146,33 @@ where
         and (m.observed_at <= ?4 or m.observed_at > strftime('%Y-%m-%dT%H:%M:%f000Z', ?5, '+1 hour'))
     )
 
+-- name: insert_term_changes
+-- Comes before store_markets, as insert_changes does.
+with known as (
+    select terms
+    from prediction_markets
+    where
+        source = ?1
+        and market_ticker = ?2
+        and terms <> ?3
+        and (observed_at <= ?4 or observed_at > strftime('%Y-%m-%dT%H:%M:%f000Z', ?5, '+1 hour'))
+),
+fields as (
+    select j.key as field from known, json_each(known.terms) as j
+    union
+    select j.key from known, json_each(?3) as j
+)
+insert into market_changes (source, market_ticker, field, previous_value, value, observed_at)
+select
+    ?1,
+    ?2,
+    f.field,
+    json_extract(k.terms, '$.' || f.field),
+    json_extract(?3, '$.' || f.field),
+    ?4
+from known k, fields f
+where json_extract(k.terms, '$.' || f.field) is not json_extract(?3, '$.' || f.field)
+
 -- name: store_markets
 -- An answer older than the one on record stores nothing, unless that one is from a future: a clock
 -- that was ahead once must not keep out what is said until then. Nothing else writes meanwhile, so what
@@ -153,7 +180,7 @@ where
 insert into prediction_markets (
     source, market_ticker, event_ticker, series_ticker, title, status, result, open_time, close_time,
     expected_expiration_time, latest_expiration_time, settlement_time, settlement_value_e4, volume_e2,
-    price_level_structure, payload, observed_at, ended_at, first_seen_at, updated_at, checked_at
+    price_level_structure, payload, observed_at, ended_at, yes_label, terms, first_seen_at, updated_at, checked_at
 )
 select
     ?1,
@@ -175,8 +202,10 @@ select
     ?17,
     case when ?18 then coalesce(m.ended_at, ?17) end,
     ?19,
-    ?19,
-    ?19
+    ?20,
+    ?21,
+    ?21,
+    ?21
 from (select 1) as o
 left join prediction_markets m on m.source = ?1 and m.market_ticker = ?2
 left join prediction_events e on e.source = ?1 and e.event_ticker = ?3
@@ -201,10 +230,12 @@ set
     observed_at = excluded.observed_at,
     checked_at = excluded.checked_at,
     missing_since = null,
-    ended_at = excluded.ended_at
+    ended_at = excluded.ended_at,
+    yes_label = excluded.yes_label,
+    terms = excluded.terms
 where
     prediction_markets.observed_at <= excluded.observed_at
-    or prediction_markets.observed_at > strftime('%Y-%m-%dT%H:%M:%f000Z', ?19, '+1 hour')
+    or prediction_markets.observed_at > strftime('%Y-%m-%dT%H:%M:%f000Z', ?21, '+1 hour')
 
 -- name: touch_markets
 -- Comes after store_markets: what is still newer than its sighting was found all the same.

@@ -65,6 +65,7 @@ impl Database {
         let mut store = self.open()?;
         if migrate(store.as_mut(), self.clock.as_ref())? == 0 {
             log::info!("the schema of the {} is up to date", self.url);
+            store.make_views()?;
         }
         if recounts {
             let (markets, wrong) = recount::all(store.as_mut())?;

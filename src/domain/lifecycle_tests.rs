@@ -185,6 +185,7 @@ fn only_what_somebody_decides_by_is_news() {
         event_ticker: "E".into(),
         series: Some("S".into()),
         title: None,
+        yes_label: None,
         status: Status::Active,
         result: None,
         open_time: Some(ago(3)),
@@ -195,6 +196,7 @@ fn only_what_somebody_decides_by_is_news() {
         settlement_value: None,
         volume_e2: Some(1),
         price_level_structure: None,
+        terms: std::collections::BTreeMap::new(),
         payload: "{}".into(),
     };
     let held = Known {

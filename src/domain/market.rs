@@ -1,5 +1,7 @@
 //! The metadata of a market from the exchange, and the part of it that is remembered between passes.
 
+use std::collections::BTreeMap;
+
 use super::page::Traded;
 use super::ticker::Ticker;
 use super::time::Timestamp;
@@ -86,6 +88,8 @@ pub struct Market {
     pub series: Option<Box<str>>,
     /// The title, for people.
     pub title: Option<Box<str>>,
+    /// The label of YES, such as a strike: the markets of an event share their title.
+    pub yes_label: Option<Box<str>>,
     /// The stage of its life.
     pub status: Status,
     /// `yes`, `no` or `scalar` once the result is determined.
@@ -106,9 +110,14 @@ pub struct Market {
     pub volume_e2: Option<i64>,
     /// The label of the price grid.
     pub price_level_structure: Option<Box<str>>,
+    /// The terms, such as rules and strikes.
+    pub terms: Terms,
     /// The exchange's own JSON, byte for byte.
     pub payload: Box<str>,
 }
+
+/// The terms of a market that the exchange may change, by the name of the field.
+pub type Terms = BTreeMap<&'static str, Box<str>>;
 
 /// The description of a market in one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

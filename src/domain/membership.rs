@@ -123,6 +123,7 @@ mod tests {
             event_ticker: "S-1".into(),
             series: None,
             title: None,
+            yes_label: None,
             status: Status::parse(status),
             result: None,
             open_time: Some(at(open)),
@@ -133,6 +134,7 @@ mod tests {
             settlement_value: None,
             volume_e2: None,
             price_level_structure: None,
+            terms: std::collections::BTreeMap::new(),
             payload: "{}".into(),
         }
     }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::decode::excerpt;
 use super::rows::{self, ListBody, RawRow};
+use super::terms::terms;
 use super::wire::Text;
 use crate::domain::book::{Book, Level, Snapshot};
 use crate::domain::fixed;
@@ -58,6 +59,8 @@ struct MarketBody<'a> {
     status: Text<'a>,
     #[serde(borrow, default)]
     title: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    yes_sub_title: Option<&'a RawValue>,
     #[serde(borrow, default)]
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -314,6 +317,7 @@ fn market(payload: &str) -> Result<Market, String> {
         event_ticker: event.as_str().into(),
         series: None,
         title: words(wire.title),
+        yes_label: words(wire.yes_sub_title),
         status: Status::parse(wire.status.as_str()),
         result: words(wire.result),
         open_time: instant(wire.open_time),
@@ -324,6 +328,7 @@ fn market(payload: &str) -> Result<Market, String> {
         settlement_value: decimal(wire.settlement_value_dollars, 6).and_then(Price::from_e4_cents),
         volume_e2: decimal(wire.volume_fp, 2).or_else(|| decimal(wire.volume, 2)),
         price_level_structure: words(wire.price_level_structure),
+        terms: terms(payload),
         payload: payload.into(),
         ticker,
     })

@@ -9,7 +9,7 @@ use super::*;
 const SEEN_AT: i64 = 1_785_000_000;
 
 /// A market of summer 2026, with the fields that only a settled market has.
-const MARKET: &str = r#"{"can_close_early":true,"close_time":"2026-07-25T06:00:00Z","created_time":"2026-07-24T09:00:35.350703Z","event_ticker":"KXA-26JUL25","exchange_index":0,"expected_expiration_time":"2026-07-25T06:05:00Z","expiration_time":"2026-08-01T06:00:00Z","expiration_value":"","floor_strike":74299.99,"latest_expiration_time":"2026-08-01T06:00:00Z","market_type":"binary","occurrence_datetime":null,"open_time":"2026-07-25T05:00:00.5Z","price_level_structure":"deci_cent","price_ranges":[{"end":"1.0000","start":"0.0000","step":"0.0010"}],"result":"yes","settlement_timer_seconds":60,"settlement_ts":"2026-07-25T06:07:08.090807Z","settlement_value_dollars":"1.0000","status":"finalized","ticker":"KXA-26JUL25-T1.99","title":"Is it \"above\" 1.99?","volume_fp":"1234567.89"}"#;
+const MARKET: &str = r#"{"can_close_early":true,"close_time":"2026-07-25T06:00:00Z","created_time":"2026-07-24T09:00:35.350703Z","event_ticker":"KXA-26JUL25","exchange_index":0,"expected_expiration_time":"2026-07-25T06:05:00Z","expiration_time":"2026-08-01T06:00:00Z","expiration_value":"","floor_strike":74299.99,"latest_expiration_time":"2026-08-01T06:00:00Z","market_type":"binary","occurrence_datetime":null,"open_time":"2026-07-25T05:00:00.5Z","price_level_structure":"deci_cent","price_ranges":[{"end":"1.0000","start":"0.0000","step":"0.0010"}],"result":"yes","settlement_timer_seconds":60,"settlement_ts":"2026-07-25T06:07:08.090807Z","settlement_value_dollars":"1.0000","status":"finalized","ticker":"KXA-26JUL25-T1.99","title":"Is it \"above\" 1.99?","volume_fp":"1234567.89","yes_sub_title":"$1.99 or above"}"#;
 
 /// The market with `changes` applied: `field=json` sets, `-field` removes.
 fn shaped(changes: &[&str]) -> String {
@@ -64,6 +64,7 @@ fn every_field_is_read_and_the_rest_is_kept() {
         event_ticker: "KXA-26JUL25".into(),
         series: None,
         title: Some("Is it \"above\" 1.99?".into()),
+        yes_label: Some("$1.99 or above".into()),
         status: Status::Finalized,
         result: Some("yes".into()),
         open_time: instant("2026-07-25T05:00:00.5Z"),
@@ -74,6 +75,7 @@ fn every_field_is_read_and_the_rest_is_kept() {
         settlement_value: Price::from_e4_cents(1_000_000),
         volume_e2: Some(123_456_789),
         price_level_structure: Some("deci_cent".into()),
+        terms: terms(MARKET),
         payload: MARKET.into(),
     };
     let seen_at = Timestamp::from_seconds(SEEN_AT);
@@ -94,8 +96,9 @@ fn payloads_are_kept_byte_for_byte() {
 #[test]
 fn what_is_missing_or_strange_is_not_known_and_spoils_nothing_else() {
     type Forget = fn(&mut Market);
-    let fields: [(&str, Forget); 10] = [
+    let fields: [(&str, Forget); 11] = [
         ("title", |market| market.title = None),
+        ("yes_sub_title", |market| market.yes_label = None),
         ("result", |market| market.result = None),
         ("open_time", |market| market.open_time = None),
         ("close_time", |market| market.close_time = None),
@@ -121,6 +124,7 @@ fn what_is_missing_or_strange_is_not_known_and_spoils_nothing_else() {
             forget(&mut expected);
             let mut market = read(&[&change]);
             market.payload.clone_from(&expected.payload);
+            market.terms.clone_from(&expected.terms);
             assert_eq!(market, expected, "{change}");
         }
     }

@@ -5,6 +5,7 @@ mod wire;
 mod rows;
 mod normalize;
 mod decode;
+mod terms;
 mod decode_market;
 mod sign;
 mod transport;

@@ -54,7 +54,7 @@ pub trait Store:
     + Send
 {
     /// Migrates the schema to this build in one transaction, and returns the names of the applied steps. A schema that
-    /// is newer than the build, or that was changed by hand, is an error.
+    /// is newer than the build, or that was changed by hand, is an error. With a step all views are made anew.
     fn migrate(&mut self, now: Timestamp) -> Result<Vec<&'static str>, Failure>;
 
     /// Checks that the schema is that of this build. The error says who has to do what. Reads only.
@@ -62,6 +62,10 @@ pub trait Store:
 
     /// Whether there is a schema, of whatever build. Reads only.
     fn has_schema(&mut self) -> Result<bool, Failure>;
+
+    /// Makes the views that are missing. A view is left out, with a warning, where something else has its name or this
+    /// role may not make it.
+    fn make_views(&mut self) -> Result<(), Failure>;
 
     /// Connects anew after a [`Kind::StoreInterrupted`](crate::failure::Kind). Committed work is stored, all other
     /// work has to be repeated.
@@ -83,6 +87,10 @@ impl<E: Engine> Store for E {
 
     fn has_schema(&mut self) -> Result<bool, Failure> {
         Engine::has_schema(self)
+    }
+
+    fn make_views(&mut self) -> Result<(), Failure> {
+        Engine::make_views(self)
     }
 
     fn reconnect(&mut self) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
-//! The counts of stored trades. The transaction that stores a trade counts it, so no question counts the table.
+//! The counts of stored trades, and the hours in which each market traded. The transaction that stores a trade counts
+//! it and notes its hour, so no question counts the table.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use super::engine::{Access, Engine, Work, only, statement};
 use super::value::{Rows, values};
@@ -15,7 +17,8 @@ pub trait Counts {
     fn counted_markets(&mut self) -> Result<Vec<Ticker>, Failure>;
 
     /// Counts the trades of these markets anew, in one transaction, and returns the number of markets whose count was
-    /// wrong. Whoever stores trades of these markets waits meanwhile.
+    /// wrong. Hours of their trades that are not noted are noted. Whoever stores trades of these markets waits
+    /// meanwhile.
     fn recount(&mut self, markets: &[Ticker]) -> Result<usize, Failure>;
 }
 
@@ -31,35 +34,63 @@ impl<E: Engine> Counts for E {
         self.transact("counting trades anew", Access::WriteScan, |work| {
             let these = values![work.source(), markets];
             work.execute(statement!("counts", "hold_counts"), &these)?;
+            work.execute(statement!("counts", "recount_hours"), &these)?;
             let wrong = work.rows(statement!("counts", "recount"), &these, |_| Ok(()))?;
             Ok(wrong.len())
         })
     }
 }
 
-/// Adds new trades to the counts of their markets, in the transaction that stores them.
+/// Notes the hours of new trades and adds them to the counts of their markets, in the transaction that stores them.
 pub(super) fn add<'t>(
     work: &mut dyn Work,
     new: impl IntoIterator<Item = &'t Trade>,
 ) -> Result<(), Failure> {
-    let counts = by_market(new).into_iter();
-    let counts: Rows<'_> = counts.map(|(market, (n, last))| values![market, n, last]).collect();
+    let Figures { hours, counts } = Figures::of(new);
+    let hours: Rows<'_> = hours.iter().map(|(market, begin)| values![*market, *begin]).collect();
+    let counts: Rows<'_> =
+        counts.iter().map(|(market, number, last)| values![*market, *number, *last]).collect();
     let source = values![work.source()];
+    work.execute_each(statement!("counts", "add_hours"), &source, &hours, &[])?;
     work.execute_each(statement!("counts", "add_counts"), &source, &counts, &[])?;
     Ok(())
 }
 
-/// The number of these trades of each market, and the newest of them.
-pub(super) fn by_market<'t>(
-    new: impl IntoIterator<Item = &'t Trade>,
-) -> BTreeMap<&'t Ticker, (usize, Timestamp)> {
-    let mut by_market: BTreeMap<&Ticker, (usize, Timestamp)> = BTreeMap::new();
-    for trade in new {
-        let (count, last) = by_market.entry(&trade.market).or_insert((0, trade.traded_at));
-        *count += 1;
-        *last = trade.traded_at.max(*last);
+/// The figures of some trades, by market.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Figures<'t> {
+    /// The beginnings of the hours with trades, each once, sorted.
+    pub(super) hours: Vec<(&'t Ticker, Timestamp)>,
+    /// The number of trades of each market, and the newest of them.
+    pub(super) counts: Vec<(&'t Ticker, usize, Timestamp)>,
+}
+
+impl<'t> Figures<'t> {
+    /// Counts these trades.
+    pub(super) fn of(trades: impl IntoIterator<Item = &'t Trade>) -> Figures<'t> {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let mut by_hour: HashMap<(&Ticker, Timestamp), (usize, Timestamp)> = HashMap::new();
+        for Trade { market, traded_at, .. } in trades {
+            let begin = traded_at.floor_to(HOUR);
+            let (count, last) = by_hour.entry((market, begin)).or_insert((0, *traded_at));
+            *count += 1;
+            *last = (*last).max(*traded_at);
+        }
+        let mut by_hour: Vec<_> = by_hour.into_iter().collect();
+        by_hour.sort_unstable_by_key(|(hour, _)| *hour);
+        let mut figures = Figures::default();
+        for ((market, begin), (count, last)) in by_hour {
+            figures.hours.push((market, begin));
+            match figures.counts.last_mut() {
+                Some((known, total, newest)) if *known == market => {
+                    *total += count;
+                    *newest = (*newest).max(last);
+                }
+                _ => figures.counts.push((market, count, last)),
+            }
+        }
+        figures
     }
-    by_market
 }
 
 /// The count of a market.
@@ -111,4 +142,39 @@ pub(super) fn since(
         Ok((record.ticker("market_ticker")?, record.get("trades")?))
     })?;
     Ok(found.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Figures;
+    use crate::domain::ticker::Ticker;
+    use crate::domain::time::Timestamp;
+    use crate::domain::trade::{Price, Quantity, Side, Trade};
+
+    fn trade(market: &str, micros: i64) -> Trade {
+        Trade {
+            trade_id: "t".into(),
+            market: Ticker::new(market).unwrap(),
+            side: Side::Yes,
+            price: Price::from_e4_cents(1).unwrap(),
+            quantity: Quantity::from_e2(1).unwrap(),
+            traded_at: Timestamp::from_micros(micros),
+            is_block_trade: None,
+        }
+    }
+
+    #[test]
+    fn each_hour_and_each_market_stands_once_in_order() {
+        const HOUR: i64 = 3_600_000_000;
+        let trades = [("B", 5), ("A", 2 * HOUR), ("B", 1), ("A", HOUR - 1), ("A", HOUR), ("A", 0)];
+        let trades = trades.map(|(market, micros)| trade(market, micros));
+        let (a, b) = (Ticker::new("A").unwrap(), Ticker::new("B").unwrap());
+        let at = Timestamp::from_micros;
+        let expected = Figures {
+            hours: vec![(&a, at(0)), (&a, at(HOUR)), (&a, at(2 * HOUR)), (&b, at(0))],
+            counts: vec![(&a, 4, at(2 * HOUR)), (&b, 2, at(5))],
+        };
+        assert_eq!(Figures::of(&trades), expected);
+        assert_eq!(Figures::of([]), Figures::default());
+    }
 }

@@ -150,6 +150,9 @@ pub(super) trait Engine: Send {
     /// As [`Store::has_schema`](super::Store::has_schema).
     fn has_schema(&mut self) -> Result<bool, Failure>;
 
+    /// As [`Store::make_views`](super::Store::make_views).
+    fn make_views(&mut self) -> Result<(), Failure>;
+
     /// As [`Store::reconnect`](super::Store::reconnect).
     fn reconnect(&mut self) -> Result<(), Failure>;
 

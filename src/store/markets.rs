@@ -7,7 +7,7 @@ use super::engine::{Access, Engine, Statement, Work, statement};
 use super::rows::Row;
 use super::value::{Rows, Value, values};
 use crate::domain::backfill::Lifespan;
-use crate::domain::market::{Absence, EventRecord, Known, MarketScope, Sighting, Status};
+use crate::domain::market::{Absence, EventRecord, Known, MarketScope, Sighting, Status, Terms};
 use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
@@ -50,7 +50,8 @@ pub trait Markets {
     /// transaction. Returns the number of changed statuses.
     ///
     /// Each status that differs from the one on record (a first sighting included) is one row in
-    /// `market_status_changes`, also when two processes see it at once. A sighting older than the one on record only
+    /// `market_status_changes`, also when two processes see it at once. So is each term that differs, in
+    /// `market_changes`, but for first sightings. A sighting older than the one on record only
     /// changes `checked_at` and ends the market's absence. A known series is kept when a later sighting does not name
     /// it, and taken from `prediction_events` when that knows it.
     fn save_markets(
@@ -175,7 +176,9 @@ fn see(work: &mut dyn Work, seen: &[Sighting], now: Timestamp) -> Result<u64, Fa
     let described: Rows<'_> = seen.iter().map(described).collect();
     let touched = seen.iter().map(|sighting| values![&sighting.market.ticker, sighting.seen_at]);
     let touched: Rows<'_> = touched.collect();
+    let terms: Rows<'_> = seen.iter().map(terms).collect();
     let (source, now) = (values![work.source()], values![now]);
+    work.execute_each(statement!("markets", "insert_term_changes"), &source, &terms, &now)?;
     let changed =
         work.execute_each(statement!("markets", "insert_changes"), &source, &statuses, &now)?;
     let stored =
@@ -190,7 +193,11 @@ fn status(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 3] {
     values![&market.ticker, storable(market.status.as_str()), *seen_at]
 }
 
-fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 17] {
+fn terms(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 3] {
+    values![&market.ticker, json(&market.terms), *seen_at]
+}
+
+fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 19] {
     values![
         &market.ticker,
         storable(&market.event_ticker),
@@ -209,7 +216,15 @@ fn described(Sighting { market, seen_at }: &Sighting) -> [Value<'_>; 17] {
         &*market.payload,
         *seen_at,
         market.status.is_over(),
+        market.yes_label.as_deref().map(storable),
+        json(&market.terms),
     ]
+}
+
+/// The terms as a JSON object of texts.
+fn json(terms: &Terms) -> String {
+    let texts = terms.iter().map(|(name, text)| ((*name).to_owned(), storable(text).into()));
+    serde_json::Value::Object(texts.collect()).to_string()
 }
 
 /// Notes the absences, and returns the number of changed statuses.

@@ -29,6 +29,9 @@ macro_rules! migrations {
             "009_account_limits",
             "010_trade_counts",
             "011_market_candles",
+            "012_analysts",
+            "013_trade_hours",
+            "014_market_changes",
         )
     };
     ($dialect:literal: $($name:literal $(prepared by $preparation:literal)?),+ $(,)?) => {

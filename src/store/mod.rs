@@ -3,6 +3,7 @@
 mod handles;
 mod contract;
 mod migrate;
+mod views;
 mod value;
 mod rows;
 mod engine;

@@ -2,11 +2,12 @@
 
 mod absence;
 mod markets;
+mod terms;
 mod selection;
 mod books;
 mod upgrade;
 
-use kalshi_ingest::domain::market::{Known, Market, Sighting, Status};
+use kalshi_ingest::domain::market::{Known, Market, Sighting, Status, Terms};
 use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::store::Store;
@@ -36,6 +37,7 @@ fn market(name: &str, status: &str) -> Market {
         event_ticker: format!("{name}-EVENT").into(),
         series: None,
         title: None,
+        yes_label: None,
         status: Status::parse(status),
         result: None,
         open_time: None,
@@ -46,6 +48,7 @@ fn market(name: &str, status: &str) -> Market {
         settlement_value: None,
         volume_e2: None,
         price_level_structure: None,
+        terms: Terms::new(),
         payload: "{}".into(),
     }
 }

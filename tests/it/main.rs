@@ -40,6 +40,7 @@ mod partitions;
 mod time_partitions;
 mod citus;
 mod roles;
+mod views;
 mod copies;
 mod poolers;
 mod cached;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kalshi_ingest::domain::batch::{Batch, Committed};
 use kalshi_ingest::domain::completeness::{Basis, Score};
 use kalshi_ingest::domain::freshness::Now;
-use kalshi_ingest::domain::market::{Market, Sighting, Status, WatchChange};
+use kalshi_ingest::domain::market::{Market, Sighting, Status, Terms, WatchChange};
 use kalshi_ingest::domain::overview::{DAY_STEPS, Overview};
 use kalshi_ingest::domain::page::{Page, Rules};
 use kalshi_ingest::domain::selection::{Target, Watch};
@@ -57,6 +57,7 @@ fn sighting(name: &str, series: &str) -> Sighting {
         event_ticker: "KXA-1".into(),
         series: Some(series.into()),
         title: None,
+        yes_label: None,
         status: Status::Finalized,
         result: None,
         open_time: None,
@@ -67,6 +68,7 @@ fn sighting(name: &str, series: &str) -> Sighting {
         settlement_value: None,
         volume_e2: None,
         price_level_structure: None,
+        terms: Terms::new(),
         payload: "{}".into(),
     };
     Sighting { market, seen_at: at(NOON) }

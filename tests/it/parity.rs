@@ -33,7 +33,7 @@ use dispatch::{Held, dispatch};
 use operations::{History, Operation};
 
 /// How many lists a run of the tests draws, and how long they are at most.
-const CASES: u32 = 90;
+const CASES: u32 = 110;
 const LENGTH: usize = 90;
 
 /// Both databases as `migrate` leaves them, to be taken again and again.
@@ -254,4 +254,6 @@ fn both_stores_answer_alike() {
         println!("{met:#?}");
     }
     met.assert_something_of_all();
+    // The last list may end with trades that were deleted by hand and not counted anew.
+    tables::renew_postgres(&mut world.client.borrow_mut());
 }

@@ -8,7 +8,7 @@ use kalshi_simulator::{Market, Rules, seeded_trades};
 
 use crate::serving::Serving;
 use crate::support::bench::{Bench, DAY_US, NOON_US, stderr};
-use crate::support::database::{Database, on_both_stores};
+use crate::support::database::{Database, VIEWS, on_both_stores};
 use crate::support::postgres::Server;
 
 on_both_stores! { status_writes_nothing }
@@ -146,6 +146,7 @@ fn the_ingester_does_all_its_work_and_no_more() {
             "delete from ingestion_checkpoints",
             "delete from ingestion_runs",
             "update prediction_market_trades set price = 1",
+            "update prediction_market_trades_yes set price = 1",
             "update raw_kalshi_trade_events set payload = '{}'",
             "insert into kalshi_ingest_migrations values ('x', 'x', now())",
             "delete from kalshi_ingest_migrations",
@@ -191,7 +192,9 @@ fn the_reader_sees_all_and_changes_nothing() {
             "create table more (x text)",
         ],
     );
-    assert_eq!(refused(&roles.reader, "select * from prediction_market_trades_yes"), None);
+    for view in VIEWS.iter().chain(&["prediction_market_trades_yes"]) {
+        assert_eq!(refused(&roles.reader, &format!("select * from {view}")), None, "{view}");
+    }
 }
 
 #[test]

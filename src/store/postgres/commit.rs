@@ -14,7 +14,7 @@ use crate::domain::batch::Commit;
 use crate::domain::page;
 use crate::domain::time::Timestamp;
 use crate::domain::trade::{RawEvent, Rejected, Trade};
-use crate::store::counts;
+use crate::store::counts::Figures;
 use crate::store::engine::{Stored, TradeRow, sql};
 use crate::store::handles::RunId;
 use crate::store::replay::TRADES_TABLE;
@@ -99,17 +99,23 @@ fn compare_variants(
     Ok(otherwise.iter().filter_map(conflict).chain(absent.iter().filter_map(first)).collect())
 }
 
-/// Adds new trades to the counts of their markets, in a transaction ahead of the one that counts the rest. The rows of
-/// the counts come last in it, because other transactions want them as well.
+/// Notes the hours of new trades and adds them to the counts of their markets, in a transaction ahead of the one that
+/// counts the rest. The rows of the counts come last in it, because other transactions want them as well.
 pub(super) fn add_counts<'t>(
     transaction: &mut Transaction<'_>,
     source: &'static str,
     new: impl IntoIterator<Item = &'t Trade>,
 ) -> Result<(), Error> {
-    let counts = counts::by_market(new);
-    let markets: Vec<&str> = counts.keys().map(|market| market.as_str()).collect();
-    let numbers: Vec<i64> = counts.values().map(|(number, _)| integer(*number)).collect();
-    let last: Vec<DateTime<Utc>> = counts.values().map(|(_, last)| last.to_chrono()).collect();
+    let Figures { hours, counts } = Figures::of(new);
+    let markets: Vec<&str> = hours.iter().map(|(market, _)| market.as_str()).collect();
+    let begins: Vec<DateTime<Utc>> = hours.iter().map(|(_, begin)| begin.to_chrono()).collect();
+    transaction.execute_typed(
+        sql!("postgres", "counts", "add_hours"),
+        &[(&source, Type::TEXT), (&markets, Type::TEXT_ARRAY), (&begins, Type::TIMESTAMPTZ_ARRAY)],
+    )?;
+    let markets: Vec<&str> = counts.iter().map(|(market, ..)| market.as_str()).collect();
+    let numbers: Vec<i64> = counts.iter().map(|(_, number, _)| integer(*number)).collect();
+    let last: Vec<DateTime<Utc>> = counts.iter().map(|(.., last)| last.to_chrono()).collect();
     transaction.execute_typed(
         sql!("postgres", "counts", "add_counts"),
         &[

@@ -12,6 +12,7 @@ mod commit;
 mod work;
 mod second;
 mod halves;
+mod views;
 
 use postgres::Client;
 use postgres::types::Type;
@@ -204,6 +205,14 @@ impl PostgresStore {
         }
     }
 
+    /// Waits until no other process migrates this database.
+    fn wait_for_migrations(transaction: &mut Transaction<'_>, what: &str) -> Result<(), Failure> {
+        transaction
+            .execute_typed("select pg_advisory_xact_lock($1)", &[(&MIGRATION_LOCK, Type::INT8)])
+            .map_err(because(what))?;
+        Ok(())
+    }
+
     /// Whether this role may apply `next`, and a failure that names the role that may. A role without that right must
     /// not fail in the middle, with the server's message.
     fn who_migrates(
@@ -311,9 +320,7 @@ impl Engine for PostgresStore {
             return Ok(Vec::new());
         }
         let mut transaction = self.begin(what, &beginning(Mode::Write, MIGRATION_LIMITS))?;
-        transaction
-            .execute_typed("select pg_advisory_xact_lock($1)", &[(&MIGRATION_LOCK, Type::INT8)])
-            .map_err(because(what))?;
+        Self::wait_for_migrations(&mut transaction, what)?;
         Self::check_encoding(&mut transaction)?;
         // The record is read again, now that no other process can be migrating.
         let applied = Self::applied(&mut transaction).map_err(because(what))?;
@@ -344,6 +351,17 @@ impl Engine for PostgresStore {
         self.client = self.target.connect()?;
         self.memory = Memory::new(SecondConnection::Unused(Box::new(self.target.clone())));
         Ok(())
+    }
+
+    fn make_views(&mut self) -> Result<(), Failure> {
+        let found = self.read(views::WHAT, views::Found::all)?;
+        if !found.is_to_be_made(false) {
+            return Ok(());
+        }
+        let mut transaction = self.begin(views::WHAT, &beginning(Mode::Write, MIGRATION_LIMITS))?;
+        Self::wait_for_migrations(&mut transaction, views::WHAT)?;
+        views::make(&mut transaction, false)?;
+        transaction.commit().map_err(because(views::WHAT))
     }
 
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {
@@ -410,5 +428,5 @@ fn apply(
             )
             .map_err(because(&what))?;
     }
-    Ok(())
+    views::make(transaction, true)
 }

@@ -2,6 +2,7 @@
 
 mod opening;
 mod transaction;
+mod views;
 mod commit;
 mod work;
 
@@ -233,6 +234,7 @@ impl Engine for SqliteStore {
                     name text primary key, checksum text not null, applied_at text not null) strict",
             )
             .map_err(because(what))?;
+        views::remove(&transaction).map_err(because(what))?;
         for step in steps {
             let what = format!("schema step {}", step.name);
             for script in step.scripts() {
@@ -245,6 +247,7 @@ impl Engine for SqliteStore {
                 )
                 .map_err(because(&what))?;
         }
+        views::make(&transaction).map_err(because(views::WHAT))?;
         transaction.commit().map_err(because(what))?;
         Ok(steps.iter().map(|step| step.name).collect())
     }
@@ -268,6 +271,12 @@ impl Engine for SqliteStore {
             *self = SqliteStore { path, stamp, ..SqliteStore::on(connection, self.source) };
         }
         Ok(())
+    }
+
+    fn make_views(&mut self) -> Result<(), Failure> {
+        let transaction = Transaction::to_write(&self.connection).map_err(because(views::WHAT))?;
+        views::make(&transaction).map_err(because(views::WHAT))?;
+        transaction.commit().map_err(because(views::WHAT))
     }
 
     fn try_lock(&mut self, name: &str) -> Result<Option<Box<dyn Lock>>, Failure> {

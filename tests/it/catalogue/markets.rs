@@ -51,6 +51,7 @@ fn full() -> Market {
         event_ticker: "KXBTCD-26JUL2502".into(),
         series: Some("KXBTCD".into()),
         title: Some("Bitcoin's price – \"above\" 74,099.99?".into()),
+        yes_label: Some("$74,099.99 or 'above'".into()),
         status: Status::Finalized,
         result: Some("scalar".into()),
         open_time: Some(micros(1)),
@@ -61,6 +62,7 @@ fn full() -> Market {
         settlement_value: Price::from_e4_cents(380_001),
         volume_e2: Some(i64::MAX),
         price_level_structure: Some("deci_cent".into()),
+        terms: [("rules_primary", "If \"it\" – rains".into())].into(),
         payload: "{\"b\":1,  \"a\":\"\\u0000é\",\"a\":2}".into(),
     }
 }
@@ -87,6 +89,7 @@ fn columns(database: &Database) -> Vec<String> {
         "event_ticker",
         "series_ticker",
         "title",
+        "yes_label",
         "status",
         "result",
         "price_level_structure",
@@ -126,6 +129,7 @@ fn every_column_of_a_market_is_stored_exactly(database: &Database) {
         some(&market.event_ticker),
         some("KXBTCD"),
         some(market.title.unwrap()),
+        some(market.yes_label.unwrap()),
         some("finalized"),
         some("scalar"),
         some("deci_cent"),
@@ -151,7 +155,8 @@ fn what_is_not_known_is_null(database: &Database) {
     store.save_markets(&[seen(full(), 9)], &[], at(90)).unwrap();
     store.save_markets(&[seen(market_before(), 10)], &[], at(100)).unwrap();
     let stored = rows(database, &columns(database), TABLE);
-    let words = [some("X-EVENT"), some("KXBTCD"), None, some("active"), None, None, some("{}")];
+    let words =
+        [some("X-EVENT"), some("KXBTCD"), None, None, some("active"), None, None, some("{}")];
     let nothing = [const { None }; 7];
     let times = [90, 100, 10, 100].map(|second| some(at(second)));
     assert_eq!(stored, [[&words[..], &nothing, &times, &[None, None]].concat()]);
@@ -197,6 +202,7 @@ fn words_that_no_column_holds_do_not_stop_the_others(database: &Database) {
     let mut store = database.open();
     let odd = Market {
         title: Some("a\0b".into()),
+        yes_label: Some("\0".into()),
         status: Status::Other("c\0d".into()),
         ..market("A", "")
     };

@@ -58,7 +58,11 @@ fn a_database_of_the_first_release_is_brought_up(database: &Database) {
             "007_content",
             "008_names",
             "009_account_limits",
-            "010_trade_counts"
+            "010_trade_counts",
+            "011_market_candles",
+            "012_analysts",
+            "013_trade_hours",
+            "014_market_changes",
         ]
     );
     assert!(store.migrate(at(2_000)).unwrap().is_empty(), "once");

@@ -57,6 +57,10 @@ fn a_second_sync_reads_what_changed(database: &Database) {
     let paused = statuses(database).into_iter().filter(|(_, status)| status != "active");
     assert_eq!(paused.collect::<Vec<_>>(), pairs(&[("KXA-99-2499", "inactive")]));
     assert_eq!((market_count(database), change_count(database)), (2_501, 2_502));
+    let moved = "select market_ticker || ' ' || field || ' ' || (previous_value < value) as x from market_changes";
+    let moved: Vec<String> = database.texts(moved).into_iter().flatten().collect();
+    let is_later = if database.url.starts_with("sqlite:") { "1" } else { "true" };
+    assert_eq!(moved, [format!("KXA-0-0007 close_time {is_later}")], "the close is a day later");
     bench.advance(HOUR_US);
     assert_eq!(invoke(&bench, "markets", &KXA), 0);
     let third = asked(&bench);

@@ -52,6 +52,7 @@ fn of_store(store: &mut dyn store::Store, held: &mut Held, operation: &Store) ->
         Store::Migrate { now } => store.migrate(*now).map(list),
         Store::CheckSchema => store.check_schema().map(one),
         Store::HasSchema => store.has_schema().map(one),
+        Store::MakeViews => store.make_views().map(one),
         Store::Reconnect => store.reconnect().map(one),
         Store::BeginRun { command, now } => store.begin_run(command, *now).map(one),
         Store::FinishRun { run, record } => store.finish_run(*run, record).map(one),

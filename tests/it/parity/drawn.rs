@@ -82,7 +82,7 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         10 => history().prop_map(Operation::History),
         5 => oversight().prop_map(Operation::Oversight),
         1 => Just(Operation::Release),
-        2 => market().prop_map(|market| Operation::Delete { market }),
+        4 => market().prop_map(|market| Operation::Delete { market }),
     ]
 }
 
@@ -93,6 +93,7 @@ fn store() -> impl Strategy<Value = Store> {
         1 => now().prop_map(|now| Store::Migrate { now }),
         1 => Just(Store::CheckSchema),
         1 => Just(Store::HasSchema),
+        1 => Just(Store::MakeViews),
         1 => Just(Store::Reconnect),
         6 => (command, now()).prop_map(|(command, now)| Store::BeginRun { command: command.to_owned(), now }),
         5 => (run(), record()).prop_map(|(run, record)| Store::FinishRun { run, record }),
@@ -231,7 +232,7 @@ fn reads_of_catalogue() -> impl Strategy<Value = Catalogue> {
             ended_after,
             count_max
         }),
-        1 => vec(event_name(), 0..3).prop_map(|events| Catalogue::SeriesOfEvents { events }),
+        4 => vec(event_name(), 0..3).prop_map(|events| Catalogue::SeriesOfEvents { events }),
         1 => markets().prop_map(|tickers| Catalogue::KnownMarkets { tickers }),
         1 => of().prop_map(|of| Catalogue::UnsettledMarkets { of }),
         3 => (of(), option::of(markets()), at(), at())

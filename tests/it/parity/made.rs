@@ -7,7 +7,7 @@ use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::book::{Book, Level, Snapshot};
 use kalshi_ingest::domain::candle::{Candle, Figures, Interval, Ohlc};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
-use kalshi_ingest::domain::market::{Absence, Market, Sighting, Status};
+use kalshi_ingest::domain::market::{Absence, Market, Sighting, Status, Terms};
 use kalshi_ingest::domain::page::{Page, Traded};
 use kalshi_ingest::domain::scope::Scope;
 use kalshi_ingest::domain::selection::{Target, Watch};
@@ -16,7 +16,7 @@ use kalshi_ingest::domain::ticker::Ticker;
 use kalshi_ingest::domain::time::Timestamp;
 use kalshi_ingest::domain::trade::{Price, Quantity, RawEvent, Rejected, Side, Trade};
 use kalshi_ingest::store::{ExchangeKey, RunRecord};
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -292,14 +292,15 @@ pub(super) fn sighting() -> impl Strategy<Value = Sighting> {
             .prop_map(Box::<str>::from),
         1 => said(),
     ];
-    let names = (market(), event_name(), option::of(series_name()), option::of(said()));
+    let labels = (option::of(said()), option::of(said()), terms());
+    let names = (market(), event_name(), option::of(series_name()), labels);
     let said_of = (status, option::of(said()), option::of(said()), payload());
     let times = (some_instant(), some_instant(), some_instant(), some_instant(), some_instant());
     let volume =
         option::of(prop_oneof![6 => 0_i64..3_000, 1 => Just(i64::MAX), 1 => Just(i64::MIN)]);
     let figures = (option::of(price()), volume, prop_oneof![6 => now(), 3 => at()]);
     (names, said_of, times, figures).prop_map(|(names, said_of, times, figures)| {
-        let (ticker, event, series, title) = names;
+        let (ticker, event, series, (title, yes_label, terms)) = names;
         let (status, result, price_level_structure, payload) = said_of;
         let (open_time, close_time, expected_expiration_time, latest_expiration_time, settled) =
             times;
@@ -309,6 +310,7 @@ pub(super) fn sighting() -> impl Strategy<Value = Sighting> {
             event_ticker: event,
             series,
             title,
+            yes_label,
             status: Status::parse(&status),
             result,
             open_time,
@@ -319,10 +321,18 @@ pub(super) fn sighting() -> impl Strategy<Value = Sighting> {
             settlement_value,
             volume_e2,
             price_level_structure,
+            terms,
             payload,
         };
         Sighting { market, seen_at }
     })
+}
+
+/// Terms that are often those of another sighting.
+fn terms() -> impl Strategy<Value = Terms> {
+    let field = select(&["close_time", "rules_primary", "title"][..]);
+    let value = prop_oneof![select(&["a", "b"][..]).prop_map(Box::<str>::from), said()];
+    btree_map(field, value, 0..3)
 }
 
 pub(super) fn absence() -> impl Strategy<Value = Absence> {

@@ -40,6 +40,7 @@ pub(super) enum Store {
     Migrate { now: Timestamp },
     CheckSchema,
     HasSchema,
+    MakeViews,
     Reconnect,
     BeginRun { command: String, now: Timestamp },
     FinishRun { run: i64, record: RunRecord },

@@ -68,7 +68,7 @@ impl Table {
             self.drop_column(number);
         }
         // Changes of one call have no order among themselves.
-        if number.is_none() || name == "market_status_changes" {
+        if number.is_none() || ["market_status_changes", "market_changes"].contains(&name) {
             self.rows.sort();
         }
     }

@@ -66,6 +66,9 @@ fn postgres_of_exchange(trades: i64) -> String {
 
         insert into trade_counts (source, market_ticker, trades, last_trade_at)
         select source, market_ticker, count(*), max(traded_at) from prediction_market_trades group by 1, 2;
+        insert into trade_hours (market_ticker, starts_at, source)
+        select distinct market_ticker, date_trunc('hour', traded_at at time zone 'UTC') at time zone 'UTC', source
+        from prediction_market_trades;
 
         insert into ingestion_checkpoints (source, market_ticker, complete_until, last_trade_at, last_success_at,
             anchor_at, retired_at, first_selected_at, updated_at)
@@ -165,6 +168,9 @@ pub(super) fn sqlite(trades: i64) -> String {
         {by_trade} select 1, at, m, 'id' || (i * 7919 % 1000003), '{{}}' from t;
         insert into trade_counts (source, market_ticker, trades, last_trade_at)
         select source, market_ticker, count(*), max(traded_at) from prediction_market_trades group by 1, 2;
+        insert into trade_hours (market_ticker, starts_at, source)
+        select distinct market_ticker, substr(traded_at, 1, 13) || ':00:00.000000Z', source
+        from prediction_market_trades;
         insert into ingestion_checkpoints (source, market_ticker, last_trade_at, retired_at, first_selected_at,
             updated_at)
         {by_market} select 'kalshi', 'KXT-' || i, at, iif(i >= {ACTIVE}, at, null), at, at from t;

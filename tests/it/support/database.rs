@@ -51,6 +51,17 @@ pub(crate) struct Database {
     directory: TempDir,
 }
 
+/// The views that each step of the schema makes anew.
+pub(crate) const VIEWS: [&str; 7] = [
+    "trades",
+    "markets",
+    "orderbooks",
+    "market_last_trade",
+    "market_calibration",
+    "candles_1m",
+    "candles_1h",
+];
+
 /// A row of `prediction_market_trades`: id, market, side, price in 0.0001 cent, quantity in
 /// 0.01 contract, microseconds, block flag.
 pub(crate) type StoredTrade = (String, String, String, i64, i64, i64, Option<bool>);
@@ -220,6 +231,13 @@ impl Database {
 
     /// Undoes the steps of the schema from 008 on, which are then to be applied again. What 008 heals stays healed.
     pub(crate) fn undo_steps_from_008(&self) {
+        for view in VIEWS {
+            self.execute(&format!("drop view {view}"));
+        }
+        self.execute("drop index orderbook_snapshots_market_time");
+        for column in ["yes_label", "terms"] {
+            self.execute(&format!("alter table prediction_markets drop column {column}"));
+        }
         for column in [
             "limits_key",
             "limits_asked_at",
@@ -231,7 +249,8 @@ impl Database {
             self.execute(&format!("alter table exchange_records drop column {column}"));
         }
         self.execute(
-            "drop table trade_counts; delete from kalshi_ingest_migrations where name >= '008'",
+            "drop table market_changes; drop table trade_hours; drop table market_candles; drop table trade_counts;
+             delete from kalshi_ingest_migrations where name >= '008'",
         );
     }
 

@@ -106,7 +106,7 @@ impl Obstacle {
             }
             ["update", table, ..] => Obstacle::trigger(dialect, table, "update"),
             ["insert", "into", "ingestion_totals", ..] => Obstacle::total(dialect),
-            ["insert", "into", "trade_counts", ..] => Obstacle::other_column(),
+            ["insert", "into", "trade_counts" | "trade_hours", ..] => Obstacle::other_column(),
             ["lock", "table", "prediction_market_trades", ..] => Obstacle::other_table(),
             ["comment", ..] => Obstacle::comment(),
             _ => panic!("nothing is known to be in the way of {statement}"),

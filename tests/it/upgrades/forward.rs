@@ -17,7 +17,7 @@ on_both_stores! {
 const NOW: Timestamp = Timestamp::from_seconds(1_785_003_600);
 
 /// What tells rows apart in the fixtures, of whatever table.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "run_id",
     "market_ticker",
     "trade_id",
@@ -26,6 +26,7 @@ const KEYS: [&str; 20] = [
     "event_ticker",
     "watch",
     "captured_at",
+    "starts_at",
     "tier",
     "window_from",
     "score_id",
