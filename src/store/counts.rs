@@ -33,8 +33,10 @@ impl<E: Engine> Counts for E {
     fn recount(&mut self, markets: &[Ticker]) -> Result<usize, Failure> {
         self.transact("counting trades anew", Access::WriteScan, |work| {
             let these = values![work.source(), markets];
-            work.execute(statement!("counts", "hold_counts"), &these)?;
+            // Hours before counts, as in every commit: two writers cannot wait for each other then. Whoever stores
+            // trades meanwhile notes their hours itself.
             work.execute(statement!("counts", "recount_hours"), &these)?;
+            work.execute(statement!("counts", "hold_counts"), &these)?;
             let wrong = work.rows(statement!("counts", "recount"), &these, |_| Ok(()))?;
             Ok(wrong.len())
         })
