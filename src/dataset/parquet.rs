@@ -28,16 +28,23 @@ const INT32_DIGITS: u8 = 9;
 /// Level 3 is zstd's own default: higher ones save little and take much longer.
 const ZSTD_LEVEL: i32 = 3;
 
+/// The place of the bytes. It is boxed, because the library is compiled for each kind of writer.
+type Out<'w> = Box<dyn Write + Send + 'w>;
+
 /// A writer of one file.
-pub(super) struct Parquet<W: Write + Send> {
+pub(super) struct Parquet<'w> {
     /// `None` once the file is finished.
-    file: Option<SerializedFileWriter<W>>,
+    file: Option<SerializedFileWriter<Out<'w>>>,
     buffers: Vec<Buffer>,
     rows: usize,
 }
 
-impl<W: Write + Send> Parquet<W> {
-    pub(super) fn new(table: Table, notes: &[(&str, String)], out: W) -> io::Result<Parquet<W>> {
+impl<'w> Parquet<'w> {
+    pub(super) fn new(
+        table: Table,
+        notes: &[(&str, String)],
+        out: Out<'w>,
+    ) -> io::Result<Parquet<'w>> {
         let columns = table.columns();
         let schema = parse_message_type(&schema(columns)).map_err(failed)?;
         let properties = Arc::new(properties(table, notes)?);
@@ -59,7 +66,7 @@ impl<W: Write + Send> Parquet<W> {
     }
 }
 
-impl<W: Write + Send> RowWriter for Parquet<W> {
+impl RowWriter for Parquet<'_> {
     fn write(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
         for (buffer, cell) in self.buffers.iter_mut().zip(cells) {
             buffer.push(*cell)?;
@@ -206,10 +213,7 @@ impl Buffer {
     }
 
     /// Writes the column and forgets its values.
-    fn write<W: Write + Send>(
-        &mut self,
-        group: &mut SerializedRowGroupWriter<'_, W>,
-    ) -> io::Result<()> {
+    fn write(&mut self, group: &mut SerializedRowGroupWriter<'_, Out<'_>>) -> io::Result<()> {
         let missing = || io::Error::other("the row group has no such column");
         let mut column = group.next_column().map_err(failed)?.ok_or_else(missing)?;
         let levels = self.levels.as_deref();
