@@ -6,7 +6,7 @@
 --
 -- * kalshi_owner owns the tables: `migrate`, `replay --into`, partition.sql.
 -- * kalshi_ingest reads, inserts and updates, and deletes where the program does: every other command, from cron.
--- * kalshi_reader reads: `status`, `serve`, dashboards, analysts.
+-- * kalshi_reader reads: `status`, `serve`, `export`, dashboards, analysts.
 --
 -- The second time is for the tables that the first could not know; do it again after an upgrade that migrated. It can be
 -- run as often as you like and ends with the same rights. Tables that are there already change their owner. New tables

@@ -67,7 +67,9 @@ pub(super) fn card(package: &Package, parts: &Parts<'_>) -> String {
 /// How to read the files.
 fn reading(format: Format) -> String {
     let (duckdb, polars) = match format {
-        Format::Parquet => ("read_parquet", "pl.scan_parquet('.', hive_partitioning=True)"),
+        Format::Parquet => {
+            ("read_parquet", "pl.scan_parquet('**/*.parquet', hive_partitioning=True)")
+        }
         Format::Csv => ("read_csv", "pl.scan_csv('**/*.csv')"),
         Format::Jsonl => ("read_json", "pl.scan_ndjson('**/*.jsonl')"),
     };

@@ -249,6 +249,7 @@ impl Package {
         let whole: Vec<String> =
             entries.iter().map(|entry| format!("{} {}", entry.sha256, entry.path)).collect();
         let of = identity.selection.join(", ");
+        let of = if of == "all" { "all markets".to_owned() } else { of };
         let words = table.as_str().replace('_', " ");
         let (from, until) = (window.from.to_string(), window.until.to_string());
         let judged = |entry: &Entry| entry.facts.complete.is_none_or(|is_complete| is_complete);

@@ -41,7 +41,7 @@ pub fn writer<'w>(
         Format::Csv => Ok(Box::new(text::Csv::new(table, out))),
         Format::Jsonl => Ok(Box::new(text::Jsonl::new(table, out))),
         #[cfg(feature = "parquet")]
-        Format::Parquet => Ok(Box::new(parquet::Parquet::new(table, notes, out)?)),
+        Format::Parquet => Ok(Box::new(parquet::Parquet::new(table, notes, Box::new(out))?)),
         #[cfg(not(feature = "parquet"))]
         Format::Parquet => {
             let _ = (notes, out);

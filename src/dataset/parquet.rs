@@ -28,16 +28,23 @@ const INT32_DIGITS: u8 = 9;
 /// Level 3 is zstd's own default: higher ones save little and take much longer.
 const ZSTD_LEVEL: i32 = 3;
 
+/// The place of the bytes. It is boxed, because the library is compiled for each kind of writer.
+type Out<'w> = Box<dyn Write + Send + 'w>;
+
 /// A writer of one file.
-pub(super) struct Parquet<W: Write + Send> {
+pub(super) struct Parquet<'w> {
     /// `None` once the file is finished.
-    file: Option<SerializedFileWriter<W>>,
+    file: Option<SerializedFileWriter<Out<'w>>>,
     buffers: Vec<Buffer>,
     rows: usize,
 }
 
-impl<W: Write + Send> Parquet<W> {
-    pub(super) fn new(table: Table, notes: &[(&str, String)], out: W) -> io::Result<Parquet<W>> {
+impl<'w> Parquet<'w> {
+    pub(super) fn new(
+        table: Table,
+        notes: &[(&str, String)],
+        out: Out<'w>,
+    ) -> io::Result<Parquet<'w>> {
         let columns = table.columns();
         let schema = parse_message_type(&schema(columns)).map_err(failed)?;
         let properties = Arc::new(properties(table, notes)?);
@@ -59,7 +66,7 @@ impl<W: Write + Send> Parquet<W> {
     }
 }
 
-impl<W: Write + Send> RowWriter for Parquet<W> {
+impl RowWriter for Parquet<'_> {
     fn write(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
         for (buffer, cell) in self.buffers.iter_mut().zip(cells) {
             buffer.push(*cell)?;
@@ -206,10 +213,7 @@ impl Buffer {
     }
 
     /// Writes the column and forgets its values.
-    fn write<W: Write + Send>(
-        &mut self,
-        group: &mut SerializedRowGroupWriter<'_, W>,
-    ) -> io::Result<()> {
+    fn write(&mut self, group: &mut SerializedRowGroupWriter<'_, Out<'_>>) -> io::Result<()> {
         let missing = || io::Error::other("the row group has no such column");
         let mut column = group.next_column().map_err(failed)?.ok_or_else(missing)?;
         let levels = self.levels.as_deref();
@@ -258,6 +262,69 @@ fn write_values(
             let written = column.typed::<ByteArrayType>().write_batch(&texts, levels, None);
             text.reserve(size);
             written
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use parquet::record::Field;
+
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    fn trade(id: &str, price: i64, is_block_trade: Option<bool>) -> [Cell<'_>; 9] {
+        let at = Some(Timestamp::from_micros(1_785_000_000_000_001));
+        [
+            Cell::Text(Some("GDP Q4, T>2")),
+            Cell::Text(Some(id)),
+            Cell::Instant(at),
+            Cell::Text(Some("yes")),
+            Cell::Number(Some(price)),
+            Cell::Number(Some(price)),
+            Cell::Number(Some(999_999_999_999_999_999)),
+            Cell::Bool(is_block_trade),
+            Cell::Instant(at),
+        ]
+    }
+
+    #[test]
+    fn rows_are_read_back_exactly_with_their_nulls() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let notes = [("kalshi_ingest.complete", "true".to_owned())];
+        let mut writer =
+            Parquet::new(Table::Trades, &notes, Box::new(file.reopen().unwrap())).unwrap();
+        for (id, price, block) in [("a", 380_001, None), ("b", 0, Some(true)), ("c", 1, None)] {
+            writer.write(&trade(id, price, block)).unwrap();
+        }
+        assert!(
+            Parquet::new(Table::Trades, &[], Box::new(Vec::new()))
+                .unwrap()
+                .write(&[Cell::Text(None); 9])
+                .is_err()
+        );
+        writer.finish().unwrap();
+        let reader = SerializedFileReader::new(file.reopen().unwrap()).unwrap();
+        let about = reader.metadata().file_metadata();
+        assert_eq!(about.num_rows(), 3);
+        assert_eq!(about.key_value_metadata().unwrap()[0].value.as_deref(), Some("true"));
+        let rows: Vec<Vec<String>> = reader
+            .get_row_iter(None)
+            .unwrap()
+            .map(|row| row.unwrap().get_column_iter().map(|(_, field)| shown(field)).collect())
+            .collect();
+        let columns = |place: usize| rows.iter().map(|row| row[place].clone()).collect::<Vec<_>>();
+        assert_eq!(columns(1), ["a", "b", "c"]);
+        assert_eq!(columns(4), ["38.0001", "0.0000", "0.0001"]);
+        assert_eq!(columns(6), ["9999999999999999.99"; 3]);
+        assert_eq!(columns(7), ["null", "true", "null"]);
+    }
+
+    fn shown(field: &Field) -> String {
+        match field {
+            Field::Str(text) => text.clone(),
+            other => other.to_string(),
         }
     }
 }

@@ -54,9 +54,10 @@ const BY_KEY: &str = "set local enable_seqscan = off; set local enable_hashjoin 
 const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
 
-/// The rows of a snapshot are read as fast as somebody takes them, and the pauses between can be long.
+/// The rows of a snapshot are read as fast as somebody takes them, and the pauses between can be long. To compile its
+/// statements takes longer than they gain by it.
 const SNAPSHOT_LIMITS: &str = "set local statement_timeout = 0; set local lock_timeout = '10s';
-    set local idle_in_transaction_session_timeout = 0";
+    set local idle_in_transaction_session_timeout = 0; set local jit = off";
 
 /// The transaction that holds the lock is idle by design, as long as the pass lasts. The server gives up only a host
 /// that no longer acknowledges packets, after some forty seconds.
