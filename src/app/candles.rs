@@ -119,15 +119,17 @@ impl Reader {
     ) -> Result<Intake, Failure> {
         let (asker, interval) = (Arc::clone(&self.asker), self.interval);
         let mut waiting: Vec<Candle> = Vec::new();
-        // A candle counts as read when the first one beside it was asked for: never as older than it was.
-        let mut read_at = asker.exchange_now();
+        // A candle counts as read when the first one beside it was asked for, by the earlier of both clocks: one that
+        // counts as final too early is not read again.
+        let earlier = || asker.exchange_now().min(asker.budget().clock().now());
+        let mut read_at = earlier();
         let unanswered = {
             let mut take = |answer: Answer<'_>| -> Result<(), Failure> {
                 let market = &answer.wanted.lifespan.market;
                 waiting.extend(intake.take(market, answer.from, answer.candles));
                 if waiting.len() >= CANDLES_WAITING_MAX {
                     self.store(&mut waiting, read_at, store)?;
-                    read_at = asker.exchange_now();
+                    read_at = earlier();
                 }
                 Ok(())
             };

@@ -17,6 +17,7 @@ on_both_stores! {
     a_second_reading_asks_for_what_can_have_changed,
     an_empty_answer_in_between_is_asked_about_again,
     a_refused_answer_leaves_no_hole,
+    a_clock_that_is_ahead_makes_nothing_final,
     a_market_without_a_candle_is_no_error_and_is_asked_again,
     less_volume_and_older_answers_replace_nothing,
     a_candle_that_cannot_be_read_is_told_and_stops_its_market,
@@ -186,6 +187,26 @@ fn a_refused_answer_leaves_no_hole(database: &Database) {
     assert_eq!(kept, shown[..kept.len()], "nothing after the gap");
     assert_eq!(bench.main("candles", &flags), 0);
     assert_eq!(stored(database, "KXC-1-A", 1), shown);
+}
+
+fn a_clock_that_is_ahead_makes_nothing_final(database: &Database) {
+    for (ours, theirs) in [(0, 3 * HOUR_US), (3 * HOUR_US, 0)] {
+        let bench = Bench::new(database, Rules::default());
+        let opened = FULL_HOUR_US - 5 * HOUR_US;
+        bench.exchange.add_market(Market::new("KXC-1-A", "KXC-1", opened, NOON_US + DAY_US));
+        bench.exchange.add_all(seeded_trades(1, "KXC-1-A", 60, opened, FULL_HOUR_US));
+        let now = FULL_HOUR_US + 5 * MINUTE_US;
+        bench.set_now(now);
+        bench.exchange.set_now(now + theirs);
+        bench.clock.turn(ours);
+        assert_eq!(bench.main("candles", &["--market", "KXC-1-A"]), 0);
+        let until = format!("{} > {}", micros(database, "ends_at"), FULL_HOUR_US - SECOND_US);
+        let early = format!("select count(*) as x from market_candles where is_final and {until}");
+        let is_final =
+            if database.url.starts_with("sqlite:") { "is_final = 1" } else { "is_final" };
+        assert_eq!(database.number(&early.replace("is_final", is_final)), 0, "{ours} {theirs}");
+        database.execute("delete from market_candles");
+    }
 }
 
 fn a_market_without_a_candle_is_no_error_and_is_asked_again(database: &Database) {
