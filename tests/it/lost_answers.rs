@@ -221,6 +221,8 @@ fn a_backend_that_is_terminated_costs_nothing() {
     let until = NOON_US - 10 * SECOND_US;
     bench.exchange.add_all(seeded_trades(1, "KXA", 25_000, until - 3_600 * SECOND_US, until));
     let is_done = AtomicBool::new(false);
+    // Slow pages: there are commits before the last one.
+    bench.exchange.before_each_page(|_, _| thread::sleep(Duration::from_millis(100)));
     thread::scope(|scope| {
         let killer = scope.spawn(|| {
             let mut client = Client::connect(&database.url, NoTls).unwrap();
