@@ -35,8 +35,10 @@ pub(super) fn candles(
     let minutes = interval.minutes();
     let name = format!("candles-{minutes}-{}", selection.shard().file_name());
     let Some(_lock) = store.try_lock(&name)? else {
-        log::warn!("candles are being read already; this one leaves it to that");
-        return Ok(Exit::Ok);
+        log::warn!(
+            "another call reads candles of this length; run this one again when it has ended"
+        );
+        return Ok(Exit::Incomplete);
     };
     let mut session = Session::begin("candles", "reading candles", store, outside, stop)?;
     let (asker, run) = (session.asker(exchange, LONG, selection.shard(), store), session.run());
@@ -88,11 +90,11 @@ impl Reader {
         let known =
             lifespans::of(selection, span, (&self.asker, self.run), &mut self.verdict, store)?;
         let names: Vec<Ticker> = known.iter().map(|lifespan| lifespan.market.clone()).collect();
-        let last = store.final_candles(self.interval, &names)?;
+        let stored = store.stored_candles(self.interval, &names)?;
         let wanted = |lifespan: Lifespan| {
-            let last = last.get(&lifespan.market).copied();
+            let stored = stored.get(&lifespan.market).copied();
             let (from, until) =
-                wanted(self.interval, &lifespan, last, self.since, VENUE.first_trades, now);
+                wanted(self.interval, &lifespan, stored, self.since, VENUE.first_trades, now);
             CandleSpan { lifespan, from, until }
         };
         let spans: Vec<CandleSpan> = known.into_iter().map(wanted).collect();
@@ -119,23 +121,25 @@ impl Reader {
     ) -> Result<Intake, Failure> {
         let (asker, interval) = (Arc::clone(&self.asker), self.interval);
         let mut waiting: Vec<Candle> = Vec::new();
-        // A candle counts as read when the first one beside it was asked for, by the earlier of both clocks: one that
-        // counts as final too early is not read again.
-        let earlier = || asker.exchange_now().min(asker.budget().clock().now());
-        let mut read_at = earlier();
         let unanswered = {
             let mut take = |answer: Answer<'_>| -> Result<(), Failure> {
                 let market = &answer.wanted.lifespan.market;
-                waiting.extend(intake.take(market, answer.from, answer.candles));
+                // The earlier of both clocks says when it was read: one that counts as final too early is not read
+                // again.
+                let now = asker.budget().clock().now();
+                let mut taken = intake.take(market, answer.from, answer.candles);
+                for candle in &mut taken {
+                    candle.read_at = candle.read_at.min(now);
+                }
+                waiting.append(&mut taken);
                 if waiting.len() >= CANDLES_WAITING_MAX {
-                    self.store(&mut waiting, read_at, store)?;
-                    read_at = earlier();
+                    self.store(&mut waiting, store)?;
                 }
                 Ok(())
             };
             ingest::each_candles(spans, interval, route, &asker, &mut take)?
         };
-        self.store(&mut waiting, read_at, store)?;
+        self.store(&mut waiting, store)?;
         // Markets that were not asked for, because the exchange accepts no requests now, are no failures of their own.
         let is_left_alone = matches!(asker.stopped(), Some(Stop::ComeBackLater(_)));
         for failure in unanswered.troubles.iter().filter(|_| !is_left_alone) {
@@ -160,16 +164,11 @@ impl Reader {
         Ok(intake)
     }
 
-    fn store(
-        &mut self,
-        waiting: &mut Vec<Candle>,
-        read_at: Timestamp,
-        store: &mut dyn Store,
-    ) -> Result<(), Failure> {
+    fn store(&mut self, waiting: &mut Vec<Candle>, store: &mut dyn Store) -> Result<(), Failure> {
         if waiting.is_empty() {
             return Ok(());
         }
-        store.save_candles(self.interval, waiting, read_at)?;
+        store.save_candles(self.interval, waiting)?;
         self.count += waiting.len();
         for candle in waiting.drain(..) {
             if !self.markets.contains(&candle.market) {

@@ -170,7 +170,8 @@ pub struct CandlesArgs {
     /// The exchange's days end at midnight in New York; days of UTC are made of hours.
     #[arg(long, value_enum, default_value_t = CandleInterval::Hour)]
     pub interval: CandleInterval,
-    /// Where a market without a stored candle begins: RFC 3339 or YYYY-MM-DD [default: its opening]
+    /// Where a market without a stored candle begins, or one whose first one is later: RFC 3339 or YYYY-MM-DD [default:
+    /// its opening]
     #[arg(long, value_name = "INSTANT", value_parser = Trimmed(words::instant))]
     pub since: Option<Timestamp>,
     /// The flags of the selection.

@@ -54,6 +54,15 @@ pub fn is_final(ends_at: Timestamp, read_at: Timestamp) -> bool {
     ends_at.after(FINAL_AFTER) <= read_at
 }
 
+/// The stored candles of a market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredCandles {
+    /// The end of the first one.
+    pub first: Timestamp,
+    /// The end of the last one that changes no more.
+    pub last_final: Option<Timestamp>,
+}
+
 /// The first, least, greatest and last price of a period, each `None` where the exchange names none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ohlc {
@@ -91,25 +100,33 @@ pub struct Candle {
     pub market: Ticker,
     /// The end of the period. It belongs to the period and the start does not.
     pub ends_at: Timestamp,
+    /// The exchange's time of the answer, less its age in a cache.
+    pub read_at: Timestamp,
     /// The traded quantity in 0.01 contract.
     pub volume_e2: i64,
     /// The other figures, or the reason why they cannot be read.
     pub figures: Result<Figures, Box<str>>,
 }
 
-/// The periods of a market to ask for: those after `last`, its last final one, up to the end of its trading or the
-/// period in progress. Without a final one they begin at `since`, or a day before it opened, because the exchange can
-/// move that; `first` is the beginning of the exchange's own record. The bounds are ends of periods.
+/// The periods of a market to ask for: those after its last final one, up to the end of its trading or the period in
+/// progress. Without a final one, or if `since` lies before the first stored one, they begin at `since`; without
+/// `since` a day before the market opened, because the exchange can move that. `first` is the beginning of the
+/// exchange's own record. The bounds are ends of periods.
 pub fn wanted(
     interval: Interval,
     lifespan: &Lifespan,
-    last: Option<Timestamp>,
+    stored: Option<StoredCandles>,
     since: Option<Timestamp>,
     first: Timestamp,
     now: Timestamp,
 ) -> (Timestamp, Timestamp) {
     let opened = || lifespan.open_time.map_or(first, |at| at.before(DAY));
-    let from = last.or(since).unwrap_or_else(opened).max(first).floor_to(interval.length());
+    let last = stored.and_then(|stored| stored.last_final);
+    let is_earlier = |since: &Timestamp| {
+        stored.is_some_and(|stored| since.after(interval.length()) < stored.first)
+    };
+    let from = since.filter(is_earlier).or(last).or(since).unwrap_or_else(opened);
+    let from = from.max(first).floor_to(interval.length());
     let closed = lifespan.close_time.filter(|_| !lifespan.status.may_trade());
     (from, interval.end_of(closed.map_or(now, |at| at.min(now))))
 }
@@ -192,7 +209,13 @@ mod tests {
 
     fn candle(second: i64, figures: Result<Figures, Box<str>>) -> Candle {
         let ends_at = Timestamp::from_seconds(second);
-        Candle { market: Ticker::new("A").unwrap(), ends_at, volume_e2: 100, figures }
+        Candle {
+            market: Ticker::new("A").unwrap(),
+            ends_at,
+            read_at: ends_at,
+            volume_e2: 100,
+            figures,
+        }
     }
 
     #[test]
@@ -244,11 +267,15 @@ mod tests {
         let (open, over) = (lifespan(Status::Active), lifespan(Status::Finalized));
         let now = at(300 * 3_600 + 1);
         let span =
-            |of: &Lifespan, last, since| wanted(Interval::Hour, of, last, since, hour(10), now);
+            |of: &Lifespan, stored, since| wanted(Interval::Hour, of, stored, since, hour(10), now);
         assert_eq!(span(&open, None, None), (hour(76), hour(301)), "a day before it opened");
         assert_eq!(span(&over, None, None), (hour(76), hour(201)));
-        assert_eq!(span(&over, Some(hour(150)), Some(hour(120))), (hour(150), hour(201)));
+        let stored = |first, last| Some(StoredCandles { first, last_final: Some(last) });
+        let (from_120, all) = (stored(hour(120), hour(150)), stored(hour(77), hour(201)));
+        assert_eq!(span(&over, from_120, Some(hour(119))), (hour(150), hour(201)));
+        assert_eq!(span(&over, from_120, Some(hour(90))), (hour(90), hour(201)), "earlier ones");
+        assert_eq!(span(&over, from_120, None), (hour(150), hour(201)));
         assert_eq!(span(&over, None, Some(hour(5))), (hour(10), hour(201)));
-        assert_eq!(span(&over, Some(hour(201)), None), (hour(201), hour(201)), "nothing is left");
+        assert_eq!(span(&over, all, None), (hour(201), hour(201)), "nothing is left");
     }
 }

@@ -73,7 +73,7 @@ impl fmt::Display for Price {
 pub struct Quantity(i64);
 
 /// The largest value of `numeric(18,2)`.
-const QUANTITY_E2_MAX: i64 = 999_999_999_999_999_999;
+pub const QUANTITY_E2_MAX: i64 = 999_999_999_999_999_999;
 
 impl Quantity {
     /// A quantity from hundredths of a contract; `None` for zero and for more than the tables hold.

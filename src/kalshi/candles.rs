@@ -17,7 +17,7 @@ use crate::domain::candle::{Candle, Figures, Interval, Ohlc};
 use crate::domain::fixed;
 use crate::domain::ticker::Ticker;
 use crate::domain::time::Timestamp;
-use crate::domain::trade::Price;
+use crate::domain::trade::{Price, QUANTITY_E2_MAX};
 use crate::failure::{Failure, Kind};
 
 /// The number of candles, of all markets together, that one request for many markets answers at most.
@@ -103,19 +103,22 @@ struct PriceBody<'a> {
 }
 
 impl CandleBody<'_> {
-    fn candle(&self, market: &Ticker) -> Result<Candle, Failure> {
+    fn candle(&self, market: &Ticker, read_at: Timestamp) -> Result<Candle, Failure> {
         let volume_e2 = decimal(self.volume_fp, 2).or_else(|| decimal(self.volume, 2));
-        let volume_e2 = volume_e2.ok_or_else(|| {
+        let volume_e2 = volume_e2.filter(|volume| *volume <= QUANTITY_E2_MAX).ok_or_else(|| {
             let message = format!("a candle of {market} has no volume that can be read");
             Failure::new(Kind::ExchangeUnreadable, message)
         })?;
         let ends_at = Timestamp::from_seconds(self.end_period_ts);
         let figures = self.figures().map_err(String::into_boxed_str);
-        Ok(Candle { market: market.clone(), ends_at, volume_e2, figures })
+        Ok(Candle { market: market.clone(), ends_at, read_at, volume_e2, figures })
     }
 
     fn figures(&self) -> Result<Figures, String> {
         let open_interest = number(self.open_interest_fp.or(self.open_interest), 2)?;
+        if open_interest.is_some_and(|open_interest| open_interest > QUANTITY_E2_MAX) {
+            return Err("its open interest is more than a table holds".to_owned());
+        }
         let price = PriceBody::of(self.price)?;
         Ok(Figures {
             bid: PriceBody::of(self.yes_bid)?.ohlc()?,
@@ -182,8 +185,8 @@ impl Client {
         query.extend(asked.query());
         let about = format!("{} markets", markets.len());
         let question = list_question("/markets/candlesticks", query, &about);
-        self.get(&question, left, clock, |bytes, _| {
-            let mut named = named_candles(bytes, asked)?;
+        self.get(&question, left, clock, |bytes, read_at| {
+            let mut named = named_candles(bytes, asked, read_at)?;
             named.retain(|market, _| markets.contains(market));
             Ok(named)
         })
@@ -224,9 +227,9 @@ impl Client {
         clock: &dyn Clock,
     ) -> Result<Option<Vec<Candle>>, Failure> {
         let question: Get<'_> = list_question(path, asked.query().into(), market.as_str());
-        let answer = self.get(&question, left, clock, |bytes, _| {
+        let answer = self.get(&question, left, clock, |bytes, read_at| {
             let wire: OneBody<'_> = body(bytes, "a list of candles")?;
-            candles(market, wire.candlesticks, asked).map(Some)
+            candles(market, wire.candlesticks, asked, read_at).map(Some)
         });
         match answer {
             // Only 404 means an unknown market: 400 means that the request asks for too many candles.
@@ -263,11 +266,12 @@ impl Asked {
 pub(super) fn named_candles(
     bytes: &[u8],
     asked: Asked,
+    read_at: Timestamp,
 ) -> Result<HashMap<Ticker, Vec<Candle>>, Failure> {
     let list = rows::list::<BatchBody<'_>>(bytes, "a list of candles")?;
     let mut named = HashMap::new();
     for row in &list.rows {
-        match sound(row).and_then(|payload| market_candles(payload, asked)) {
+        match sound(row).and_then(|payload| market_candles(payload, asked, read_at)) {
             Ok(Some((market, candles))) => drop(named.insert(market, candles)),
             Ok(None) => {}
             Err(reason) => log::warn!("the candles of a market could not be read: {reason}"),
@@ -276,11 +280,15 @@ pub(super) fn named_candles(
     Ok(named)
 }
 
-fn market_candles(payload: &str, asked: Asked) -> Result<Option<(Ticker, Vec<Candle>)>, String> {
+fn market_candles(
+    payload: &str,
+    asked: Asked,
+    read_at: Timestamp,
+) -> Result<Option<(Ticker, Vec<Candle>)>, String> {
     let wire: MarketBody<'_> = serde_json::from_str(payload)
         .map_err(|error| format!("{error} in {:?}", excerpt(payload.as_bytes())))?;
     let Some(market) = market_ticker(&wire.market_ticker) else { return Ok(None) };
-    let candles = candles(&market, wire.candlesticks, asked);
+    let candles = candles(&market, wire.candlesticks, asked, read_at);
     Ok(Some((market, candles.map_err(|failure| failure.to_string())?)))
 }
 
@@ -289,11 +297,12 @@ fn candles(
     market: &Ticker,
     candles: Option<Vec<CandleBody<'_>>>,
     asked: Asked,
+    read_at: Timestamp,
 ) -> Result<Vec<Candle>, Failure> {
     let ends = asked.from.second() + 1..=asked.until.second();
     let candles = candles.unwrap_or_default().into_iter();
     let wanted = candles.filter(|candle| ends.contains(&candle.end_period_ts));
-    wanted.map(|candle| candle.candle(market)).collect()
+    wanted.map(|candle| candle.candle(market, read_at)).collect()
 }
 
 #[cfg(test)]
@@ -302,7 +311,7 @@ mod tests {
 
     fn named(body: &[u8]) -> Result<HashMap<Ticker, Vec<Candle>>, Failure> {
         let (from, until) = (Timestamp::from_seconds(0), Timestamp::from_seconds(7_200));
-        named_candles(body, Asked { interval: Interval::Hour, from, until })
+        named_candles(body, Asked { interval: Interval::Hour, from, until }, until)
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub(crate) fn events(body: &[u8]) {
 pub(crate) fn candles(body: &[u8]) {
     let (from, until) = (Timestamp::from_seconds(0), NOW);
     let asked = candles::Asked { interval: Interval::Hour, from, until };
-    let Ok(named) = candles::named_candles(body, asked) else { return };
+    let Ok(named) = candles::named_candles(body, asked, NOW) else { return };
     let count: usize = named.values().map(Vec::len).sum();
     assert!(count <= body.len(), "{count} candles of {} bytes", body.len());
 }

@@ -18,6 +18,8 @@ on_both_stores! {
     an_empty_answer_in_between_is_asked_about_again,
     a_refused_answer_leaves_no_hole,
     a_clock_that_is_ahead_makes_nothing_final,
+    an_answer_of_a_cache_makes_nothing_final,
+    an_earlier_beginning_is_read_when_it_is_named,
     a_market_without_a_candle_is_no_error_and_is_asked_again,
     less_volume_and_older_answers_replace_nothing,
     a_candle_that_cannot_be_read_is_told_and_stops_its_market,
@@ -209,6 +211,41 @@ fn a_clock_that_is_ahead_makes_nothing_final(database: &Database) {
     }
 }
 
+/// A market that opened five hours before a full hour, which was five minutes ago.
+fn young(bench: &Bench<'_>) {
+    let opened = FULL_HOUR_US - 5 * HOUR_US;
+    bench.exchange.add_market(Market::new("KXC-1-A", "KXC-1", opened, NOON_US + DAY_US));
+    bench.exchange.add_all(seeded_trades(1, "KXC-1-A", 60, opened, FULL_HOUR_US));
+    bench.set_now(FULL_HOUR_US + 5 * MINUTE_US);
+}
+
+fn an_answer_of_a_cache_makes_nothing_final(database: &Database) {
+    let bench = Bench::new(database, Rules { age_s: Some(3_600), ..Rules::default() });
+    young(&bench);
+    assert_eq!(bench.main("candles", &["--market", "KXC-1-A"]), 0);
+    let at = |hours: i64| Timestamp::from_micros(FULL_HOUR_US + hours * HOUR_US);
+    let market = Ticker::new("KXC-1-A").unwrap();
+    let these = std::slice::from_ref(&market);
+    let stored = database.open().stored_candles(Interval::Hour, these).unwrap();
+    assert_eq!(stored[&market].last_final, Some(at(-2)), "the last one of which it is old enough");
+}
+
+fn an_earlier_beginning_is_read_when_it_is_named(database: &Database) {
+    let bench = Bench::new(database, Rules::default());
+    young(&bench);
+    let path = "/series/KXC/markets/KXC-1-A/candlesticks";
+    let shown = shown(&bench, path, 60, false);
+    let hour = |number: i64| Timestamp::from_micros(FULL_HOUR_US - number * HOUR_US).to_string();
+    let read = |since: &str| {
+        assert_eq!(bench.main("candles", &["--market", "KXC-1-A", "--since", since]), 0);
+        stored(database, "KXC-1-A", 60)
+    };
+    assert_eq!(read(&hour(2)), shown[3..]);
+    assert_eq!(read(&hour(1)), shown[3..]);
+    assert_eq!(read(&hour(4)), shown[1..]);
+    assert_eq!(read("2026-01-01"), shown);
+}
+
 fn a_market_without_a_candle_is_no_error_and_is_asked_again(database: &Database) {
     let bench = Bench::new(database, Rules { empty_candles: true, ..Rules::default() });
     let opened = NOON_US - 5 * HOUR_US;
@@ -225,10 +262,10 @@ fn less_volume_and_older_answers_replace_nothing(database: &Database) {
     let mut store = database.open();
     let (market, ends_at) = (Ticker::new("KXC-1-A").unwrap(), Timestamp::from_micros(NOON_US));
     let price = |e4| Price::from_e4_cents(e4);
-    let candle = |volume_e2, e4| {
+    let candle = |volume_e2, e4, read_at| {
         let price = Ohlc { open: price(e4), low: price(e4), high: price(e4), close: price(e4) };
         let figures = Figures { price, ..Figures::default() };
-        Candle { market: market.clone(), ends_at, volume_e2, figures: Ok(figures) }
+        Candle { market: market.clone(), ends_at, read_at, volume_e2, figures: Ok(figures) }
     };
     let at = |minute: i64| Timestamp::from_micros(NOON_US + minute * MINUTE_US);
     let these = std::slice::from_ref(&market);
@@ -241,13 +278,16 @@ fn less_volume_and_older_answers_replace_nothing(database: &Database) {
         (400, 200_000, at(6), "100000", "less volume"),
         (600, 300_000, at(4), "100000", "an older answer"),
         (500, 400_000, at(7), "400000", "as much, and later"),
-        (700, 500_000, at(12), "500000", "more"),
+        (0, 450_000, at(11), "400000", "nothing, though final"),
+        (300, 500_000, at(12), "500000", "less, and final: trades were taken back"),
+        (200, 600_000, at(13), "500000", "a second final answer"),
     ] {
-        store.save_candles(Interval::Hour, &[candle(volume_e2, e4)], read_at).unwrap();
+        store.save_candles(Interval::Hour, &[candle(volume_e2, e4, read_at)]).unwrap();
         assert_eq!(close(), wanted, "{why}");
-        let last = store.final_candles(Interval::Hour, these).unwrap();
-        assert_eq!(last.contains_key(&market), read_at == at(12), "{why}");
-        assert!(store.final_candles(Interval::Minute, these).unwrap().is_empty());
+        let stored = store.stored_candles(Interval::Hour, these).unwrap()[&market];
+        assert_eq!(stored.first, ends_at);
+        assert_eq!(stored.last_final.is_some(), read_at >= at(12), "{why}");
+        assert!(store.stored_candles(Interval::Minute, these).unwrap().is_empty());
     }
 }
 

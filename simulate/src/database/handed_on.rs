@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kalshi_ingest::domain::account_limits::AccountRecord;
 use kalshi_ingest::domain::backfill::Lifespan;
 use kalshi_ingest::domain::book::Snapshot;
-use kalshi_ingest::domain::candle::{Candle, Interval};
+use kalshi_ingest::domain::candle::{Candle, Interval, StoredCandles};
 use kalshi_ingest::domain::checkpoint::Checkpoint;
 use kalshi_ingest::domain::completeness::{HourVolume, Score};
 use kalshi_ingest::domain::exchange_record::{ComeBack, ExchangeRecord};
@@ -102,8 +102,8 @@ impl Runs for Connection {
 
 impl Candles for Connection {
     hand_on! {
-        save_candles(interval: Interval, candles: &[Candle], fetched_at: Timestamp) -> ();
-        final_candles(interval: Interval, markets: &[Ticker]) -> HashMap<Ticker, Timestamp>;
+        save_candles(interval: Interval, candles: &[Candle]) -> ();
+        stored_candles(interval: Interval, markets: &[Ticker]) -> HashMap<Ticker, StoredCandles>;
     }
 }
 

@@ -151,12 +151,12 @@ fn of_catalogue(store: &mut dyn store::Store, operation: &Catalogue) -> Cells {
         Catalogue::EventsWithoutSeries => store.events_without_series().map(list),
         Catalogue::SaveEvents { events, now } => store.save_events(events, *now).map(one),
         Catalogue::SaveBooks { books } => store.save_books(books).map(one),
-        Catalogue::SaveCandles { interval, candles, read_at } => {
-            store.save_candles(*interval, candles, *read_at).map(one)
+        Catalogue::SaveCandles { interval, candles } => {
+            store.save_candles(*interval, candles).map(one)
         }
-        Catalogue::FinalCandles { interval, markets } => {
-            let last = store.final_candles(*interval, markets)?;
-            Ok(any_order(last.into_iter().collect()))
+        Catalogue::StoredCandles { interval, markets } => {
+            let stored = store.stored_candles(*interval, markets)?;
+            Ok(any_order(stored.into_iter().collect()))
         }
         // Sums of fractions end in whatever order they were added.
         Catalogue::TapeRate => Ok(one(store.tape_rate()?.map(|rate| format!("{rate:.12e}")))),

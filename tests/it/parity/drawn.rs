@@ -56,18 +56,18 @@ fn beginning() -> Vec<Operation> {
     let candle = |market: &str| Candle {
         market: ticker(market),
         ends_at: now,
+        read_at: now.after(Duration::from_secs(600)),
         volume_e2: 1,
         figures: Ok(Figures::default()),
     };
     let candles = Vec::from(["A", "a"].map(candle));
-    let read_at = now.after(Duration::from_secs(600));
     let run = || Operation::Store(Store::BeginRun { command: "run".to_owned(), now });
     Vec::from([
         run(),
         run(),
         Operation::Catalogue(Catalogue::Watches { names, now }),
         Operation::Catalogue(Catalogue::SaveWatches { changes }),
-        Operation::Catalogue(Catalogue::SaveCandles { interval: Interval::Hour, candles, read_at }),
+        Operation::Catalogue(Catalogue::SaveCandles { interval: Interval::Hour, candles }),
         Operation::History(History::MakeTradesTable { name: TABLES[0].to_owned() }),
     ])
 }
@@ -183,8 +183,6 @@ fn writes_of_catalogue() -> impl Strategy<Value = Catalogue> {
         events
     });
     let names = || distinct(vec(name(), 0..5));
-    // Some of the candles have been over for long enough then.
-    let read_at = (0_i64..20).prop_map(|minute| Timestamp::from_seconds(BEGINS + minute * 60));
     prop_oneof![
         8 => (names(), now()).prop_map(|(names, now)| Catalogue::Watches { names, now }),
         5 => watch_changes().prop_map(|changes| Catalogue::SaveWatches { changes }),
@@ -195,8 +193,8 @@ fn writes_of_catalogue() -> impl Strategy<Value = Catalogue> {
             .prop_map(|(seen, absent, now)| Catalogue::SaveMarkets { seen, absent, now }),
         3 => (events, now()).prop_map(|(events, now)| Catalogue::SaveEvents { events, now }),
         3 => vec(book(), 0..3).prop_map(|books| Catalogue::SaveBooks { books }),
-        3 => (interval(), vec(candle(), 0..6), read_at)
-            .prop_map(|(interval, candles, read_at)| Catalogue::SaveCandles { interval, candles, read_at }),
+        3 => (interval(), vec(candle(), 0..6))
+            .prop_map(|(interval, candles)| Catalogue::SaveCandles { interval, candles }),
     ]
 }
 
@@ -240,7 +238,7 @@ fn reads_of_catalogue() -> impl Strategy<Value = Catalogue> {
         1 => Just(Catalogue::EventsWithoutSeries),
         1 => Just(Catalogue::TapeRate),
         1 => (interval(), markets())
-            .prop_map(|(interval, markets)| Catalogue::FinalCandles { interval, markets }),
+            .prop_map(|(interval, markets)| Catalogue::StoredCandles { interval, markets }),
     ]
 }
 

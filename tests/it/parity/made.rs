@@ -371,8 +371,16 @@ pub(super) fn candle() -> impl Strategy<Value = Candle> {
     });
     let unreadable = Just(Err(Box::from("odd")));
     let ends = (0_i64..4).prop_map(|minute| Timestamp::from_seconds(BEGINS + minute * 60));
-    (market(), ends, 0_i64..900, prop_oneof![6 => figures, 1 => unreadable]).prop_map(
-        |(market, ends_at, volume_e2, figures)| Candle { market, ends_at, volume_e2, figures },
+    // Some of them have been over for long enough then.
+    let read = (0_i64..20).prop_map(|minute| Timestamp::from_seconds(BEGINS + minute * 60));
+    (market(), ends, read, 0_i64..900, prop_oneof![6 => figures, 1 => unreadable]).prop_map(
+        |(market, ends_at, read_at, volume_e2, figures)| Candle {
+            market,
+            ends_at,
+            read_at,
+            volume_e2,
+            figures,
+        },
     )
 }
 

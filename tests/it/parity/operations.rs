@@ -70,8 +70,8 @@ pub(super) enum Catalogue {
     EventsWithoutSeries,
     SaveEvents { events: Vec<EventRecord>, now: Timestamp },
     SaveBooks { books: Vec<Snapshot> },
-    SaveCandles { interval: Interval, candles: Vec<Candle>, read_at: Timestamp },
-    FinalCandles { interval: Interval, markets: Vec<Ticker> },
+    SaveCandles { interval: Interval, candles: Vec<Candle> },
+    StoredCandles { interval: Interval, markets: Vec<Ticker> },
     TapeRate,
 }
 

@@ -341,12 +341,13 @@ pub(super) fn measure(store: &mut dyn Store, count: i64) {
     let candle = |market: &Ticker| Candle {
         market: market.clone(),
         ends_at: ago(7_200),
+        read_at: now(),
         volume_e2: 100,
         figures: Ok(Figures::default()),
     };
     let candles: Vec<Candle> = these.iter().map(candle).collect();
-    store.save_candles(Interval::Hour, &candles, now()).unwrap();
-    assert_eq!(store.final_candles(Interval::Hour, &these).unwrap().len(), these.len());
+    store.save_candles(Interval::Hour, &candles).unwrap();
+    assert_eq!(store.stored_candles(Interval::Hour, &these).unwrap().len(), these.len());
 }
 
 pub(super) fn slices(store: &mut dyn Store, count: i64) {
