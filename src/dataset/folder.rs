@@ -2,12 +2,13 @@
 //! reader finds the old state or the new one, and a full disk or a kill leaves the old one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
 use super::hashed::Hashed;
 use super::journal::{self, Journal, Staged};
+use super::lock::Lock;
 use super::manifest::{Entry, Facts, Identity, MANIFEST, Package, Parts, SCHEMA, schema};
 use super::{RowWriter, card, writer};
 use crate::domain::export::{Cell, Format, Known, Plan, Planned, Span, Table, is_current};
@@ -28,7 +29,7 @@ pub struct Folder {
     /// The files that are there, by path.
     files: BTreeMap<String, Entry>,
     journal: Journal,
-    _lock: File,
+    lock: Lock,
 }
 
 /// The result of a publication.
@@ -62,31 +63,16 @@ impl Folder {
         identity: Identity,
         (table, format): (Table, Format),
     ) -> Result<Folder, Failure> {
-        let shown = path.display();
-        let old = read_manifest(path)?;
         let aside = path.join(ASIDE);
-        let there = old.as_ref().map(|old| old.kalshi_ingest.identity.clone());
-        match there.or_else(|| journal::identity(&aside)) {
-            Some(there) => {
-                if let Some(difference) = there.difference(&identity) {
-                    return Err(Failure::config(format!(
-                        "{shown} holds the export of {difference}; name another --directory"
-                    )));
-                }
-            }
-            None => check_empty(path)?,
-        }
+        // A foreign folder is left as it is, without so much as a lock.
+        examine(path, &identity)?;
         let wrong = |error| unwritable(path, error);
-        fs::create_dir_all(&aside).map_err(wrong)?;
-        let lock = File::create(aside.join("lock")).map_err(wrong)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("another export writes to {shown} now; wait for its end");
-                return Err(Failure::config(message));
-            }
-            Err(TryLockError::Error(error)) => return Err(wrong(error)),
-        }
+        let lock = Lock::take(&aside).map_err(wrong)?.ok_or_else(|| {
+            let shown = path.display();
+            Failure::config(format!("another export writes to {shown} now; wait for its end"))
+        })?;
+        // Until here another export may have published.
+        let old = examine(path, &identity)?;
         let journal = Journal::open(aside, &identity).map_err(wrong)?;
         let mut files = BTreeMap::new();
         let entries = old.iter().flat_map(Package::entries);
@@ -101,7 +87,7 @@ impl Folder {
             old,
             files,
             journal,
-            _lock: lock,
+            lock,
         };
         let staged: Vec<Staged> = folder.journal.staged.clone();
         for Staged { name, entry } in staged {
@@ -173,7 +159,7 @@ impl Folder {
     pub fn leave(self) {
         if self.journal.staged.is_empty() {
             // The failure that led here is told; an error of this would hide it.
-            let _ = fs::remove_dir_all(self.path.join(ASIDE));
+            let _ = self.lock.remove_folder();
             // A folder with anything in it stays.
             let _ = fs::remove_dir(&self.path);
         }
@@ -211,8 +197,8 @@ impl Folder {
             self.move_all(&staged, &texts, &entries)
                 .map_err(|error| unwritable(&self.path, error))?;
         }
-        let aside = self.path.join(ASIDE);
-        fs::remove_dir_all(&aside).map_err(|error| unwritable(&aside, error))?;
+        let Folder { path, lock, .. } = self;
+        lock.remove_folder().map_err(|error| unwritable(&path.join(ASIDE), error))?;
         Ok(published)
     }
 
@@ -328,6 +314,25 @@ fn read_manifest(folder: &Path) -> Result<Option<Package>, Failure> {
         let message = format!("{shown} is not the manifest of an export; name another --directory");
         Failure::config(message)
     })
+}
+
+/// The manifest of a folder, if it has one. Refuses a folder that belongs to another export or holds anything else.
+fn examine(path: &Path, identity: &Identity) -> Result<Option<Package>, Failure> {
+    let old = read_manifest(path)?;
+    let there = old.as_ref().map(|old| old.kalshi_ingest.identity.clone());
+    let Some(there) = there.or_else(|| journal::identity(&path.join(ASIDE))) else {
+        check_empty(path)?;
+        return Ok(old);
+    };
+    match there.difference(identity) {
+        None => Ok(old),
+        Some(difference) => {
+            let shown = path.display();
+            let message =
+                format!("{shown} holds the export of {difference}; name another --directory");
+            Err(Failure::config(message))
+        }
+    }
 }
 
 /// Refuses a folder in which anything is that no export left.
