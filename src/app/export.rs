@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::database::Database;
@@ -95,11 +96,12 @@ impl Exporter<'_> {
         let ExportPlan { table, format, .. } = self.plan;
         let mut exit = Exit::Ok;
         let mut is_closed = false;
+        let has_written = AtomicBool::new(false);
         let read = store.export(&mut |snapshot| {
             let (plan, span) = self.plan_files(snapshot, None)?;
             snapshot.check()?;
             exit = judge(&plan);
-            let mut out = Pipe(&self.outside.output);
+            let mut out = Pipe { output: &self.outside.output, has_written: &has_written };
             let wrong = |error: io::Error| {
                 let message = "writing the rows to stdout failed; check where it goes to";
                 Failure::config(message).because(error)
@@ -121,6 +123,14 @@ impl Exporter<'_> {
             // A reader that stops early is no error.
             (Err(_), _) if is_closed => Ok(exit),
             (Err(_), Some(signal)) => Ok(Exit::of_signal(signal)),
+            // Done again, it would write the same rows after those that are out.
+            (Err(failure), _)
+                if has_written.load(Ordering::Relaxed) && failure.kind.is_temporary() =>
+            {
+                let message = "the database failed after a part of the rows was written to stdout; \
+                               throw that part away and export again";
+                Err(Failure::new(Kind::StoreUnavailable, message).because(failure))
+            }
             (read, _) => read.map(|()| exit),
         }
     }
@@ -345,12 +355,16 @@ fn whole(plan: &Plan, span: Span) -> Planned {
     }
 }
 
-/// The receiver of the answers as a writer.
-struct Pipe<'a>(&'a Output);
+/// The receiver of the answers as a writer, which knows whether it has received anything.
+struct Pipe<'a> {
+    output: &'a Output,
+    has_written: &'a AtomicBool,
+}
 
 impl Write for Pipe<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (self.0)(bytes).map(|()| bytes.len())
+        self.has_written.store(true, Ordering::Relaxed);
+        (self.output)(bytes).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
