@@ -284,6 +284,12 @@ fn judge(plan: &Plan) -> Exit {
     if plan.is_complete {
         return Exit::Ok;
     }
+    if !plan.is_listed {
+        log::warn!(
+            "not all markets of the selection are known for the whole window; `kalshi-ingest markets` lists those of a \
+             series, and the tape (`run --all`) those of the exchange"
+        );
+    }
     let is_open = |file: &&Planned| file.claim.is_complete == Some(false);
     let open: Vec<&Planned> = plan.files.iter().filter(is_open).collect();
     let days = plan.bare.iter().filter(|bare| !bare.is_complete).count();
@@ -315,11 +321,17 @@ impl Found {
         series.sort();
         series.dedup();
         let record = self.record.as_ref();
-        let listed = |record: &WatchRecord| record.resolved_at.max(record.synced_at);
+        // Where a sync could not read the description of a market, and none before it read all, its mark stays at the
+        // first trades: that market is not known.
+        let synced = |record: &WatchRecord| {
+            let is_read = record.synced_until.is_none_or(|until| until > VENUE.first_trades);
+            record.synced_at.filter(|_| is_read)
+        };
+        let listed = |record: &WatchRecord| record.resolved_at.max(synced(record));
         Membership {
             series,
             first_selected_at: record.map(|record| record.first_selected_at),
-            is_synced: record.is_some_and(|record| record.synced_at.is_some()),
+            is_synced: record.and_then(synced).is_some(),
             listed_until: record.and_then(listed),
         }
     }

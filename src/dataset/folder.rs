@@ -175,6 +175,7 @@ impl Folder {
             window,
             entries: &entries,
             bare: &plan.bare,
+            is_listed: plan.is_listed,
             now,
         };
         let package = Package::new(&parts);

@@ -240,12 +240,14 @@ pub(super) struct Parts<'p> {
     pub(super) window: Span,
     pub(super) entries: &'p [Entry],
     pub(super) bare: &'p [Bare],
+    /// Whether all markets of the selection are known.
+    pub(super) is_listed: bool,
     pub(super) now: Timestamp,
 }
 
 impl Package {
     pub(super) fn new(parts: &Parts<'_>) -> Package {
-        let Parts { table, format, identity, window, entries, bare, now } = parts;
+        let Parts { table, format, identity, window, entries, bare, is_listed, now } = parts;
         let whole: Vec<String> =
             entries.iter().map(|entry| format!("{} {}", entry.sha256, entry.path)).collect();
         let of = identity.selection.join(", ");
@@ -253,9 +255,9 @@ impl Package {
         let words = table.as_str().replace('_', " ");
         let (from, until) = (window.from.to_string(), window.until.to_string());
         let judged = |entry: &Entry| entry.facts.complete.is_none_or(|is_complete| is_complete);
-        let complete = table
-            .has_claims()
-            .then(|| entries.iter().all(judged) && bare.iter().all(|bare| bare.is_complete));
+        let complete = table.has_claims().then(|| {
+            *is_listed && entries.iter().all(judged) && bare.iter().all(|b| b.is_complete)
+        });
         let without = |bare: &Bare| Without {
             series: bare.series.as_deref().map(str::to_owned),
             market: bare.market.as_deref().map(str::to_owned),
