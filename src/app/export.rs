@@ -13,7 +13,7 @@ use crate::config::{ExportPlan, Place};
 use crate::dataset::{self, Folder, Identity, Published, Receiver};
 use crate::domain::export::{
     Claim, Claims, Content, Count, Evidence, Format, Member, Membership, Plan, Planned, Scores,
-    Span, Table, Wanted, plan as plan_files, reads,
+    Span, Table, Wanted, keep, plan as plan_files, reads,
 };
 use crate::domain::market::WatchRecord;
 use crate::domain::scope::{GroupId, Scope};
@@ -59,7 +59,8 @@ impl Exporter<'_> {
         let mut folder = Folder::open(path, identity, (*table, *format))?;
         let mut planned = None;
         let read = store.export(&mut |snapshot| {
-            let (plan, span) = self.plan_files(snapshot, folder.window())?;
+            let (mut plan, span) = self.plan_files(snapshot, folder.window())?;
+            keep(&mut plan, *table, &folder.past());
             snapshot.check()?;
             let wanted: Vec<&Planned> =
                 plan.files.iter().filter(|file| !folder.has(file)).collect();
@@ -281,8 +282,15 @@ impl Exporter<'_> {
 
 /// The exit status; says what is not complete.
 fn judge(plan: &Plan) -> Exit {
+    if let Some(first) = plan.kept.first() {
+        log::warn!(
+            "{} files stay as they were published, because the database has lost rows of them (the first: {first}); \
+             export to the --directory of a new folder to have the rows that are stored now",
+            plan.kept.len()
+        );
+    }
     if plan.is_complete {
-        return Exit::Ok;
+        return if plan.kept.is_empty() { Exit::Ok } else { Exit::Incomplete };
     }
     if !plan.is_listed {
         log::warn!(

@@ -11,7 +11,7 @@ use super::journal::{self, Journal, Staged};
 use super::lock::Lock;
 use super::manifest::{Entry, Facts, Identity, MANIFEST, Package, Parts, SCHEMA, schema};
 use super::{RowWriter, card, writer};
-use crate::domain::export::{Cell, Format, Known, Plan, Planned, Span, Table, is_current};
+use crate::domain::export::{Cell, Format, Known, Past, Plan, Planned, Span, Table, is_current};
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
@@ -26,7 +26,9 @@ pub struct Folder {
     format: Format,
     /// The manifest that is there.
     old: Option<Package>,
-    /// The files that are there, by path.
+    /// The files of that manifest that are there, by path.
+    published: BTreeMap<String, Entry>,
+    /// The files that are there or wait, by path.
     files: BTreeMap<String, Entry>,
     journal: Journal,
     lock: Lock,
@@ -85,6 +87,7 @@ impl Folder {
             table,
             format,
             old,
+            published: files.clone(),
             files,
             journal,
             lock,
@@ -103,6 +106,11 @@ impl Folder {
     /// The window of the last export to this folder.
     pub fn window(&self) -> Option<Span> {
         self.old.as_ref().and_then(|old| old.kalshi_ingest.window.span())
+    }
+
+    /// The published files.
+    pub fn past(&self) -> Vec<Past> {
+        self.published.iter().map(|(path, entry)| entry.facts.past(path)).collect()
     }
 
     /// Whether a planned file is there, with its rows and its claim.
@@ -210,13 +218,16 @@ impl Folder {
         entries.iter().any(is_it) && self.journal.path_of(&staged.name).exists()
     }
 
-    /// The entries of all files of the plan, with the facts of today.
+    /// The entries of all files of the plan, with the facts of today, and of those that stay as they are.
     fn entries(&self, plan: &Plan) -> Vec<Entry> {
         let entry = |planned: &Planned| {
             let there = self.files.get(&planned.path)?;
             Some(Entry { facts: Facts::of(planned, self.table.has_claims()), ..there.clone() })
         };
-        plan.files.iter().filter_map(entry).collect()
+        let kept = plan.kept.iter().filter_map(|path| self.published.get(path).cloned());
+        let mut entries: Vec<Entry> = plan.files.iter().filter_map(entry).chain(kept).collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries
     }
 
     /// Moves everything to its place, the manifest last. All is written before the first move, and files that are no

@@ -1,12 +1,15 @@
 //! The manifest of a folder: `datapackage.json`, with the properties that versions 1 and 2 of Data Package share. Our
 //! own facts stand under one key.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::hashed::sha256;
 use crate::domain::export::{
-    Bare, Claim, Content, Format, Kind, Known, Partition, Planned, Span, Table, date, of_resource,
+    Bare, Claim, Content, Format, Kind, Known, Partition, Past, Planned, Span, Table, date,
+    of_resource,
 };
 use crate::domain::fixed;
 use crate::domain::time::Timestamp;
@@ -17,6 +20,8 @@ pub(super) const MANIFEST: &str = "datapackage.json";
 pub(super) const SCHEMA: &str = "schema.json";
 /// A build with other columns or names of files has another number: it writes all files again.
 const LAYOUT: u32 = 1;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The facts that make two exports the same: a folder holds one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +157,19 @@ impl Facts {
                 scored_at: looked.scored_at.to_string(),
                 of_window: looked.is_of_window,
             }),
+        }
+    }
+
+    /// The file of this path, as plans know it.
+    pub(super) fn past(&self, path: &str) -> Past {
+        // The window of the first day of an export can begin in the middle of that day.
+        let day = self.window.span().map(|span| span.from.floor_to(DAY));
+        Past {
+            path: path.to_owned(),
+            series: self.series.as_deref().map(Box::from),
+            day: day.filter(|_| self.date.is_some()),
+            market: self.market.as_deref().map(Box::from),
+            rows: self.rows,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod folders;
 mod interrupted;
+mod losses;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ pub(super) fn instant(us: i64) -> String {
     kalshi_ingest::domain::time::Timestamp::from_micros(us).to_string()
 }
 
-fn date(us: i64) -> String {
+pub(super) fn date(us: i64) -> String {
     instant(us)[..10].to_owned()
 }
 

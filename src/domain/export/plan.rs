@@ -78,7 +78,9 @@ pub struct Plan {
     pub files: Vec<Planned>,
     /// The parts without rows.
     pub bare: Vec<Bare>,
-    /// Whether the judged part of all of these is complete.
+    /// The paths of published files that stay as they are, because the database has lost rows of them.
+    pub kept: Vec<String>,
+    /// Whether the judged part of all of these is complete, and all markets are known for that part.
     pub is_complete: bool,
     /// Whether all markets are known for the whole window. Of a market that is on no list nothing says that it is
     /// missing, neither a file nor a part without rows.
