@@ -114,4 +114,21 @@ mod tests {
         assert!(turns.load(Ordering::SeqCst) > 0);
         assert!(!folder.exists());
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_its_holder_removed_is_no_lock() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, path) = (place.path().join("aside"), place.path().join("aside/lock"));
+        let held = Lock::take(&folder).unwrap().unwrap();
+        // Another process has opened the file, and locks it after it is gone.
+        let late = File::open(&path).unwrap();
+        assert!(is_at(&late, &path).unwrap());
+        held.remove_folder().unwrap();
+        late.try_lock().unwrap();
+        assert!(!is_at(&late, &path).unwrap(), "it is gone");
+        let next = Lock::take(&folder).unwrap();
+        assert!(next.is_some(), "the next one has a file of its own");
+        assert!(!is_at(&late, &path).unwrap(), "and excludes the late one");
+    }
 }
