@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::database::Database;
@@ -12,7 +13,7 @@ use crate::config::{ExportPlan, Place};
 use crate::dataset::{self, Folder, Identity, Published, Receiver};
 use crate::domain::export::{
     Claim, Claims, Content, Count, Evidence, Format, Member, Membership, Plan, Planned, Scores,
-    Span, Table, Wanted, plan as plan_files, reads,
+    Span, Table, Wanted, keep, plan as plan_files, reads,
 };
 use crate::domain::market::WatchRecord;
 use crate::domain::scope::{GroupId, Scope};
@@ -58,7 +59,8 @@ impl Exporter<'_> {
         let mut folder = Folder::open(path, identity, (*table, *format))?;
         let mut planned = None;
         let read = store.export(&mut |snapshot| {
-            let (plan, span) = self.plan_files(snapshot, folder.window())?;
+            let (mut plan, span) = self.plan_files(snapshot, folder.window())?;
+            keep(&mut plan, *table, &folder.past());
             snapshot.check()?;
             let wanted: Vec<&Planned> =
                 plan.files.iter().filter(|file| !folder.has(file)).collect();
@@ -95,11 +97,12 @@ impl Exporter<'_> {
         let ExportPlan { table, format, .. } = self.plan;
         let mut exit = Exit::Ok;
         let mut is_closed = false;
+        let has_written = AtomicBool::new(false);
         let read = store.export(&mut |snapshot| {
             let (plan, span) = self.plan_files(snapshot, None)?;
             snapshot.check()?;
             exit = judge(&plan);
-            let mut out = Pipe(&self.outside.output);
+            let mut out = Pipe { output: &self.outside.output, has_written: &has_written };
             let wrong = |error: io::Error| {
                 let message = "writing the rows to stdout failed; check where it goes to";
                 Failure::config(message).because(error)
@@ -121,6 +124,14 @@ impl Exporter<'_> {
             // A reader that stops early is no error.
             (Err(_), _) if is_closed => Ok(exit),
             (Err(_), Some(signal)) => Ok(Exit::of_signal(signal)),
+            // Done again, it would write the same rows after those that are out.
+            (Err(failure), _)
+                if has_written.load(Ordering::Relaxed) && failure.kind.is_temporary() =>
+            {
+                let message = "the database failed after a part of the rows was written to stdout; \
+                               throw that part away and export again";
+                Err(Failure::new(Kind::StoreUnavailable, message).because(failure))
+            }
             (read, _) => read.map(|()| exit),
         }
     }
@@ -271,8 +282,21 @@ impl Exporter<'_> {
 
 /// The exit status; says what is not complete.
 fn judge(plan: &Plan) -> Exit {
+    if let Some(first) = plan.kept.first() {
+        log::warn!(
+            "{} files stay as they were published, because the database has lost rows of them (the first: {first}); \
+             export to the --directory of a new folder to have the rows that are stored now",
+            plan.kept.len()
+        );
+    }
     if plan.is_complete {
-        return Exit::Ok;
+        return if plan.kept.is_empty() { Exit::Ok } else { Exit::Incomplete };
+    }
+    if !plan.is_listed {
+        log::warn!(
+            "not all markets of the selection are known for the whole window; `kalshi-ingest markets` lists those of a \
+             series, and the tape (`run --all`) those of the exchange"
+        );
     }
     let is_open = |file: &&Planned| file.claim.is_complete == Some(false);
     let open: Vec<&Planned> = plan.files.iter().filter(is_open).collect();
@@ -305,11 +329,17 @@ impl Found {
         series.sort();
         series.dedup();
         let record = self.record.as_ref();
-        let listed = |record: &WatchRecord| record.resolved_at.max(record.synced_at);
+        // Where a sync could not read the description of a market, and none before it read all, its mark stays at the
+        // first trades: that market is not known.
+        let synced = |record: &WatchRecord| {
+            let is_read = record.synced_until.is_none_or(|until| until > VENUE.first_trades);
+            record.synced_at.filter(|_| is_read)
+        };
+        let listed = |record: &WatchRecord| record.resolved_at.max(synced(record));
         Membership {
             series,
             first_selected_at: record.map(|record| record.first_selected_at),
-            is_synced: record.is_some_and(|record| record.synced_at.is_some()),
+            is_synced: record.and_then(synced).is_some(),
             listed_until: record.and_then(listed),
         }
     }
@@ -345,12 +375,16 @@ fn whole(plan: &Plan, span: Span) -> Planned {
     }
 }
 
-/// The receiver of the answers as a writer.
-struct Pipe<'a>(&'a Output);
+/// The receiver of the answers as a writer, which knows whether it has received anything.
+struct Pipe<'a> {
+    output: &'a Output,
+    has_written: &'a AtomicBool,
+}
 
 impl Write for Pipe<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (self.0)(bytes).map(|()| bytes.len())
+        self.has_written.store(true, Ordering::Relaxed);
+        (self.output)(bytes).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

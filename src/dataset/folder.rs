@@ -2,15 +2,16 @@
 //! reader finds the old state or the new one, and a full disk or a kill leaves the old one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
 use super::hashed::Hashed;
 use super::journal::{self, Journal, Staged};
+use super::lock::Lock;
 use super::manifest::{Entry, Facts, Identity, MANIFEST, Package, Parts, SCHEMA, schema};
 use super::{RowWriter, card, writer};
-use crate::domain::export::{Cell, Format, Known, Plan, Planned, Span, Table, is_current};
+use crate::domain::export::{Cell, Format, Known, Past, Plan, Planned, Span, Table, is_current};
 use crate::domain::time::Timestamp;
 use crate::failure::Failure;
 
@@ -25,10 +26,12 @@ pub struct Folder {
     format: Format,
     /// The manifest that is there.
     old: Option<Package>,
-    /// The files that are there, by path.
+    /// The files of that manifest that are there, by path.
+    published: BTreeMap<String, Entry>,
+    /// The files that are there or wait, by path.
     files: BTreeMap<String, Entry>,
     journal: Journal,
-    _lock: File,
+    lock: Lock,
 }
 
 /// The result of a publication.
@@ -62,31 +65,16 @@ impl Folder {
         identity: Identity,
         (table, format): (Table, Format),
     ) -> Result<Folder, Failure> {
-        let shown = path.display();
-        let old = read_manifest(path)?;
         let aside = path.join(ASIDE);
-        let there = old.as_ref().map(|old| old.kalshi_ingest.identity.clone());
-        match there.or_else(|| journal::identity(&aside)) {
-            Some(there) => {
-                if let Some(difference) = there.difference(&identity) {
-                    return Err(Failure::config(format!(
-                        "{shown} holds the export of {difference}; name another --directory"
-                    )));
-                }
-            }
-            None => check_empty(path)?,
-        }
+        // A foreign folder is left as it is, without so much as a lock.
+        examine(path, &identity)?;
         let wrong = |error| unwritable(path, error);
-        fs::create_dir_all(&aside).map_err(wrong)?;
-        let lock = File::create(aside.join("lock")).map_err(wrong)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("another export writes to {shown} now; wait for its end");
-                return Err(Failure::config(message));
-            }
-            Err(TryLockError::Error(error)) => return Err(wrong(error)),
-        }
+        let lock = Lock::take(&aside).map_err(wrong)?.ok_or_else(|| {
+            let shown = path.display();
+            Failure::config(format!("another export writes to {shown} now; wait for its end"))
+        })?;
+        // Until here another export may have published.
+        let old = examine(path, &identity)?;
         let journal = Journal::open(aside, &identity).map_err(wrong)?;
         let mut files = BTreeMap::new();
         let entries = old.iter().flat_map(Package::entries);
@@ -99,9 +87,10 @@ impl Folder {
             table,
             format,
             old,
+            published: files.clone(),
             files,
             journal,
-            _lock: lock,
+            lock,
         };
         let staged: Vec<Staged> = folder.journal.staged.clone();
         for Staged { name, entry } in staged {
@@ -117,6 +106,11 @@ impl Folder {
     /// The window of the last export to this folder.
     pub fn window(&self) -> Option<Span> {
         self.old.as_ref().and_then(|old| old.kalshi_ingest.window.span())
+    }
+
+    /// The published files.
+    pub fn past(&self) -> Vec<Past> {
+        self.published.iter().map(|(path, entry)| entry.facts.past(path)).collect()
     }
 
     /// Whether a planned file is there, with its rows and its claim.
@@ -173,7 +167,7 @@ impl Folder {
     pub fn leave(self) {
         if self.journal.staged.is_empty() {
             // The failure that led here is told; an error of this would hide it.
-            let _ = fs::remove_dir_all(self.path.join(ASIDE));
+            let _ = self.lock.remove_folder();
             // A folder with anything in it stays.
             let _ = fs::remove_dir(&self.path);
         }
@@ -189,6 +183,7 @@ impl Folder {
             window,
             entries: &entries,
             bare: &plan.bare,
+            is_listed: plan.is_listed,
             now,
         };
         let package = Package::new(&parts);
@@ -211,8 +206,8 @@ impl Folder {
             self.move_all(&staged, &texts, &entries)
                 .map_err(|error| unwritable(&self.path, error))?;
         }
-        let aside = self.path.join(ASIDE);
-        fs::remove_dir_all(&aside).map_err(|error| unwritable(&aside, error))?;
+        let Folder { path, lock, .. } = self;
+        lock.remove_folder().map_err(|error| unwritable(&path.join(ASIDE), error))?;
         Ok(published)
     }
 
@@ -223,13 +218,16 @@ impl Folder {
         entries.iter().any(is_it) && self.journal.path_of(&staged.name).exists()
     }
 
-    /// The entries of all files of the plan, with the facts of today.
+    /// The entries of all files of the plan, with the facts of today, and of those that stay as they are.
     fn entries(&self, plan: &Plan) -> Vec<Entry> {
         let entry = |planned: &Planned| {
             let there = self.files.get(&planned.path)?;
             Some(Entry { facts: Facts::of(planned, self.table.has_claims()), ..there.clone() })
         };
-        plan.files.iter().filter_map(entry).collect()
+        let kept = plan.kept.iter().filter_map(|path| self.published.get(path).cloned());
+        let mut entries: Vec<Entry> = plan.files.iter().filter_map(entry).chain(kept).collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries
     }
 
     /// Moves everything to its place, the manifest last. All is written before the first move, and files that are no
@@ -328,6 +326,25 @@ fn read_manifest(folder: &Path) -> Result<Option<Package>, Failure> {
         let message = format!("{shown} is not the manifest of an export; name another --directory");
         Failure::config(message)
     })
+}
+
+/// The manifest of a folder, if it has one. Refuses a folder that belongs to another export or holds anything else.
+fn examine(path: &Path, identity: &Identity) -> Result<Option<Package>, Failure> {
+    let old = read_manifest(path)?;
+    let there = old.as_ref().map(|old| old.kalshi_ingest.identity.clone());
+    let Some(there) = there.or_else(|| journal::identity(&path.join(ASIDE))) else {
+        check_empty(path)?;
+        return Ok(old);
+    };
+    match there.difference(identity) {
+        None => Ok(old),
+        Some(difference) => {
+            let shown = path.display();
+            let message =
+                format!("{shown} holds the export of {difference}; name another --directory");
+            Err(Failure::config(message))
+        }
+    }
 }
 
 /// Refuses a folder in which anything is that no export left.

@@ -1,12 +1,15 @@
 //! The manifest of a folder: `datapackage.json`, with the properties that versions 1 and 2 of Data Package share. Our
 //! own facts stand under one key.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::hashed::sha256;
 use crate::domain::export::{
-    Bare, Claim, Content, Format, Kind, Known, Partition, Planned, Span, Table, date, of_resource,
+    Bare, Claim, Content, Format, Kind, Known, Partition, Past, Planned, Span, Table, date,
+    of_resource,
 };
 use crate::domain::fixed;
 use crate::domain::time::Timestamp;
@@ -17,6 +20,8 @@ pub(super) const MANIFEST: &str = "datapackage.json";
 pub(super) const SCHEMA: &str = "schema.json";
 /// A build with other columns or names of files has another number: it writes all files again.
 const LAYOUT: u32 = 1;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The facts that make two exports the same: a folder holds one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +160,19 @@ impl Facts {
         }
     }
 
+    /// The file of this path, as plans know it.
+    pub(super) fn past(&self, path: &str) -> Past {
+        // The window of the first day of an export can begin in the middle of that day.
+        let day = self.window.span().map(|span| span.from.floor_to(DAY));
+        Past {
+            path: path.to_owned(),
+            series: self.series.as_deref().map(Box::from),
+            day: day.filter(|_| self.date.is_some()),
+            market: self.market.as_deref().map(Box::from),
+            rows: self.rows,
+        }
+    }
+
     /// The content and the claim; `None` if they cannot be read.
     pub(super) fn known(&self) -> Option<Known> {
         let instant = |text: &Option<String>| match text {
@@ -240,12 +258,14 @@ pub(super) struct Parts<'p> {
     pub(super) window: Span,
     pub(super) entries: &'p [Entry],
     pub(super) bare: &'p [Bare],
+    /// Whether all markets of the selection are known.
+    pub(super) is_listed: bool,
     pub(super) now: Timestamp,
 }
 
 impl Package {
     pub(super) fn new(parts: &Parts<'_>) -> Package {
-        let Parts { table, format, identity, window, entries, bare, now } = parts;
+        let Parts { table, format, identity, window, entries, bare, is_listed, now } = parts;
         let whole: Vec<String> =
             entries.iter().map(|entry| format!("{} {}", entry.sha256, entry.path)).collect();
         let of = identity.selection.join(", ");
@@ -253,9 +273,9 @@ impl Package {
         let words = table.as_str().replace('_', " ");
         let (from, until) = (window.from.to_string(), window.until.to_string());
         let judged = |entry: &Entry| entry.facts.complete.is_none_or(|is_complete| is_complete);
-        let complete = table
-            .has_claims()
-            .then(|| entries.iter().all(judged) && bare.iter().all(|bare| bare.is_complete));
+        let complete = table.has_claims().then(|| {
+            *is_listed && entries.iter().all(judged) && bare.iter().all(|b| b.is_complete)
+        });
         let without = |bare: &Bare| Without {
             series: bare.series.as_deref().map(str::to_owned),
             market: bare.market.as_deref().map(str::to_owned),

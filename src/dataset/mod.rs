@@ -8,6 +8,7 @@ mod manifest;
 mod card;
 mod folder;
 mod journal;
+mod lock;
 
 use std::io::{self, Write};
 

@@ -2,12 +2,14 @@
 
 mod claims;
 mod columns;
+mod kept;
 mod names;
 mod plan;
 mod scores;
 
 pub use claims::{Claims, Evidence, Lowered, Membership};
 pub use columns::{COLUMNS_MAX, Cell, Column, Kind};
+pub use kept::{Past, keep};
 pub use names::{date, of_resource};
 pub use plan::{Bare, Known, Plan, Planned, Wanted, is_current, plan, reads};
 pub use scores::{Looked, Scored, Scores};

@@ -149,8 +149,8 @@ fn a_day_is_complete_as_far_as_each_market_is_claimed() {
     let own = Evidence { checkpoints: own, ..Evidence::default() };
     assert_eq!(complete_days(&own, std::slice::from_ref(&a)), [true; 4]);
     assert_eq!(complete_days(&own, &[a.clone(), b.clone()]), [false, true, true, false]);
-    // It opened on the second day and closed on the third.
-    let short = Member { open_time: Some(day(1)), close_time: Some(hour(2, 12)), ..b.clone() };
+    // It opens on the third day and closes then. The day before is needed too: openings move.
+    let short = Member { open_time: Some(day(2)), close_time: Some(hour(2, 12)), ..b.clone() };
     assert_eq!(complete_days(&own, &[a.clone(), short]), [true; 4], "outside of its life");
     let never = complete_days(&own, &[a.clone(), member("KXS-C")]);
     assert_eq!(never, [false; 4], "a market that was never read");
@@ -173,6 +173,15 @@ fn the_tape_stands_for_every_market_and_alone_for_the_whole_exchange() {
     let slices = vec![slice(group.as_str(), 0, 4, SliceStatus::Complete)];
     let own = Evidence { slices: slices.clone(), group: Some(group), ..Evidence::default() };
     assert_eq!(complete_days(&own, std::slice::from_ref(&a)), [true; 4]);
+    let later = Membership {
+        series: vec![Some("KXS".into())],
+        first_selected_at: Some(day(2)),
+        is_synced: false,
+        listed_until: Some(day(4)),
+    };
+    let by_list = Evidence { memberships: vec![later], ..own.clone() };
+    let found = complete_days(&by_list, std::slice::from_ref(&a));
+    assert_eq!(found, [false, false, true, true], "a group is no list of the markets of a series");
     let other = Evidence { slices, ..Evidence::default() };
     assert_eq!(complete_days(&other, &[a]), [false; 4], "the group of other markets");
 }
@@ -189,8 +198,17 @@ fn a_claim_without_a_beginning_reaches_as_far_back_as_the_live_tier() {
     // Read first on day 32: the live tier surely held what is younger than thirty days.
     let late = complete_days(&of(Some(40), Some(day(32))), std::slice::from_ref(&a));
     assert_eq!(late, [false, false, true, true]);
-    let opened = Member { open_time: Some(day(2)), ..a.clone() };
-    assert_eq!(complete_days(&of(Some(40), Some(day(32))), &[opened]), [true; 4], "it opened then");
+    let counts = [count("KXS-A", 2, 1), count("KXS-A", 3, 1)];
+    for (opens, counts, expected, why) in [
+        (3, &counts[..], true, "it opened then"),
+        (2, &counts, false, "the opening of a market can move by a day"),
+        (3, &[count("KXS-A", 1, 1)], false, "it was traded before it opened"),
+    ] {
+        let opened = Member { open_time: Some(day(opens)), ..a.clone() };
+        let evidence = of(Some(40), Some(day(32)));
+        let plan = plan_of(&evidence, Partition::Market, &[opened], counts);
+        assert_eq!(plan.files[0].claim.is_complete, Some(expected), "{why}");
+    }
     assert_eq!(complete_days(&of(None, first), &[a]), [false; 4], "no claim");
 }
 
@@ -200,7 +218,7 @@ fn a_retired_market_has_no_end_and_its_file_has() {
     row.retired_at = Some(hour(2, 1));
     let evidence = Evidence { checkpoints: vec![row], ..Evidence::default() };
     assert_eq!(complete_days(&evidence, &[member("KXS-A")]), [true; 4]);
-    let opened = Member { open_time: Some(hour(0, 5)), ..member("KXS-A") };
+    let opened = Member { open_time: Some(hour(1, 5)), ..member("KXS-A") };
     let plan = plan_of(&evidence, Partition::Market, &[opened], &[count("KXS-A", 1, 1)]);
     assert_eq!(plan.files[0].window, Span { from: hour(0, 5), until: hour(2, 1) });
     assert_eq!(plan.files[0].span, span(0, 4), "all rows of the window are read");
@@ -227,8 +245,36 @@ fn days_before_a_series_was_listed_are_not_complete() {
         (Some(0), false, None, [false; 4], "never listed"),
         (None, false, None, [false; 4], "never selected"),
     ] {
-        let found = complete_days(&of(first, is_synced, until), &[member("KXS-A")]);
+        let evidence = of(first, is_synced, until);
+        let found = complete_days(&evidence, &[member("KXS-A")]);
         assert_eq!(found, expected, "{why}");
+        // The file of the one known market is complete; the export is not, as far as others may be missing.
+        let counts = [count("KXS-A", 1, 1)];
+        let plan = plan_of(&evidence, Partition::Market, &[member("KXS-A")], &counts);
+        let is_listed = expected == [true; 4];
+        let said = (plan.files[0].claim.is_complete, plan.is_listed, plan.is_complete);
+        assert_eq!(said, (Some(true), is_listed, is_listed), "{why}");
+        let none = plan_of(&evidence, Partition::Day, &[], &[]);
+        assert_eq!((none.is_listed, none.is_complete), (is_listed, is_listed), "no market, {why}");
+        assert_eq!(none.files[0].claim.is_complete, Some(is_listed), "no market, {why}");
+    }
+}
+
+#[test]
+fn files_of_the_markets_of_the_whole_exchange_need_the_tape() {
+    let of = |tape| Evidence {
+        checkpoints: vec![
+            checkpoint("KXS-A", Some(0), Some(4)),
+            checkpoint("*", Some(tape), Some(4)),
+        ],
+        is_all: true,
+        ..Evidence::default()
+    };
+    for (tape, expected) in [(0, true), (1, false)] {
+        let counts = [count("KXS-A", 2, 1)];
+        let plan = plan_of(&of(tape), Partition::Market, &[member("KXS-A")], &counts);
+        assert_eq!(plan.files[0].claim.is_complete, Some(true), "its own market is known");
+        assert_eq!((plan.is_listed, plan.is_complete), (expected, expected), "tape from {tape}");
     }
 }
 

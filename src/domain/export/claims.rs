@@ -65,8 +65,10 @@ pub struct Membership {
 pub struct Claims {
     /// The complete spans of each scope, sorted.
     complete: HashMap<Scope, Vec<(Timestamp, Timestamp)>>,
-    /// The complete spans of all markets: of the tape, and of the group.
-    common: Vec<(Timestamp, Timestamp)>,
+    /// The complete spans of the tape: of all markets of the exchange.
+    tape: Vec<(Timestamp, Timestamp)>,
+    /// The complete spans of the group. They say nothing about markets that are not in it.
+    group: Vec<(Timestamp, Timestamp)>,
     /// The spans of claims that were found false and are not proven again, of each scope.
     lowered: HashMap<Scope, Vec<Span>>,
     /// The ends of retired markets.
@@ -97,7 +99,7 @@ impl Claims {
             }
         }
         claims.complete.values_mut().for_each(|spans| spans.sort_unstable());
-        claims.common.sort_unstable();
+        claims.tape.sort_unstable();
         for lowered in &evidence.lowered {
             let now = evidence.checkpoints.iter().find(|row| row.scope == lowered.scope);
             if let Some(span) = open(lowered, now) {
@@ -117,7 +119,8 @@ impl Claims {
 
     fn add(&mut self, scope: &Scope, span: (Timestamp, Timestamp)) {
         match scope {
-            Scope::Tape | Scope::Group(_) => self.common.push(span),
+            Scope::Tape => self.tape.push(span),
+            Scope::Group(_) => self.group.push(span),
             Scope::Market(_) => self.complete.entry(scope.clone()).or_default().push(span),
         }
     }
@@ -135,7 +138,8 @@ impl Claims {
             return span.until;
         }
         let own = self.complete.get(&Scope::Market(member.market.clone()));
-        let mut spans: Vec<_> = own.into_iter().flatten().chain(&self.common).copied().collect();
+        let common = self.tape.iter().chain(&self.group);
+        let mut spans: Vec<_> = own.into_iter().flatten().chain(common).copied().collect();
         spans.sort_unstable();
         first_gap(Span { from, ..span }, &spans).unwrap_or(span.until)
     }
@@ -147,19 +151,35 @@ impl Claims {
         members: impl Iterator<Item = &'m Member>,
         span: Span,
     ) -> Timestamp {
-        let by_tape = first_gap(span, &self.common).unwrap_or(span.until);
+        let by_tape = self.by_tape(span);
         if self.is_all || by_tape == span.until {
             return by_tape;
         }
-        let key = series.map(Box::from);
-        let known = match self.known.get(&key) {
+        let least = members.map(|member| self.of_market(member, span)).min();
+        least.unwrap_or(span.until).min(self.listed_until(series, span)).max(span.from)
+    }
+
+    /// The instant up to which all markets of a series are known, from the beginning of the span on.
+    pub(super) fn listed_until(&self, series: Option<&str>, span: Span) -> Timestamp {
+        let by_tape = self.by_tape(span);
+        if self.is_all {
+            return by_tape;
+        }
+        match self.known.get(&series.map(Box::from)) {
             // Its markets were named one by one.
             None => span.until,
             Some(known) if known.from > span.from => by_tape,
             Some(known) => known.until.clamp(by_tape, span.until),
-        };
-        let least = members.map(|member| self.of_market(member, span)).min();
-        least.unwrap_or(span.until).min(known).max(span.from)
+        }
+    }
+
+    /// The series of the selection.
+    pub(super) fn series(&self) -> impl Iterator<Item = Option<&str>> {
+        self.known.keys().map(Option::as_deref)
+    }
+
+    fn by_tape(&self, span: Span) -> Timestamp {
+        first_gap(span, &self.tape).unwrap_or(span.until)
     }
 
     /// Whether a claim about one of these markets was found false in this span, and is not proven again.

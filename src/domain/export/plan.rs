@@ -8,6 +8,7 @@ use super::claims::Claims;
 use super::names::{date, path, path_of_nothing};
 use super::scores::{Looked, Scores};
 use super::{Claim, Content, Count, Format, Member, Partition, Span, Table};
+use crate::domain::backfill::LIFESPAN_MARGIN;
 use crate::domain::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -77,8 +78,13 @@ pub struct Plan {
     pub files: Vec<Planned>,
     /// The parts without rows.
     pub bare: Vec<Bare>,
-    /// Whether the judged part of all of these is complete.
+    /// The paths of published files that stay as they are, because the database has lost rows of them.
+    pub kept: Vec<String>,
+    /// Whether the judged part of all of these is complete, and all markets are known for that part.
     pub is_complete: bool,
+    /// Whether all markets are known for the whole window. Of a market that is on no list nothing says that it is
+    /// missing, neither a file nor a part without rows.
+    pub is_listed: bool,
 }
 
 /// A file that is there.
@@ -141,6 +147,7 @@ pub fn plan(
     claims: &Claims,
     scores: &Scores,
 ) -> Plan {
+    let members = &possible(members, counts);
     let mut series: BySeries<'_> = BTreeMap::new();
     let mut of: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for member in members {
@@ -151,7 +158,7 @@ pub fn plan(
         let name = of.get(&*count.market).copied().flatten();
         series.entry(name).or_default().counts.push(count);
     }
-    let mut plan = Plan { is_complete: true, ..Plan::default() };
+    let mut plan = Plan { is_complete: true, is_listed: true, ..Plan::default() };
     let planner = Planner { wanted, claims, scores };
     for (name, rows) in &series {
         match (wanted.table, wanted.partition) {
@@ -162,11 +169,30 @@ pub fn plan(
     }
     let judge = |file: &Planned| planner.is_judged_complete(file.claim, file.window);
     plan.is_complete &= plan.files.iter().all(judge);
+    planner.judge_lists(&series, &mut plan);
     if plan.files.is_empty() {
-        plan.files.push(planner.nothing(&plan.bare));
+        plan.files.push(planner.nothing(&plan));
     }
     plan.files.sort_by(|a, b| a.path.cmp(&b.path));
     plan
+}
+
+/// The members, each with the time from which on a trade of it was possible. The exchange can move the opening of a
+/// market after its first trades.
+fn possible(members: &[Member], counts: &[Count]) -> Vec<Member> {
+    let mut first: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for count in counts {
+        let day = first.entry(&*count.market).or_insert(count.day);
+        *day = count.day.min(*day);
+    }
+    let possible = |member: &Member| {
+        let first = first.get(member.market.as_str()).copied();
+        let sure = |open: Timestamp| open.before(LIFESPAN_MARGIN).floor();
+        let open_time =
+            member.open_time.map(|open| first.map_or(sure(open), |at| at.min(sure(open))));
+        Member { open_time, ..member.clone() }
+    };
+    members.iter().map(possible).collect()
 }
 
 struct Planner<'a> {
@@ -301,6 +327,24 @@ impl Planner<'_> {
         }
     }
 
+    /// Judges the lists of markets. A day of a series is complete only when its list is; nothing else judges the list
+    /// of a series whose files are of markets, nor that of a series without any.
+    fn judge_lists(&self, found: &BySeries<'_>, plan: &mut Plan) {
+        let Wanted { table, partition, span, judged_until, .. } = self.wanted;
+        if !table.has_claims() {
+            return;
+        }
+        let by_market = found.keys().copied().filter(|_| partition == Partition::Market);
+        let without = self.claims.series().filter(|name| !found.contains_key(name));
+        let ends = by_market.chain(without).map(|name| self.claims.listed_until(name, span));
+        // Without any name, that of the whole exchange.
+        let nobody =
+            if found.is_empty() { self.claims.listed_until(None, span) } else { span.until };
+        let end = ends.min().unwrap_or(nobody);
+        plan.is_listed = end >= span.until;
+        plan.is_complete &= end >= judged_until.min(span.until) || span.from >= judged_until;
+    }
+
     /// Whether the judged part of this window is complete.
     fn is_judged_complete(&self, claim: Claim, window: Span) -> bool {
         let until = self.wanted.judged_until.min(window.until);
@@ -334,9 +378,9 @@ impl Planner<'_> {
     }
 
     /// The one file of an export without rows.
-    fn nothing(&self, bare: &[Bare]) -> Planned {
+    fn nothing(&self, plan: &Plan) -> Planned {
         let Wanted { table, format, span, now, .. } = self.wanted;
-        let is_complete = !bare.is_empty() && bare.iter().all(|bare| bare.is_complete);
+        let is_complete = plan.is_listed && plan.bare.iter().all(|bare| bare.is_complete);
         let claim = if table.has_claims() {
             Claim {
                 is_complete: Some(is_complete),

@@ -54,10 +54,11 @@ const BY_KEY: &str = "set local enable_seqscan = off; set local enable_hashjoin 
 const SCAN_LIMITS: &str = "set local statement_timeout = '1h'; set local lock_timeout = '10s';
     set local idle_in_transaction_session_timeout = '30s'";
 
-/// The rows of a snapshot are read as fast as somebody takes them, and the pauses between can be long. To compile its
-/// statements takes longer than they gain by it.
+/// The rows of a snapshot are read as fast as somebody takes them, and the pauses between can be long. A reader that
+/// takes none for an hour is gone, and vacuum must not wait for it for ever. To compile its statements takes longer
+/// than they gain by it.
 const SNAPSHOT_LIMITS: &str = "set local statement_timeout = 0; set local lock_timeout = '10s';
-    set local idle_in_transaction_session_timeout = 0; set local jit = off";
+    set local idle_in_transaction_session_timeout = '1h'; set local jit = off";
 
 /// The transaction that holds the lock is idle by design, as long as the pass lasts. The server gives up only a host
 /// that no longer acknowledges packets, after some forty seconds.
