@@ -97,16 +97,18 @@ impl Reader {
                 wanted(self.interval, &lifespan, stored, self.since, VENUE.first_trades, now);
             CandleSpan { lifespan, from, until }
         };
+        let ends = stored.iter().filter_map(|(market, of)| Some((market.clone(), of.last_final?)));
+        let first = Intake::first(self.interval, ends.collect());
         let spans: Vec<CandleSpan> = known.into_iter().map(wanted).collect();
-        let intake = self.read(spans.clone(), Route::Together, Intake::default(), store)?;
+        let intake = self.read(spans.clone(), Route::Together, first, store)?;
         let again = spans.into_iter().filter_map(|span| {
             let from = intake.doubted().get(&span.lifespan.market).copied()?;
             Some(CandleSpan { from, ..span })
         });
         let again: Vec<CandleSpan> = again.collect();
         if !again.is_empty() {
-            log::info!("asking about {} markets another way: an answer had no candle", again.len());
-            self.read(again, Route::Alone, Intake::second(), store)?;
+            log::info!("asking about {} markets another way: periods were left out", again.len());
+            self.read(again, Route::Alone, Intake::second(self.interval), store)?;
         }
         Ok(())
     }
@@ -127,7 +129,7 @@ impl Reader {
                 // The earlier of both clocks says when it was read: one that counts as final too early is not read
                 // again.
                 let now = asker.budget().clock().now();
-                let mut taken = intake.take(market, answer.from, answer.candles);
+                let mut taken = intake.take(market, answer.candles);
                 for candle in &mut taken {
                     candle.read_at = candle.read_at.min(now);
                 }

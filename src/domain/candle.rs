@@ -131,12 +131,13 @@ pub fn wanted(
     (from, interval.end_of(closed.map_or(now, |at| at.min(now))))
 }
 
-/// Decides which candles of the answers are stored. No answer alone proves that a market was silent: where an answer
-/// without a candle is followed by one with some, the market is asked again, another way, from the empty one on.
-#[derive(Debug, Default)]
+/// Decides which candles of the answers are stored. No answer alone proves that a market was silent: where periods are
+/// left out between two candles, in one answer or by empty ones, the market is asked again, another way, from there on.
+#[derive(Debug)]
 pub struct Intake {
-    /// Markets whose last answers had no candle, since when.
-    empty: HashMap<Ticker, Timestamp>,
+    interval: Interval,
+    /// The end of the last candle of each market: the next one follows it.
+    last: HashMap<Ticker, Timestamp>,
     /// Markets whose later answers wait for a second question, and where it begins.
     doubted: HashMap<Ticker, Timestamp>,
     /// The reasons why candles cannot be read, by market. Later candles of the market wait as well.
@@ -146,30 +147,36 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// The intake of the answers to the second question, which decides.
-    pub fn second() -> Intake {
-        Intake { is_second: true, ..Intake::default() }
+    /// The intake of the answers to the first question. `last` has the last stored candles.
+    pub fn first(interval: Interval, last: HashMap<Ticker, Timestamp>) -> Intake {
+        let (doubted, unreadable) = (HashMap::new(), HashMap::new());
+        Intake { interval, last, doubted, unreadable, is_second: false }
     }
 
-    /// The candles to store of an answer about a market from this instant on. The answers of a market come in order.
-    pub fn take(&mut self, market: &Ticker, from: Timestamp, candles: Vec<Candle>) -> Vec<Candle> {
+    /// The intake of the answers to the second question, which decides.
+    pub fn second(interval: Interval) -> Intake {
+        Intake { is_second: true, ..Intake::first(interval, HashMap::new()) }
+    }
+
+    /// The candles to store of an answer about a market. The answers of a market come in order.
+    pub fn take(&mut self, market: &Ticker, mut candles: Vec<Candle>) -> Vec<Candle> {
         if self.doubted.contains_key(market) || self.unreadable.contains_key(market) {
             return Vec::new();
         }
-        if candles.is_empty() {
-            self.empty.entry(market.clone()).or_insert(from);
-            return candles;
-        }
-        if let Some(begin) = self.empty.remove(market).filter(|_| !self.is_second) {
-            self.doubted.insert(market.clone(), begin);
-            return Vec::new();
-        }
-        let mut candles = candles;
         candles.sort_by_key(|candle| candle.ends_at);
-        let place = candles.iter().position(|candle| candle.figures.is_err());
-        if let Some(reason) = place.and_then(|place| candles[place].figures.clone().err()) {
-            self.unreadable.insert(market.clone(), reason);
-            candles.truncate(place.unwrap_or_default());
+        for place in 0..candles.len() {
+            let Candle { ends_at, figures, .. } = &candles[place];
+            let last = self.last.get(market).copied().filter(|_| !self.is_second);
+            if let Some(last) = last.filter(|last| last.after(self.interval.length()) < *ends_at) {
+                self.doubted.insert(market.clone(), last);
+            } else if let Err(reason) = figures {
+                self.unreadable.insert(market.clone(), reason.clone());
+            } else {
+                self.last.insert(market.clone(), *ends_at);
+                continue;
+            }
+            candles.truncate(place);
+            break;
         }
         candles
     }
@@ -219,34 +226,43 @@ mod tests {
     }
 
     #[test]
-    fn candles_after_an_empty_answer_wait_for_a_second_question() {
+    fn candles_after_a_gap_wait_for_a_second_question() {
         let (a, b) = (Ticker::new("A").unwrap(), Ticker::new("B").unwrap());
         let at = Timestamp::from_seconds;
         let good = |second| candle(second, Ok(Figures::default()));
-        let mut intake = Intake::default();
-        assert_eq!(intake.take(&a, at(0), vec![good(60)]).len(), 1);
-        assert_eq!(intake.take(&a, at(600), vec![]).len(), 0);
-        assert_eq!(intake.take(&a, at(1_200), vec![]).len(), 0);
-        assert_eq!(intake.take(&b, at(0), vec![]).len(), 0);
-        assert_eq!(intake.take(&a, at(1_800), vec![good(1_860)]).len(), 0, "it waits");
-        assert_eq!(intake.take(&a, at(2_400), vec![good(2_460)]).len(), 0, "also the next");
+        let first = |stored: &[i64]| {
+            let stored = stored.iter().map(|second| (a.clone(), at(*second)));
+            Intake::first(Interval::Minute, stored.collect())
+        };
+        let mut intake = first(&[]);
+        assert_eq!(intake.take(&a, vec![good(600)]).len(), 1, "it may have opened then");
+        assert_eq!(intake.take(&b, vec![]).len(), 0);
+        assert_eq!(intake.take(&a, vec![]).len(), 0);
+        assert_eq!(intake.take(&a, vec![good(1_860)]).len(), 0, "it waits");
+        assert_eq!(intake.take(&a, vec![good(660)]).len(), 0, "also the next");
         assert_eq!(intake.doubted(), &HashMap::from([(a.clone(), at(600))]), "B ended in silence");
 
-        let mut second = Intake::second();
-        assert_eq!(second.take(&a, at(600), vec![]).len(), 0);
-        assert_eq!(second.take(&a, at(1_800), vec![good(1_860)]).len(), 1, "both agree");
+        let mut within = first(&[]);
+        assert_eq!(within.take(&a, vec![good(240), good(60), good(120)]), [good(60), good(120)]);
+        assert_eq!(within.doubted()[&a], at(120), "within one answer");
+        let mut behind = first(&[60]);
+        assert_eq!(behind.take(&a, vec![good(180)]).len(), 0);
+        assert_eq!(behind.doubted()[&a], at(60), "behind a stored one");
+        assert_eq!(first(&[60]).take(&a, vec![good(60), good(120)]).len(), 2);
+
+        let mut second = Intake::second(Interval::Minute);
+        assert_eq!(second.take(&a, vec![good(60), good(1_860)]).len(), 2, "both agree");
         assert!(second.doubted().is_empty());
     }
 
     #[test]
     fn nothing_is_stored_from_a_candle_on_that_cannot_be_read() {
         let a = Ticker::new("A").unwrap();
-        let mut intake = Intake::default();
+        let mut intake = Intake::first(Interval::Minute, HashMap::new());
         let odd = candle(120, Err("odd".into()));
         let good = |second| candle(second, Ok(Figures::default()));
-        let taken = intake.take(&a, Timestamp::from_seconds(0), vec![good(180), odd, good(60)]);
-        assert_eq!(taken, [good(60)]);
-        assert!(intake.take(&a, Timestamp::from_seconds(600), vec![good(660)]).is_empty());
+        assert_eq!(intake.take(&a, vec![good(180), odd, good(60)]), [good(60)]);
+        assert!(intake.take(&a, vec![good(240)]).is_empty());
         assert_eq!(intake.unreadable()[&a], "odd".into());
     }
 

@@ -66,14 +66,10 @@ fn is_about_the_market(failure: &Failure) -> bool {
     failure.kind.is_refusal() || failure.kind == Kind::ExchangeUnreadable
 }
 
-/// An answer: the market, the span of the question, and the candles, which may be none.
+/// An answer: the market and its candles, which may be none.
 pub struct Answer<'a> {
     /// The wanted periods of the market.
     pub wanted: &'a CandleSpan,
-    /// The beginning of the first period of the question.
-    pub from: Timestamp,
-    /// The end of its last period.
-    pub until: Timestamp,
     /// The candles among the wanted ones.
     pub candles: Vec<Candle>,
 }
@@ -182,7 +178,7 @@ impl Asking<'_> {
                         });
                         let (from, until) = (at.max(span.from), end.min(span.until));
                         if from < until {
-                            take(Answer { wanted: span, from, until, candles })?;
+                            take(Answer { wanted: span, candles })?;
                         }
                     }
                     Ok(None) => {
